@@ -1,0 +1,96 @@
+# rollcall. `make help` lists the targets; BUILD=release|debug|asan|tsan|coverage|fuzz.
+.DEFAULT_GOAL := all
+BUILD  ?= release
+PREFIX ?= /usr/local
+OUT    := build/$(BUILD)
+SHELL  := /bin/sh
+
+PKGS     := libuv libcares libsodium libmicrohttpd jansson \
+            $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
+# Only their headers: these libraries are loaded when a check or a key first needs them.
+LAZY     := libpq libcurl libcrypto
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla \
+            -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef \
+            -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \
+            -Wimplicit-fallthrough -Wdouble-promotion -Wframe-larger-than=16384
+HARDEN   := -fPIE -fno-common -fstack-protector-strong
+FLAGS_debug    := -Og -g3
+FLAGS_release  := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
+FLAGS_asan     := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+                  -fno-sanitize-recover=all
+FLAGS_tsan     := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_coverage := -O0 -g --coverage
+FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link
+
+override CPPFLAGS += -I. -I$(OUT)/generated -D_GNU_SOURCE \
+                     $(shell pkg-config --cflags $(PKGS) $(LAZY))
+override CFLAGS   += -std=c11 $(WARNINGS) $(HARDEN) $(FLAGS_$(BUILD)) $(if $(WERROR),-Werror)
+override LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(FLAGS_$(BUILD))
+override LDLIBS   += $(shell pkg-config --libs $(PKGS)) -lm
+
+ALL_CH := $(shell find base dns agent proxy tests -name '*.[ch]' | sort)
+ALL_C  := $(filter %.c,$(ALL_CH))
+MAINS  := agent/main.c proxy/main.c
+LIB    := $(OUT)/librollcall.a
+LIB_O  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/% $(MAINS),$(ALL_C)))
+BINS   := $(OUT)/rollcall $(OUT)/rollcall-proxy
+UNIT   := $(patsubst %.c,$(OUT)/%,$(filter tests/unit/test_%.c,$(ALL_C)))
+SIM    := $(patsubst %.c,$(OUT)/%,$(filter tests/sim/test_%.c,$(ALL_C)))
+FUZZ   := $(patsubst %.c,$(OUT)/%,$(filter tests/fuzz/fuzz_%.c,$(ALL_C)))
+REPLAY := $(subst /fuzz_,/replay_,$(FUZZ))
+UNIT_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/unit/test_%,$(filter tests/unit/%,$(ALL_C))))
+SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_%,$(filter tests/sim/%,$(ALL_C))))
+
+all: $(BINS) ## build rollcall and rollcall-proxy into build/release
+
+$(LIB): $(LIB_O)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
+$(OUT)/rollcall: $(OUT)/agent/main.o $(LIB)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(LIB)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(LIB)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(LIB)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(FUZZ): %: %.o $(LIB)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+$(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
+                                       $(OUT)/tests/fuzz/replay_main.o $(LIB)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+unit: $(UNIT) ## unit tests: no network, no sleeping
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
+sim: $(SIM) ## simulation tests: many agents, virtual clock and network
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
+replay: $(REPLAY) ## run every committed fuzz corpus
+	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
+fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
+
+lint: ## formatting, layers, headers that stand alone, clang-tidy, cppcheck, shellcheck
+	clang-format --dry-run -Werror $(ALL_CH)
+	scripts/check-layers.sh
+	@set -e; for h in $(filter %.h,$(ALL_CH)); do \
+	    printf '#include "%s"\n#include "%s"\n' $$h $$h | \
+	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
+	printf '%s\n' $(ALL_C) | xargs -P 2 -n 4 sh -c \
+	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
+format: ## rewrite the sources in house style
+	clang-format -i $(ALL_CH)
+install: $(BINS) ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
+
+.PHONY: all unit sim replay fuzz lint format install clean help
+.SECONDARY:
+-include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

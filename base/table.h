@@ -1,0 +1,44 @@
+/* table.h - finding things by name: a hash table from byte strings to pointers.
+ *
+ * Open addressing, SipHash under a seed so that nobody can choose colliding
+ * names. Walk order is insertion order (removals keep the order of the rest), so
+ * it never depends on addresses or on the seed. */
+#ifndef BASE_TABLE_H
+#define BASE_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rc_table;
+
+/* A table whose hash is keyed by `seed`. NULL when memory is out. */
+struct rc_table *rc_table_create(uint64_t seed);
+
+/* Frees the table and its key copies, never the values. NULL is allowed. */
+void rc_table_destroy(struct rc_table *table);
+
+size_t rc_table_count(const struct rc_table *table);
+
+/* The value under `key`, or NULL. */
+void *rc_table_get(const struct rc_table *table, const char *key);
+void *rc_table_get_bytes(const struct rc_table *table, const void *key, size_t size);
+
+/* Puts `value` (not NULL) under `key` (copied). `*old`, if asked for, is what stood there or
+ * NULL. RC_OK or RC_ENOMEM (nothing changed). */
+int rc_table_put(struct rc_table *table, const char *key, void *value, void **old);
+int rc_table_put_bytes(struct rc_table *table, const void *key, size_t size, void *value,
+                       void **old);
+
+/* Takes `key` out; returns what stood there, or NULL. */
+void *rc_table_remove(struct rc_table *table, const char *key);
+void *rc_table_remove_bytes(struct rc_table *table, const void *key, size_t size);
+
+/* Walks in insertion order: start with `*position` = 0; NULL at the end. `key` may be NULL.
+ * Removing the entry just returned is allowed; putting new keys during a walk is not. */
+void *rc_table_next(const struct rc_table *table, size_t *position, const char **key);
+
+/* SipHash-2-4 (Aumasson, Bernstein 2012) of `size` bytes under a 64-bit seed. Same on every
+ * machine. */
+uint64_t rc_hash(const void *bytes, size_t size, uint64_t seed);
+
+#endif
