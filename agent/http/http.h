@@ -1,0 +1,129 @@
+/* http.h - the agent's HTTP interface: what the catalog knows, and how to change it.
+ *
+ * Speaks Consul's v1 API (its agent, catalog, health, status and internal/ui parts) and
+ * serves the status page under /ui/. One libmicrohttpd daemon a listener, all driven by
+ * the caller's libuv loop: no thread is made, every handler runs on the loop. A blocking
+ * query is a suspended connection that waits for the one thing it asked about.
+ *
+ * It decides nothing about membership, catalog or checks: it asks them, and calls the
+ * operations below for what only the whole agent can do. */
+#ifndef AGENT_HTTP_HTTP_H
+#define AGENT_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+struct catalog;
+struct catalog_change;
+struct gossip;
+struct http;
+struct local;
+struct rc_metrics;
+struct uv_loop_s;
+
+/* One place to listen at: an address, or a Unix socket when `unix_path` is not NULL (an old
+ * socket file of that name is removed first; mode 0660). */
+struct http_listener {
+    struct rc_address address;
+    const char *unix_path;
+};
+
+/* A long operation in flight. The HTTP interface hands one out, the agent hands it back
+ * through http_finish(), once; a stale ticket is ignored. Never 0. */
+typedef uint64_t http_ticket;
+
+enum http_prune { HTTP_KEEP, HTTP_PRUNE };
+
+/* What the interface asks of the agent as a whole. Any may be NULL: then the endpoint
+ * answers 501. `context` comes back as first argument. */
+struct http_operations {
+    void *context;
+
+    /* Joins through `address` ("10.0.0.5", "10.0.0.5:8301", a name). Answers later by
+     * http_finish(): RC_OK, or an error with a text such as "Failed to join 10.0.0.5: ...". */
+    void (*join)(void *context, const char *address, http_ticket ticket);
+
+    /* Leaves the cluster gracefully and, after http_finish(), ends the process. */
+    void (*leave)(void *context, http_ticket ticket);
+
+    /* Turns a failed member into one that left. RC_OK, or RC_ENOTFOUND for an unknown name. */
+    int (*force_leave)(void *context, const char *node, enum http_prune prune);
+
+    /* Reads the configuration again, in one step. RC_OK, or an error with one line in `text`. */
+    int (*reload)(void *context, char *text, size_t size);
+};
+
+/* Facts about this agent that GET /v1/agent/self and others show. All strings are borrowed
+ * for as long as the interface is open. */
+struct http_facts {
+    const char *datacenter;
+    const char *node_name;
+    const char *node_id;  /* UUID text */
+    const char *version;  /* "0.1.0" */
+    const char *revision; /* commit of the build; may be "" */
+    bool server;
+    uint16_t server_port; /* 8300: the port in GET /v1/status/leader */
+    const char
+        *settings; /* JSON object text for "DebugConfig", without secrets; NULL: {} */
+};
+
+/* Maxima (security.md H3); 0 takes the default in the comment. */
+struct http_limits {
+    uint32_t connections_max; /* 4096, all listeners together */
+    uint32_t
+        connections_per_client; /* 200 an address, as Consul; loopback is not counted */
+    uint32_t body_max_bytes;    /* 64 KiB, counted, whatever Content-Length says */
+    uint32_t idle_timeout_s; /* 10 s for a request to arrive; blocking queries exempt */
+};
+
+enum { HTTP_LISTENERS_MAX = 8, HTTP_ERROR_MAX = 256 };
+
+struct http_options {
+    const struct http_listener *listeners; /* copied */
+    size_t listener_count;                 /* 1..HTTP_LISTENERS_MAX */
+
+    /* What the endpoints read and write; borrowed until on_closed. */
+    struct catalog *catalog;
+    struct gossip *gossip;
+    struct local *local;
+    struct rc_metrics *metrics; /* may be NULL */
+
+    struct http_facts facts;
+    struct http_operations operations;
+    struct http_limits limits;
+
+    /* Names, besides IP addresses, "localhost" and the node's name, that a client may put
+     * into Host: (H2, against DNS rebinding). Borrowed; may be NULL. */
+    const char *const *host_names;
+    size_t host_name_count;
+
+    uint64_t random_seed; /* jitter of blocking queries, seeds of tables */
+};
+
+/* Opens the listeners on `loop` and serves until http_close().
+ *
+ * On RC_OK the caller owns `*out`. On error nothing stays open and `error` says in one line
+ * what failed, such as "http: cannot listen on 127.0.0.1:8500: Address already in use".
+ *
+ * Returns RC_OK, RC_EIO (a listener), RC_EINVAL (options) or RC_ENOMEM. */
+int http_start(struct uv_loop_s *loop, const struct http_options *options,
+               char error[HTTP_ERROR_MAX], struct http **out);
+
+/* Ends all connections, blocking queries among them, and closes the listeners. `http` is
+ * freed, then `on_closed` (may be NULL) is called from the loop. NULL is allowed: nothing
+ * happens, `on_closed` is not called. */
+void http_close(struct http *http, void (*on_closed)(void *context), void *context);
+
+/* Tells what has changed in the catalog, as drained from it: answers the blocking queries
+ * that wait for exactly these things. `changes` is borrowed during the call. */
+void http_catalog_changed(struct http *http, const struct catalog_change *changes,
+                          size_t count);
+
+/* Ends the operation of `ticket`: `err` RC_OK answers 200, all else 500 with `text`
+ * (borrowed during the call; NULL gives the code's own phrase). */
+void http_finish(struct http *http, http_ticket ticket, int err, const char *text);
+
+#endif
