@@ -1,0 +1,91 @@
+/* view.h - what the DNS server may ask of whoever holds the catalog.
+ *
+ * Read-only. The agent answers from its catalog (agent/dns_view.h), tests from a
+ * few static arrays. Everything returned is borrowed and stays valid until control
+ * returns to the event loop; so an answer may hold several results at once.
+ *
+ * Names in questions come from the wire: any bytes, not NUL-terminated, compared
+ * without regard to ASCII case (RFC 4343). */
+#ifndef DNS_VIEW_H
+#define DNS_VIEW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/text.h"
+
+enum { DNS_NAME_SERVERS_MAX = 3 };
+
+/* How an instance stands, its own checks and those of its node taken together. UNUSABLE
+ * is critical, in maintenance, or on a node that is gone. */
+enum dns_health {
+    DNS_HEALTH_PASSING,
+    DNS_HEALTH_WARNING,
+    DNS_HEALTH_UNUSABLE,
+    DNS_HEALTH_COUNT
+};
+
+/* Where something is: an IP address, or else a host name, or neither. */
+struct dns_place {
+    struct rc_address ip; /* RC_ADDRESS_NONE: see `host`; the port is not used */
+    const char *host;     /* NULL unless the address is a host name */
+};
+
+struct dns_meta {
+    const char *key;
+    const char *value;
+};
+
+struct dns_node {
+    const char *name;
+    struct dns_place place;
+    const struct dns_meta *meta;
+    size_t meta_count;
+};
+
+struct dns_instance {
+    const struct dns_node *node; /* never NULL */
+    const char *service_id;
+    struct dns_place place; /* neither address nor host: it is where its node is */
+    uint16_t port;          /* 0: none */
+    uint16_t weight;        /* the one that goes with `health` */
+    enum dns_health health;
+    const char *const *tags; /* as they count now: a unique tag only at its holder */
+    size_t tag_count;
+};
+
+/* A service name with all its instances, the unusable ones too: "known, but none usable"
+ * is a different answer from "unknown". */
+struct dns_service {
+    const char *name;
+    const struct dns_instance *instances;
+    size_t instance_count;
+};
+
+struct dns_view {
+    void *context;          /* handed to each function */
+    const char *datacenter; /* our own; outlives the view */
+
+    /* The service of that name, or NULL if no node runs it. */
+    const struct dns_service *(*service)(void *context, struct rc_span name);
+
+    /* The node of that name, or NULL if unknown or gone. Its checks do not matter. */
+    const struct dns_node *(*node)(void *context, struct rc_span name);
+
+    /* For reverse lookups: a node with that address, or NULL; the name of a service with
+     * a usable instance of that address of its own, or NULL. */
+    const struct dns_node *(*node_at)(void *context, const struct rc_address *ip);
+    const char *(*service_at)(void *context, const struct rc_address *ip);
+
+    /* The nodes that serve the zone: servers that live, or else ourselves. Fills `out` and
+     * returns how many, 0 to DNS_NAME_SERVERS_MAX. */
+    size_t (*name_servers)(void *context,
+                           const struct dns_node *out[DNS_NAME_SERVERS_MAX]);
+
+    /* The catalog's index, which only grows: the serial of the zone. 0 means that
+     * nothing is loaded yet, and that no question can be answered. */
+    uint64_t (*index)(void *context);
+};
+
+#endif
