@@ -1,0 +1,182 @@
+/* gossip.h - who is in the pool, and who has stopped answering.
+ *
+ * SWIM (Das et al. 2002) with Lifeguard (Dadgar et al. 2017) and Serf's layer on top, in
+ * the wire protocol of HashiCorp's memberlist and Serf, so that their agents may join. A
+ * pure state machine: no sockets, clock, files or logs. Feed it packets, streams and
+ * time; drain its actions after every call; call gossip_tick() at gossip_deadline(). It does
+ * not look up names, does not retry joins (see GOSSIP_JOIN_RESULT) and stores nothing.
+ *
+ * `now_ns` everywhere is one monotonic clock in nanoseconds that never goes back. */
+#ifndef AGENT_GOSSIP_GOSSIP_H
+#define AGENT_GOSSIP_GOSSIP_H
+
+#include "agent/gossip/counters.h"
+#include "agent/gossip/lane.h"
+#include "agent/gossip/member.h"
+#include "agent/gossip/profile.h"
+
+struct gossip;
+
+enum { GOSSIP_KEYS_MAX = 8, GOSSIP_LABEL_MAX = 255, GOSSIP_TAGS_MAX = 64 };
+
+struct gossip_key {
+    uint8_t bytes[32];
+    size_t size; /* 16, 24 or 32 */
+};
+
+struct gossip_options {
+    const char *name;          /* unique in the pool: letters, digits, '-' and '.' */
+    struct rc_address address; /* where others reach us, UDP and TCP; with a port */
+    const struct gossip_tag *tags;
+    size_t tag_count;
+    const struct gossip_profile *profile; /* static; NULL: lan */
+    uint32_t incarnation; /* start here: above what the last run had; 0 means 1 */
+    const struct gossip_key *keys; /* the first one encrypts; none: plain packets */
+    size_t key_count;
+    const char *label;    /* NULL or "": none */
+    uint64_t random_seed; /* the same seed and inputs give the same actions */
+    void (*nonce)(void *ctx, uint8_t *out, size_t size); /* needed with keys */
+    void *nonce_ctx;
+    struct gossip_lane lane;
+};
+
+/* Creates a pool of one member, ourselves, alive. `options` is copied. On RC_OK `*out` is the
+ * caller's, who ends it with gossip_destroy().
+ *
+ * Returns RC_OK, RC_EINVAL (name, address, tags, label, a key's size, or keys without nonce),
+ * RC_ENOTFOUND (a key needs libcrypto, which is not there) or RC_ENOMEM. */
+int gossip_create(const struct gossip_options *options, uint64_t now_ns,
+                  struct gossip **out);
+
+/* Frees `g` and all it knows. NULL is allowed. */
+void gossip_destroy(struct gossip *g);
+
+/* ---- What happens outside. */
+
+/* One datagram. What does not parse changes nothing but the counters. */
+void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *from,
+                   const uint8_t *bytes, size_t size);
+
+/* Somebody connected. RC_OK with the stream's id, or RC_ETOOBIG: close it at once. */
+int gossip_stream_accepted(struct gossip *g, uint64_t now_ns,
+                           const struct rc_address *from, uint32_t *out);
+void gossip_stream_data(struct gossip *g, uint64_t now_ns, uint32_t stream,
+                        const uint8_t *bytes, size_t size);
+/* Connecting failed, the other side closed, or an error: the id is dead. Not after
+ * GOSSIP_STREAM_CLOSE, and harmless then. */
+void gossip_stream_closed(struct gossip *g, uint64_t now_ns, uint32_t stream);
+
+/* Does what is due; call it at gossip_deadline(), earlier does no harm. */
+void gossip_tick(struct gossip *g, uint64_t now_ns);
+uint64_t gossip_deadline(const struct gossip *g);
+
+/* ---- What the owner wants. */
+
+/* Exchanges states with each address; one GOSSIP_JOIN_RESULT for each. RC_OK, RC_ENOMEM,
+ * RC_ECLOSED (we have left). */
+int gossip_join(struct gossip *g, uint64_t now_ns, const struct rc_address *addresses,
+                size_t count);
+
+/* Says goodbye; GOSSIP_LEFT_POOL tells when it is safe to stop (a few gossip ticks, then
+ * leave_propagate_ms). Calling it again does nothing. */
+void gossip_leave(struct gossip *g, uint64_t now_ns);
+
+/* Declares a failed member left; PRUNE also erases it. RC_OK, RC_ENOTFOUND. */
+enum gossip_prune { GOSSIP_KEEP, GOSSIP_PRUNE };
+int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
+                       enum gossip_prune prune);
+
+/* Replaces our tags (copied) and tells everybody. RC_OK, RC_EINVAL, RC_ETOOBIG, RC_ENOMEM. */
+int gossip_set_tags(struct gossip *g, uint64_t now_ns, const struct gossip_tag *tags,
+                    size_t count);
+
+/* Sends a user event to all members, ourselves included. RC_OK, RC_ETOOBIG, RC_EINVAL. */
+int gossip_user_event(struct gossip *g, uint64_t now_ns, const char *name,
+                      const uint8_t *payload, size_t size);
+
+/* ---- What it wants done. */
+
+enum gossip_action_type {
+    GOSSIP_SEND_PACKET, /* `bytes` to `address` by UDP */
+    GOSSIP_STREAM_OPEN, /* connect `stream` to `address`; data may follow before it stands */
+    GOSSIP_STREAM_SEND,  /* `bytes` on `stream` */
+    GOSSIP_STREAM_CLOSE, /* flush, then close `stream`; its id is dead */
+    GOSSIP_MEMBER_EVENT, /* `event` about `member`, which stands at `status` */
+    GOSSIP_USER_EVENT,   /* `name`, `bytes`, `ltime` */
+    GOSSIP_QUERY,       /* somebody asks: `name`, `bytes`, `ltime`, `id`; matched to us */
+    GOSSIP_JOIN_RESULT, /* of `address`: `err` RC_OK, RC_ETIMEOUT, RC_ECLOSED, RC_EDENIED
+                             (keys differ), RC_EMALFORMED, RC_ECONFLICT (merge refused) */
+    GOSSIP_NAME_CONFLICT, /* `address` uses the name of `member` (which may be us) */
+    GOSSIP_LEFT_POOL,     /* leaving is complete */
+    GOSSIP_ACTION_TYPE_COUNT
+};
+
+enum gossip_member_event {
+    GOSSIP_EVENT_JOIN,    /* new, or back */
+    GOSSIP_EVENT_UPDATE,  /* its tags or address changed */
+    GOSSIP_EVENT_SUSPECT, /* suspected; the next event tells how it ends */
+    GOSSIP_EVENT_ALIVE,   /* refuted the suspicion, or took its leave back */
+    GOSSIP_EVENT_LEAVING,
+    GOSSIP_EVENT_LEFT,
+    GOSSIP_EVENT_FAILED,
+    GOSSIP_EVENT_REAP, /* forgotten; `member` is freed after this action */
+    GOSSIP_MEMBER_EVENT_COUNT
+};
+
+struct gossip_action {
+    enum gossip_action_type type;
+    struct rc_address address;
+    uint32_t stream;
+    const uint8_t *bytes;
+    size_t size;
+    enum gossip_member_event event;
+    const struct gossip_member *member; /* as it is now, maybe newer than the event */
+    enum gossip_status status;          /* at the time of the event */
+    const char *name;
+    uint64_t ltime;
+    uint32_t id;
+    int err;
+};
+
+/* The next thing to do. What `out` points to is borrowed until the next call of any gossip
+ * function. False: nothing left. */
+bool gossip_next_action(struct gossip *g, struct gossip_action *out);
+
+const char *gossip_member_event_name(enum gossip_member_event event);
+
+/* ---- What is known. Borrowed until the next call that takes now_ns or drains actions. */
+
+const struct gossip_member *gossip_self(const struct gossip *g);
+const struct gossip_member *gossip_find(const struct gossip *g, const char *name);
+
+/* All members, ourselves included, in the order they were met: start with `*position` = 0,
+ * NULL at the end. */
+const struct gossip_member *gossip_next_member(const struct gossip *g, size_t *position);
+size_t gossip_member_count(const struct gossip *g); /* of any status */
+
+/* 0 is well; grows while our own probes go wrong (Lifeguard's local health). */
+uint32_t gossip_health_score(const struct gossip *g);
+bool gossip_is_encrypted(const struct gossip *g);
+
+/* Traffic and refusals since creation, and lengths as they are now. */
+void gossip_counters(const struct gossip *g, struct gossip_counters *out);
+
+/* Lamport clocks: status, event, query. */
+void gossip_clocks(const struct gossip *g, uint64_t out[3]);
+
+/* Network coordinate (Vivaldi), seconds. */
+struct gossip_coordinate {
+    double vec[8];
+    double error;
+    double adjustment;
+    double height;
+};
+
+/* Of a member or of ourselves. RC_OK, or RC_ENOTFOUND when not measured yet. */
+int gossip_coordinate(const struct gossip *g, const char *name,
+                      struct gossip_coordinate *out);
+/* Estimated round trip between two coordinates, in seconds. */
+double gossip_coordinate_distance(const struct gossip_coordinate *a,
+                                  const struct gossip_coordinate *b);
+
+#endif
