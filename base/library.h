@@ -7,10 +7,11 @@
 
 #include <stddef.h>
 
-/* One symbol wanted: its name, and the function pointer variable that receives it. */
+/* One symbol wanted: its name, and the address of the function pointer that receives it
+ * (`&connect_start`, without a cast). */
 struct rc_symbol {
     const char *name;
-    void **place;
+    void *place;
 };
 
 /* Opens `soname` and fills every place. RC_OK, or RC_ENOTFOUND with `error` (`error_size` bytes)

@@ -34,7 +34,8 @@ void rc_log(enum rc_log_level level, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* A reader of every line at `level` or above, whatever the level of the log itself: called with
- * the finished line without line end. At most 16. Returns an id, or -1 when there are too many. */
+ * the finished line without line end, from the thread that logs; it must not log itself. At most
+ * 16. Returns an id, or -1 when there are too many. After rc_log_unlisten() it is not called. */
 typedef void (*rc_log_listener)(void *context, const char *line);
 int rc_log_listen(enum rc_log_level level, rc_log_listener listener, void *context);
 void rc_log_unlisten(int id);
