@@ -1,0 +1,143 @@
+"""What a node of the lab is configured with; `vagrant up` writes the same files.
+
+Every function returns text. Secrets are handed in, so that each lab has its own.
+"""
+from dataclasses import dataclass
+
+WEBAPP_PORT = 8000
+CHECK_EVERY = "200ms"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    gossip_key: str  # base64 of 32 bytes
+    database: str  # password of the webapp's and the replication's user
+    django: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are on the node."""
+    data: str  # the agent's folder
+    logs: str
+
+
+def agent(inventory, node, secrets, places):
+    """agent.hcl: what Consul's users know, in the block syntax."""
+    peers = ", ".join(f'"{other.address}"' for other in inventory.nodes if other.server and other != node)
+    servers = sum(other.server for other in inventory.nodes)
+    lines = [
+        f'node_name = "{node.name}"',
+        f'datacenter = "{inventory.datacenter}"',
+        f'domain = "{inventory.domain}"',
+        f'data_dir = "{places.data}"',
+        f'bind_addr = "{node.address}"',
+        'client_addr = "127.0.0.1"',
+        f'encrypt = "{secrets.gossip_key}"',
+        f"retry_join = [{peers}]",
+        'retry_interval = "1s"',
+        'gossip_profile = "fast"',
+        'log_level = "info"',
+    ]
+    if node.server:
+        lines += ["server = true", f"bootstrap_expect = {servers}"]
+    return "\n".join(lines) + "\n"
+
+
+def services(node):
+    """services.hcl: what runs here and how its health is told."""
+    blocks = []
+    if "todomvc" in node.runs:
+        blocks.append(f"""\
+service {{
+  name    = "todomvc"
+  address = "{node.address}"
+  port    = {WEBAPP_PORT}
+  check {{
+    name     = "the webapp answers"
+    http     = "http://{node.address}:{WEBAPP_PORT}/health"
+    interval = "{CHECK_EVERY}"
+    timeout  = "1s"
+  }}
+}}
+""")
+    if "postgres" in node.runs:
+        blocks.append(f"""\
+service {{
+  name    = "postgres"
+  address = "{node.address}"
+  port    = 5432
+  check {{
+    name          = "PostgreSQL answers"
+    postgres      = "host={node.address} port=5432 user=rollcall_probe dbname=postgres connect_timeout=2"
+    postgres_tags = true # the instance carries primary or standby, by what the server really is
+    interval      = "{CHECK_EVERY}"
+    timeout       = "2s"
+  }}
+}}
+""")
+    return "".join(blocks)
+
+
+def proxy(places):
+    """proxy.conf of a web node: the webapp for visitors, the database for the webapp."""
+    return f"""\
+admin 127.0.0.1:8800
+
+discovery agent {{ address 127.0.0.1:8500 }}
+discovery dns   {{ servers 127.0.0.1:8600 }}
+
+pool todomvc {{
+    from agent service todomvc
+    balance round_robin
+}}
+
+pool postgres {{
+    from agent service postgres
+}}
+
+listen http 0.0.0.0:80 {{
+    route / {{ pool todomvc }}
+    access_log {places.logs}/access.log
+}}
+
+listen postgres 127.0.0.1:5432 {{ pool postgres; target primary; wait_for_primary 30s; probe_user rollcall_probe }}
+listen postgres 127.0.0.1:5433 {{ pool postgres; target standby; probe_user rollcall_probe }}
+"""
+
+
+def webapp_environment(node, secrets):
+    return {
+        "TODOMVC_NODE": node.name,
+        "TODOMVC_SECRET_KEY": secrets.django,
+        "TODOMVC_DB_PASSWORD": secrets.database,
+    }
+
+
+def postgres(node):
+    """What differs from PostgreSQL's own defaults."""
+    return f"""\
+listen_addresses = '{node.address}'
+port = 5432
+unix_socket_directories = ''
+wal_level = replica
+max_wal_senders = 10
+wal_keep_size = 64MB
+wal_log_hints = on
+hot_standby = on
+wal_receiver_status_interval = 1s
+wal_retrieve_retry_interval = 500ms
+password_encryption = scram-sha-256
+shared_buffers = 32MB
+"""
+
+
+def postgres_access(inventory):
+    """pg_hba.conf: the probe may log in without a password, and has no rights at all."""
+    return f"""\
+# type  database     user            address        method
+host    all          rollcall_probe  {inventory.network}  trust
+host    all          postgres        {inventory.network}  scram-sha-256
+host    todomvc      todomvc         {inventory.network}  scram-sha-256
+host    replication  replicator      {inventory.network}  scram-sha-256
+"""

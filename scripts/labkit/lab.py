@@ -1,0 +1,277 @@
+"""The lab as a whole: its folder, its secrets, its hosts and what runs on them."""
+import base64
+import json
+import os
+import secrets as random_secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from . import configuration, inventory
+from .database import Server
+from .network import Network
+from .programs import Program, until
+
+HOME = Path("/var/lib/rollcall-lab")
+APP = inventory.ROOT / "vagrant" / "todomvc"
+SERVICES = ("agent", "postgres", "todomvc", "proxy")  # the order in which a node's services start
+UNPRIVILEGED = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+# What can be reached from this machine: name, node, protocol, port on the node, first port tried here.
+WAYS_IN = (
+    ("page and API", "adm1", ("tcp",), 8500, 8500),
+    ("DNS", "adm1", ("tcp", "udp"), 8600, 8600),
+    ("webapp", "web1", ("tcp",), 80, 8080),
+)
+
+
+class LabError(Exception):
+    """Something the user should read, without a stack trace."""
+
+
+class Lab:
+    def __init__(self, name, build="release"):
+        self.name = name
+        self.build = inventory.ROOT / "build" / build
+        self.home = HOME / name
+        self.inventory = inventory.load()
+        self.network = Network(name, self.inventory)
+        self.programs_folder = self.home / "bin"
+        self._secrets = None
+
+    # -- places ---------------------------------------------------------------------------------
+
+    def folder(self, node):
+        return self.home / node.name
+
+    @property
+    def secrets(self):
+        """Made once, kept for root's eyes only."""
+        if self._secrets is None:
+            file = self.home / "secrets.json"
+            if not file.exists():
+                made = configuration.Secrets(
+                    base64.b64encode(os.urandom(32)).decode(),
+                    random_secrets.token_urlsafe(24), random_secrets.token_urlsafe(48))
+                file.touch(mode=0o600)
+                file.write_text(json.dumps(vars(made)))
+            self._secrets = configuration.Secrets(**json.loads(file.read_text()))
+        return self._secrets
+
+    def _install(self):
+        """Copies the programs to where the services' users may read them."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.programs_folder.mkdir(exist_ok=True)
+        for name in ("rollcall", "rollcall-proxy"):
+            built = self.build / name
+            if not built.exists():
+                raise LabError(f"{built} is not there: run `make` first")
+            # A new file, then a rename: a running program's file cannot be written.
+            fresh = self.programs_folder / f"{name}.new"
+            shutil.copy2(built, fresh)
+            fresh.replace(self.programs_folder / name)
+        shutil.copytree(APP, self.home / "todomvc", dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("__pycache__"))
+
+    def _configure(self, node):
+        folder = self.folder(node)
+        for place in (folder, folder / "config", folder / "log", folder / "data"):
+            place.mkdir(exist_ok=True)
+        for place in (folder / "log", folder / "data"):
+            place.chmod(0o777 if place.name == "log" else 0o700)
+        shutil.chown(folder / "data", "nobody", "nogroup")
+        places = configuration.Places(str(folder / "data"), str(folder / "log"))
+        agent = folder / "config" / "agent.hcl"
+        agent.touch(mode=0o640)  # it holds the gossip key
+        shutil.chown(agent, "root", "nogroup")
+        agent.write_text(configuration.agent(self.inventory, node, self.secrets, places))
+        (folder / "config" / "services.hcl").write_text(configuration.services(node))
+        if "proxy" in node.runs:
+            (folder / "proxy.conf").write_text(configuration.proxy(places))
+
+    # -- services -------------------------------------------------------------------------------
+
+    def program(self, node, service):
+        folder = self.folder(node)
+        return Program(f"{service} on {node.name}", folder / f"{service}.pid", folder / "log" / f"{service}.log")
+
+    def server(self, node):
+        return Server(self, node)
+
+    def _command(self, node, service):
+        folder = self.folder(node)
+        enter = [*self.network.enter(node), *UNPRIVILEGED]
+        if service == "agent":
+            return [*enter, str(self.programs_folder / "rollcall"), "agent", f"-config-dir={folder / 'config'}"]
+        if service == "proxy":
+            return [*enter, str(self.programs_folder / "rollcall-proxy"), "-config", str(folder / "proxy.conf")]
+        if service == "todomvc":
+            return [*enter, "/usr/bin/gunicorn", "--chdir", str(self.home / "todomvc"), "--workers", "2",
+                    "--threads", "4", "--keep-alive", "30", "--graceful-timeout", "5",
+                    "--bind", f"{node.address}:{configuration.WEBAPP_PORT}", "todomvc.wsgi"]
+        raise LabError(f"no service '{service}'; there are {', '.join(SERVICES)}")
+
+    def _expect_service(self, node, service):
+        if service not in node.runs:
+            raise LabError(f"{node.name} does not run '{service}'; it runs {', '.join(node.runs)}")
+
+    def start(self, node, service):
+        self._expect_service(node, service)
+        if service == "postgres":
+            others = [self.server(other) for other in self.inventory.running("postgres") if other != node]
+            self.server(node).start(others)
+            return
+        environment = {}
+        if service == "todomvc":
+            environment = {**configuration.webapp_environment(node, self.secrets), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.program(node, service).start(self._command(node, service), environment)
+
+    def stop(self, node, service):
+        self._expect_service(node, service)
+        if service == "postgres":
+            self.server(node).stop()
+        else:
+            self.program(node, service).stop()
+
+    def is_up(self, node, service):
+        if service == "postgres":
+            return self.server(node).pid() is not None
+        return self.program(node, service).pid() is not None
+
+    # -- hosts ----------------------------------------------------------------------------------
+
+    def kill(self, node):
+        """As if the power had gone: the cable first, so that nothing says good-bye."""
+        self.network.cut(node)
+        for pid in self.network.processes(node):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        until(lambda: not self.network.processes(node), f"all of {node.name} has ended")
+
+    def start_node(self, node):
+        self.network.heal(node)
+        for service in SERVICES:
+            if service in node.runs:
+                self.start(node, service)
+
+    def ask(self, node, *words, check=True):
+        """Runs the rollcall command line on a node and returns what it printed."""
+        command = [*self.network.enter(node), str(self.programs_folder / "rollcall"), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if check and done.returncode != 0:
+            raise LabError(f"rollcall {' '.join(words)} on {node.name}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def alive_members(self, node):
+        """How many members this node's agent sees alive; 0 while it does not answer."""
+        lines = self.ask(node, "members", check=False).splitlines()[1:]
+        return sum(" alive " in f" {' '.join(line.split())} " for line in lines)
+
+    # -- the whole ------------------------------------------------------------------------------
+
+    def up(self):
+        self._install()
+        self.network.up()
+        for node in self.inventory.nodes:
+            self._configure(node)
+        for service in SERVICES:
+            for node in self.inventory.running(service):
+                if service == "todomvc":
+                    continue
+                self.start(node, service)
+        self._wait_for_members()
+        self._migrate()
+        for node in self.inventory.running("todomvc"):
+            self.start(node, "todomvc")
+        self._wait_for_webapp()
+        self._forward()
+
+    def _wait_for_members(self):
+        nodes = self.inventory.nodes
+        try:
+            until(lambda: all(self.alive_members(node) == len(nodes) for node in nodes),
+                  "every agent sees every other", seconds=30)
+        except TimeoutError as error:
+            words = "\n".join(f"{node.name}: {self.program(node, 'agent').last_words(3)}" for node in nodes)
+            raise LabError(f"{error}; the agents' last words:\n{words}") from error
+
+    def _migrate(self):
+        """Makes the webapp's tables, through the proxy: the first write of the lab."""
+        node = self.inventory.running("todomvc")[0]
+        environment = {**os.environ, **configuration.webapp_environment(node, self.secrets),
+                       "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [*self.network.enter(node), *UNPRIVILEGED, "/usr/bin/python3", "-W", "ignore",
+             str(self.home / "todomvc" / "manage.py"), "migrate", "-v", "0"],
+            env=environment, capture_output=True, text=True, cwd="/", check=False)
+        if done.returncode != 0:
+            raise LabError(f"the webapp's tables could not be made:\n{done.stderr[-1500:]}")
+
+    def _wait_for_webapp(self):
+        def answers(node):
+            done = subprocess.run(
+                [*self.network.enter(node), "/usr/bin/python3", "-c",
+                 "import urllib.request as u; u.urlopen('http://127.0.0.1/api/todos', timeout=5).read()"],
+                capture_output=True, check=False)
+            return done.returncode == 0
+        for node in self.inventory.running("proxy"):
+            until(lambda: answers(node), f"the webapp answers through {node.name}", seconds=30)
+
+    def _forward(self):
+        """Opens the ways in from this machine; a taken port gives way to the next free one."""
+        used = {}
+        for what, name, protocols, port, first in WAYS_IN:
+            used[what] = (name, protocols, port, first)
+        file = self.home / "ways.json"
+        known = json.loads(file.read_text()) if file.exists() else {}
+        for name in sorted({way[1] for way in WAYS_IN}):
+            program = Program(f"ways into {name}", self.home / f"forward-{name}.pid", self.home / f"forward-{name}.log")
+            if program.pid() is not None:
+                continue
+            words = []
+            for what, (node, protocols, port, first) in used.items():
+                if node != name:
+                    continue
+                known[what] = _free_port(first, protocols)
+                for protocol in protocols:
+                    words += [protocol, str(known[what]), "127.0.0.1", str(port)]
+            namespace = self.network.namespace(self.inventory.node(name))
+            program.start([sys.executable, "-B", str(Path(__file__).parent / "forward.py"), namespace, *words])
+        file.write_text(json.dumps(known))
+
+    def ways_in(self):
+        """Name and local port of each way in; empty while the lab is down."""
+        file = self.home / "ways.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def down(self):
+        """Ends everything and removes every trace, the data included."""
+        for name in {way[1] for way in WAYS_IN}:
+            Program(name, self.home / f"forward-{name}.pid", self.home / f"forward-{name}.log").stop()
+        for node in self.inventory.nodes:
+            for pid in self.network.processes(node):
+                os.kill(pid, signal.SIGKILL)
+        for node in self.inventory.nodes:
+            until(lambda: not self.network.processes(node), f"all of {node.name} has ended")
+        self.network.down()
+        shutil.rmtree(self.home, ignore_errors=True)
+        if HOME.is_dir() and not any(HOME.iterdir()):
+            HOME.rmdir()
+
+
+def _free_port(first, protocols):
+    for port in range(first, first + 100):
+        try:
+            for protocol in protocols:
+                kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if protocol == "tcp" else 0)
+                    probe.bind(("127.0.0.1", port))
+            return port
+        except OSError:
+            continue
+    raise LabError(f"no free port from {first} to {first + 99} on 127.0.0.1")

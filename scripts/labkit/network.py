@@ -1,0 +1,81 @@
+"""The wires: a namespace for each host, a bridge in a namespace of its own, veth pairs between.
+
+Nothing is added to the machine's own network, so nothing can leave the lab and two labs with the
+same addresses can be up side by side.
+"""
+import subprocess
+from pathlib import Path
+
+BRIDGE = "br0"
+
+
+def _ip(*words, check=True):
+    return subprocess.run(["ip", *words], check=check, capture_output=True, text=True)
+
+
+class Network:
+    def __init__(self, lab, inventory):
+        self.inventory = inventory
+        self.prefix = f"rollcall-{lab}-"
+        self.switch = f"{self.prefix}switch"
+
+    def namespace(self, node):
+        return self.prefix + node.name
+
+    def _existing(self):
+        listed = _ip("netns", "list", check=False).stdout.split("\n")
+        return {line.split()[0] for line in listed if line.strip()}
+
+    def up(self):
+        """Makes what is missing; what is there stays as it is."""
+        existing = self._existing()
+        if self.switch not in existing:
+            _ip("netns", "add", self.switch)
+            _ip("-n", self.switch, "link", "add", BRIDGE, "type", "bridge")
+            _ip("-n", self.switch, "link", "set", BRIDGE, "up")
+        for node in self.inventory.nodes:
+            if self.namespace(node) not in existing:
+                self._add(node)
+
+    def _add(self, node):
+        name = self.namespace(node)
+        bits = self.inventory.network.split("/")[1]
+        _ip("netns", "add", name)
+        _ip("-n", self.switch, "link", "add", node.name, "type", "veth",
+            "peer", "name", "eth0", "netns", name)
+        _ip("-n", self.switch, "link", "set", node.name, "master", BRIDGE, "up")
+        _ip("-n", name, "link", "set", "lo", "up")
+        _ip("-n", name, "address", "add", f"{node.address}/{bits}", "dev", "eth0")
+        _ip("-n", name, "link", "set", "eth0", "up")
+        # The services do not run as root, and one of them listens on port 80.
+        subprocess.run([*self.enter(node), "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0"],
+                       check=True)
+        hosts = Path("/etc/netns") / name / "hosts"
+        hosts.parent.mkdir(parents=True, exist_ok=True)
+        hosts.write_text("127.0.0.1 localhost\n" + "".join(
+            f"{other.address} {other.name}\n" for other in self.inventory.nodes))
+
+    def enter(self, node):
+        """The command prefix that runs something on a host of the lab."""
+        return ["ip", "netns", "exec", self.namespace(node)]
+
+    def processes(self, node):
+        """The ids of all processes on a host."""
+        return [int(pid) for pid in _ip("netns", "pids", self.namespace(node), check=False).stdout.split()]
+
+    def cut(self, node):
+        """Pulls the host's cable."""
+        _ip("-n", self.switch, "link", "set", node.name, "down")
+
+    def heal(self, node):
+        _ip("-n", self.switch, "link", "set", node.name, "up")
+
+    def down(self):
+        existing = self._existing()
+        for name in [self.namespace(node) for node in self.inventory.nodes] + [self.switch]:
+            if name in existing:
+                _ip("netns", "delete", name)
+            hosts = Path("/etc/netns") / name / "hosts"
+            hosts.unlink(missing_ok=True)
+            if hosts.parent.is_dir():
+                hosts.parent.rmdir()
