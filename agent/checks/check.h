@@ -70,18 +70,18 @@ struct check {
     struct check_options options;
     enum check_status status;   /* as told to others */
     enum check_status observed; /* by thresholds, before damping */
-    enum check_role role;       /* NONE while critical */
-    enum check_role role_seen;  /* of the last result */
-    struct rc_buffer output; /* valid UTF-8 without control bytes but tab and line end */
-    uint64_t since_ms;       /* since when `status` holds */
+    enum check_role role;       /* as told to others; NONE while critical */
+    enum check_role role_seen;  /* of the last result that counted */
+    struct rc_buffer output;    /* valid UTF-8, no control bytes but tab and line end */
+    size_t held_size;           /* bytes of `output` that say why a recovery waits */
+    uint64_t since_ms;          /* since when `status` holds */
     uint64_t observed_since_ms;
-    uint64_t worsened_at_ms; /* when damping last saw it fall */
-    uint64_t ttl_at_ms;      /* TTL checks: when it expires; UINT64_MAX: never */
-    uint32_t successes;      /* in a row */
-    uint32_t failures;       /* in a row */
-    uint32_t falls;          /* how often it fell soon after it had recovered */
+    uint64_t ttl_at_ms; /* TTL checks: when it expires; UINT64_MAX: it has */
+    uint32_t successes; /* in a row */
+    uint32_t failures;  /* in a row */
+    uint32_t falls;     /* in a row, each soon after the recovery before */
     bool has_result;
-    bool has_changed; /* status was ever changed by a result */
+    bool has_changed; /* a result has changed `status` before */
 };
 
 /* Starts at options->initial since `now_ms`; a TTL check expires `ttl_ms` from now. */
@@ -89,8 +89,8 @@ void check_init(struct check *check, const struct check_options *options,
                 uint64_t now_ms);
 void check_fini(struct check *check);
 
-/* Puts back what was known before a restart or a reload: status, output and role hold since
- * `since_ms`, no threshold starts anew. A TTL check expires at `ttl_at_ms`. */
+/* Puts back what was known before a restart: status, output and role hold since `since_ms`;
+ * the next result counts at once. A TTL check expires at `ttl_at_ms`. */
 void check_restore(struct check *check, const struct check_result *was, uint64_t since_ms,
                    uint64_t ttl_at_ms);
 
@@ -105,11 +105,11 @@ unsigned check_observe(struct check *check, const struct check_result *result,
 /* Time has passed: a TTL may have expired, damping may have ended. Bits of enum check_news. */
 unsigned check_tick(struct check *check, uint64_t now_ms);
 
-/* When check_tick() or check_is_overdue() will have something to say; UINT64_MAX: never. */
+/* When check_tick() will have something to say; UINT64_MAX: never. */
 uint64_t check_deadline_ms(const struct check *check);
 
-/* True once it has been critical for options.deregister_after_ms. */
-bool check_is_overdue(const struct check *check, uint64_t now_ms);
+/* When it will have been critical for options.deregister_after_ms; UINT64_MAX: never. */
+uint64_t check_overdue_ms(const struct check *check);
 
 /* "passing", "warning", "critical"; and back: RC_OK or RC_EINVAL. */
 const char *check_status_name(enum check_status status);
@@ -118,8 +118,8 @@ int check_status_parse(const char *text, enum check_status *out);
 /* "", "primary", "standby". */
 const char *check_role_name(enum check_role role);
 
-/* Replaces `out` by `bytes` cut to `max` bytes and cleaned: broken UTF-8 becomes U+FFFD, control
- * bytes but tab and line end become spaces. `total` is the size before any cutting. */
+/* Replaces `out` by `bytes` cut to `max` bytes and cleaned: broken UTF-8 and
+ * control bytes but tab and line end become '?'. `total` is the size before any cutting. */
 void check_clean_output(struct rc_buffer *out, const void *bytes, size_t size,
                         size_t total, size_t max, enum check_keep keep);
 
