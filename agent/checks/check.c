@@ -1,3 +1,4 @@
+/* check.c - thresholds, damping, TTL and the cutting of output. */
 #include "agent/checks/check.h"
 
 #include <assert.h>
@@ -12,34 +13,11 @@ enum {
     FALLS_MAX = 16
 };
 
-static const char *const status_names[CHECK_STATUS_COUNT] = {
-    [CHECK_PASSING] = "passing",
-    [CHECK_WARNING] = "warning",
-    [CHECK_CRITICAL] = "critical",
-};
-
 static const char *const role_names[CHECK_ROLE_COUNT] = {
     [CHECK_ROLE_NONE] = "",
     [CHECK_ROLE_PRIMARY] = "primary",
     [CHECK_ROLE_STANDBY] = "standby",
 };
-
-const char *check_status_name(enum check_status status)
-{
-    assert(status < CHECK_STATUS_COUNT);
-    return status_names[status];
-}
-
-int check_status_parse(const char *text, enum check_status *out)
-{
-    for (unsigned i = 0; i < CHECK_STATUS_COUNT; i++) {
-        if (rc_text_equals(text, status_names[i])) {
-            *out = (enum check_status)i;
-            return RC_OK;
-        }
-    }
-    return RC_EINVAL;
-}
 
 const char *check_role_name(enum check_role role)
 {
@@ -294,7 +272,7 @@ static void explain_hold(struct check *check)
         return;
     }
     rc_buffer_format(&text, "Flapping: shown as %s until it stays well for %us. ",
-                     status_names[check->status],
+                     check_status_name(check->status),
                      (unsigned)(hold_ms(check) < CHECK_CHANGE_EVERY_MS
                                     ? 1
                                     : hold_ms(check) / CHECK_CHANGE_EVERY_MS));

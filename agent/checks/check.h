@@ -13,14 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/catalog/definition.h"
 #include "base/buffer.h"
-
-enum check_status {
-    CHECK_PASSING,
-    CHECK_WARNING,
-    CHECK_CRITICAL,
-    CHECK_STATUS_COUNT
-}; /* in the order of severity */
 
 /* What a PostgreSQL server really is, as far as the check knows. */
 enum check_role {
@@ -110,10 +104,6 @@ uint64_t check_deadline_ms(const struct check *check);
 
 /* When it will have been critical for options.deregister_after_ms; UINT64_MAX: never. */
 uint64_t check_overdue_ms(const struct check *check);
-
-/* "passing", "warning", "critical"; and back: RC_OK or RC_EINVAL. */
-const char *check_status_name(enum check_status status);
-int check_status_parse(const char *text, enum check_status *out);
 
 /* "", "primary", "standby". */
 const char *check_role_name(enum check_role role);

@@ -1,3 +1,4 @@
+/* schedule.c - a heap of due times, and a queue of what follows from them. */
 #include "agent/checks/schedule.h"
 
 #include <assert.h>
