@@ -9,8 +9,10 @@
  *
  * Both become a jansson tree (blocks are objects; a repeated block becomes an
  * array of objects), plus the line and column of every value, so that whoever
- * checks the meaning can say where the fault is. Heredocs (<<EOF) are read;
- * interpolation is not. Depth is at most 32, a file at most 1 MiB. */
+ * checks the meaning can say where the fault is. A label is the block's name:
+ * `service "web" {}` reads as `service { name = "web" }`. Heredocs (<<EOF, <<-EOF)
+ * are read; interpolation is not. A key given twice is an error, blocks aside. What
+ * begins with a brace is strict JSON. Depth is at most 32, a file at most 1 MiB. */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
 
@@ -38,8 +40,9 @@ void rc_settings_destroy(struct rc_settings *settings);
 /* The whole as an object; borrowed, lives as long as `settings`. */
 json_t *rc_settings_root(const struct rc_settings *settings);
 
-/* "file:line:column" of a value (true, false and null of the tree have no place of their own:
- * ask for them by `parent` and `key`). Writes "file" alone when unknown. */
+/* "file:line:column" of the value under `key` in the object `parent`; for an array `key` is the
+ * index in decimal. Where `parent` itself begins if `key` is NULL or not there. Writes "file" alone
+ * when unknown. 512 bytes suffice for any sensible path. */
 void rc_settings_where(const struct rc_settings *settings, const json_t *parent,
                        const char *key, char *space, size_t size);
 
