@@ -1,0 +1,26 @@
+"""Who is left answers for what lives, from its own memory."""
+from hosts import until
+
+
+def test_two_of_five_agents_still_answer_everything(hosts):
+    gone, left = ("adm1", "pg1", "pg2"), ("web1", "web2")
+    for name in gone:
+        hosts.lab.kill(hosts.node(name))
+    for name in left:
+        until(lambda name=name: hosts.lab.alive_members(hosts.node(name)) == 2, f"{name} sees that two are left")
+        assert hosts.srv_targets(name, "todomvc") == ["web1", "web2"]
+        assert hosts.dig(name, "postgres.service.rollcall", "A") == []
+        alive = hosts.api_json(name, "/v1/health/service/todomvc?passing")
+        assert sorted(entry["Node"]["Node"] for entry in alive) == ["web1", "web2"]
+        critical = {check["Node"] for check in hosts.api_json(name, "/v1/health/state/critical") if check["CheckID"] == "serfHealth"}
+        assert critical == set(gone)
+    assert hosts.run("web1", "curl", "-s", "-m", "10", "http://127.0.0.1/health") == "ok\n"
+
+
+def test_a_cut_cable_heals_without_help(hosts):
+    hosts.lab.network.cut(hosts.node("web2"))
+    until(lambda: hosts.srv_targets("adm1", "todomvc") == ["web1"], "the others have dropped web2")
+    until(lambda: hosts.srv_targets("web2", "todomvc") == ["web2"], "web2 still answers for itself")
+    hosts.lab.network.heal(hosts.node("web2"))
+    until(hosts.all_alive, "all see each other again", seconds=60)
+    until(lambda: hosts.everywhere("todomvc", ["web1", "web2"]), "every answer is whole again")
