@@ -6,7 +6,7 @@ OUT    := build/$(BUILD)
 SHELL  := /bin/sh
 
 PKGS     := libuv libcares libsodium libmicrohttpd jansson \
-            $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
+            $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 # Only their headers: these libraries are loaded when a check or a key first needs them.
 LAZY     := libpq libcurl libcrypto
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla \
@@ -23,10 +23,10 @@ FLAGS_coverage := -O0 -g --coverage
 FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link
 
 override CPPFLAGS += -I. -I$(OUT)/generated -D_GNU_SOURCE \
-                     $(shell pkg-config --cflags $(PKGS) $(LAZY))
+                     $(shell pkg-config --cflags $(PKGS) $(LAZY) 2>/dev/null)
 override CFLAGS   += -std=c11 $(WARNINGS) $(HARDEN) $(FLAGS_$(BUILD)) $(if $(WERROR),-Werror)
 override LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(FLAGS_$(BUILD))
-override LDLIBS   += $(shell pkg-config --libs $(PKGS)) -lm
+override LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
 ALL_CH := $(shell find base dns agent proxy tests -name '*.[ch]' | sort)
 ALL_C  := $(filter %.c,$(ALL_CH))
@@ -40,6 +40,8 @@ FUZZ   := $(patsubst %.c,$(OUT)/%,$(filter tests/fuzz/fuzz_%.c,$(ALL_C)))
 REPLAY := $(subst /fuzz_,/replay_,$(FUZZ))
 UNIT_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/unit/test_%,$(filter tests/unit/%,$(ALL_C))))
 SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_%,$(filter tests/sim/%,$(ALL_C))))
+
+PYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
 all: $(BINS) ## build rollcall and rollcall-proxy into build/release
 
@@ -71,6 +73,19 @@ replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
 
+lab: ## a five-node lab on this machine, from nothing (root): what is missing is installed
+	scripts/install-deps run build lab
+	$(MAKE) all
+	scripts/lab --build $(BUILD) up
+check: ## every test, from nothing (root for the lab): what is missing is installed
+	scripts/install-deps run build test
+	$(MAKE) all unit sim replay integration
+integration: $(BINS) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
+	ROLLCALL_BUILD=$(BUILD) $(PYTEST) tests/interop tests/lab
+figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
+	$(MAKE) all
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
+
 lint: ## formatting, layers, headers that stand alone, clang-tidy, cppcheck, shellcheck
 	clang-format --dry-run -Werror $(ALL_CH)
 	scripts/check-layers.sh
@@ -79,11 +94,14 @@ lint: ## formatting, layers, headers that stand alone, clang-tidy, cppcheck, she
 	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
 	printf '%s\n' $(ALL_C) | xargs -P 2 -n 4 sh -c \
 	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
+	shellcheck scripts/install-deps scripts/check-layers.sh vagrant/provision .ci/run
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
 format: ## rewrite the sources in house style
 	clang-format -i $(ALL_CH)
-install: $(BINS) ## into $(DESTDIR)$(PREFIX)
+instPYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+
+all: $(BINS) ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
 clean: ## remove build/
@@ -91,6 +109,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim replay fuzz lint format install clean help
+.PHONY: all unit sim replay fuzz lab check integration figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))
