@@ -1,0 +1,93 @@
+/* envelope.h - what is wrapped around messages on the wire.
+ *
+ * Packet, outermost first: label, encryption, CRC, then compress and compound nested in
+ * each other. Stream: label once, then encryption frames, compress, message (memberlist's
+ * framing). Pure functions over bytes; nothing here knows what a message means. */
+#ifndef AGENT_GOSSIP_ENVELOPE_H
+#define AGENT_GOSSIP_ENVELOPE_H
+
+#include "agent/gossip/gossip.h"
+#include "agent/gossip/pack.h"
+#include "agent/gossip/seal.h"
+
+enum {
+    ENVELOPE_DEPTH_MAX = 4,                /* compounds and compressions in each other */
+    ENVELOPE_PARTS_MAX = 127,              /* memberlist before 0.2.4 misreads more */
+    ENVELOPE_UNPACKED_MAX = 65536,         /* all that one packet may unpack to */
+    ENVELOPE_FRAME_MAX = 20 * 1024 * 1024, /* memberlist's limit of an encrypted frame */
+    ENVELOPE_FRAME_HEAD_SIZE = 5,
+    ENVELOPE_CRC_HEAD_SIZE = 5
+};
+
+struct envelope {
+    struct seal *seals[GOSSIP_KEYS_MAX]; /* the first one locks, all unlock */
+    size_t seal_count;
+    uint8_t label[GOSSIP_LABEL_MAX];
+    size_t label_size;
+    void (*nonce)(void *ctx, uint8_t *out, size_t size);
+    void *nonce_ctx;
+};
+
+/* Takes keys, label and nonce source from `options`. RC_OK, RC_EINVAL, RC_ENOTFOUND,
+ * RC_ENOMEM; after an error nothing is held. */
+int envelope_init(struct envelope *envelope, const struct gossip_options *options);
+void envelope_fini(struct envelope *envelope);
+
+/* Bytes that label and encryption add to a packet. */
+size_t envelope_overhead(const struct envelope *envelope);
+
+/* Appends the packet that carries `plain`. Errors stick in `out`. */
+void envelope_close_packet(const struct envelope *envelope, struct pack_bytes plain,
+                           struct rc_buffer *out);
+
+/* Strips label and encryption; the result is a slice of `packet` or of `scratch`, which is
+ * cleared first. RC_OK, RC_ECONFLICT (another label), RC_EDENIED (no key opens it),
+ * RC_ETRUNCATED, RC_EMALFORMED, RC_ENOMEM. */
+int envelope_open_packet(const struct envelope *envelope, struct pack_bytes packet,
+                         struct rc_buffer *scratch, struct pack_bytes *out);
+
+/* CRC-32 as in IEEE 802.3 and zlib. */
+uint32_t envelope_crc32(struct pack_bytes bytes);
+void envelope_add_crc(struct pack_bytes plain, struct rc_buffer *out);
+/* Checks and strips a CRC if there is one. RC_OK or RC_EMALFORMED. */
+int envelope_strip_crc(struct pack_bytes *bytes);
+
+/* Walks the messages of a packet. */
+struct envelope_reader {
+    struct pack_bytes next; /* not yet looked at */
+    struct {
+        struct rc_cursor sizes; /* of a compound's parts that are still to come */
+        struct rc_cursor parts;
+    } levels[ENVELOPE_DEPTH_MAX];
+    size_t depth;
+    struct rc_buffer *unpacked; /* borrowed; what was compressed */
+};
+
+/* Starts over `plain`; `unpacked` is cleared and must stay untouched during the walk. */
+void envelope_reader_init(struct envelope_reader *reader, struct pack_bytes plain,
+                          struct rc_buffer *unpacked);
+
+/* The next message with its type byte. RC_OK; RC_ENOTFOUND at the end; any other error
+ * means that something was left out, and the walk goes on. */
+int envelope_reader_next(struct envelope_reader *reader, struct pack_bytes *out);
+
+/* Appends the bytes of a compress message (without its type byte). RC_OK, RC_ETRUNCATED,
+ * RC_EMALFORMED, RC_ETOOBIG, RC_ENOMEM. */
+int envelope_unpack(struct rc_cursor *in, size_t max, struct rc_buffer *out);
+
+/* ---- Streams. */
+
+/* The label header that the dialing side sends first, if there is a label. */
+void envelope_open_stream(const struct envelope *envelope, struct rc_buffer *out);
+/* Reads it. RC_OK, RC_ETRUNCATED (more bytes wanted), RC_ECONFLICT. */
+int envelope_accept_stream(const struct envelope *envelope, struct rc_cursor *in);
+
+/* Appends `plain`, in an encryption frame if there is a key. */
+void envelope_close_frame(const struct envelope *envelope, struct pack_bytes plain,
+                          struct rc_buffer *out);
+/* Opens one frame and appends its plain bytes. Only with keys. RC_OK, RC_ETRUNCATED (more
+ * bytes wanted), RC_EDENIED, RC_ETOOBIG, RC_ENOMEM. */
+int envelope_open_frame(const struct envelope *envelope, struct rc_cursor *in,
+                        struct rc_buffer *out);
+
+#endif
