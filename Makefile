@@ -47,7 +47,7 @@ all: $(BINS) ## build rollcall and rollcall-proxy into build/release
 
 $(LIB): $(LIB_O)
 	@rm -f $@
-	@$(AR) rcs $@ $^
+	@$(AR) qcs $@ $^
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@

@@ -1,0 +1,131 @@
+#include "agent/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/commands.h"
+#include "base/text.h"
+
+#ifndef ROLLCALL_VERSION
+#define ROLLCALL_VERSION "0.1.0"
+#endif
+#ifndef ROLLCALL_REVISION
+#define ROLLCALL_REVISION ""
+#endif
+
+const char cli_version[] = ROLLCALL_VERSION;
+const char cli_revision[] = ROLLCALL_REVISION;
+
+static const struct cli_command commands[] = {
+    {"members", "who is in the cluster, and how it stands",
+     "usage: rollcall members [flags]\n\n"
+     "Lists the members as the agent sees them. Ends with 2 when none matches -status.\n",
+     members_run},
+    {"join", "join a cluster through one of its members",
+     "usage: rollcall join ADDRESS...\n\n"
+     "Makes the agent join the cluster that the addresses belong to.\n",
+     join_run},
+    {"leave", "make the agent leave the cluster and stop",
+     "usage: rollcall leave\n\n"
+     "The agent says goodbye, so that nobody takes it for failed, and ends.\n",
+     leave_run},
+    {"force-leave", "count a failed member as one that left",
+     "usage: rollcall force-leave [-prune] NODE\n\n"
+     "A member that still runs will come back by itself.\n",
+     force_leave_run},
+    {"reload", "make the agent read its configuration again",
+     "usage: rollcall reload\n\n"
+     "Services, checks and the log level are taken over in one step, or, on an error, not "
+     "at all.\n",
+     reload_run},
+    {"info", "what the agent says of itself",
+     "usage: rollcall info\n\nSections of key = value lines.\n", info_run},
+    {"services", "register or deregister services of the agent",
+     "usage: rollcall services register [flags] [FILE...]\n"
+     "       rollcall services deregister [-id ID] [FILE...]\n\n"
+     "A file holds definitions as in the configuration, in JSON: {\"service\": {...}}.\n",
+     services_run},
+    {"catalog", "nodes, services and datacenters that are known",
+     "usage: rollcall catalog nodes [flags]\n"
+     "       rollcall catalog services [flags]\n"
+     "       rollcall catalog datacenters\n",
+     catalog_run},
+    {"maint", "take a node or a service out of all answers, and back",
+     "usage: rollcall maint [-enable|-disable] [-service ID] [-reason TEXT]\n\n"
+     "Without -enable or -disable: lists what is in maintenance.\n",
+     maint_run},
+    {"monitor", "follow the agent's log",
+     "usage: rollcall monitor [-log-level LEVEL] [-log-json]\n\nEnds with Ctrl-C.\n",
+     monitor_run},
+    {"keygen", "make a key for gossip encryption",
+     "usage: rollcall keygen\n\nPrints 32 random bytes in base64, for -encrypt.\n",
+     keygen_run},
+    {"version", "print the version", "usage: rollcall version [-format json]\n",
+     version_run},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0], CLOSE_ENOUGH = 2 };
+
+struct command_list {
+    const struct cli_command *own;
+    size_t own_count;
+};
+
+static const struct cli_command *command_at(const struct command_list *list, size_t i)
+{
+    if (i < list->own_count) {
+        return &list->own[i];
+    }
+    return i - list->own_count < COMMAND_COUNT ? &commands[i - list->own_count] : NULL;
+}
+
+static int print_list(const struct command_list *list, FILE *to)
+{
+    (void)fprintf(to, "usage: rollcall COMMAND [flags]\n\nCommands:\n");
+    const struct cli_command *command;
+    for (size_t i = 0; (command = command_at(list, i)) != NULL; i++) {
+        (void)fprintf(to, "  %-12s %s\n", command->name, command->summary);
+    }
+    (void)fprintf(to, "\nrollcall COMMAND -help tells more.\n");
+    return to == stdout ? CLI_DONE : CLI_USAGE;
+}
+
+static int unknown(const struct command_list *list, const char *name)
+{
+    const struct cli_command *command;
+    const char *close = NULL;
+    for (size_t i = 0; (command = command_at(list, i)) != NULL; i++) {
+        if (rc_text_distance(command->name, name) <= CLOSE_ENOUGH) {
+            close = command->name;
+        }
+    }
+    (void)fprintf(stderr, "rollcall: no command '%s'%s%s%s; see rollcall help\n", name,
+                  close != NULL ? ", did you mean '" : "", close != NULL ? close : "",
+                  close != NULL ? "'?" : "");
+    return CLI_USAGE;
+}
+
+int cli_run(const struct cli_command *own, size_t own_count, int count, char **arguments)
+{
+    const struct command_list list = {own, own_count};
+    const char *name = count > 0 ? arguments[0] : "";
+
+    if (count == 0) {
+        return print_list(&list, stderr);
+    }
+    if (rc_text_equals(name, "help") || rc_text_equals(name, "-h") ||
+        rc_text_equals(name, "-help") || rc_text_equals(name, "--help")) {
+        return print_list(&list, stdout);
+    }
+    if (rc_text_equals(name, "-v") || rc_text_equals(name, "-version") ||
+        rc_text_equals(name, "--version")) {
+        name = "version";
+    }
+    const struct cli_command *command;
+    for (size_t i = 0; (command = command_at(&list, i)) != NULL; i++) {
+        if (rc_text_equals(command->name, name)) {
+            return command->run(command, count - 1, arguments + 1);
+        }
+    }
+    return unknown(&list, name);
+}

@@ -1,0 +1,20 @@
+/* commands.h - the run functions of the client commands, for the table in cli.c. */
+#ifndef AGENT_CLI_COMMANDS_H
+#define AGENT_CLI_COMMANDS_H
+
+#include "agent/cli/cli.h"
+
+int members_run(const struct cli_command *self, int count, char **words);
+int join_run(const struct cli_command *self, int count, char **words);
+int leave_run(const struct cli_command *self, int count, char **words);
+int force_leave_run(const struct cli_command *self, int count, char **words);
+int reload_run(const struct cli_command *self, int count, char **words);
+int info_run(const struct cli_command *self, int count, char **words);
+int services_run(const struct cli_command *self, int count, char **words);
+int catalog_run(const struct cli_command *self, int count, char **words);
+int maint_run(const struct cli_command *self, int count, char **words);
+int monitor_run(const struct cli_command *self, int count, char **words);
+int keygen_run(const struct cli_command *self, int count, char **words);
+int version_run(const struct cli_command *self, int count, char **words);
+
+#endif

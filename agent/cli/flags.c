@@ -1,0 +1,216 @@
+#include "agent/cli/flags.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli.h"
+#include "base/err.h"
+#include "base/text.h"
+
+enum { NAME_MAX_BYTES = 64, CLIENT_FLAG_COUNT = 8 };
+
+struct flag_set {
+    const struct cli_flag *own;
+    size_t own_count;
+    struct cli_flag client[CLIENT_FLAG_COUNT];
+};
+
+static void client_flags(struct cli_client_flags *to,
+                         struct cli_flag out[CLIENT_FLAG_COUNT])
+{
+    const struct cli_flag flags[CLIENT_FLAG_COUNT] = {
+        {"http-addr", CLI_TEXT, &to->http_addr, "ADDR",
+         "the agent: host:port, http://, https:// or unix:// (CONSUL_HTTP_ADDR)"},
+        {"token", CLI_TEXT, &to->token, "TOKEN",
+         "sent with the request (CONSUL_HTTP_TOKEN)"},
+        {"token-file", CLI_TEXT, &to->token_file, "FILE",
+         "file that holds the token (CONSUL_HTTP_TOKEN_FILE)"},
+        {"ca-file", CLI_TEXT, &to->ca_file, "FILE",
+         "certificates that may sign the agent's (CONSUL_CACERT)"},
+        {"client-cert", CLI_TEXT, &to->client_cert, "FILE",
+         "our certificate (CONSUL_CLIENT_CERT)"},
+        {"client-key", CLI_TEXT, &to->client_key, "FILE", "its key (CONSUL_CLIENT_KEY)"},
+        {"datacenter", CLI_TEXT, &to->datacenter, "NAME", "ask about this datacenter"},
+        {"stale", CLI_SWITCH, &to->stale, NULL,
+         "accepted; every agent answers by itself"},
+    };
+    memcpy(out, flags, sizeof flags);
+}
+
+static void take_environment(struct cli_client_flags *client)
+{
+    const struct {
+        const char *name;
+        const char **place;
+    } variables[] = {
+        {"CONSUL_HTTP_ADDR", &client->http_addr},
+        {"CONSUL_HTTP_TOKEN", &client->token},
+        {"CONSUL_HTTP_TOKEN_FILE", &client->token_file},
+        {"CONSUL_CACERT", &client->ca_file},
+        {"CONSUL_CLIENT_CERT", &client->client_cert},
+        {"CONSUL_CLIENT_KEY", &client->client_key},
+    };
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *value =
+            getenv(variables[i].name); // NOLINT(concurrency-mt-unsafe): one thread
+        if (value != NULL && value[0] != '\0') {
+            *variables[i].place = value;
+        }
+    }
+}
+
+static const struct cli_flag *find(const struct flag_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->own_count; i++) {
+        if (rc_text_equals(set->own[i].name, name)) {
+            return &set->own[i];
+        }
+    }
+    for (size_t i = 0; i < CLIENT_FLAG_COUNT; i++) {
+        if (rc_text_equals(set->client[i].name, name)) {
+            return &set->client[i];
+        }
+    }
+    return NULL;
+}
+
+static int set_switch(bool *place, const char *value)
+{
+    if (value == NULL || rc_text_equals(value, "true") || rc_text_equals(value, "1")) {
+        *place = true;
+        return RC_OK;
+    }
+    *place = false;
+    return rc_text_equals(value, "false") || rc_text_equals(value, "0") ? RC_OK
+                                                                        : RC_EINVAL;
+}
+
+static int set_flag(const struct cli_flag *flag, const char *value)
+{
+    struct cli_list *list = flag->place;
+    switch (flag->kind) {
+    case CLI_SWITCH:
+        return set_switch(flag->place, value);
+    case CLI_TEXT:
+        *(const char **)flag->place = value;
+        return RC_OK;
+    case CLI_LIST:
+        if (list->count == CLI_LIST_MAX) {
+            return RC_ETOOBIG;
+        }
+        list->items[list->count++] = value;
+        return RC_OK;
+    }
+    return RC_EINVAL;
+}
+
+static void print_flags(const char *title, const struct cli_flag *flags, size_t count)
+{
+    if (count > 0) {
+        (void)printf("\n%s\n", title);
+    }
+    for (size_t i = 0; i < count; i++) {
+        char name[NAME_MAX_BYTES];
+        (void)snprintf(name, sizeof name, "-%s%s%s", flags[i].name,
+                       flags[i].value != NULL ? " " : "",
+                       flags[i].value != NULL ? flags[i].value : "");
+        (void)printf("  %-26s %s\n", name, flags[i].meaning);
+    }
+}
+
+static void print_help(const struct cli_command *command, const struct flag_set *set)
+{
+    (void)printf("%s", command->usage);
+    print_flags("Flags:", set->own, set->own_count);
+    print_flags("How the agent is reached:", set->client, CLIENT_FLAG_COUNT);
+}
+
+/* Reads the flag in words[*at], and its value, which may be the next word. */
+static int read_flag(const struct cli_command *command, const struct flag_set *set,
+                     int count, char **words, int *at)
+{
+    char name[NAME_MAX_BYTES];
+    const char *text = words[*at] + (words[*at][1] == '-' ? 2 : 1);
+    const char *value = strchr(text, '=');
+    size_t size = value != NULL ? (size_t)(value - text) : strlen(text);
+    const struct cli_flag *flag = NULL;
+
+    if (size < sizeof name) {
+        memcpy(name, text, size);
+        name[size] = '\0';
+        flag = find(set, name);
+    }
+    if (flag == NULL) {
+        (void)fprintf(stderr, "rollcall %s: no such flag: %s\n", command->name,
+                      words[*at]);
+        return RC_EINVAL;
+    }
+    value = value != NULL ? value + 1 : NULL;
+    if (value == NULL && flag->kind != CLI_SWITCH) {
+        if (*at + 1 >= count) {
+            (void)fprintf(stderr, "rollcall %s: -%s wants a value\n", command->name,
+                          name);
+            return RC_EINVAL;
+        }
+        value = words[++*at];
+    }
+    int err = set_flag(flag, value);
+    if (err != RC_OK) {
+        (void)fprintf(stderr, "rollcall %s: -%s: %s\n", command->name, name,
+                      err == RC_ETOOBIG ? "given too often" : "wants true or false");
+    }
+    return err == RC_OK ? RC_OK : RC_EINVAL;
+}
+
+static bool asks_for_help(const char *word)
+{
+    return rc_text_equals(word, "-h") || rc_text_equals(word, "-help") ||
+           rc_text_equals(word, "--help");
+}
+
+int cli_parse(const struct cli_command *command, const struct cli_flag *flags,
+              size_t flag_count, int count, char **words, struct cli_parsed *out)
+{
+    struct flag_set set = {.own = flags, .own_count = flag_count};
+
+    memset(out, 0, sizeof *out);
+    out->client.http_addr = "127.0.0.1:8500";
+    client_flags(&out->client, set.client);
+    take_environment(&out->client);
+    out->words = words;
+    for (int i = 0; i < count; i++) {
+        if (asks_for_help(words[i])) {
+            print_help(command, &set);
+            return RC_ECLOSED;
+        }
+        if (rc_text_equals(words[i], "--")) {
+            while (++i < count) {
+                words[out->word_count++] = words[i];
+            }
+            return RC_OK;
+        }
+        if (words[i][0] != '-' || words[i][1] == '\0') {
+            words[out->word_count++] = words[i];
+            continue;
+        }
+        int err = read_flag(command, &set, count, words, &i);
+        if (err != RC_OK) {
+            (void)fprintf(stderr, "See: rollcall %s -help\n", command->name);
+            return err;
+        }
+    }
+    return RC_OK;
+}
+
+int cli_parse_exit(int err)
+{
+    return err == RC_ECLOSED ? CLI_DONE : CLI_USAGE;
+}
+
+int cli_misuse(const struct cli_command *command, const char *text)
+{
+    (void)fprintf(stderr, "rollcall %s: %s\nSee: rollcall %s -help\n", command->name,
+                  text, command->name);
+    return CLI_USAGE;
+}

@@ -1,0 +1,194 @@
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/client.h"
+#include "agent/cli/columns.h"
+#include "agent/cli/commands.h"
+#include "agent/cli/flags.h"
+#include "base/err.h"
+#include "base/text.h"
+
+/* Serf's numbers for a member's status, as the API gives them. */
+static const char *const status_names[] = {"none", "alive", "leaving", "left", "failed"};
+enum { STATUS_COUNT = sizeof status_names / sizeof status_names[0] };
+
+static const char *status_of(const json_t *member)
+{
+    json_int_t status = json_integer_value(json_object_get(member, "Status"));
+    return status >= 0 && status < STATUS_COUNT ? status_names[status] : "unknown";
+}
+
+static const char *tag_of(const json_t *member, const char *key)
+{
+    const char *value =
+        json_string_value(json_object_get(json_object_get(member, "Tags"), key));
+    return value != NULL ? value : "";
+}
+
+static const char *type_of(const json_t *member)
+{
+    const char *role = tag_of(member, "role");
+    if (rc_text_equals(role, "consul")) {
+        return "server";
+    }
+    return rc_text_equals(role, "node") ? "client" : "unknown";
+}
+
+static void add_address(struct cli_columns *columns, const json_t *member)
+{
+    const char *address = json_string_value(json_object_get(member, "Addr"));
+    long long port = (long long)json_integer_value(json_object_get(member, "Port"));
+    bool ipv6 = address != NULL && strchr(address, ':') != NULL;
+    cli_cell_format(columns, "%s%s%s:%lld", ipv6 ? "[" : "",
+                    address != NULL ? address : "", ipv6 ? "]" : "", port);
+}
+
+static void add_tags(struct cli_columns *columns, const json_t *member)
+{
+    struct rc_buffer text = {0};
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(member, "Tags"), key, value)
+    {
+        rc_buffer_format(&text, "%s%s=%s", text.size > 0 ? "," : "", key,
+                         json_string_value(value));
+    }
+    cli_cell(columns, rc_buffer_string(&text));
+    rc_buffer_fini(&text);
+}
+
+static void add_brief(struct cli_columns *columns, const json_t *member)
+{
+    const char *build = tag_of(member, "build");
+    const char *server = type_of(member);
+    cli_cell(columns, server);
+    cli_cell_format(columns, "%.*s", (int)strcspn(build, ":"), build);
+    cli_cell_format(
+        columns, "%lld",
+        (long long)json_integer_value(json_object_get(member, "ProtocolCur")));
+    cli_cell(columns, tag_of(member, "dc"));
+    cli_cell(columns, rc_text_equals(server, "server") ? "<all>" : "<default>");
+}
+
+static void print_table(const json_t *members, bool detailed)
+{
+    struct cli_columns columns = {.width = detailed ? 4 : 8};
+    static const char *const brief[] = {"Type", "Build", "Protocol", "DC", "Segment"};
+    size_t index;
+    const json_t *member;
+
+    cli_cell(&columns, "Node");
+    cli_cell(&columns, "Address");
+    cli_cell(&columns, "Status");
+    for (size_t i = 0; !detailed && i < sizeof brief / sizeof brief[0]; i++) {
+        cli_cell(&columns, brief[i]);
+    }
+    if (detailed) {
+        cli_cell(&columns, "Tags");
+    }
+    json_array_foreach(members, index, member)
+    {
+        cli_cell(&columns, json_string_value(json_object_get(member, "Name")));
+        add_address(&columns, member);
+        cli_cell(&columns, status_of(member));
+        if (detailed) {
+            add_tags(&columns, member);
+        } else {
+            add_brief(&columns, member);
+        }
+    }
+    cli_columns_print(&columns);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const char *left = json_string_value(json_object_get(*(json_t *const *)a, "Name"));
+    const char *right = json_string_value(json_object_get(*(json_t *const *)b, "Name"));
+    return strcmp(left != NULL ? left : "", right != NULL ? right : "");
+}
+
+/* A new array of those whose status matches the expression, by name. NULL: no memory. */
+static json_t *select_members(const json_t *all, const regex_t *status)
+{
+    size_t count = 0;
+    size_t index;
+    json_t *member;
+    json_t *out = json_array();
+    json_t **chosen = calloc(json_array_size(all) + 1, sizeof(json_t *));
+    if (chosen == NULL || out == NULL) {
+        free(chosen);
+        json_decref(out);
+        return NULL;
+    }
+    json_array_foreach(all, index, member)
+    {
+        if (status == NULL || regexec(status, status_of(member), 0, NULL, 0) == 0) {
+            chosen[count++] = member;
+        }
+    }
+    qsort(chosen, count, sizeof(json_t *), by_name);
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append(out, chosen[i]);
+    }
+    free(chosen);
+    return out;
+}
+
+static int show(const json_t *all, const regex_t *status, enum cli_format format,
+                bool detailed)
+{
+    json_t *members = select_members(all, status);
+    if (members == NULL) {
+        return CLI_FAILED;
+    }
+    int result = json_array_size(members) > 0 ? CLI_DONE : CLI_USAGE;
+    if (format == CLI_FORMAT_JSON) {
+        cli_print_json(members);
+    } else if (result == CLI_DONE) {
+        print_table(members, detailed);
+    }
+    json_decref(members);
+    return result;
+}
+
+int members_run(const struct cli_command *self, int count, char **words)
+{
+    bool detailed = false;
+    const char *wanted = NULL;
+    const char *format_text = NULL;
+    const struct cli_flag flags[] = {
+        {"detailed", CLI_SWITCH, &detailed, NULL, "show every tag"},
+        {"status", CLI_TEXT, &wanted, "REGEX",
+         "only these: alive, leaving, left, failed"},
+        {"format", CLI_TEXT, &format_text, "FORMAT", "table (default) or json"},
+    };
+    struct cli_parsed parsed;
+    enum cli_format format;
+    regex_t status;
+    json_t *members = NULL;
+
+    int err =
+        cli_parse(self, flags, sizeof flags / sizeof flags[0], count, words, &parsed);
+    if (err != RC_OK) {
+        return cli_parse_exit(err);
+    }
+    if (parsed.word_count > 0 || cli_format_parse(format_text, &format) != RC_OK) {
+        return cli_misuse(self, parsed.word_count > 0 ? "takes no words"
+                                                      : "-format is table or json");
+    }
+    if (wanted != NULL && regcomp(&status, wanted, REG_EXTENDED | REG_NOSUB) != 0) {
+        return cli_misuse(self, "-status is not a regular expression");
+    }
+    int result = CLI_FAILED;
+    if (cli_get_json(&parsed.client, "/v1/agent/members", "Error retrieving members",
+                     &members) == RC_OK) {
+        result = show(members, wanted != NULL ? &status : NULL, format, detailed);
+    }
+    json_decref(members);
+    if (wanted != NULL) {
+        regfree(&status);
+    }
+    return result;
+}
