@@ -180,6 +180,12 @@ bool service_definition_equals(const struct service_definition *a,
 bool check_definition_equals(const struct check_definition *a,
                              const struct check_definition *b);
 
+/* Consul's rules for the metadata of nodes and services: at most 64 pairs, keys of letters,
+ * digits, - and _ up to 128, values up to 512, no key that begins with "consul-". RC_OK, or RC_EINVAL
+ * with Consul's words in `text`. */
+int definition_check_meta(const struct definition_pairs *meta,
+                          char text[DEFINITION_ERROR_MAX]);
+
 /* Reads the body of a request as JSON, with Go's words for what is wrong, such as "EOF" and
  * "invalid character 'b' looking for beginning of object key string". Later duplicates of a key win.
  *
