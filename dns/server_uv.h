@@ -30,8 +30,8 @@ struct dns_server_options {
 
 /* Opens all sockets and answers from then on. On RC_OK `*out` belongs to the caller until
  * dns_server_close(). On RC_EINVAL, RC_EIO (address or port not free) and RC_ENOMEM
- * nothing is left open and `error` says in one line what is wrong and what to do. Port 0
- * takes a free port, the same for UDP and TCP (tests). */
+ * nothing is left open (once the loop has turned) and `error` says in one line what is
+ * wrong and what to do. Port 0 takes a free port, the same for UDP and TCP. */
 int dns_server_start(uv_loop_t *loop, const struct dns_server_options *options,
                      struct dns_server **out, char error[DNS_SERVER_ERROR_MAX]);
 

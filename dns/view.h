@@ -4,8 +4,8 @@
  * few static arrays. Everything returned is borrowed and stays valid until control
  * returns to the event loop; so an answer may hold several results at once.
  *
- * Names in questions come from the wire: any bytes, not NUL-terminated, compared
- * without regard to ASCII case (RFC 4343). */
+ * Names in questions are folded to lower case, because DNS compares without regard to
+ * ASCII case (RFC 4343); they hold any bytes but NUL and are not NUL-terminated. */
 #ifndef DNS_VIEW_H
 #define DNS_VIEW_H
 
