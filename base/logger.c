@@ -55,7 +55,7 @@ static const struct {
 /* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the journal's end of stderr. */
 static bool stderr_is_journal(void)
 {
-    const char *stream = getenv("JOURNAL_STREAM");
+    const char *stream = secure_getenv("JOURNAL_STREAM");
     char ours[64];
     struct stat found;
 

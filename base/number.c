@@ -151,7 +151,7 @@ int rc_text_to_duration_ns(const char *text, uint64_t *out)
     return RC_OK;
 }
 
-/* "1.5" from 1500 thousandths: `value` / `factor` without zeros at the end. */
+/* "1.5" from 1500 thousandths: `value` / `factor`, a power of ten, without zeros at the end. */
 static void put_fraction(uint64_t value, uint64_t factor, char *space, size_t size)
 {
     int used = snprintf(space, size, "%" PRIu64, value / factor);
@@ -162,10 +162,9 @@ static void put_fraction(uint64_t value, uint64_t factor, char *space, size_t si
     }
     size_t at = (size_t)used;
     space[at++] = '.';
-    while (rest > 0 && at + 1 < size) {
-        rest *= 10;
-        space[at++] = (char)('0' + rest / factor);
-        rest %= factor;
+    for (uint64_t unit = factor / 10; unit > 0 && rest > 0 && at + 1 < size; unit /= 10) {
+        space[at++] = (char)('0' + rest / unit);
+        rest %= unit;
     }
     space[at] = '\0';
 }

@@ -15,6 +15,8 @@
 
 enum { DEPTH_MAX = 32, FILE_MAX_BYTES = 1048576, KEY_MAX = 256 };
 
+enum { PLACE_NAME_MAX = sizeof(uintptr_t) + KEY_MAX };
+
 /* How a value came under its key: blocks may be repeated, assignments may not. */
 enum origin { ASSIGNED, BLOCK };
 
@@ -101,21 +103,22 @@ static int refuse_token(struct parser *parser, const struct rc_token *token,
 
 /* The name of a place in the table: the parent's address, then the key. */
 static size_t place_name(const json_t *parent, const char *key,
-                         uint8_t name[sizeof(void *) + KEY_MAX])
+                         uint8_t name[PLACE_NAME_MAX])
 {
+    uintptr_t address = (uintptr_t)parent;
     size_t size = key != NULL ? strnlen(key, KEY_MAX) : 0;
 
-    memcpy(name, &parent, sizeof parent);
+    memcpy(name, &address, sizeof address);
     if (size > 0) {
-        memcpy(name + sizeof parent, key, size);
+        memcpy(name + sizeof address, key, size);
     }
-    return sizeof parent + size;
+    return sizeof address + size;
 }
 
 static struct place *find_place(const struct rc_settings *settings, const json_t *parent,
                                 const char *key)
 {
-    uint8_t name[sizeof(void *) + KEY_MAX];
+    uint8_t name[PLACE_NAME_MAX];
     size_t size = place_name(parent, key, name);
 
     return rc_table_get_bytes(settings->places, name, size);
@@ -124,7 +127,7 @@ static struct place *find_place(const struct rc_settings *settings, const json_t
 static int add_place(struct rc_settings *settings, const json_t *parent, const char *key,
                      const struct slot *slot)
 {
-    uint8_t name[sizeof(void *) + KEY_MAX];
+    uint8_t name[PLACE_NAME_MAX];
     size_t size = place_name(parent, key, name);
     struct place *place = calloc(1, sizeof *place);
 

@@ -56,7 +56,10 @@ static size_t left(const struct rc_tokens *tokens)
 /* The byte `ahead` of the next one; 0 beyond the end, which no rule below accepts. */
 static char peek(const struct rc_tokens *tokens, size_t ahead)
 {
-    return ahead < left(tokens) ? tokens->at[ahead] : '\0';
+    if (ahead >= left(tokens)) {
+        return '\0';
+    }
+    return tokens->at[ahead];
 }
 
 static unsigned column(const struct rc_tokens *tokens)
@@ -165,7 +168,9 @@ static int take_number(struct rc_tokens *tokens, struct rc_token *out)
 {
     const char *start = tokens->at;
 
-    tokens->at += *tokens->at == '-';
+    if (*tokens->at == '-') {
+        tokens->at++;
+    }
     bool well_formed = is_digit(peek(tokens, 0)) &&
                        !(peek(tokens, 0) == '0' && is_digit(peek(tokens, 1)));
     skip_digits(tokens);
@@ -379,7 +384,7 @@ static int take_heredoc(struct rc_tokens *tokens, struct rc_token *out)
 
     tokens->at += 2;
     bool is_indented = peek(tokens, 0) == '-';
-    tokens->at += is_indented;
+    tokens->at += is_indented ? 1 : 0;
     struct rc_span word = take_line(tokens);
     if (word.size == 0 || !is_name_letter(word.at[0])) {
         return fail_at(tokens, out->line, out->column,

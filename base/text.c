@@ -15,7 +15,10 @@ struct rc_span rc_span_of(const char *text)
 
 static char lower(char letter)
 {
-    return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+    if (letter >= 'A' && letter <= 'Z') {
+        return (char)(letter | 0x20);
+    }
+    return letter;
 }
 
 static bool same_nocase(const char *a, const char *b, size_t size)
@@ -176,13 +179,13 @@ int rc_text_from_hex(const char *text, size_t size, uint8_t *out)
     if (strlen(text) != size * 2) {
         return RC_EMALFORMED;
     }
-    for (size_t i = 0; i < size * 2; i++) {
-        if (digit_of(text[i]) < 0) {
+    for (size_t i = 0; i < size; i++) {
+        int high = digit_of(text[2 * i]);
+        int low = digit_of(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
             return RC_EMALFORMED;
         }
-    }
-    for (size_t i = 0; i < size; i++) {
-        out[i] = (uint8_t)(digit_of(text[2 * i]) << 4 | digit_of(text[2 * i + 1]));
+        out[i] = (uint8_t)(high * 16 + low);
     }
     return RC_OK;
 }
@@ -200,8 +203,14 @@ void rc_text_to_base64(const void *bytes, size_t size, char *space)
         group |= i + 2 < size ? (uint32_t)from[i + 2] : 0;
         *space++ = base64_letters[group >> 18];
         *space++ = base64_letters[group >> 12 & 63];
-        *space++ = i + 1 < size ? base64_letters[group >> 6 & 63] : '=';
-        *space++ = i + 2 < size ? base64_letters[group & 63] : '=';
+        *space++ = base64_letters[group >> 6 & 63];
+        *space++ = base64_letters[group & 63];
+    }
+    if (size % 3 > 0) { /* letters that stand for no byte become padding */
+        space[-1] = '=';
+    }
+    if (size % 3 == 1) {
+        space[-2] = '=';
     }
     *space = '\0';
 }

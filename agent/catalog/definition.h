@@ -74,22 +74,16 @@ struct check_definition {
     char *notes;
     enum check_kind kind;
     enum check_status status; /* before the first result; critical unless given */
-    bool status_given;
 
     char *http; /* URL */
     char *method;
     struct definition_pairs header;
     char *body;
-    bool disable_redirects;
     char *tcp; /* host:port, as for udp and h2ping */
-    bool tcp_use_tls;
     char *udp;
     char *h2ping;
-    bool h2ping_use_tls;
     char *grpc; /* host:port[/service] */
-    bool grpc_use_tls;
     char *tls_server_name;
-    bool tls_skip_verify;
     struct definition_list args; /* script, or what docker runs inside the container */
     char *docker_container_id;
     char *shell;
@@ -97,7 +91,6 @@ struct check_definition {
     char *alias_node;
     char *alias_service;
     char *postgres;      /* conninfo: "host=127.0.0.1 dbname=postgres user=health" */
-    bool postgres_tags;  /* the instance carries the tag primary or standby, as found */
     uint64_t max_lag_ms; /* a standby further behind is critical; 0: any lag will do */
 
     uint64_t interval_ms; /* 0 for ttl and alias; otherwise as written, at least 1 */
@@ -108,6 +101,14 @@ struct check_definition {
     int64_t failures_before_warning;
     int64_t failures_before_critical;
     int64_t output_max_size; /* bytes; 0: the agent's limit */
+
+    bool status_given;
+    bool disable_redirects; /* http */
+    bool tcp_use_tls;
+    bool h2ping_use_tls;
+    bool grpc_use_tls;
+    bool tls_skip_verify;
+    bool postgres_tags; /* the instance carries the tag primary or standby, as found */
 };
 
 struct service_definition {

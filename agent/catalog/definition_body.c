@@ -243,9 +243,9 @@ static int step(struct scan *scan)
 }
 
 /* The first fault in Go's words. RC_OK if Go's scanner would be content. */
-static int find_fault(const char *body, size_t size, char *text)
+static int find_fault(const char *body, size_t size, struct definition_fault *fault)
 {
-    struct scan scan = {.at = body, .end = body + size, .text = text};
+    struct scan scan = {.at = body, .end = body + size, .text = fault->text};
     int err = RC_OK;
 
     while (err == RC_OK && scan.expect != DONE) {
@@ -285,7 +285,7 @@ int definition_load_body(const char *body, size_t size, json_t **out,
     if (*out != NULL) {
         return RC_OK;
     }
-    if (find_fault(body, size, fault->text) == RC_OK) {
+    if (find_fault(body, size, fault) == RC_OK) {
         (void)snprintf(fault->text, sizeof fault->text, "Request decode failed: %s",
                        error.text);
     }
