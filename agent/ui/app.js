@@ -1,0 +1,77 @@
+// The page: one blocking query keeps the picture of the cluster fresh; every change is drawn at once.
+import { build } from "./model.js";
+import { drawFaults, drawNodes, drawServices, drawVerdict } from "./view.js";
+
+const NODES = "/v1/internal/ui/nodes";
+const WAIT = "60s";
+const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 10000;
+const at = (id) => document.getElementById(id);
+const freshness = at("freshness");
+let model = null;
+let freshAt = null;
+
+function draw() {
+  const now = Date.now();
+  drawVerdict(at("verdict"), model);
+  drawFaults(at("failing"), at("failing-list"), model, now);
+  drawServices(at("services"), model, at("search").value.trim(), now);
+  drawNodes(at("nodes"), model, now);
+}
+
+function tellFresh() {
+  freshness.classList.remove("lost");
+  freshness.textContent = `Live; last change ${new Date(freshAt).toLocaleTimeString()}`;
+}
+
+function tellLost(error) {
+  freshness.classList.add("lost");
+  freshness.textContent = `No answer from the agent (${error.message})${freshAt ? `; shown: ${new Date(freshAt).toLocaleTimeString()}` : ""}. Trying again.`;
+}
+
+async function ask(path) {
+  const response = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store" });
+  if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
+  return { body: await response.json(), index: Number(response.headers.get("X-Consul-Index")) || 0 };
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function follow() {
+  let index = 0;
+  let retry = RETRY_FIRST_MS;
+  for (;;) {
+    try {
+      const answer = await ask(index > 0 ? `${NODES}?index=${index}&wait=${WAIT}` : NODES);
+      if (answer.index !== index || model === null) {
+        model = build(answer.body);
+        freshAt = Date.now();
+        draw();
+      }
+      tellFresh();
+      index = answer.index < index ? 0 : answer.index;
+      retry = RETRY_FIRST_MS;
+    } catch (error) {
+      tellLost(error);
+      index = 0;
+      await pause(retry);
+      retry = Math.min(retry * 2, RETRY_MAX_MS);
+    }
+  }
+}
+
+async function introduce() {
+  try {
+    const { body } = await ask("/v1/agent/self");
+    at("whoami").textContent = `as ${body.Config.NodeName} in ${body.Config.Datacenter} sees it`;
+    document.title = `rollcall: ${body.Config.NodeName}`;
+  } catch {
+    // The freshness line tells when the agent does not answer; the name can wait.
+  }
+}
+
+at("search").addEventListener("input", () => model && draw());
+// "for 12 s" grows by itself.
+setInterval(() => model && !document.hidden && draw(), 5000);
+introduce();
+follow();
