@@ -27,6 +27,7 @@ struct snapshot_member {
     struct instance *instance; /* one reference held by the snapshot */
     enum upstream_state state;
     enum upstream_role role; /* PostgreSQL; UPSTREAM_ROLE_NONE elsewhere */
+    bool present;            /* in the discovered set; else on its way out */
     uint32_t weight;         /* 1..65535; 0 = only if nothing else */
     uint64_t up_since_ms;    /* monotonic; slow start counts from here; 0 = full weight */
 };

@@ -66,7 +66,8 @@ void upstream_set_absent(struct upstream *u, uint64_t now_ms);
 
 /* The operator's word. */
 void upstream_drain(struct upstream *u, uint64_t now_ms);
-void upstream_undrain(struct upstream *u, uint64_t now_ms);
+void upstream_undrain(struct upstream *u, const struct upstream_rules *rules,
+                      uint64_t now_ms);
 
 /* True if a run of failures asks for ejection; the caller looks at the rest of the pool (never
  * the last usable one) and then calls upstream_eject. `jitter_ppm` 0..100000 lengthens. */

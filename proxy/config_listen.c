@@ -1,0 +1,300 @@
+/* config_listen.c - `listen MODE ADDRESS { ... }` of the configuration. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "proxy/config_blocks.h"
+
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+
+#define FIELD(name) offsetof(struct config_listener, name)
+
+/* "10.0.0.0/8", "::1/128", or an address alone. */
+static int read_network(struct config_reader *reader, const struct config_word *word,
+                        struct config_network *out)
+{
+    char text[64];
+    const char *slash = strchr(word->text, '/');
+    size_t size = slash != NULL ? (size_t)(slash - word->text) : strlen(word->text);
+    uint64_t bits = 0;
+
+    if (size >= sizeof text) {
+        return config_fault(reader, word, "no network, such as 10.0.0.0/8");
+    }
+    memcpy(text, word->text, size);
+    text[size] = '\0';
+    if (rc_address_parse_ip(text, 0, &out->address) != RC_OK) {
+        return config_fault(reader, word, "\"%.80s\" is no network, such as 10.0.0.0/8",
+                            word->text);
+    }
+    uint64_t most = 8 * rc_address_ip_size(&out->address);
+    bits = most;
+    if (slash != NULL && rc_text_to_u64(slash + 1, most, &bits) != RC_OK) {
+        return config_fault(reader, word, "\"%.80s\": 0 to %llu bits", word->text,
+                            (unsigned long long)most);
+    }
+    out->bits = (unsigned)bits;
+    return RC_OK;
+}
+
+static int read_trust(struct config_reader *reader, size_t statement, void *into)
+{
+    struct config_listener *listener = into;
+    size_t count = reader->words.statements[statement].word_count - 1;
+    int err = config_expect_words(reader, statement, 1, 64);
+    if (err != RC_OK) {
+        return err;
+    }
+    listener->trusted = calloc(count, sizeof *listener->trusted);
+    if (listener->trusted == NULL) {
+        return RC_ENOMEM;
+    }
+    for (size_t i = 0; err == RC_OK && i < count; i++) {
+        err = read_network(reader, config_word_at(reader, statement, i + 1),
+                           &listener->trusted[i]);
+        listener->trusted_count++;
+    }
+    return err;
+}
+
+/* access_log off | stdout [FORM] | file PATH [FORM]; FORM is json or combined. */
+static int read_access_log(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const places[] = {"off", "stdout", "file", NULL};
+    static const char *const forms[] = {"json", "combined", NULL};
+    static const struct config_rule path = {
+        .kind = CONFIG_RULE_TEXT, .offset = FIELD(log_path), .max = 256};
+    struct config_listener *listener = into;
+    size_t place = 0;
+    size_t form = 0;
+
+    int err = config_expect_words(reader, statement, 1, 3);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), places,
+                                 &place);
+    }
+    if (err == RC_OK && place == 2) {
+        err = config_expect_words(reader, statement, 2, 3);
+    }
+    if (err == RC_OK && place == 2) {
+        err = config_read_value(reader, config_word_at(reader, statement, 2), &path,
+                                listener);
+    }
+    const struct config_word *word =
+        config_word_at(reader, statement, place == 2 ? 3 : 2);
+    if (err == RC_OK && word != NULL) {
+        err = place == 0 ? config_expect_words(reader, statement, 1, 1)
+                         : config_read_choice(reader, word, forms, &form);
+    }
+    static const enum config_log_form meanings[] = {CONFIG_LOG_JSON, CONFIG_LOG_COMBINED};
+    listener->log_form = place == 0 ? CONFIG_LOG_OFF : meanings[form];
+    return err;
+}
+
+static int read_pool(struct config_reader *reader, size_t statement, void *into)
+{
+    struct config_listener *listener = into;
+    int err = config_expect_words(reader, statement, 1, 1);
+    return err != RC_OK
+               ? err
+               : config_read_pool_name(reader, config_word_at(reader, statement, 1),
+                                       &listener->pool);
+}
+
+static int read_target(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const names[] = {"any", "primary", "standby", NULL};
+    struct config_listener *listener = into;
+    size_t chosen = 0;
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
+                                 &chosen);
+    }
+    listener->target = (enum config_target)chosen;
+    return err;
+}
+
+static int read_fallback(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const names[] = {"none", "primary", NULL};
+    struct config_listener *listener = into;
+    size_t chosen = 0;
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
+                                 &chosen);
+    }
+    listener->fallback_primary = chosen == 1;
+    return err;
+}
+
+/* probe_user and its kin may stand in the listener too: they belong to its pool. */
+static int read_probe(struct config_reader *reader, size_t statement,
+                      const struct config_rule *rule, struct config_pool *pool)
+{
+    char before[128];
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err != RC_OK) {
+        return err;
+    }
+    char *field = (char *)pool + rule->offset;
+    (void)rc_text_put(before, sizeof before, field);
+    const struct config_word *word = config_word_at(reader, statement, 1);
+    err = config_read_value(reader, word, rule, pool);
+    if (err == RC_OK && before[0] != '\0' && !rc_text_equals(before, field)) {
+        err =
+            config_fault(reader, word, "pool \"%s\" has another %s already: \"%s\"",
+                         pool->name, config_word_at(reader, statement, 0)->text, before);
+    }
+    return err;
+}
+
+static int read_probe_user(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule rule = {.kind = CONFIG_RULE_TEXT,
+                                            .offset =
+                                                offsetof(struct config_pool, probe_user),
+                                            .max = 64};
+    struct config_listener *listener = into;
+    return read_probe(reader, statement, &rule, &reader->config->pools[listener->pool]);
+}
+
+static int read_probe_password(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule rule = {
+        .kind = CONFIG_RULE_TEXT,
+        .offset = offsetof(struct config_pool, probe_password),
+        .max = 128};
+    struct config_listener *listener = into;
+    return read_probe(reader, statement, &rule, &reader->config->pools[listener->pool]);
+}
+
+static const struct config_rule http_rules[] = {
+    {"host", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"route", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"pool", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"body_limit", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"retry", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"upgrade", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"tunnel_idle", CONFIG_RULE_ELSEWHERE, 0, 0, 0, NULL},
+    {"trust_forwarded", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_trust},
+    {"access_log", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_access_log},
+    {"head_timeout", CONFIG_RULE_DURATION, FIELD(head_timeout_ms), 1, HOUR_MS, NULL},
+    {"body_timeout", CONFIG_RULE_DURATION, FIELD(body_timeout_ms), 1, HOUR_MS, NULL},
+    {"keepalive", CONFIG_RULE_DURATION, FIELD(keepalive_ms), 0, DAY_MS, NULL},
+    {"max_connections", CONFIG_RULE_COUNT, FIELD(max_connections), 1, 10000000, NULL},
+    {0},
+};
+
+static const struct config_rule tcp_rules[] = {
+    {"pool", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_pool},
+    {"idle", CONFIG_RULE_DURATION, FIELD(idle_ms), 0, DAY_MS, NULL},
+    {"max_connections", CONFIG_RULE_COUNT, FIELD(max_connections), 1, 10000000, NULL},
+    {0},
+};
+
+static const struct config_rule postgres_rules[] = {
+    {"pool", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_pool},
+    {"target", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_target},
+    {"fallback", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_fallback},
+    {"wait_for_primary", CONFIG_RULE_DURATION, FIELD(wait_for_primary_ms), 0, HOUR_MS,
+     NULL},
+    {"max_waiting", CONFIG_RULE_COUNT, FIELD(max_waiting), 0, 100000, NULL},
+    {"idle", CONFIG_RULE_DURATION, FIELD(idle_ms), 0, DAY_MS, NULL},
+    {"max_connections", CONFIG_RULE_COUNT, FIELD(max_connections), 1, 10000000, NULL},
+    {"probe_user", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_probe_user},
+    {"probe_password", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_probe_password},
+    {0},
+};
+
+static const struct config_rule *const rules_of[CONFIG_MODE_COUNT] = {
+    [CONFIG_HTTP] = http_rules,
+    [CONFIG_TCP] = tcp_rules,
+    [CONFIG_POSTGRES] = postgres_rules,
+};
+
+static struct config_listener default_listener(void)
+{
+    return (struct config_listener){
+        .max_connections = 20000,
+        .log_form = CONFIG_LOG_OFF,
+        .head_timeout_ms = 10 * 1000,
+        .body_timeout_ms = 60 * 1000,
+        .keepalive_ms = 75 * 1000,
+        .wait_for_primary_ms = 10 * 1000,
+        .max_waiting = 1000,
+    };
+}
+
+static int read_mode(struct config_reader *reader, const struct config_word *word,
+                     enum config_mode *out)
+{
+    static const char *const names[] = {"http", "tcp", "postgres", NULL};
+    size_t mode = 0;
+    if (rc_text_equals(word->text, "https")) {
+        return config_fault(
+            reader, word,
+            "https is not built in yet: end TLS before rollcall-proxy, or "
+            "listen tcp and let it pass");
+    }
+    int err = config_read_choice(reader, word, names, &mode);
+    *out = (enum config_mode)mode;
+    return err;
+}
+
+/* The pool must be known before words that belong to it, wherever it stands in the block. */
+static int read_pool_first(struct config_reader *reader, size_t statement,
+                           struct config_listener *listener)
+{
+    for (size_t i = 0; i < reader->words.statement_count; i++) {
+        if (reader->words.statements[i].parent == (int)statement &&
+            rc_text_equals(config_word_at(reader, i, 0)->text, "pool")) {
+            return read_pool(reader, i, listener);
+        }
+    }
+    return config_fault(reader, config_word_at(reader, statement, 0),
+                        "this listener sends nowhere: add \"pool NAME\"");
+}
+
+int config_read_listener(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule address = {.kind = CONFIG_RULE_ADDRESS,
+                                               .offset = FIELD(address)};
+    struct config *config = into;
+    struct config_listener *listener = &config->listeners[config->listener_count];
+
+    int err = config_expect_words(reader, statement, 2, 2);
+    if (err != RC_OK) {
+        return err;
+    }
+    const struct config_word *where = config_word_at(reader, statement, 2);
+    *listener = default_listener();
+    listener->line = where->line;
+    config->listener_count++;
+    err = read_mode(reader, config_word_at(reader, statement, 1), &listener->mode);
+    if (err == RC_OK) {
+        err = config_read_value(reader, where, &address, listener);
+    }
+    for (size_t i = 0; err == RC_OK && i + 1 < config->listener_count; i++) {
+        if (rc_address_equals(&config->listeners[i].address, &listener->address)) {
+            err =
+                config_fault(reader, where,
+                             "this address is taken already: by the listener in line %u",
+                             config->listeners[i].line);
+        }
+    }
+    if (err == RC_OK && listener->mode != CONFIG_HTTP) {
+        err = read_pool_first(reader, statement, listener);
+    }
+    if (err == RC_OK) {
+        err =
+            config_read_block(reader, (int)statement, rules_of[listener->mode], listener);
+    }
+    if (err == RC_OK && listener->mode == CONFIG_HTTP) {
+        err = config_read_hosts(reader, statement, listener);
+    }
+    return err;
+}

@@ -1,0 +1,253 @@
+/* config_pool.c - `pool NAME { ... }` of the configuration. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "proxy/config_blocks.h"
+
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+
+#define FIELD(name) offsetof(struct config_pool, name)
+
+static int read_from_agent(struct config_reader *reader, size_t statement,
+                           struct config_pool *pool)
+{
+    static const struct config_rule name = {
+        .kind = CONFIG_RULE_TEXT, .offset = 0, .max = CONFIG_NAME_MAX};
+    const struct config_word *word = config_word_at(reader, statement, 2);
+    if (word == NULL || !rc_text_equals(word->text, "service")) {
+        return config_fault(reader,
+                            word != NULL ? word : config_word_at(reader, statement, 1),
+                            "expected: from agent service NAME [tag TAG]");
+    }
+    if (pool->service[0] != '\0') {
+        return config_fault(reader, word, "this pool has a service already");
+    }
+    const struct config_word *service = config_word_at(reader, statement, 3);
+    const struct config_word *tag = config_word_at(reader, statement, 4);
+    const struct config_word *tag_name = config_word_at(reader, statement, 5);
+    if (service == NULL || (tag != NULL && !rc_text_equals(tag->text, "tag")) ||
+        (tag != NULL && tag_name == NULL) ||
+        config_word_at(reader, statement, 6) != NULL) {
+        return config_fault(reader, word, "expected: from agent service NAME [tag TAG]");
+    }
+    int err = config_read_value(reader, service, &name, pool->service);
+    if (err == RC_OK && tag_name != NULL) {
+        err = config_read_value(reader, tag_name, &name, pool->tag);
+    }
+    return err;
+}
+
+static int read_from_dns(struct config_reader *reader, size_t statement,
+                         struct config_pool *pool)
+{
+    static const struct config_rule name = {.kind = CONFIG_RULE_TEXT,
+                                            .offset = FIELD(dns_name),
+                                            .max = sizeof pool->dns_name};
+    const struct config_word *word = config_word_at(reader, statement, 2);
+    if (pool->dns_name[0] != '\0') {
+        return config_fault(reader, config_word_at(reader, statement, 0),
+                            "this pool has a DNS name already");
+    }
+    int err = config_expect_words(reader, statement, 2, 2);
+    return err != RC_OK ? err : config_read_value(reader, word, &name, pool);
+}
+
+static int read_from(struct config_reader *reader, size_t statement, void *pool)
+{
+    static const char *const sources[] = {"agent", "dns", NULL};
+    size_t source = 0;
+    int err = config_expect_words(reader, statement, 1, 5);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), sources,
+                                 &source);
+    }
+    if (err != RC_OK) {
+        return err;
+    }
+    return source == 0 ? read_from_agent(reader, statement, pool)
+                       : read_from_dns(reader, statement, pool);
+}
+
+static int read_static(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule address = {
+        .kind = CONFIG_RULE_ADDRESS, .offset = offsetof(struct config_static, address)};
+    static const struct config_rule weight = {.kind = CONFIG_RULE_COUNT,
+                                              .offset =
+                                                  offsetof(struct config_static, weight),
+                                              .max = 65535};
+    struct config_pool *pool = into;
+    struct config_static made = {.weight = 1};
+
+    int err = config_expect_words(reader, statement, 1, 3);
+    if (err == RC_OK) {
+        err = config_read_value(reader, config_word_at(reader, statement, 1), &address,
+                                &made);
+    }
+    const struct config_word *word = config_word_at(reader, statement, 2);
+    if (err == RC_OK && word != NULL) {
+        const struct config_word *value = config_word_at(reader, statement, 3);
+        err =
+            rc_text_equals(word->text, "weight") && value != NULL
+                ? config_read_value(reader, value, &weight, &made)
+                : config_fault(reader, word, "expected: static ADDRESS [weight NUMBER]");
+    }
+    for (size_t i = 0; err == RC_OK && i < pool->static_count; i++) {
+        if (rc_address_equals(&pool->statics[i].address, &made.address)) {
+            err = config_fault(reader, config_word_at(reader, statement, 1),
+                               "this address stands in the pool already");
+        }
+    }
+    if (err != RC_OK) {
+        return err;
+    }
+    struct config_static *grown =
+        realloc(pool->statics, (pool->static_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return RC_ENOMEM;
+    }
+    pool->statics = grown;
+    pool->statics[pool->static_count++] = made;
+    return RC_OK;
+}
+
+static int read_balance(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const names[] = {"round_robin", "least_request", "uri_hash", NULL};
+    static const struct config_rule hash_rules[] = {
+        {"bounded", CONFIG_RULE_FACTOR, FIELD(bounded_percent), 0, 1000, NULL},
+        {0},
+    };
+    static const struct config_rule no_rules[] = {{0}};
+    struct config_pool *pool = into;
+    size_t chosen = 0;
+
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
+                                 &chosen);
+    }
+    if (err != RC_OK) {
+        return err;
+    }
+    pool->balance = (enum config_balance)chosen;
+    err =
+        config_read_block(reader, (int)statement,
+                          pool->balance == CONFIG_URI_HASH ? hash_rules : no_rules, pool);
+    if (err == RC_OK && pool->bounded_percent > 0 && pool->bounded_percent < 105) {
+        err = config_fault(reader, config_word_at(reader, statement, 0),
+                           "bounded must be 0 (off) or at least 1.05");
+    }
+    return err;
+}
+
+static int read_outlier(struct config_reader *reader, size_t statement, void *pool)
+{
+    static const struct config_rule rules[] = {
+        {"failures", CONFIG_RULE_COUNT, FIELD(outlier_failures), 0, 1000000, NULL},
+        {"base", CONFIG_RULE_DURATION, FIELD(outlier_base_ms), 1, 300 * 1000, NULL},
+        {"max_ejected", CONFIG_RULE_PERCENT, FIELD(outlier_max_percent), 0, 100, NULL},
+        {0},
+    };
+    int err = config_expect_words(reader, statement, 0, 0);
+    return err != RC_OK ? err : config_read_block(reader, (int)statement, rules, pool);
+}
+
+static const struct config_rule pool_rules[] = {
+    {"from", CONFIG_RULE_CALL, 0, 0, 0, read_from},
+    {"static", CONFIG_RULE_CALL, 0, 0, 0, read_static},
+    {"balance", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_balance},
+    {"outlier", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_outlier},
+    {"slow_start", CONFIG_RULE_DURATION, FIELD(slow_start_ms), 0, HOUR_MS, NULL},
+    {"connect_timeout", CONFIG_RULE_DURATION, FIELD(connect_timeout_ms), 1, HOUR_MS,
+     NULL},
+    {"response_timeout", CONFIG_RULE_DURATION, FIELD(response_timeout_ms), 1, DAY_MS,
+     NULL},
+    {"queue_timeout", CONFIG_RULE_DURATION, FIELD(queue_timeout_ms), 0, HOUR_MS, NULL},
+    {"idle", CONFIG_RULE_DURATION, FIELD(idle_ms), 0, HOUR_MS, NULL},
+    {"max_connections", CONFIG_RULE_COUNT, FIELD(max_connections), 1, 1000000, NULL},
+    {"probe_user", CONFIG_RULE_TEXT, FIELD(probe_user), 0, 64, NULL},
+    {"probe_database", CONFIG_RULE_TEXT, FIELD(probe_database), 0, 64, NULL},
+    {"probe_password", CONFIG_RULE_TEXT, FIELD(probe_password), 0, 128, NULL},
+    {"probe_every", CONFIG_RULE_DURATION, FIELD(probe_every_ms), 20, 60 * 1000, NULL},
+    {0},
+};
+
+static void set_defaults(struct config_pool *pool)
+{
+    *pool = (struct config_pool){
+        .bounded_percent = 125,
+        .connect_timeout_ms = 1000,
+        .response_timeout_ms = 60 * 1000,
+        .queue_timeout_ms = 1000,
+        .idle_ms = 4000, /* below the five seconds of common servers */
+        .max_connections = 1024,
+        .outlier_failures = 5,
+        .outlier_base_ms = 5000,
+        .outlier_max_percent = 50,
+        .probe_every_ms = 200,
+    };
+    (void)rc_text_put(pool->probe_database, sizeof pool->probe_database, "postgres");
+}
+
+int config_read_pool(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule name = {
+        .kind = CONFIG_RULE_TEXT, .offset = FIELD(name), .max = CONFIG_NAME_MAX};
+    struct config *config = into;
+    const struct config_word *word = config_word_at(reader, statement, 1);
+
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err != RC_OK) {
+        return err;
+    }
+    struct config_pool *pool = &config->pools[config->pool_count];
+    set_defaults(pool);
+    err = config_read_value(reader, word, &name, pool);
+    for (size_t i = 0; err == RC_OK && i < config->pool_count; i++) {
+        if (rc_text_equals(config->pools[i].name, pool->name)) {
+            err = config_fault(reader, word, "there are two pools called \"%s\"",
+                               pool->name);
+        }
+    }
+    config->pool_count++; /* from here on config_destroy frees what it holds */
+    if (err == RC_OK) {
+        err = config_read_block(reader, (int)statement, pool_rules, pool);
+    }
+    if (err == RC_OK && pool->service[0] == '\0' && pool->dns_name[0] == '\0' &&
+        pool->static_count == 0) {
+        err = config_fault(reader, word,
+                           "pool \"%s\" has no source: add \"from agent service NAME\", "
+                           "\"from dns NAME\" or \"static ADDRESS\"",
+                           pool->name);
+    }
+    return err;
+}
+
+int config_read_pool_name(struct config_reader *reader, const struct config_word *word,
+                          size_t *out)
+{
+    const struct config *config = reader->config;
+    const char *nearest = NULL;
+    unsigned distance = 64;
+
+    for (size_t i = 0; i < config->pool_count; i++) {
+        const char *name = config->pools[i].name;
+        if (rc_text_equals(name, word->text)) {
+            *out = i;
+            return RC_OK;
+        }
+        if (rc_text_distance(name, word->text) < distance) {
+            distance = rc_text_distance(name, word->text);
+            nearest = name;
+        }
+    }
+    if (nearest != NULL && distance <= 2) {
+        return config_fault(reader, word, "no pool \"%.100s\": did you mean \"%s\"?",
+                            word->text, nearest);
+    }
+    return config_fault(reader, word, "no pool \"%.100s\"", word->text);
+}

@@ -1,0 +1,225 @@
+/* config_print.c - the effective configuration as text that config_parse reads back. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "proxy/config.h"
+
+static void put_duration(struct rc_buffer *out, const char *indent, const char *name,
+                         uint32_t ms)
+{
+    char text[32];
+    rc_text_from_duration_ns((uint64_t)ms * 1000000, text, sizeof text);
+    rc_buffer_format(out, "%s%s %s\n", indent, name, text);
+}
+
+static void put_address(struct rc_buffer *out, const struct rc_address *address)
+{
+    char text[RC_ADDRESS_TEXT_MAX];
+    rc_address_format(address, text);
+    rc_buffer_text(out, text);
+}
+
+/* Always in quotes: then no byte of a name has a meaning of its own. */
+static void put_text(struct rc_buffer *out, const char *text)
+{
+    rc_buffer_byte(out, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            rc_buffer_byte(out, '\\');
+        }
+        if (*text == '\n') {
+            rc_buffer_text(out, "\\n");
+        } else {
+            rc_buffer_byte(out, (uint8_t)*text);
+        }
+    }
+    rc_buffer_byte(out, '"');
+}
+
+static void put_named(struct rc_buffer *out, const char *before, const char *text)
+{
+    rc_buffer_text(out, before);
+    put_text(out, text);
+    rc_buffer_byte(out, '\n');
+}
+
+static void print_sources(const struct config_pool *pool, struct rc_buffer *out)
+{
+    if (pool->service[0] != '\0') {
+        rc_buffer_text(out, "    from agent service ");
+        put_text(out, pool->service);
+        if (pool->tag[0] != '\0') {
+            rc_buffer_text(out, " tag ");
+            put_text(out, pool->tag);
+        }
+        rc_buffer_byte(out, '\n');
+    }
+    if (pool->dns_name[0] != '\0') {
+        put_named(out, "    from dns ", pool->dns_name);
+    }
+    for (size_t i = 0; i < pool->static_count; i++) {
+        rc_buffer_text(out, "    static ");
+        put_address(out, &pool->statics[i].address);
+        rc_buffer_format(out, " weight %u\n", pool->statics[i].weight);
+    }
+}
+
+static void print_probe(const struct config_pool *pool, struct rc_buffer *out)
+{
+    if (pool->probe_user[0] != '\0') {
+        put_named(out, "    probe_user ", pool->probe_user);
+    }
+    put_named(out, "    probe_database ", pool->probe_database);
+    if (pool->probe_password[0] != '\0') {
+        rc_buffer_text(out, "    # probe_password is set, and not shown\n");
+    }
+    put_duration(out, "    ", "probe_every", pool->probe_every_ms);
+}
+
+static void print_pool(const struct config_pool *pool, struct rc_buffer *out)
+{
+    put_named(out, "\npool ", pool->name);
+    out->size--; /* the block opens in the same line */
+    rc_buffer_text(out, " {\n");
+    print_sources(pool, out);
+    rc_buffer_format(out, "    balance %s", config_balance_name(pool->balance));
+    if (pool->balance == CONFIG_URI_HASH) {
+        rc_buffer_format(out, " { bounded %u.%02u }", pool->bounded_percent / 100,
+                         pool->bounded_percent % 100);
+    }
+    rc_buffer_byte(out, '\n');
+    put_duration(out, "    ", "slow_start", pool->slow_start_ms);
+    rc_buffer_format(out, "    outlier { failures %u; ", pool->outlier_failures);
+    put_duration(out, "", "base", pool->outlier_base_ms);
+    rc_buffer_format(out, "        max_ejected %u%% }\n", pool->outlier_max_percent);
+    put_duration(out, "    ", "connect_timeout", pool->connect_timeout_ms);
+    put_duration(out, "    ", "response_timeout", pool->response_timeout_ms);
+    put_duration(out, "    ", "queue_timeout", pool->queue_timeout_ms);
+    put_duration(out, "    ", "idle", pool->idle_ms);
+    rc_buffer_format(out, "    max_connections %u\n", pool->max_connections);
+    print_probe(pool, out);
+    rc_buffer_text(out, "}\n");
+}
+
+static void print_route(const struct config *config, const struct config_route *route,
+                        struct rc_buffer *out)
+{
+    rc_buffer_text(out, "        route ");
+    put_text(out, route->prefix);
+    rc_buffer_text(out, " {\n");
+    put_named(out, "            pool ", config->pools[route->pool].name);
+    if (route->body_limit_bytes > 0) {
+        rc_buffer_format(out, "            body_limit %lluB\n",
+                         (unsigned long long)route->body_limit_bytes);
+    }
+    rc_buffer_format(out, "            retry { attempts %u", route->retry_attempts);
+    for (size_t i = 0; i < CONFIG_STATUS_MAX && route->retry_status[i] != 0; i++) {
+        rc_buffer_format(out, "%s%u", i == 0 ? "; on_status " : " ",
+                         route->retry_status[i]);
+    }
+    rc_buffer_format(out, " }\n            upgrade %s\n",
+                     route->upgrade_websocket ? "websocket" : "off");
+    put_duration(out, "            ", "tunnel_idle", route->tunnel_idle_ms);
+    rc_buffer_text(out, "        }\n");
+}
+
+static void print_http(const struct config *config,
+                       const struct config_listener *listener, struct rc_buffer *out)
+{
+    for (size_t i = 0; i < listener->host_count; i++) {
+        rc_buffer_text(out, "    host ");
+        put_text(out, listener->hosts[i].name);
+        rc_buffer_text(out, " {\n");
+        for (size_t k = 0; k < listener->hosts[i].route_count; k++) {
+            print_route(config, &listener->hosts[i].routes[k], out);
+        }
+        rc_buffer_text(out, "    }\n");
+    }
+    for (size_t i = 0; i < listener->trusted_count; i++) {
+        char text[RC_ADDRESS_TEXT_MAX];
+        rc_address_format_ip(&listener->trusted[i].address, text);
+        rc_buffer_format(out, "%s %s/%u", i == 0 ? "    trust_forwarded" : "", text,
+                         listener->trusted[i].bits);
+    }
+    rc_buffer_text(out, listener->trusted_count > 0 ? "\n" : "");
+    if (listener->log_form == CONFIG_LOG_OFF) {
+        rc_buffer_text(out, "    access_log off\n");
+    } else {
+        rc_buffer_text(out, "    access_log ");
+        if (listener->log_path[0] != '\0') {
+            rc_buffer_text(out, "file ");
+            put_text(out, listener->log_path);
+        } else {
+            rc_buffer_text(out, "stdout");
+        }
+        rc_buffer_text(out,
+                       listener->log_form == CONFIG_LOG_JSON ? " json\n" : " combined\n");
+    }
+    put_duration(out, "    ", "head_timeout", listener->head_timeout_ms);
+    put_duration(out, "    ", "body_timeout", listener->body_timeout_ms);
+    put_duration(out, "    ", "keepalive", listener->keepalive_ms);
+}
+
+static void print_stream(const struct config *config,
+                         const struct config_listener *listener, struct rc_buffer *out)
+{
+    put_named(out, "    pool ", config->pools[listener->pool].name);
+    put_duration(out, "    ", "idle", listener->idle_ms);
+    if (listener->mode == CONFIG_POSTGRES) {
+        rc_buffer_format(out, "    target %s\n    fallback %s\n",
+                         config_target_name(listener->target),
+                         listener->fallback_primary ? "primary" : "none");
+        put_duration(out, "    ", "wait_for_primary", listener->wait_for_primary_ms);
+        rc_buffer_format(out, "    max_waiting %u\n", listener->max_waiting);
+    }
+}
+
+static void print_discovery(const struct config *config, struct rc_buffer *out)
+{
+    rc_buffer_text(out, "\ndiscovery agent {\n    address ");
+    put_address(out, &config->agent);
+    rc_buffer_byte(out, '\n');
+    put_duration(out, "    ", "wait", config->agent_wait_ms);
+    rc_buffer_text(out, "}\ndiscovery dns {\n    servers");
+    for (size_t i = 0; i < config->dns_server_count; i++) {
+        rc_buffer_byte(out, ' ');
+        put_address(out, &config->dns_servers[i]);
+    }
+    rc_buffer_byte(out, '\n');
+    put_duration(out, "    ", "min_ttl", config->dns_min_ttl_ms);
+    put_duration(out, "    ", "max_ttl", config->dns_max_ttl_ms);
+    put_duration(out, "    ", "hold_empty", config->dns_hold_empty_ms);
+    rc_buffer_text(out, "}\n");
+}
+
+void config_print(const struct config *config, struct rc_buffer *out)
+{
+    rc_buffer_format(out, "worker_threads %u\nadmin ", config->worker_threads);
+    if (config->admin.family == RC_ADDRESS_NONE) {
+        rc_buffer_text(out, "off");
+    } else {
+        put_address(out, &config->admin);
+    }
+    rc_buffer_byte(out, '\n');
+    put_duration(out, "", "drain_timeout", config->drain_timeout_ms);
+    put_duration(out, "", "grace", config->grace_ms);
+    rc_buffer_format(out, "buffer_limit %lluKiB\n",
+                     (unsigned long long)config->buffer_limit_bytes / 1024);
+    print_discovery(config, out);
+    for (size_t i = 0; i < config->pool_count; i++) {
+        print_pool(&config->pools[i], out);
+    }
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        rc_buffer_format(out, "\nlisten %s ", config_mode_name(listener->mode));
+        put_address(out, &listener->address);
+        rc_buffer_format(out, " {\n    max_connections %u\n", listener->max_connections);
+        if (listener->mode == CONFIG_HTTP) {
+            print_http(config, listener, out);
+        } else {
+            print_stream(config, listener, out);
+        }
+        rc_buffer_text(out, "}\n");
+    }
+}

@@ -1,0 +1,148 @@
+/* pool_uv.c - see pool_uv.h. */
+#include "proxy/pool_uv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/logger.h"
+#include "base/text.h"
+#include "proxy/discovery_uv.h"
+
+struct pool {
+    struct pool_options options; /* config, pool and resolver: as of the last call */
+    char name[CONFIG_NAME_MAX];
+    struct roster *roster;
+    struct discovery *discovery;
+    struct rc_random random;
+    bool complained[ROSTER_SOURCE_COUNT];
+    size_t claimants;
+};
+
+static const char *const source_names[ROSTER_SOURCE_COUNT] = {
+    [ROSTER_STATIC] = "static",
+    [ROSTER_DNS] = "dns",
+    [ROSTER_AGENT] = "agent",
+};
+
+const char *pool_name(const struct pool *pool)
+{
+    return pool->name;
+}
+
+struct roster *pool_roster(const struct pool *pool)
+{
+    return pool->roster;
+}
+
+/* Says once that a source has failed, and once that it is back. */
+static void note_health(struct pool *p, enum roster_source source,
+                        enum roster_verdict verdict, const char *problem)
+{
+    bool failed = verdict == ROSTER_FAILED;
+    if (failed && !p->complained[source]) {
+        rc_log(RC_LOG_WARN, "proxy", "pool %s: %s fails (%s): the last good set stays",
+               p->name, source_names[source], problem != NULL ? problem : "no answer");
+    } else if (!failed && p->complained[source]) {
+        rc_log(RC_LOG_INFO, "proxy", "pool %s: %s answers again", p->name,
+               source_names[source]);
+    }
+    p->complained[source] = failed;
+}
+
+static void note_claims(struct pool *p)
+{
+    size_t claimants = 0;
+    (void)roster_primary(p->roster, &claimants);
+    if (claimants > 1 && p->claimants <= 1) {
+        rc_log(RC_LOG_ERROR, "proxy", "pool %s: %zu servers claim to be primary", p->name,
+               claimants);
+    }
+    p->claimants = claimants;
+}
+
+static void after_change(struct pool *p)
+{
+    note_claims(p);
+    p->options.changed(p->options.context);
+}
+
+static void on_found(void *context, enum roster_source source,
+                     enum roster_verdict verdict, const struct roster_entry *entries,
+                     size_t count, const char *problem)
+{
+    struct pool *p = context;
+    note_health(p, source, verdict, problem);
+    if (roster_apply(p->roster, source, verdict, entries, count, rc_clock_ms())) {
+        rc_log(RC_LOG_INFO, "proxy", "pool %s: %s changed it: %zu instances", p->name,
+               source_names[source], roster_count(p->roster));
+        after_change(p);
+    }
+}
+
+static int start_discovery(struct pool *p)
+{
+    struct discovery_options options = {
+        .loop = p->options.loop,
+        .config = p->options.config,
+        .pool = p->options.pool,
+        .resolver = p->options.resolver,
+        .seed = rc_random_next(&p->random),
+        .told = on_found,
+        .context = p,
+    };
+    p->discovery = discovery_start(&options);
+    return p->discovery != NULL ? RC_OK : RC_ENOMEM;
+}
+
+struct pool *pool_start(const struct pool_options *options)
+{
+    struct pool *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return NULL;
+    }
+    p->options = *options;
+    rc_random_init(&p->random, options->seed);
+    (void)rc_text_put(p->name, sizeof p->name, options->pool->name);
+    p->roster = roster_create(options->pool, options->config->dns_hold_empty_ms,
+                              rc_random_next(&p->random), rc_clock_ms());
+    if (p->roster == NULL || start_discovery(p) != RC_OK) {
+        pool_close(p);
+        return NULL;
+    }
+    return p;
+}
+
+int pool_configure(struct pool *pool, const struct config *config,
+                   const struct config_pool *config_pool, struct dns_resolver *resolver)
+{
+    pool->options.config = config;
+    pool->options.pool = config_pool;
+    pool->options.resolver = resolver;
+    discovery_close(pool->discovery);
+    pool->discovery = NULL;
+    int err = roster_configure(pool->roster, config_pool, config->dns_hold_empty_ms,
+                               rc_clock_ms());
+    return err == RC_OK ? start_discovery(pool) : err;
+}
+
+void pool_close(struct pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    discovery_close(pool->discovery);
+    roster_destroy(pool->roster);
+    free(pool);
+}
+
+bool pool_tick(struct pool *pool)
+{
+    return roster_tick(pool->roster, rc_clock_ms());
+}
+
+void pool_refresh(struct pool *pool)
+{
+    discovery_refresh(pool->discovery);
+}
