@@ -10,7 +10,7 @@
 #include "agent/checks/check.h"
 #include "base/buffer.h"
 
-struct check_definition; /* agent/catalog/definition.h */
+struct catalog;
 struct uv_loop_s;
 
 /* Where results go. Calling it from inside start() is allowed. */
@@ -40,10 +40,11 @@ struct prober {
     /* The run is not wanted any more: end it, report nothing. */
     void (*cancel)(struct prober *prober, uint64_t probe);
 
-    /* The check is gone or has changed: drop what is kept between its runs. May be NULL. */
+    /* The check is gone or has changed: drop what is kept between its runs, if anything. */
     void (*forget)(struct prober *prober, uint64_t check);
 
-    /* Ends every run, reports nothing, frees the prober when its last handle has closed. */
+    /* Ends every run, reports nothing, frees the prober. Handles of ended runs close by
+     * themselves in the loop's next turns. */
     void (*close)(struct prober *prober);
 };
 
@@ -52,5 +53,21 @@ struct prober *tcp_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *script_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *http_curl_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *postgres_pq_prober(struct uv_loop_s *loop, struct probe_sink sink);
+struct prober *alias_prober(const struct catalog *catalog, struct probe_sink sink);
+
+/* Reports a run whose output is plain text. */
+void probe_done(const struct probe_sink *sink, uint64_t probe, enum check_status status,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The runs in flight of one prober: embedded at the start of each run. */
+struct probe_run {
+    uint64_t probe;
+    struct probe_run *next;
+    struct probe_run **place; /* what points to this one; NULL: in no list */
+};
+
+void probe_run_add(struct probe_run **first, struct probe_run *run, uint64_t probe);
+void probe_run_remove(struct probe_run *run); /* allowed when in no list */
+struct probe_run *probe_run_find(struct probe_run *first, uint64_t probe); /* or NULL */
 
 #endif

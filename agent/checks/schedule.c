@@ -23,6 +23,7 @@ struct slot {
     uint64_t probe;       /* the run in flight; 0: none */
     uint64_t stale_probe; /* a run to be cancelled */
     uint64_t run_at_ms;   /* when the next run starts */
+    uint64_t started_at_ms;
     uint64_t expire_at_ms;
     uint64_t ask_at_ms; /* not before: how often we ask for it to be deregistered */
     uint64_t due_ms;    /* its key in the heap */
@@ -440,6 +441,7 @@ int schedule_tell(struct schedule *schedule, uint64_t check,
 static void start_run(struct schedule *schedule, struct slot *slot, uint64_t now_ms)
 {
     slot->probe = new_id(schedule, slot);
+    slot->started_at_ms = now_ms;
     slot->run_at_ms = now_ms + slot->entry.interval_ms;
     slot->expire_at_ms =
         slot->entry.timeout_ms > 0 ? now_ms + slot->entry.timeout_ms : UINT64_MAX;
@@ -535,6 +537,14 @@ bool schedule_next_action(struct schedule *schedule, struct schedule_action *out
         }
     }
     return true;
+}
+
+uint64_t schedule_started_ms(const struct schedule *schedule, uint64_t probe,
+                             uint64_t now_ms)
+{
+    const struct slot *slot = slot_at(schedule, probe);
+
+    return slot != NULL && slot->probe == probe ? slot->started_at_ms : now_ms;
 }
 
 size_t schedule_count(const struct schedule *schedule, enum check_status status)

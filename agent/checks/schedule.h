@@ -93,6 +93,10 @@ uint64_t schedule_deadline_ms(const struct schedule *schedule);
 /* The next action in `out`, true; or false when there is none. */
 bool schedule_next_action(struct schedule *schedule, struct schedule_action *out);
 
+/* When that run started; `now_ms` for an unknown run. */
+uint64_t schedule_started_ms(const struct schedule *schedule, uint64_t probe,
+                             uint64_t now_ms);
+
 /* How many checks have that status. */
 size_t schedule_count(const struct schedule *schedule, enum check_status status);
 
