@@ -24,10 +24,7 @@ struct service_definition; /* likewise */
 struct local;
 struct local_store; /* agent/local/local_store.h */
 
-enum {
-    LOCAL_SERVICES_MAX = 16384,
-    LOCAL_TAGS_MAX = 256 /* tags of one service, the role's included */
-};
+enum { LOCAL_SERVICES_MAX = 16384 };
 
 /* What time it is, both ways. */
 struct local_now {
