@@ -528,6 +528,7 @@ static void answer_question(struct dns_answerer *answerer, struct dns_reply *rep
         reply->rcode = DNS_RCODE_REFUSED;
         return;
     }
+    view->begin(view->context);
     dns_question_read(&reply->ground->zones, &query->name, &question);
     reply->flags = question.form == DNS_FORM_FOREIGN ? 0 : DNS_FLAG_AA;
     if (query->type == DNS_TYPE_AXFR || query->type == DNS_TYPE_IXFR) {

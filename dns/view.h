@@ -1,8 +1,8 @@
 /* view.h - what the DNS server may ask of whoever holds the catalog.
  *
  * Read-only. The agent answers from its catalog (agent/dns_view.h), tests from a
- * few static arrays. Everything returned is borrowed and stays valid until control
- * returns to the event loop; so an answer may hold several results at once.
+ * few static arrays. Everything returned is borrowed until the next begin(), so an answer
+ * may hold several results at once.
  *
  * Names in questions are folded to lower case, because DNS compares without regard to
  * ASCII case (RFC 4343); they hold any bytes but NUL and are not NUL-terminated. */
@@ -66,6 +66,9 @@ struct dns_service {
 struct dns_view {
     void *context;          /* handed to each function */
     const char *datacenter; /* our own; outlives the view */
+
+    /* A new answer is begun: what was returned before is no longer used. */
+    void (*begin)(void *context);
 
     /* The service of that name, or NULL if no node runs it. */
     const struct dns_service *(*service)(void *context, struct rc_span name);

@@ -155,6 +155,11 @@ void dns_world_add(struct dns_world *world, const char *service, size_t count)
     }
 }
 
+static void view_begin(void *context)
+{
+    (void)context; /* nothing here is made for one answer only */
+}
+
 static const struct dns_service *view_service(void *context, struct rc_span name)
 {
     return find_service(context, name);
@@ -224,6 +229,7 @@ struct dns_world *dns_world_create(const char *node1_ip)
     world->index = 1795190723;
     world->view = (struct dns_view){.context = world,
                                     .datacenter = "dc1",
+                                    .begin = view_begin,
                                     .service = view_service,
                                     .node = view_node,
                                     .node_at = view_node_at,
