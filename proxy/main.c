@@ -1,16 +1,12 @@
-/* main.c - rollcall-proxy: options, signals, the loop of control. */
-#include <signal.h>
+/* main.c - rollcall-proxy: its options. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <uv.h>
 
 #include "base/err.h"
 #include "base/logger.h"
 #include "base/text.h"
 #include "proxy/config.h"
-#include "proxy/control_uv.h"
+#include "proxy/serve_uv.h"
 
 static const char usage[] =
     "Usage: rollcall-proxy -config FILE\n"
@@ -27,12 +23,6 @@ static const char usage[] =
     "\n"
     "Two dashes do as well. Exit status: 0 done, 1 an error, said on standard error.\n";
 
-static const struct worker_protocol *const protocols[CONFIG_MODE_COUNT] = {
-    [CONFIG_HTTP] = NULL,
-    [CONFIG_TCP] = NULL,
-    [CONFIG_POSTGRES] = NULL,
-};
-
 struct options {
     const char *config_path;
     const char *check_path;
@@ -40,11 +30,6 @@ struct options {
     enum rc_log_style style;
     bool help;
     bool version;
-};
-
-struct signals {
-    uv_signal_t handles[3];
-    struct control *control;
 };
 
 static int fail(const char *what, const char *which)
@@ -130,68 +115,6 @@ static int check(const char *path)
     return EXIT_SUCCESS;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct signals *signals = handle->data;
-    if (number == SIGHUP) {
-        control_reload(signals->control);
-    } else {
-        control_stop(signals->control);
-    }
-}
-
-/* Signals wake the loop but do not keep it alive. */
-static void listen_signals(uv_loop_t *loop, struct signals *signals)
-{
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    (void)signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        (void)uv_signal_init(loop, &signals->handles[i]);
-        signals->handles[i].data = signals;
-        (void)uv_signal_start(&signals->handles[i], on_signal, numbers[i]);
-        uv_unref((uv_handle_t *)&signals->handles[i]);
-    }
-}
-
-static void close_signals(struct signals *signals)
-{
-    for (size_t i = 0; i < sizeof signals->handles / sizeof signals->handles[0]; i++) {
-        uv_close((uv_handle_t *)&signals->handles[i], NULL);
-    }
-}
-
-static int serve(const char *path)
-{
-    uv_loop_t loop;
-    struct signals signals = {0};
-    char error[CONTROL_ERROR_MAX];
-    struct control_options options = {.config_path = path, .protocols = protocols};
-
-    if (load(path, &options.config) != RC_OK) {
-        return EXIT_FAILURE;
-    }
-    if (uv_loop_init(&loop) != 0) {
-        config_destroy(options.config);
-        (void)fail("cannot start", "");
-        return EXIT_FAILURE;
-    }
-    listen_signals(&loop, &signals);
-    int err = control_start(&loop, &options, &signals.control, error);
-    if (err != RC_OK) {
-        (void)fprintf(stderr, "%s: %s\n", path,
-                      error[0] != '\0' ? error : rc_strerror(err));
-        close_signals(&signals);
-        (void)uv_run(&loop, UV_RUN_DEFAULT);
-    } else {
-        (void)uv_run(&loop, UV_RUN_DEFAULT);
-        close_signals(&signals);
-        (void)uv_run(&loop, UV_RUN_DEFAULT);
-    }
-    control_destroy(signals.control);
-    (void)uv_loop_close(&loop);
-    return err == RC_OK ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int main(int argc, char **argv)
 {
     struct options options;
@@ -214,5 +137,9 @@ int main(int argc, char **argv)
         (void)fail("nothing to do: -config FILE is missing (see -help)", "");
         return EXIT_FAILURE;
     }
-    return serve(options.config_path);
+    struct config *config = NULL;
+    if (load(options.config_path, &config) != RC_OK) {
+        return EXIT_FAILURE;
+    }
+    return serve(options.config_path, config) == RC_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
