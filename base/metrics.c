@@ -33,7 +33,16 @@ struct family {
     struct rc_metric **last;
 };
 
+enum { COLLECTORS_MAX = 8 };
+
+struct collector {
+    void (*collect)(void *context);
+    void *context;
+};
+
 struct rc_metrics {
+    struct collector collectors[COLLECTORS_MAX];
+    size_t collector_count;
     pthread_mutex_t lock;      /* of the lists; values are atomics */
     struct rc_table *families; /* by name */
     struct rc_table *series;   /* by name{labels} */
@@ -297,8 +306,22 @@ static void render_series(struct rc_buffer *out, const struct family *family,
     }
 }
 
+int rc_metrics_on_render(struct rc_metrics *metrics, void (*collect)(void *context),
+                         void *context)
+{
+    if (metrics->collector_count == COLLECTORS_MAX) {
+        return RC_ETOOBIG;
+    }
+    metrics->collectors[metrics->collector_count++] =
+        (struct collector){collect, context};
+    return RC_OK;
+}
+
 void rc_metrics_render(const struct rc_metrics *metrics, struct rc_buffer *out)
 {
+    for (size_t i = 0; i < metrics->collector_count; i++) {
+        metrics->collectors[i].collect(metrics->collectors[i].context);
+    }
     /* Only the lock changes: what is const to the caller is what the registry tells. */
     pthread_mutex_t *lock = (pthread_mutex_t *)&metrics->lock;
 

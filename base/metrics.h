@@ -35,6 +35,11 @@ void rc_metric_observe_ns(struct rc_metric *metric, uint64_t ns);
 uint64_t
 rc_metric_count(const struct rc_metric *metric); /* counter's or histogram's count */
 
+/* Calls `collect` before each rendering, on the rendering thread: for numbers that somebody else
+ * keeps and that are only worth reading when they are asked for. At most 8. RC_OK or RC_ETOOBIG. */
+int rc_metrics_on_render(struct rc_metrics *metrics, void (*collect)(void *context),
+                         void *context);
+
 /* Appends every family in the order of creation. */
 void rc_metrics_render(const struct rc_metrics *metrics, struct rc_buffer *out);
 
