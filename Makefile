@@ -33,6 +33,8 @@ ALL_C  := $(filter %.c,$(ALL_CH))
 MAINS  := agent/main.c proxy/main.c
 LIB    := $(OUT)/librollcall.a
 LIB_O  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/% $(MAINS),$(ALL_C)))
+PAGES  := $(filter-out %.md,$(wildcard agent/ui/*))
+LIB_O  += $(OUT)/generated/ui_pages.o
 BINS   := $(OUT)/rollcall $(OUT)/rollcall-proxy
 UNIT   := $(patsubst %.c,$(OUT)/%,$(filter tests/unit/test_%.c,$(ALL_C)))
 SIM    := $(patsubst %.c,$(OUT)/%,$(filter tests/sim/test_%.c,$(ALL_C)))
@@ -48,6 +50,11 @@ all: $(BINS) ## build rollcall and rollcall-proxy into build/release
 $(LIB): $(LIB_O)
 	@rm -f $@
 	@$(AR) qcs $@ $^
+$(OUT)/generated/ui_pages.c: scripts/embed-pages $(PAGES)
+	@mkdir -p $(@D)
+	scripts/embed-pages agent/ui >$@.new && mv $@.new $@
+$(OUT)/generated/ui_pages.o: $(OUT)/generated/ui_pages.c
+	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@

@@ -229,6 +229,12 @@ void rc_json_bool(struct rc_json *json, bool value)
     rc_buffer_text(json->out, value ? "true" : "false");
 }
 
+void rc_json_raw(struct rc_json *json, const char *text)
+{
+    begin_item(json);
+    rc_buffer_text(json->out, text);
+}
+
 void rc_json_null(struct rc_json *json)
 {
     begin_item(json);

@@ -39,6 +39,9 @@ void rc_json_double(struct rc_json *json,
 void rc_json_bool(struct rc_json *json, bool value);
 void rc_json_null(struct rc_json *json);
 
+/* A value that is JSON text already, written as it is. */
+void rc_json_raw(struct rc_json *json, const char *text);
+
 /* Key and value in one call: most of what is written. */
 void rc_json_put_string(struct rc_json *json, const char *key, const char *text);
 void rc_json_put_u64(struct rc_json *json, const char *key, uint64_t value);

@@ -54,6 +54,11 @@ struct http_operations {
 
     /* Reads the configuration again, in one step. RC_OK, or an error with one line in `text`. */
     int (*reload)(void *context, char *text, size_t size);
+
+    /* Services, checks or maintenance of this agent were written through local: the
+     * catalog's actions and changes wait to be taken. Called once after each such request;
+     * calling http_catalog_changed() from inside is allowed. */
+    void (*written)(void *context);
 };
 
 /* Facts about this agent that GET /v1/agent/self and others show. All strings are borrowed
@@ -112,7 +117,7 @@ struct http_options {
 int http_start(struct uv_loop_s *loop, const struct http_options *options,
                char error[HTTP_ERROR_MAX], struct http **out);
 
-/* Ends all connections, blocking queries among them, and closes the listeners. `http` is
+/* Not from inside an operation. Ends all connections, blocking queries among them, and closes the listeners. `http` is
  * freed, then `on_closed` (may be NULL) is called from the loop. NULL is allowed: nothing
  * happens, `on_closed` is not called. */
 void http_close(struct http *http, void (*on_closed)(void *context), void *context);

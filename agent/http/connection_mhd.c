@@ -1,0 +1,493 @@
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "agent/http/routes.h"
+#include "agent/http/server_mhd.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/logger.h"
+#include "base/metrics.h"
+#include "base/text.h"
+
+enum {
+    IDLE_KEPT_S = 60, /* a connection that has proven itself may idle this long */
+    BODY_IGNORED_MAX = 16 << 20,
+    STREAM_BLOCK_BYTES = 4096,
+    STREAM_HELD_MAX = 256 * 1024, /* log lines waiting for a slow reader */
+};
+
+/* ---- Connections come and go. */
+
+static size_t count_of(const struct http *http, const struct rc_address *peer)
+{
+    size_t count = 0;
+
+    for (const struct connection *c = http->connections; c != NULL; c = c->next) {
+        count += rc_address_ip_equals(&c->peer, peer) ? 1 : 0;
+    }
+    return count;
+}
+
+enum MHD_Result connection_accept(void *closure, const struct sockaddr *address,
+                                  socklen_t size)
+{
+    struct http *http = closure;
+    struct rc_address peer;
+
+    (void)size;
+    if (http->connection_count >= http->limits.connections_max) {
+        return MHD_NO;
+    }
+    if (address == NULL || rc_address_from_sockaddr(address, &peer) != RC_OK ||
+        rc_address_is_loopback(&peer)) {
+        return MHD_YES; /* this machine: its processes are limited together */
+    }
+    return count_of(http, &peer) < http->limits.connections_per_client ? MHD_YES : MHD_NO;
+}
+
+static int descriptor_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info != NULL ? info->connect_fd : -1;
+}
+
+/* Whether it came to a loopback address of ours, where only this machine can be. */
+static enum guard_place place_of(struct MHD_Connection *mhd)
+{
+    struct sockaddr_storage storage;
+    struct rc_address address;
+    socklen_t size = sizeof storage;
+
+    if (getsockname(descriptor_of(mhd), (struct sockaddr *)&storage, &size) == 0 &&
+        rc_address_from_sockaddr((const struct sockaddr *)&storage, &address) == RC_OK &&
+        rc_address_is_loopback(&address)) {
+        return GUARD_LOOPBACK;
+    }
+    return GUARD_ELSEWHERE;
+}
+
+static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+
+    *context = connection;
+    if (connection == NULL) {
+        return; /* its requests are refused */
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info == NULL || info->client_addr == NULL ||
+        rc_address_from_sockaddr(info->client_addr, &connection->peer) != RC_OK) {
+        connection->peer = (struct rc_address){0};
+    }
+    connection->http = http;
+    connection->mhd = mhd;
+    connection->place = place_of(mhd);
+    connection->listener_id = -1;
+    connection->next = http->connections;
+    if (http->connections != NULL) {
+        http->connections->previous = connection;
+    }
+    http->connections = connection;
+    http->connection_count++;
+}
+
+static void end_stream(struct connection *connection)
+{
+    if (connection->listener_id >= 0) {
+        rc_log_unlisten(connection->listener_id);
+        connection->listener_id = -1;
+    }
+}
+
+static void end(struct http *http, struct connection *connection)
+{
+    waiters_remove(http->waiters, &connection->exchange.waiter);
+    pump_end_hangup(connection->hangup);
+    end_stream(connection);
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else {
+        http->connections = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    }
+    http->connection_count--;
+    exchange_fini(&connection->exchange);
+    free(connection);
+}
+
+void connection_notify(void *closure, struct MHD_Connection *mhd, void **context,
+                       enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        begin(closure, mhd, context);
+    } else if (*context != NULL) {
+        end(closure, *context);
+        *context = NULL;
+    }
+}
+
+struct connection *connection_of(struct waiter *waiter)
+{
+    return (struct connection *)((char *)waiter -
+                                 offsetof(struct connection, exchange.waiter));
+}
+
+/* ---- Suspension. */
+
+static void suspend(struct connection *connection)
+{
+    assert(!connection->suspended);
+    connection->hangup = pump_watch_hangup(connection->http->pump,
+                                           descriptor_of(connection->mhd), connection);
+    connection->suspended = true;
+    MHD_suspend_connection(connection->mhd);
+}
+
+void connection_resume(struct connection *connection)
+{
+    if (!connection->suspended) {
+        return;
+    }
+    connection->suspended = false;
+    waiters_remove(connection->http->waiters, &connection->exchange.waiter);
+    pump_end_hangup(connection->hangup);
+    connection->hangup = NULL;
+    MHD_resume_connection(connection->mhd);
+}
+
+void connection_hung_up(void *context, void *subject)
+{
+    struct connection *connection = subject;
+
+    (void)context;
+    connection->gone = true;
+    connection_resume(connection);
+}
+
+/* ---- Answers. */
+
+static void add_headers(struct MHD_Response *response, const struct http_exchange *x)
+{
+    const char *text = (const char *)x->header_text.bytes;
+
+    /* Each fails only without memory, or for a value that is no header value. */
+    (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
+    (void)MHD_add_response_header(response, "X-Consul-Default-Acl-Policy", "allow");
+    if (x->content_type != NULL) {
+        (void)MHD_add_response_header(response, "Content-Type", x->content_type);
+    }
+    for (size_t i = 0; i < x->header_count; i++) {
+        (void)MHD_add_response_header(response, x->headers[i].name,
+                                      text + x->headers[i].value_at);
+    }
+}
+
+/* Queues `response`, which is given up, as the answer. */
+static enum MHD_Result queue(struct connection *connection, struct MHD_Response *response)
+{
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    add_headers(response, &connection->exchange);
+    enum MHD_Result queued =
+        MHD_queue_response(connection->mhd, connection->exchange.status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static void count_answer(const struct connection *connection)
+{
+    const struct http_exchange *x = &connection->exchange;
+    char labels[192];
+
+    if (connection->http->api.metrics == NULL) {
+        return;
+    }
+    const char *path = x->target.path != NULL ? routes_label(x->target.path) : "";
+    (void)snprintf(labels, sizeof labels, "path=\"%s\",code=\"%u\"", path, x->status);
+    rc_metric_add(rc_metrics_counter(connection->http->api.metrics,
+                                     "rollcall_http_requests_total", labels,
+                                     "HTTP requests answered, by route and status."),
+                  1);
+}
+
+/* The bytes stay in the connection's buffer until the answer is out. */
+static enum MHD_Result send_answer(struct connection *connection)
+{
+    struct http_exchange *x = &connection->exchange;
+
+    if (x->out.err != RC_OK) {
+        exchange_error(x, 500, "%s", rc_strerror(x->out.err));
+    }
+    count_answer(connection);
+    connection->state = CONNECTION_DONE;
+    if (x->page != NULL) {
+        /* MHD takes the bytes as not const, but PERSISTENT means it only reads them. */
+        return queue(connection,
+                     MHD_create_response_from_buffer(x->page_size, (void *)x->page,
+                                                     MHD_RESPMEM_PERSISTENT));
+    }
+    return queue(connection, MHD_create_response_from_buffer(x->out.size, x->out.bytes,
+                                                             MHD_RESPMEM_PERSISTENT));
+}
+
+/* ---- Log lines as a stream. */
+
+static void on_log_line(void *context, const char *line)
+{
+    struct connection *connection = context;
+    struct rc_buffer *out = &connection->exchange.out;
+
+    if (!pthread_equal(pthread_self(), connection->http->thread) ||
+        out->size > STREAM_HELD_MAX) {
+        return; /* a reader that does not keep up loses lines, nobody else waits */
+    }
+    rc_buffer_text(out, line);
+    rc_buffer_byte(out, '\n');
+    connection_resume(connection);
+}
+
+static ssize_t read_stream(void *context, uint64_t position, char *space, size_t size)
+{
+    struct connection *connection = context;
+    struct rc_buffer *out = &connection->exchange.out;
+
+    (void)position;
+    if (connection->gone) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    if (out->size == 0) {
+        suspend(connection);
+        return 0;
+    }
+    size = size < out->size ? size : out->size;
+    memcpy(space, out->bytes, size);
+    rc_buffer_consume(out, size);
+    return (ssize_t)size;
+}
+
+static enum MHD_Result start_stream(struct connection *connection)
+{
+    struct http_exchange *x = &connection->exchange;
+
+    connection->listener_id =
+        rc_log_listen((enum rc_log_level)x->stream_level, on_log_line, connection);
+    if (connection->listener_id < 0) {
+        exchange_error(x, 429, "Too many monitors at this agent");
+        return send_answer(connection);
+    }
+    rc_buffer_clear(&x->out);
+    count_answer(connection);
+    connection->state = CONNECTION_DONE;
+    return queue(connection,
+                 MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
+                                                   read_stream, connection, NULL));
+}
+
+/* ---- Requests. */
+
+void *connection_target(void *closure, const char *raw, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *connection = info != NULL ? info->socket_context : NULL;
+
+    (void)closure;
+    if (connection != NULL) {
+        exchange_reset(&connection->exchange);
+        connection->target_err =
+            target_parse(&connection->exchange.target, raw, strlen(raw));
+        connection->body_ignored = 0;
+        connection->state = CONNECTION_HEAD;
+    }
+    return connection;
+}
+
+struct framing {
+    unsigned lengths;
+    unsigned encodings;
+    uint64_t length;
+    int length_err;
+};
+
+static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct framing *framing = context;
+
+    (void)kind;
+    if (rc_text_equals_nocase(name, "Content-Length")) {
+        framing->lengths++;
+        framing->length_err = value == NULL
+                                  ? RC_EMALFORMED
+                                  : rc_text_to_u64(value, UINT64_MAX, &framing->length);
+    } else if (rc_text_equals_nocase(name, "Transfer-Encoding")) {
+        framing->encodings++;
+    }
+    return MHD_YES;
+}
+
+static void read_headers(struct connection *connection)
+{
+    const struct {
+        const char *name;
+        const char **place;
+    } wanted[] = {
+        {"Host", &connection->exchange.request.host},
+        {"Origin", &connection->exchange.request.origin},
+        {"Sec-Fetch-Site", &connection->exchange.request.fetch_site},
+        {"Accept", &connection->exchange.request.accept},
+        {"If-None-Match", &connection->exchange.request.if_none_match},
+        {"Cache-Control", &connection->exchange.request.cache_control},
+    };
+
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        *wanted[i].place =
+            MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, wanted[i].name);
+    }
+}
+
+/* Two ways to tell where a body ends are two chances to disagree (H4). */
+static bool framing_is_sound(const struct framing *framing)
+{
+    return framing->lengths + framing->encodings <= 1 && framing->length_err == RC_OK;
+}
+
+static enum MHD_Result refuse(struct connection *connection, unsigned status,
+                              const char *text)
+{
+    exchange_error(&connection->exchange, status, "%s", text);
+    exchange_header(&connection->exchange, "Connection", "close");
+    return send_answer(connection);
+}
+
+static enum MHD_Result on_head(struct connection *connection, const char *method)
+{
+    struct http_exchange *x = &connection->exchange;
+    struct framing framing = {0};
+
+    x->method_name = method;
+    x->method = exchange_method(method);
+    (void)MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, on_header,
+                                    &framing);
+    read_headers(connection);
+    if (!framing_is_sound(&framing)) {
+        return refuse(connection, 400, "Bad request: contradicting body lengths");
+    }
+    if (framing.length > connection->http->limits.body_max_bytes) {
+        return refuse(connection, 413, "Request body is too large");
+    }
+    connection->state = CONNECTION_BODY;
+    return MHD_YES;
+}
+
+static enum MHD_Result on_upload(struct connection *connection, const char *upload,
+                                 size_t *size)
+{
+    struct rc_buffer *body = &connection->exchange.body;
+
+    if (connection->body_ignored > 0 ||
+        *size > connection->http->limits.body_max_bytes - body->size) {
+        connection->body_ignored += *size;
+    } else {
+        rc_buffer_append(body, upload, *size);
+    }
+    *size = 0;
+    return connection->body_ignored > BODY_IGNORED_MAX ? MHD_NO : MHD_YES;
+}
+
+static void answer(struct connection *connection)
+{
+    struct http_exchange *x = &connection->exchange;
+
+    if (connection->body_ignored > 0) {
+        exchange_error(x, 413, "Request body is too large");
+    } else if (connection->target_err == RC_ETOOBIG) {
+        exchange_error(x, 414, "Request target is too long");
+    } else if (connection->target_err != RC_OK) {
+        exchange_error(x, 400, "Bad request: malformed path or query");
+    } else if (guard_admits(&connection->http->api, x, connection->place)) {
+        routes_answer(&connection->http->api, x);
+    }
+}
+
+static enum MHD_Result carry_out(struct connection *connection)
+{
+    struct http_exchange *x = &connection->exchange;
+
+    switch (x->outcome) {
+    case EXCHANGE_ANSWERED:
+        return send_answer(connection);
+    case EXCHANGE_WAITING:
+        if (waiters_add(connection->http->waiters, &x->waiter) != RC_OK) {
+            exchange_error(x, 500, "%s", rc_strerror(RC_ENOMEM));
+            return send_answer(connection);
+        }
+        suspend(connection);
+        return MHD_YES;
+    case EXCHANGE_PENDING:
+        suspend(connection);
+        return MHD_YES;
+    case EXCHANGE_STREAMING:
+        return start_stream(connection);
+    }
+    return MHD_NO;
+}
+
+enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
+                                   const char *url, const char *method,
+                                   const char *version, const char *upload,
+                                   size_t *upload_size, void **context)
+{
+    struct connection *connection = *context;
+
+    (void)closure;
+    (void)mhd;
+    (void)url; /* decoded too early: connection_target() has the raw one */
+    (void)version;
+    if (connection == NULL || connection->gone) {
+        return MHD_NO;
+    }
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+        return MHD_NO;
+    case CONNECTION_HEAD:
+        return on_head(connection, method);
+    case CONNECTION_BODY:
+        if (*upload_size > 0) {
+            return on_upload(connection, upload, upload_size);
+        }
+        answer(connection);
+        return carry_out(connection);
+    case CONNECTION_DONE: /* http_finish() has answered while it was suspended */
+        return send_answer(connection);
+    }
+    return MHD_NO;
+}
+
+void connection_completed(void *closure, struct MHD_Connection *mhd, void **context,
+                          enum MHD_RequestTerminationCode code)
+{
+    struct connection *connection = *context;
+
+    (void)closure;
+    (void)code;
+    if (connection == NULL) {
+        return;
+    }
+    waiters_remove(connection->http->waiters, &connection->exchange.waiter);
+    end_stream(connection);
+    connection->exchange.ticket = 0;
+    connection->state = CONNECTION_IDLE;
+    /* Fails only for a connection that is closing. */
+    (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                                    (unsigned)IDLE_KEPT_S);
+}

@@ -1,0 +1,94 @@
+/* endpoints.h - the handlers, one file a group (consul-api.md sections 5-7 and 13).
+ *
+ * Each answers one row of the table in routes.c. */
+#ifndef AGENT_HTTP_ENDPOINTS_H
+#define AGENT_HTTP_ENDPOINTS_H
+
+#include <jansson.h>
+
+#include "agent/http/routes.h"
+#include "agent/local/local.h"
+
+/* agent_facts.c: who this agent is and whom it sees. */
+http_handler agent_self;
+http_handler agent_members;
+http_handler agent_version;
+
+/* agent_metrics.c: its counters. */
+http_handler agent_metrics;
+
+/* agent_control.c: what changes the agent as a whole. */
+http_handler agent_join;
+http_handler agent_leave;
+http_handler agent_force_leave;
+http_handler agent_reload;
+http_handler agent_maintenance;
+http_handler agent_monitor;
+
+/* agent_services.c: the services registered here. */
+http_handler agent_services;
+http_handler agent_service;
+http_handler agent_service_register;
+http_handler agent_service_deregister;
+http_handler agent_service_maintenance;
+
+/* agent_checks.c: the checks registered here. */
+http_handler agent_checks;
+http_handler agent_check_register;
+http_handler agent_check_deregister;
+http_handler agent_check_pass;
+http_handler agent_check_warn;
+http_handler agent_check_fail;
+http_handler agent_check_update;
+
+/* agent_health.c: how a service of this agent stands, as a status code. */
+http_handler agent_health_by_id;
+http_handler agent_health_by_name;
+
+/* catalog_endpoints.c: nodes and services of the whole pool. */
+http_handler catalog_datacenters;
+http_handler catalog_nodes;
+http_handler catalog_services;
+http_handler catalog_service_nodes;
+http_handler catalog_node_map;
+http_handler catalog_node_list;
+http_handler catalog_register;
+http_handler catalog_deregister;
+
+/* health_endpoints.c: checks of the whole pool. */
+http_handler health_node;
+http_handler health_checks;
+http_handler health_state;
+http_handler health_service;
+
+/* status_endpoints.c: is anybody there. */
+http_handler status_leader;
+http_handler status_peers;
+http_handler coordinate_nodes;
+http_handler coordinate_node;
+http_handler coordinate_datacenters;
+
+/* ui_endpoints.c: summaries for the status page. */
+http_handler ui_services;
+http_handler ui_nodes;
+http_handler ui_node;
+
+/* request.c: what several of them do with a request. */
+
+/* The body as JSON, owned by the caller; NULL: answered already. */
+json_t *request_body(struct http_exchange *x);
+
+/* Reads ?enable=. RC_OK, or RC_EINVAL: answered already. */
+int request_enable(struct http_exchange *x, enum local_switch *out);
+
+/* Answers a write to local: 200, or the error in its words; and tells the agent. */
+void request_written(struct http_api *api, struct http_exchange *x, int err);
+
+struct local_now request_now(const struct http_api *api);
+
+/* pages.c: the status page itself. */
+http_handler pages_root;
+http_handler pages_redirect;
+http_handler pages_file;
+
+#endif

@@ -1,0 +1,127 @@
+/* exchange.h - one request and the answer that grows for it.
+ *
+ * Made once for a connection and used again for each of its requests. The transport
+ * (http_mhd.c) fills the request in, a handler writes the answer; nothing here knows
+ * sockets, so every endpoint can be tested by a struct and a call. */
+#ifndef AGENT_HTTP_EXCHANGE_H
+#define AGENT_HTTP_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/http/http.h"
+#include "agent/http/query.h"
+#include "agent/http/target.h"
+#include "agent/http/waiters.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "base/random.h"
+
+enum http_method {
+    HTTP_GET,
+    HTTP_PUT,
+    HTTP_POST,
+    HTTP_DELETE,
+    HTTP_HEAD,
+    HTTP_OPTIONS,
+    HTTP_OTHER,
+    HTTP_METHOD_COUNT
+};
+
+/* What the transport has to do next. */
+enum exchange_outcome {
+    EXCHANGE_ANSWERED, /* send status, headers and body */
+    EXCHANGE_WAITING,  /* suspend until `waiter` wakes, then run the handler again */
+    EXCHANGE_PENDING,  /* suspend until http_finish() of `ticket` */
+    EXCHANGE_STREAMING, /* send headers, then log lines at `stream_level` until either ends */
+};
+
+enum { EXCHANGE_HEADERS_MAX = 12 };
+
+struct exchange_header {
+    const char *name; /* static */
+    size_t value_at;  /* offset in `header_text` */
+};
+
+/* Request headers that something looks at; NULL when absent. Borrowed while it is answered. */
+struct exchange_request_headers {
+    const char *host;
+    const char *origin;
+    const char *fetch_site; /* Sec-Fetch-Site */
+    const char *accept;
+    const char *if_none_match;
+    const char *cache_control;
+};
+
+struct http_exchange {
+    /* The request. */
+    enum http_method method;
+    const char *method_name; /* as sent */
+    struct target target;
+    const char *argument; /* what follows a prefix route; "" for an exact one */
+    struct exchange_request_headers request;
+    struct rc_buffer body; /* of the request */
+    struct query query;
+
+    /* The answer. */
+    unsigned status;
+    const char *content_type; /* NULL: no such header */
+    struct exchange_header headers[EXCHANGE_HEADERS_MAX];
+    size_t header_count;
+    struct rc_buffer header_text;
+    struct rc_buffer out;
+    const void *page; /* instead of `out`: static bytes of the status page */
+    size_t page_size;
+
+    /* Suspension. */
+    enum exchange_outcome outcome;
+    struct waiter waiter;
+    bool expired; /* its wait is over: answer whatever is there */
+    http_ticket ticket;
+    int stream_level; /* enum rc_log_level */
+    bool stream_json;
+};
+
+/* What handlers may use; all borrowed from http_options. */
+struct http_api {
+    struct catalog *catalog;
+    struct gossip *gossip;
+    struct local *local;
+    struct rc_metrics *metrics;
+    struct http_facts facts;
+    struct http_operations operations;
+    const char *const *host_names;
+    size_t host_name_count;
+    struct rc_random random;
+    uint64_t seed;    /* of waiters_key() */
+    uint64_t now_ms;  /* monotonic */
+    uint64_t wall_ms; /* since 1970 */
+    http_ticket last_ticket;
+};
+
+/* A zeroed struct is an idle exchange. Empties it for the next request. */
+void exchange_reset(struct http_exchange *x);
+void exchange_fini(struct http_exchange *x);
+
+enum http_method exchange_method(const char *name);
+
+/* Adds an answer header; the value is copied. Silently dropped when full. */
+void exchange_header(struct http_exchange *x, const char *name, const char *value);
+void exchange_header_u64(struct http_exchange *x, const char *name, uint64_t value);
+
+/* The value of an answer header, or NULL. */
+const char *exchange_header_value(const struct http_exchange *x, const char *name);
+
+/* Answers `status` with a bare text, replacing what was written before. */
+void exchange_error(struct http_exchange *x, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Answers 200 with an empty body. */
+void exchange_done(struct http_exchange *x);
+
+/* Starts a JSON body with status 200; exchange_json_end() finishes it. */
+struct rc_json exchange_json(struct http_exchange *x);
+void exchange_json_end(struct http_exchange *x);
+
+#endif

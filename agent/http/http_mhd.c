@@ -1,0 +1,379 @@
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/http/server_mhd.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/logger.h"
+#include "base/metrics.h"
+#include "base/text.h"
+
+enum {
+    LISTEN_BACKLOG = 1024,
+    CONNECTION_MEMORY_BYTES = 32 * 1024, /* request line and headers, both ways (H3) */
+};
+
+static void show_place(const struct http_listener *listener, char *space, size_t size)
+{
+    if (listener->unix_path != NULL) {
+        (void)snprintf(space, size, "%s", listener->unix_path);
+    } else {
+        char address[RC_ADDRESS_TEXT_MAX];
+        rc_address_format(&listener->address, address);
+        (void)snprintf(space, size, "%s", address);
+    }
+}
+
+static int bind_unix(int fd, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat old;
+
+    if (rc_text_put(address.sun_path, sizeof address.sun_path, path) != RC_OK) {
+        errno = ENAMETOOLONG;
+        return RC_EIO;
+    }
+    if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode)) {
+        (void)unlink(path); /* if it stays, bind says so */
+    }
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(path, 0660) != 0) {
+        return RC_EIO;
+    }
+    return RC_OK;
+}
+
+static int bind_address(int fd, const struct rc_address *address)
+{
+    struct sockaddr_storage storage;
+    int on = 1;
+    size_t size = rc_address_to_sockaddr(address, &storage);
+
+    /* An agent that restarts must get its port back at once. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->family == RC_ADDRESS_IPV6) {
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
+    if (bind(fd, (const struct sockaddr *)&storage, (socklen_t)size) != 0) {
+        return RC_EIO;
+    }
+    return RC_OK;
+}
+
+/* A listening socket, or -1 with errno. */
+static int open_socket(const struct http_listener *listener)
+{
+    int family = AF_UNIX;
+
+    if (listener->unix_path == NULL) {
+        family = listener->address.family == RC_ADDRESS_IPV6 ? AF_INET6 : AF_INET;
+    }
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    int err = listener->unix_path != NULL ? bind_unix(fd, listener->unix_path)
+                                          : bind_address(fd, &listener->address);
+    if (err != RC_OK || listen(fd, LISTEN_BACKLOG) != 0) {
+        int why = errno;
+        (void)close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
+}
+
+/* libmicrohttpd's own words about broken clients are no news for the operator. */
+static void ignore_log(void *closure, const char *format, va_list arguments)
+{
+    (void)closure;
+    (void)format;
+    (void)arguments;
+}
+
+static int start_daemon(struct http *http, const struct http_listener *listener,
+                        char error[HTTP_ERROR_MAX])
+{
+    char place[HTTP_ERROR_MAX - 80];
+    int fd = open_socket(listener);
+
+    show_place(listener, place, sizeof place);
+    if (fd < 0) {
+        (void)snprintf(error, HTTP_ERROR_MAX, "http: cannot listen on %s: %s", place,
+                       strerrordesc_np(errno));
+        return RC_EIO;
+    }
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        connection_accept, http, connection_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, http->limits.connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, http->limits.idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_notify, http,
+        MHD_OPTION_NOTIFY_COMPLETED, connection_completed, http,
+        MHD_OPTION_URI_LOG_CALLBACK, connection_target, http, MHD_OPTION_END);
+    if (daemon == NULL) {
+        (void)close(fd);
+        (void)snprintf(error, HTTP_ERROR_MAX, "http: cannot serve on %s", place);
+        return RC_EIO;
+    }
+    if (listener->unix_path != NULL) {
+        (void)rc_text_put(http->unix_paths[http->daemon_count],
+                          sizeof http->unix_paths[0], listener->unix_path);
+    }
+    http->daemons[http->daemon_count++] = daemon;
+    return RC_OK;
+}
+
+static void tell_time(struct http *http)
+{
+    http->api.now_ms = pump_now_ms(http->pump);
+    http->api.wall_ms = rc_clock_wall_ms();
+}
+
+static uint64_t daemon_wait_ms(struct MHD_Daemon *daemon)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+    return MHD_get_timeout(daemon, &wait_ms) == MHD_YES ? wait_ms : UINT64_MAX;
+}
+
+static void run(void *context)
+{
+    struct http *http = context;
+    uint64_t wait_ms = UINT64_MAX;
+
+    tell_time(http);
+    struct waiter *waiter = waiters_expire(http->waiters, http->api.now_ms);
+    while (waiter != NULL) {
+        struct connection *connection = connection_of(waiter);
+        connection->exchange.expired = true;
+        connection_resume(connection);
+        waiter = waiters_expire(http->waiters, http->api.now_ms);
+    }
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
+    }
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        uint64_t its_ms = daemon_wait_ms(http->daemons[i]);
+        wait_ms = its_ms < wait_ms ? its_ms : wait_ms;
+    }
+    uint64_t due_ms = waiters_deadline_ms(http->waiters);
+    if (due_ms != UINT64_MAX) {
+        uint64_t its_ms = due_ms > http->api.now_ms ? due_ms - http->api.now_ms : 0;
+        wait_ms = its_ms < wait_ms ? its_ms : wait_ms;
+    }
+    pump_wait(http->pump, wait_ms);
+    rc_metric_set(http->connections_gauge, (double)http->connection_count);
+    rc_metric_set(http->waiting_gauge, (double)waiters_count(http->waiters));
+}
+
+static void set_up(struct http *http, const struct http_options *options)
+{
+    http->api = (struct http_api){
+        .catalog = options->catalog,
+        .gossip = options->gossip,
+        .local = options->local,
+        .metrics = options->metrics,
+        .facts = options->facts,
+        .operations = options->operations,
+        .host_names = options->host_names,
+        .host_name_count = options->host_name_count,
+        .seed = options->random_seed,
+    };
+    rc_random_init(&http->api.random, options->random_seed);
+    http->limits = options->limits;
+    struct http_limits *limits = &http->limits;
+    limits->connections_max =
+        limits->connections_max != 0 ? limits->connections_max : 4096;
+    limits->connections_per_client =
+        limits->connections_per_client != 0 ? limits->connections_per_client : 200;
+    limits->body_max_bytes =
+        limits->body_max_bytes != 0 ? limits->body_max_bytes : 64 * 1024;
+    limits->idle_timeout_s = limits->idle_timeout_s != 0 ? limits->idle_timeout_s : 10;
+    http->thread = pthread_self();
+    if (options->metrics != NULL) {
+        http->connections_gauge =
+            rc_metrics_gauge(options->metrics, "rollcall_http_connections", NULL,
+                             "Open HTTP connections.");
+        http->waiting_gauge =
+            rc_metrics_gauge(options->metrics, "rollcall_http_blocking_queries", NULL,
+                             "Blocking queries that wait for a change.");
+    }
+}
+
+static void stop_daemons(struct http *http)
+{
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        MHD_stop_daemon(http->daemons[i]);
+        if (http->unix_paths[i][0] != '\0') {
+            (void)unlink(http->unix_paths[i]); /* may be gone already */
+        }
+    }
+    http->daemon_count = 0;
+}
+
+static int start_listeners(struct http *http, const struct http_options *options,
+                           struct uv_loop_s *loop, char error[HTTP_ERROR_MAX])
+{
+    int descriptors[HTTP_LISTENERS_MAX];
+    struct pump_owner owner = {run, connection_hung_up, http};
+
+    for (size_t i = 0; i < options->listener_count; i++) {
+        int err = start_daemon(http, &options->listeners[i], error);
+        if (err != RC_OK) {
+            return err;
+        }
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info(http->daemons[i], MHD_DAEMON_INFO_EPOLL_FD);
+        if (info == NULL) {
+            return RC_EIO;
+        }
+        descriptors[i] = info->epoll_fd;
+    }
+    return pump_start(loop, descriptors, http->daemon_count, &owner, &http->pump);
+}
+
+int http_start(struct uv_loop_s *loop, const struct http_options *options,
+               char error[HTTP_ERROR_MAX], struct http **out)
+{
+    (void)rc_text_put(error, HTTP_ERROR_MAX, "http: wrong options");
+    if (options->listener_count == 0 || options->listener_count > HTTP_LISTENERS_MAX ||
+        options->catalog == NULL) {
+        return RC_EINVAL;
+    }
+    (void)rc_text_put(error, HTTP_ERROR_MAX, "http: out of memory");
+    struct http *http = calloc(1, sizeof *http);
+    if (http == NULL) {
+        return RC_ENOMEM;
+    }
+    set_up(http, options);
+    http->waiters = waiters_create(options->random_seed);
+    int err =
+        http->waiters == NULL ? RC_ENOMEM : start_listeners(http, options, loop, error);
+    if (err != RC_OK) {
+        stop_daemons(http);
+        waiters_destroy(http->waiters);
+        free(http);
+        return err;
+    }
+    error[0] = '\0';
+    run(http); /* sets the first timer */
+    *out = http;
+    return RC_OK;
+}
+
+static void on_pump_closed(void *context)
+{
+    struct http *http = context;
+    void (*on_closed)(void *) = http->on_closed;
+    void *its = http->context;
+
+    free(http);
+    if (on_closed != NULL) {
+        on_closed(its);
+    }
+}
+
+void http_close(struct http *http, void (*on_closed)(void *context), void *context)
+{
+    if (http == NULL) {
+        return;
+    }
+    http->on_closed = on_closed;
+    http->context = context;
+    /* What is answered already, such as the request to leave, goes out first. */
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        (void)MHD_run(http->daemons[i]);
+    }
+    /* A daemon must not be stopped while it has suspended connections. */
+    for (struct connection *c = http->connections; c != NULL; c = c->next) {
+        c->gone = true;
+        connection_resume(c);
+    }
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        (void)MHD_run(http->daemons[i]);
+    }
+    struct pump *pump = http->pump;
+    pump_wait(pump, UINT64_MAX);
+    pump_close(pump, on_pump_closed, http);
+    stop_daemons(http);
+    assert(http->connections == NULL);
+    waiters_destroy(http->waiters);
+    http->waiters = NULL;
+}
+
+static void wake(struct http *http, uint64_t key)
+{
+    struct waiter *waiter = waiters_wake(http->waiters, key);
+
+    while (waiter != NULL) {
+        connection_resume(connection_of(waiter));
+        waiter = waiters_wake(http->waiters, key);
+    }
+}
+
+static void wake_all(struct http *http)
+{
+    struct waiter *waiter = waiters_take(http->waiters);
+
+    while (waiter != NULL) {
+        connection_resume(connection_of(waiter));
+        waiter = waiters_take(http->waiters);
+    }
+}
+
+void http_catalog_changed(struct http *http, const struct catalog_change *changes,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].topic == CATALOG_TOPIC_ALL) {
+            wake_all(http);
+            return;
+        }
+        wake(http, waiters_key(changes[i].topic, changes[i].name, http->api.seed));
+    }
+    if (count > 0) {
+        wake(http, waiters_key(CATALOG_TOPIC_ALL, "", http->api.seed));
+    }
+}
+
+static struct connection *with_ticket(struct http *http, http_ticket ticket)
+{
+    for (struct connection *c = http->connections; c != NULL; c = c->next) {
+        if (c->exchange.ticket == ticket) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void http_finish(struct http *http, http_ticket ticket, int err, const char *text)
+{
+    struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
+
+    if (connection == NULL) {
+        return; /* the client did not wait for it */
+    }
+    struct http_exchange *x = &connection->exchange;
+    x->ticket = 0;
+    if (err == RC_OK) {
+        exchange_done(x);
+    } else {
+        exchange_error(x, 500, "%s", text != NULL ? text : rc_strerror(err));
+    }
+    x->outcome = EXCHANGE_ANSWERED;
+    if (connection->suspended) {
+        connection->state = CONNECTION_DONE;
+        connection_resume(connection);
+    }
+}

@@ -1,0 +1,27 @@
+/* pattern.h - regular expressions that cannot be made slow.
+ *
+ * The part of RE2's syntax that filters use, matched by simulating the automaton (Thompson
+ * 1968; Pike's list of states), so the time is bounded by pattern size times text size,
+ * whatever the pattern. Unanchored: it searches. Bytes, not characters: `.` is one byte.
+ *
+ * Known: literals, . [..] [^..] [[:alpha:]] \d \w \s \D \W \S \b \B ^ $ \A \z ( | ) (?: )
+ * * + ? {n,m} and their lazy forms, escapes \n \t \r \f \v \xHH, and (?i) (?s) at the start. */
+#ifndef AGENT_HTTP_PATTERN_H
+#define AGENT_HTTP_PATTERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { PATTERN_BYTES_MAX = 512, PATTERN_STEPS_MAX = 1024, PATTERN_DEPTH_MAX = 32 };
+
+struct pattern;
+
+/* RC_OK with `*out` owned by the caller; RC_EMALFORMED with `*why` a static phrase in Go's
+ * words; RC_ETOOBIG likewise; RC_ENOMEM. */
+int pattern_compile(const char *text, struct pattern **out, const char **why);
+void pattern_destroy(struct pattern *pattern); /* NULL is allowed */
+
+/* Whether it is found anywhere in `text`. Not reentrant for one pattern. */
+bool pattern_is_in(struct pattern *pattern, const char *text, size_t size);
+
+#endif

@@ -1,0 +1,42 @@
+/* pump.h - the HTTP daemons' place on the event loop.
+ *
+ * Calls one function whenever a daemon has something to do: its epoll descriptor is readable,
+ * or the time it asked for has come. And tells when the client of a suspended connection,
+ * which its daemon does not look at, has gone. pump_uv.c is the edge to libuv. */
+#ifndef AGENT_HTTP_PUMP_H
+#define AGENT_HTTP_PUMP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct hangup;
+struct pump;
+struct uv_loop_s;
+
+/* Who is called, always from the loop. */
+struct pump_owner {
+    void (*run)(void *context);                    /* descriptors or time */
+    void (*hung_up)(void *context, void *subject); /* of pump_watch_hangup() */
+    void *context;
+};
+
+/* Watches `count` descriptors, which stay the caller's. The caller owns `*out`.
+ * RC_OK, RC_EIO or RC_ENOMEM. */
+int pump_start(struct uv_loop_s *loop, const int *descriptors, size_t count,
+               const struct pump_owner *owner, struct pump **out);
+
+/* Lets `run` be called in `wait_ms` at the latest; UINT64_MAX: only by descriptors. */
+void pump_wait(struct pump *pump, uint64_t wait_ms);
+
+/* The loop's time in ms, as of now. */
+uint64_t pump_now_ms(struct pump *pump);
+
+/* Calls `hung_up` with `subject` once when the peer of the socket closes, until the hangup is
+ * ended; that must come before the socket is closed. NULL when it cannot be watched. */
+struct hangup *pump_watch_hangup(struct pump *pump, int descriptor, void *subject);
+void pump_end_hangup(struct hangup *hangup); /* NULL is allowed */
+
+/* Stops watching, before the descriptors are closed; frees `pump`, then calls `on_closed`. */
+void pump_close(struct pump *pump, void (*on_closed)(void *context), void *context);
+
+#endif

@@ -1,0 +1,270 @@
+#include "agent/http/routes.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "agent/http/endpoints.h"
+#include "base/text.h"
+
+#define AGENT "/v1/agent/"
+
+static const struct route routes[] = {
+    {"/", HTTP_GET, pages_root, ROUTE_OPEN, ROUTE_IGNORES_NS},
+    {"/ui", HTTP_GET, pages_redirect, ROUTE_OPEN, ROUTE_IGNORES_NS},
+    {"/ui/", HTTP_GET, pages_file, ROUTE_OPEN, ROUTE_IGNORES_NS},
+
+    {AGENT "self", HTTP_GET, agent_self, ROUTE_AGENT_READ, ROUTE_IGNORES_NS},
+    {AGENT "members", HTTP_GET, agent_members, ROUTE_NODE_READ, ROUTE_IGNORES_NS},
+    {AGENT "metrics", HTTP_GET, agent_metrics, ROUTE_AGENT_READ, ROUTE_IGNORES_NS},
+    {AGENT "version", HTTP_GET, agent_version, ROUTE_OPEN, ROUTE_IGNORES_NS},
+    {AGENT "monitor", HTTP_GET, agent_monitor, ROUTE_OPERATOR_READ, ROUTE_IGNORES_NS},
+    {AGENT "join/", HTTP_PUT, agent_join, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS},
+    {AGENT "leave", HTTP_PUT, agent_leave, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS},
+    {AGENT "force-leave/", HTTP_PUT, agent_force_leave, ROUTE_AGENT_WRITE,
+     ROUTE_IGNORES_NS},
+    {AGENT "reload", HTTP_PUT, agent_reload, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS},
+    {AGENT "maintenance", HTTP_PUT, agent_maintenance, ROUTE_NODE_WRITE,
+     ROUTE_IGNORES_NS},
+    {AGENT "services", HTTP_GET, agent_services, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
+    {AGENT "service/", HTTP_GET, agent_service, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
+    {AGENT "service/register", HTTP_PUT, agent_service_register, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "service/deregister/", HTTP_PUT, agent_service_deregister, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "service/maintenance/", HTTP_PUT, agent_service_maintenance,
+     ROUTE_SERVICE_WRITE, ROUTE_REFUSES_NS},
+    {AGENT "checks", HTTP_GET, agent_checks, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
+    {AGENT "check/register", HTTP_PUT, agent_check_register, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "check/deregister/", HTTP_PUT, agent_check_deregister, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "check/pass/", HTTP_PUT, agent_check_pass, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "check/warn/", HTTP_PUT, agent_check_warn, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "check/fail/", HTTP_PUT, agent_check_fail, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "check/update/", HTTP_PUT, agent_check_update, ROUTE_SERVICE_WRITE,
+     ROUTE_REFUSES_NS},
+    {AGENT "health/service/id/", HTTP_GET, agent_health_by_id, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
+    {AGENT "health/service/name/", HTTP_GET, agent_health_by_name, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
+
+    {"/v1/catalog/datacenters", HTTP_GET, catalog_datacenters, ROUTE_OPEN,
+     ROUTE_IGNORES_NS},
+    {"/v1/catalog/nodes", HTTP_GET, catalog_nodes, ROUTE_NODE_READ, ROUTE_IGNORES_NS},
+    {"/v1/catalog/services", HTTP_GET, catalog_services, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
+    {"/v1/catalog/service/", HTTP_GET, catalog_service_nodes, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
+    {"/v1/catalog/node/", HTTP_GET, catalog_node_map, ROUTE_NODE_READ, ROUTE_REFUSES_NS},
+    {"/v1/catalog/node-services/", HTTP_GET, catalog_node_list, ROUTE_NODE_READ,
+     ROUTE_REFUSES_NS},
+    {"/v1/catalog/register", HTTP_PUT, catalog_register, ROUTE_NODE_WRITE,
+     ROUTE_REFUSES_NS},
+    {"/v1/catalog/deregister", HTTP_PUT, catalog_deregister, ROUTE_NODE_WRITE,
+     ROUTE_REFUSES_NS},
+
+    {"/v1/health/node/", HTTP_GET, health_node, ROUTE_NODE_READ, ROUTE_REFUSES_NS},
+    {"/v1/health/checks/", HTTP_GET, health_checks, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
+    {"/v1/health/state/", HTTP_GET, health_state, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
+    {"/v1/health/service/", HTTP_GET, health_service, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
+
+    {"/v1/status/leader", HTTP_GET, status_leader, ROUTE_OPEN, ROUTE_IGNORES_NS},
+    {"/v1/status/peers", HTTP_GET, status_peers, ROUTE_OPEN, ROUTE_IGNORES_NS},
+    {"/v1/coordinate/nodes", HTTP_GET, coordinate_nodes, ROUTE_NODE_READ,
+     ROUTE_IGNORES_NS},
+    {"/v1/coordinate/node/", HTTP_GET, coordinate_node, ROUTE_NODE_READ,
+     ROUTE_IGNORES_NS},
+    {"/v1/coordinate/datacenters", HTTP_GET, coordinate_datacenters, ROUTE_OPEN,
+     ROUTE_IGNORES_NS},
+
+    {"/v1/internal/ui/services", HTTP_GET, ui_services, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
+    {"/v1/internal/ui/nodes", HTTP_GET, ui_nodes, ROUTE_NODE_READ, ROUTE_REFUSES_NS},
+    {"/v1/internal/ui/node/", HTTP_GET, ui_node, ROUTE_NODE_READ, ROUTE_REFUSES_NS},
+};
+
+/* Parts of Consul's API that are not here. 404 is what its clients take for "nothing there";
+ * the ACL words are Consul's own for an agent without ACLs. */
+static const struct {
+    const char *prefix;
+    unsigned status;
+    const char *text;
+} absent[] = {
+    {"/v1/acl/", 401, "ACL support disabled"},
+    {"/v1/kv/", 404, "The key/value store is not available in this version of rollcall"},
+    {"/v1/session/", 404, "Sessions are not available in this version of rollcall"},
+    {"/v1/txn", 404, "Transactions are not available in this version of rollcall"},
+    {"/v1/event/", 404, "User events are not available in this version of rollcall"},
+    {"/v1/query", 404, "Prepared queries are not available in this version of rollcall"},
+    {"/v1/snapshot", 404, "Snapshots are not available in this version of rollcall"},
+    {"/v1/operator/", 404,
+     "Operator endpoints are not available in this version of rollcall"},
+    {"/v1/connect/", 404, "rollcall is no service mesh"},
+    {"/v1/config", 404, "rollcall is no service mesh"},
+};
+
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+const struct route *routes_all(size_t *count)
+{
+    *count = ROUTE_COUNT;
+    return routes;
+}
+
+static bool path_matches(const char *pattern, const char *path)
+{
+    size_t size = strlen(pattern);
+
+    if (size > 1 && pattern[size - 1] == '/') {
+        return strncmp(pattern, path, size) == 0;
+    }
+    return strcmp(pattern, path) == 0;
+}
+
+/* The first row of the pattern that fits `path` best, or NULL. */
+static const struct route *find(const char *path)
+{
+    const struct route *best = NULL;
+    size_t best_size = 0;
+
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        size_t size = strlen(routes[i].path);
+        if (size > best_size && path_matches(routes[i].path, path)) {
+            best = &routes[i];
+            best_size = size;
+        }
+    }
+    return best;
+}
+
+const char *routes_label(const char *path)
+{
+    const struct route *route = find(path);
+    return route != NULL ? route->path : "";
+}
+
+static const struct route *with_method(const struct route *first, enum http_method method)
+{
+    for (const struct route *row = first; row < routes + ROUTE_COUNT; row++) {
+        if (row->method == method && strcmp(row->path, first->path) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static void allow(struct http_exchange *x, const struct route *first)
+{
+    static const struct {
+        enum http_method method;
+        const char *name;
+    } order[] = {
+        {HTTP_GET, ",GET"},
+        {HTTP_PUT, ",PUT"},
+        {HTTP_POST, ",POST"},
+        {HTTP_DELETE, ",DELETE"},
+    };
+    char text[64] = "OPTIONS";
+
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (with_method(first, order[i].method) != NULL) {
+            size_t used = strlen(text);
+            (void)rc_text_put(text + used, sizeof text - used, order[i].name);
+        }
+    }
+    exchange_header(x, "Allow", text);
+}
+
+/* Whether it is worth looking closer. */
+static bool is_unclean(const char *path)
+{
+    return strstr(path, "//") != NULL || strstr(path, "/.") != NULL;
+}
+
+/* The path as it should have been asked for, as Go's mux answers an unclean one. */
+static bool redirect_unclean(struct http_exchange *x)
+{
+    struct rc_buffer clean = {.max = 4 * TARGET_BYTES_MAX};
+    struct rc_buffer location = {.max = 8 * TARGET_BYTES_MAX};
+    bool differs = target_clean_path(&x->target, &clean);
+
+    if (differs) {
+        target_encode_path(rc_buffer_string(&clean), &location);
+        if (x->target.raw_query != NULL) {
+            rc_buffer_byte(&location, '?');
+            rc_buffer_text(&location, x->target.raw_query);
+        }
+        exchange_header(x, "Location", rc_buffer_string(&location));
+        rc_buffer_clear(&x->out);
+        rc_buffer_text(&x->out, "<a href=\"");
+        for (const char *c = rc_buffer_string(&location); *c != '\0'; c++) {
+            if (*c == '&') {
+                rc_buffer_text(&x->out, "&amp;");
+            } else if (strchr("<>\"'", *c) != NULL) {
+                rc_buffer_format(&x->out, "&#%d;", *c);
+            } else {
+                rc_buffer_byte(&x->out, (uint8_t)*c);
+            }
+        }
+        rc_buffer_text(&x->out, "\">Moved Permanently</a>.\n\n");
+        x->status = 301;
+        x->content_type = "text/html; charset=utf-8";
+    }
+    rc_buffer_fini(&clean);
+    rc_buffer_fini(&location);
+    return differs;
+}
+
+static void answer_unknown(struct http_exchange *x)
+{
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) {
+        if (rc_text_starts_with(x->target.path, absent[i].prefix)) {
+            exchange_error(x, absent[i].status, "%s", absent[i].text);
+            return;
+        }
+    }
+    rc_buffer_clear(&x->out);
+    x->status = 404;
+}
+
+void routes_answer(struct http_api *api, struct http_exchange *x)
+{
+    assert(x->target.path != NULL);
+
+    x->outcome = EXCHANGE_ANSWERED;
+    x->header_count = 0; /* what a run before the wait may have left */
+    rc_buffer_clear(&x->header_text);
+    if (is_unclean(x->target.path) && redirect_unclean(x)) {
+        return;
+    }
+    const struct route *first = find(x->target.path);
+    if (first == NULL) {
+        answer_unknown(x);
+        return;
+    }
+    if (x->method == HTTP_OPTIONS) {
+        allow(x, first);
+        exchange_done(x);
+        return;
+    }
+    const struct route *route = with_method(first, x->method);
+    if (route == NULL) {
+        allow(x, first);
+        exchange_error(x, 405, "method %s not allowed", x->method_name);
+        return;
+    }
+    if (route->namespaces == ROUTE_REFUSES_NS &&
+        target_parameter(&x->target, "ns") != NULL) {
+        exchange_error(x, 400,
+                       "Bad request: Invalid query parameter: \"ns\" - Namespaces are a "
+                       "Consul Enterprise feature");
+        return;
+    }
+    size_t size = strlen(route->path);
+    x->argument = route->path[size - 1] == '/' ? x->target.path + size : "";
+    route->answer(api, x);
+}

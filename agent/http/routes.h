@@ -1,0 +1,47 @@
+/* routes.h - which path and method leads to which handler: the one table.
+ *
+ * A path is exact, or a prefix when it ends with '/'; then the rest of the path, slashes
+ * included, is the handler's argument. The longest match wins. */
+#ifndef AGENT_HTTP_ROUTES_H
+#define AGENT_HTTP_ROUTES_H
+
+#include <stddef.h>
+
+#include "agent/http/exchange.h"
+
+/* Answers `x`, or lets it wait (x->outcome). Run again after a wait, from the start. */
+typedef void http_handler(struct http_api *api, struct http_exchange *x);
+
+/* What a token will have to allow, once there are tokens. */
+enum route_permission {
+    ROUTE_OPEN, /* nothing */
+    ROUTE_AGENT_READ,
+    ROUTE_AGENT_WRITE,
+    ROUTE_NODE_READ,
+    ROUTE_NODE_WRITE,
+    ROUTE_SERVICE_READ,
+    ROUTE_SERVICE_WRITE,
+    ROUTE_OPERATOR_READ,
+    ROUTE_PERMISSION_COUNT
+};
+
+enum route_namespaces { ROUTE_IGNORES_NS, ROUTE_REFUSES_NS };
+
+struct route {
+    const char *path;
+    enum http_method method;
+    http_handler *answer;
+    enum route_permission permission;
+    enum route_namespaces namespaces; /* what ?ns= gets here */
+};
+
+/* The table, for tests and documentation. */
+const struct route *routes_all(size_t *count);
+
+/* Does everything between a parsed request and its answer. */
+void routes_answer(struct http_api *api, struct http_exchange *x);
+
+/* The path of the route that `path` takes, for metrics; static. "" when there is none. */
+const char *routes_label(const char *path);
+
+#endif

@@ -1,0 +1,82 @@
+/* server_mhd.h - the two halves of the libmicrohttpd edge, seen by each other.
+ *
+ * http_mhd.c opens and runs the daemons; connection_mhd.c lives through the requests of
+ * each connection. Everything happens on the loop's thread. */
+#ifndef AGENT_HTTP_SERVER_MHD_H
+#define AGENT_HTTP_SERVER_MHD_H
+
+#include <pthread.h>
+
+#include <microhttpd.h>
+
+#include "agent/http/exchange.h"
+#include "agent/http/guard.h"
+#include "agent/http/http.h"
+#include "agent/http/pump.h"
+#include "agent/http/waiters.h"
+#include "base/address.h"
+
+enum connection_state {
+    CONNECTION_IDLE, /* between requests */
+    CONNECTION_HEAD, /* the request line has come */
+    CONNECTION_BODY, /* the head has come, its body may */
+    CONNECTION_DONE, /* an answer stands, not yet queued */
+};
+
+struct connection {
+    struct http *http;
+    struct connection *previous;
+    struct connection *next;
+    struct MHD_Connection *mhd;
+    struct rc_address peer; /* RC_ADDRESS_NONE over a Unix socket */
+    enum guard_place place;
+    enum connection_state state;
+    int target_err;        /* of target_parse() */
+    uint64_t body_ignored; /* bytes of a body over its maximum */
+    bool suspended;
+    bool gone; /* the client left while it was suspended, or we are closing */
+    struct hangup *hangup;
+    int listener_id; /* of rc_log_listen(); -1 */
+    struct http_exchange exchange;
+};
+
+struct http {
+    struct http_api api;
+    struct http_limits limits;
+    struct waiters *waiters;
+    struct pump *pump;
+    struct MHD_Daemon *daemons[HTTP_LISTENERS_MAX];
+    size_t daemon_count;
+    struct connection *connections;
+    size_t connection_count;
+    pthread_t thread; /* the loop's: log lines of others are not streamed */
+    struct rc_metric *connections_gauge;
+    struct rc_metric *waiting_gauge;
+    char unix_paths[HTTP_LISTENERS_MAX][108]; /* to be removed at the end; "" for TCP */
+    void (*on_closed)(void *context);
+    void *context;
+};
+
+/* Callbacks of the daemons; `closure` is the struct http. */
+enum MHD_Result connection_accept(void *closure, const struct sockaddr *address,
+                                  socklen_t size);
+void connection_notify(void *closure, struct MHD_Connection *mhd, void **context,
+                       enum MHD_ConnectionNotificationCode code);
+void *connection_target(void *closure, const char *raw, struct MHD_Connection *mhd);
+enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
+                                   const char *url, const char *method,
+                                   const char *version, const char *upload,
+                                   size_t *upload_size, void **context);
+void connection_completed(void *closure, struct MHD_Connection *mhd, void **context,
+                          enum MHD_RequestTerminationCode code);
+
+/* Lets a suspended connection run again; nothing happens if it is not suspended. */
+void connection_resume(struct connection *connection);
+
+/* Its client has gone: ends it. */
+void connection_hung_up(void *context, void *subject);
+
+/* The connection that `waiter` is embedded in. */
+struct connection *connection_of(struct waiter *waiter);
+
+#endif

@@ -1,0 +1,234 @@
+#include "agent/http/waiters.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/table.h"
+
+struct waiter_list {
+    uint64_t key;
+    struct waiter *first; /* never NULL: an empty list is freed */
+};
+
+struct waiters {
+    struct rc_table *lists; /* key, 8 bytes -> struct waiter_list */
+    struct waiter **heap;   /* earliest deadline first */
+    size_t count;
+    size_t capacity;
+};
+
+struct waiters *waiters_create(uint64_t seed)
+{
+    struct waiters *waiters = calloc(1, sizeof *waiters);
+
+    if (waiters == NULL) {
+        return NULL;
+    }
+    waiters->lists = rc_table_create(seed);
+    if (waiters->lists == NULL) {
+        free(waiters);
+        return NULL;
+    }
+    return waiters;
+}
+
+void waiters_destroy(struct waiters *waiters)
+{
+    if (waiters == NULL) {
+        return;
+    }
+    size_t position = 0;
+    struct waiter_list *list = rc_table_next(waiters->lists, &position, NULL);
+    while (list != NULL) {
+        free(list);
+        list = rc_table_next(waiters->lists, &position, NULL);
+    }
+    rc_table_destroy(waiters->lists);
+    free(waiters->heap);
+    free(waiters);
+}
+
+uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed)
+{
+    char lower[256]; /* longer names share their first part */
+    size_t size = 0;
+
+    assert(topic < CATALOG_TOPIC_COUNT);
+    for (; name[size] != '\0' && size < sizeof lower; size++) {
+        char c = name[size];
+        lower[size] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    return rc_hash(lower, size, seed) + (uint64_t)topic;
+}
+
+static void place(struct waiters *waiters, size_t at, struct waiter *waiter)
+{
+    waiters->heap[at] = waiter;
+    waiter->heap_at = at;
+}
+
+static void sift_up(struct waiters *waiters, struct waiter *waiter)
+{
+    size_t at = waiter->heap_at;
+
+    while (at > 0) {
+        size_t above = (at - 1) / 2;
+        if (waiters->heap[above]->deadline_ms <= waiter->deadline_ms) {
+            break;
+        }
+        place(waiters, at, waiters->heap[above]);
+        at = above;
+    }
+    place(waiters, at, waiter);
+}
+
+static void sift_down(struct waiters *waiters, struct waiter *waiter)
+{
+    size_t at = waiter->heap_at;
+
+    for (size_t below = 2 * at + 1; below < waiters->count; below = 2 * at + 1) {
+        if (below + 1 < waiters->count &&
+            waiters->heap[below + 1]->deadline_ms < waiters->heap[below]->deadline_ms) {
+            below++;
+        }
+        if (waiter->deadline_ms <= waiters->heap[below]->deadline_ms) {
+            break;
+        }
+        place(waiters, at, waiters->heap[below]);
+        at = below;
+    }
+    place(waiters, at, waiter);
+}
+
+static int grow(struct waiters *waiters)
+{
+    if (waiters->count < waiters->capacity) {
+        return RC_OK;
+    }
+    size_t capacity = waiters->capacity == 0 ? 16 : 2 * waiters->capacity;
+    struct waiter **heap =
+        realloc((void *)waiters->heap, capacity * sizeof(struct waiter *));
+    if (heap == NULL) {
+        return RC_ENOMEM;
+    }
+    waiters->heap = heap;
+    waiters->capacity = capacity;
+    return RC_OK;
+}
+
+static struct waiter_list *list_of(struct waiters *waiters, uint64_t key)
+{
+    struct waiter_list *list = rc_table_get_bytes(waiters->lists, &key, sizeof key);
+
+    if (list != NULL) {
+        return list;
+    }
+    list = calloc(1, sizeof *list);
+    if (list == NULL) {
+        return NULL;
+    }
+    list->key = key;
+    if (rc_table_put_bytes(waiters->lists, &key, sizeof key, list, NULL) != RC_OK) {
+        free(list);
+        return NULL;
+    }
+    return list;
+}
+
+int waiters_add(struct waiters *waiters, struct waiter *waiter)
+{
+    assert(waiter->list == NULL);
+
+    if (grow(waiters) != RC_OK) {
+        return RC_ENOMEM;
+    }
+    struct waiter_list *list = list_of(waiters, waiter->key);
+    if (list == NULL) {
+        return RC_ENOMEM;
+    }
+    waiter->list = list;
+    waiter->previous = NULL;
+    waiter->next = list->first;
+    if (list->first != NULL) {
+        list->first->previous = waiter;
+    }
+    list->first = waiter;
+    place(waiters, waiters->count++, waiter);
+    sift_up(waiters, waiter);
+    return RC_OK;
+}
+
+static void leave_heap(struct waiters *waiters, const struct waiter *waiter)
+{
+    size_t at = waiter->heap_at;
+
+    assert(waiters->heap[at] == waiter);
+    struct waiter *last = waiters->heap[--waiters->count];
+    if (last != waiter) {
+        place(waiters, at, last);
+        sift_up(waiters, last);
+        sift_down(waiters, last);
+    }
+}
+
+void waiters_remove(struct waiters *waiters, struct waiter *waiter)
+{
+    struct waiter_list *list = waiter->list;
+
+    if (list == NULL) {
+        return;
+    }
+    if (waiter->next != NULL) {
+        waiter->next->previous = waiter->previous;
+    }
+    if (waiter->previous != NULL) {
+        waiter->previous->next = waiter->next;
+    } else {
+        list->first = waiter->next;
+    }
+    if (list->first == NULL) {
+        rc_table_remove_bytes(waiters->lists, &list->key, sizeof list->key);
+        free(list);
+    }
+    leave_heap(waiters, waiter);
+    waiter->list = NULL;
+}
+
+struct waiter *waiters_wake(struct waiters *waiters, uint64_t key)
+{
+    const struct waiter_list *list = rc_table_get_bytes(waiters->lists, &key, sizeof key);
+
+    if (list == NULL) {
+        return NULL;
+    }
+    struct waiter *waiter = list->first;
+    waiters_remove(waiters, waiter);
+    return waiter;
+}
+
+struct waiter *waiters_expire(struct waiters *waiters, uint64_t now_ms)
+{
+    if (waiters->count == 0 || waiters->heap[0]->deadline_ms > now_ms) {
+        return NULL;
+    }
+    struct waiter *waiter = waiters->heap[0];
+    waiters_remove(waiters, waiter);
+    return waiter;
+}
+
+struct waiter *waiters_take(struct waiters *waiters)
+{
+    return waiters_expire(waiters, UINT64_MAX);
+}
+
+size_t waiters_count(const struct waiters *waiters)
+{
+    return waiters->count;
+}
+
+uint64_t waiters_deadline_ms(const struct waiters *waiters)
+{
+    return waiters->count == 0 ? UINT64_MAX : waiters->heap[0]->deadline_ms;
+}

@@ -1,0 +1,54 @@
+/* waiters.h - who waits for a change of what, and until when.
+ *
+ * Waiters are kept by what they watch, so a change wakes those concerned and nobody else,
+ * whatever their number. What is watched is kept as a hash of its name: two names
+ * that share one wake each other's waiters, who then look and wait on. Pure: time comes in. */
+#ifndef AGENT_HTTP_WAITERS_H
+#define AGENT_HTTP_WAITERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/catalog/catalog.h"
+
+struct waiters;
+struct waiter_list;
+
+/* Embedded in whatever waits. A zeroed struct does not wait. */
+struct waiter {
+    struct waiter_list *list; /* NULL: does not wait */
+    struct waiter *previous;
+    struct waiter *next;
+    uint64_t key;
+    uint64_t deadline_ms;
+    size_t heap_at;
+};
+
+/* NULL when memory is out. `seed` keys the hashes. */
+struct waiters *waiters_create(uint64_t seed);
+
+/* Forgets every waiter, touching none, and frees. NULL is allowed. */
+void waiters_destroy(struct waiters *waiters);
+
+/* The key of a thing to watch. `name` is compared without regard to ASCII letter case, as
+ * the catalog does; "" for topics without one. */
+uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed);
+
+/* Lets `waiter` wait for its `key` until its `deadline_ms`. RC_OK or RC_ENOMEM. */
+int waiters_add(struct waiters *waiters, struct waiter *waiter);
+
+/* Ends a wait; nothing happens if it does not wait. */
+void waiters_remove(struct waiters *waiters, struct waiter *waiter);
+
+/* Takes out one waiter on `key`, or one whose deadline has come; NULL when there is none. */
+struct waiter *waiters_wake(struct waiters *waiters, uint64_t key);
+struct waiter *waiters_expire(struct waiters *waiters, uint64_t now_ms);
+struct waiter *waiters_take(struct waiters *waiters); /* any */
+
+size_t waiters_count(const struct waiters *waiters);
+
+/* The earliest deadline, or UINT64_MAX. */
+uint64_t waiters_deadline_ms(const struct waiters *waiters);
+
+#endif
