@@ -211,9 +211,9 @@ void publish_result(struct local *local, struct registry_check *check, unsigned 
     if (state == NULL || news == CHECK_NEWS_NONE) {
         return;
     }
-    local->has_unsaved_states = true;
     bool is_new = check->told != state->status;
-    if (is_new) {
+    if (is_new) { /* texts alone change all the time and are not worth a write */
+        local->has_unsaved_states = true;
         check->told = state->status;
         check->since_wall_ms = now.wall_ms;
     }
