@@ -26,7 +26,7 @@ struct catalog;
 enum {
     CATALOG_NODE_NAME_MAX = 128,
     CATALOG_NAME_MAX = 255, /* service and check: id, name, tag, address, type */
-    CATALOG_TAGS_MAX = 64,
+    CATALOG_TAGS_MAX = 256,
     CATALOG_META_MAX = 64, /* pairs */
     CATALOG_META_KEY_MAX = 128,
     CATALOG_META_VALUE_MAX = 512,
@@ -230,8 +230,8 @@ struct catalog_options {
     uint64_t seed;         /* for hashing, jitter and choice of peers */
     uint64_t now_ms;       /* monotonic, as in all later calls */
     uint64_t wall_ms;      /* first index: its seconds; first epoch: its milliseconds */
-    uint32_t services_max; /* a node; 0: 1024 */
-    uint32_t checks_max;   /* a node; 0: 2048 */
+    uint32_t services_max; /* a node; 0: 16384 */
+    uint32_t checks_max;   /* a node; 0: 32768 */
     uint32_t nodes_max;    /* in all; 0: 16384 */
     uint32_t sync_every_ms; /* when summaries differ; 0: by size, 1 s to 10 s */
 };
@@ -296,7 +296,7 @@ int catalog_import(struct catalog *c, const void *bytes, size_t size);
 
 /* Our own record whole, as it travels, and back into an empty catalog of the same name:
  * for tools and tests; the registrations are kept by agent/local. */
-void catalog_export_record(const struct catalog *c, struct rc_buffer *out);
+void catalog_export_record(struct catalog *c, struct rc_buffer *out);
 int catalog_import_record(struct catalog *c, uint64_t now_ms, const void *bytes,
                           size_t size);
 

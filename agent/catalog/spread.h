@@ -1,0 +1,64 @@
+/* spread.h - how changes travel: our own, rumours, syncs. For this folder only. */
+#ifndef AGENT_CATALOG_SPREAD_H
+#define AGENT_CATALOG_SPREAD_H
+
+#include "agent/catalog/record.h"
+
+enum {
+    SPREAD_TELL_EVERY_MS = 100,     /* our own changes become one rumour */
+    SPREAD_OUTPUT_EVERY_MS = 5000,  /* output alone: at most that often for each check */
+    SPREAD_OUTPUT_NODES = 20,       /* and slower by that many nodes */
+    SPREAD_SENT_MIN = 4,            /* a rumour is sent at least that often */
+    SPREAD_PACKET = 1024,           /* a packet with that much room counts as empty */
+    SPREAD_SYNC_BYTES = 256 * 1024, /* records in one answer, about */
+    SPREAD_DIGEST_OWNERS = 128,     /* more owners: hashes of buckets first */
+    SPREAD_STREAM_IDLE_MS = 10000,
+    SPREAD_CLEAN_EVERY_MS = 60000,
+    SPREAD_ORPHAN_MS = 300000, /* a record of a node that gossip does not know */
+    SPREAD_BURIED_MS = 24 * 3600 * 1000, /* as long as gossip remembers the dead */
+};
+
+/* ---- own.c */
+void own_changed(struct catalog *c, uint64_t now_ms); /* after a step that was ours */
+void own_tick(struct catalog *c, uint64_t now_ms);
+uint64_t own_deadline(const struct catalog *c);
+void own_forget_held(struct catalog *c);
+
+/* ---- rumour.c */
+void rumour_queue(struct catalog *c, struct node_entry *entry, uint64_t base);
+void rumour_drop(struct catalog *c, struct node_entry *entry);
+/* Tells our whole record anew, under a new epoch. */
+void rumour_announce(struct catalog *c);
+
+/* ---- sync.c */
+void sync_want(struct catalog *c, uint64_t now_ms, enum sync_reason reason,
+               const char *member);
+void sync_want_outputs(struct catalog *c, uint64_t now_ms);
+void sync_tick(struct catalog *c, uint64_t now_ms);
+uint64_t sync_deadline(const struct catalog *c);
+
+/* ---- sync_message.c */
+void sync_write_first(struct catalog *c); /* what a stream starts with */
+bool sync_write_outputs(struct catalog *c, const char *member); /* false: nothing cut */
+
+/* What a message asks of the one who got it. */
+enum sync_next { SYNC_REPLY, SYNC_CLOSE, SYNC_CLOSE_MORE };
+
+/* Reads a message, applies it and leaves the reply in c->out. RC_OK, or RC_EMALFORMED,
+ * RC_ETRUNCATED, RC_EUNSUPPORTED (another format), RC_ENOMEM. */
+int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size,
+              enum sync_next *next);
+
+/* ---- action.c */
+void action_kick(struct catalog *c);
+void action_open(struct catalog *c, const char *member);
+void action_send(struct catalog *c, uint64_t stream); /* what is in c->out */
+void action_close(struct catalog *c, uint64_t stream);
+void action_forget_all(struct catalog *c);
+
+/* ---- liveness.c */
+void liveness_bury(struct catalog *c, uint64_t now_ms, struct node_entry *entry);
+void liveness_clean(struct catalog *c, uint64_t now_ms);
+void liveness_forget_buried(struct catalog *c);
+
+#endif

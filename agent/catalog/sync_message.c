@@ -1,0 +1,430 @@
+/* What peers say to each other on a stream until both know the same.
+ *
+ * Every message is [kind, ...]. BUCKETS [0, 256 hashes of 8 bytes] is answered by DIGESTS
+ * [1, 256 bits: which buckets, or nil: all; owner, epoch, version, ...], those by ANSWER
+ * [2, more, wanted: owner, epoch, since, ...; records]; an ANSWER that wants something by
+ * another ANSWER. Small pools begin with DIGESTS. `more` says that the byte cap left
+ * something for another time; owners are taken from a random one on, each whole. */
+#include <assert.h>
+#include <string.h>
+
+#include "agent/catalog/spread.h"
+#include "base/err.h"
+
+enum kind { BUCKETS, DIGESTS, ANSWER };
+
+enum { BITMAP_SIZE = STATE_BUCKETS / 8 };
+
+#define NOTHING_LACKS UINT64_MAX
+
+struct bitmap {
+    uint8_t bits[BITMAP_SIZE];
+};
+
+static bool has_bucket(const struct bitmap *map, const char *owner)
+{
+    unsigned bucket = record_bucket(owner);
+
+    return (map->bits[bucket / 8] >> (bucket % 8) & 1) != 0;
+}
+
+static void start(struct catalog *c, size_t fields, enum kind kind)
+{
+    rc_buffer_clear(&c->out);
+    rc_buffer_byte(&c->out, RECORD_FORMAT);
+    pack_array(&c->out, fields);
+    pack_uint(&c->out, kind);
+}
+
+/* ---- writing */
+
+static void hash_buckets(const struct catalog *c, uint64_t out[STATE_BUCKETS])
+{
+    size_t position = 0;
+    const struct node_entry *entry = NULL;
+
+    memset(out, 0, STATE_BUCKETS * sizeof *out);
+    while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
+        if (entry->view.epoch != 0) {
+            out[record_bucket(entry->name)] += entry->print;
+        }
+    }
+}
+
+static void write_buckets(struct catalog *c)
+{
+    uint64_t hashes[STATE_BUCKETS];
+    uint8_t bytes[8 * STATE_BUCKETS];
+
+    hash_buckets(c, hashes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)(hashes[i / 8] >> (8 * (7 - i % 8)));
+    }
+    start(c, 2, BUCKETS);
+    pack_bin(&c->out, bytes, sizeof bytes);
+}
+
+/* `map` NULL: all buckets. */
+static void write_digests(struct catalog *c, const struct bitmap *map)
+{
+    size_t position = 0;
+    size_t count = 0;
+    const struct node_entry *entry = NULL;
+
+    start(c, 3, DIGESTS);
+    if (map == NULL) {
+        pack_nil(&c->out);
+    } else {
+        pack_bin(&c->out, map->bits, sizeof map->bits);
+    }
+    size_t place = pack_array_open(&c->out);
+    while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
+        if (entry->view.epoch != 0 && (map == NULL || has_bucket(map, entry->name))) {
+            pack_text(&c->out, entry->name);
+            pack_uint(&c->out, entry->view.epoch);
+            pack_uint(&c->out, entry->view.version);
+            count += 3;
+        }
+    }
+    pack_array_close(&c->out, place, count);
+}
+
+void sync_write_first(struct catalog *c)
+{
+    if (c->sum_owners > SPREAD_DIGEST_OWNERS) {
+        write_buckets(c);
+    } else {
+        write_digests(c, NULL);
+    }
+}
+
+bool sync_write_outputs(struct catalog *c, const char *member)
+{
+    const struct node_entry *entry = listing_find(c, member);
+
+    if (entry == NULL || entry->cut_below == 0) {
+        return false;
+    }
+    start(c, 4, ANSWER);
+    pack_uint(&c->out, 0);
+    pack_array(&c->out, 3);
+    pack_text(&c->out, entry->name);
+    pack_uint(&c->out, entry->view.epoch);
+    pack_uint(&c->out, entry->cut_below - 1);
+    pack_array(&c->out, 0);
+    return true;
+}
+
+/* An answer under way: first what we want, then records, then what it is headed by. */
+struct reply {
+    struct catalog *c;
+    size_t wanted_place;
+    size_t wanted;
+    size_t records_place;
+    size_t records;
+    bool more;
+};
+
+static void open_reply(struct reply *reply)
+{
+    struct catalog *c = reply->c;
+
+    start(c, 4, ANSWER);
+    pack_uint(&c->out, 0); /* `more`, one byte: set when closing */
+    reply->wanted_place = pack_array_open(&c->out);
+}
+
+static void want(struct reply *reply, const char *owner, uint64_t epoch, uint64_t since)
+{
+    pack_text(&reply->c->out, owner);
+    pack_uint(&reply->c->out, epoch);
+    pack_uint(&reply->c->out, since);
+    reply->wanted += 3;
+}
+
+static void open_records(struct reply *reply)
+{
+    pack_array_close(&reply->c->out, reply->wanted_place, reply->wanted);
+    reply->records_place = pack_array_open(&reply->c->out);
+}
+
+static int put_record(struct reply *reply, const struct node_entry *entry, uint64_t since)
+{
+    struct catalog *c = reply->c;
+    uint64_t reached = 0;
+
+    if (c->out.size - reply->records_place > SPREAD_SYNC_BYTES) {
+        reply->more = true;
+        return RC_OK;
+    }
+    int err = record_write(c, entry, since, 0, &reached);
+    if (err == RC_OK) {
+        reply->records++;
+    }
+    return err;
+}
+
+static int close_reply(struct reply *reply)
+{
+    struct rc_buffer *out = &reply->c->out;
+
+    pack_array_close(out, reply->records_place, reply->records);
+    if (reply->more && out->err == RC_OK) {
+        assert(out->bytes[3] == 0); /* format, array, kind, more */
+        out->bytes[3] = 1;
+    }
+    return out->err;
+}
+
+/* ---- reading */
+
+static int read_buckets(struct catalog *c, struct rc_cursor *in,
+                        struct unpack_array *fields, enum sync_next *next)
+{
+    uint64_t ours[STATE_BUCKETS];
+    struct bitmap map = {{0}};
+    struct rc_span theirs = unpack_bin(in, fields);
+    bool differ = false;
+
+    if (in->err != RC_OK || theirs.size != sizeof ours) {
+        return in->err != RC_OK ? in->err : RC_EMALFORMED;
+    }
+    hash_buckets(c, ours);
+    struct rc_cursor hashes = rc_cursor_over(theirs.at, theirs.size);
+    for (unsigned i = 0; i < STATE_BUCKETS; i++) {
+        if (rc_cursor_u64(&hashes) != ours[i]) {
+            map.bits[i / 8] |= (uint8_t)(1U << (i % 8));
+            differ = true;
+        }
+    }
+    *next = differ ? SYNC_REPLY : SYNC_CLOSE;
+    write_digests(c, &map);
+    return c->out.err;
+}
+
+static bool read_owner(struct rc_cursor *in, struct unpack_array *from,
+                       char owner[CATALOG_NODE_NAME_MAX + 1])
+{
+    struct rc_span name = unpack_text(in, from);
+
+    if (in->err != RC_OK || name.size == 0 || name.size > CATALOG_NODE_NAME_MAX ||
+        memchr(name.at, '\0', name.size) != NULL) {
+        rc_cursor_fail(in, RC_EMALFORMED);
+        return false;
+    }
+    memcpy(owner, name.at, name.size);
+    owner[name.size] = '\0';
+    return true;
+}
+
+/* From where on a peer at that place in time lacks changes of the record. */
+static uint64_t lacks_since(const struct node_entry *entry, uint64_t epoch,
+                            uint64_t version)
+{
+    if (epoch != entry->view.epoch) {
+        return epoch > entry->view.epoch ? NOTHING_LACKS : 0;
+    }
+    return version >= entry->view.version ? NOTHING_LACKS : version;
+}
+
+/* One digest of the peer: what it knows better is wanted, what we know better is marked
+ * to be sent, what is equal is marked as done. */
+static void compare(struct reply *reply, const char *owner, uint64_t epoch,
+                    uint64_t version)
+{
+    struct catalog *c = reply->c;
+    struct node_entry *entry = listing_find(c, owner);
+    const struct buried *buried = rc_table_get(c->buried, owner);
+    bool known = entry != NULL && strcmp(entry->name, owner) == 0;
+
+    if (buried != NULL && epoch <= buried->epoch) {
+        return;
+    }
+    if (!known || epoch > entry->view.epoch) {
+        want(reply, owner, epoch, 0);
+    } else if (epoch == entry->view.epoch && version > entry->view.version) {
+        want(reply, owner, epoch, entry->view.version);
+    }
+    if (known) {
+        entry->mark = c->seen_mark;
+        entry->sync_since = lacks_since(entry, epoch, version);
+    }
+}
+
+static int send_newer(struct reply *reply, const struct bitmap *map)
+{
+    struct catalog *c = reply->c;
+    size_t count = rc_table_count(c->by_name);
+    uint64_t first = rc_random_below(&c->random, count); /* we are in it: count > 0 */
+
+    for (unsigned half = 0; half < 2; half++) { /* from `first` on, then up to it */
+        size_t position = 0;
+        const struct node_entry *entry = NULL;
+        for (uint64_t i = 0; (entry = rc_table_next(c->by_name, &position, NULL)) != NULL;
+             i++) {
+            uint64_t since = entry->mark == c->seen_mark ? entry->sync_since : 0;
+            bool asked = map == NULL || has_bucket(map, entry->name);
+            if ((i < first) == (half == 0) || entry->view.epoch == 0 || !asked ||
+                since == NOTHING_LACKS) {
+                continue;
+            }
+            int err = put_record(reply, entry, since);
+            if (err != RC_OK) {
+                return err;
+            }
+        }
+    }
+    return RC_OK;
+}
+
+static int read_digests(struct catalog *c, struct rc_cursor *in,
+                        struct unpack_array *fields, enum sync_next *next)
+{
+    struct reply reply = {.c = c};
+    struct bitmap map = {{0}};
+    char owner[CATALOG_NODE_NAME_MAX + 1];
+    struct rc_span bits = unpack_bin(in, fields);
+    struct unpack_array list = unpack_array(in, fields);
+
+    if (in->err == RC_OK && bits.size != 0 && bits.size != sizeof map.bits) {
+        return RC_EMALFORMED;
+    }
+    memcpy(map.bits, bits.at, bits.size);
+    c->seen_mark++;
+    open_reply(&reply);
+    while (list.left >= 3 && read_owner(in, &list, owner)) {
+        uint64_t epoch = unpack_uint(in, &list);
+        uint64_t version = unpack_uint(in, &list);
+        if (in->err == RC_OK) {
+            compare(&reply, owner, epoch, version);
+        }
+    }
+    if (in->err != RC_OK) {
+        return in->err;
+    }
+    open_records(&reply);
+    int err = send_newer(&reply, bits.size == 0 ? NULL : &map);
+    if (err == RC_OK) {
+        err = close_reply(&reply);
+    }
+    *next = reply.wanted + reply.records > 0 ? SYNC_REPLY : SYNC_CLOSE;
+    return err;
+}
+
+/* A record that came by sync is a rumour again only if a rumour had told of it. */
+static void learn(struct catalog *c, const struct delta *delta,
+                  const struct applied *applied)
+{
+    struct node_entry *entry = listing_find(c, delta->owner);
+
+    if (entry == c->self) {
+        rumour_announce(c);
+        return;
+    }
+    if (entry == NULL || entry->want_epoch == 0) {
+        return;
+    }
+    if (delta->epoch > entry->want_epoch ||
+        (delta->epoch == entry->want_epoch && delta->version >= entry->want_version)) {
+        entry->want_epoch = 0;
+        entry->want_version = 0;
+        rumour_queue(c, entry, applied->from);
+        action_kick(c);
+    }
+}
+
+static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
+                        struct unpack_array *records)
+{
+    int err = RC_OK;
+
+    step_begin(c);
+    while (records->left > 0 && err == RC_OK) {
+        struct delta delta;
+        struct applied applied;
+        err = record_read(in, records, &delta);
+        if (err != RC_OK) {
+            break;
+        }
+        err = record_apply(c, now_ms, &delta, &applied);
+        if (applied.news) {
+            learn(c, &delta, &applied);
+        }
+        if (err == RC_EDENIED || err == RC_ETOOBIG) {
+            err = RC_OK; /* the others may still be of use */
+        }
+    }
+    step_end(c);
+    sync_want_outputs(c, now_ms);
+    return err;
+}
+
+static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *reply,
+                       struct unpack_array *wanted)
+{
+    char owner[CATALOG_NODE_NAME_MAX + 1];
+    int err = RC_OK;
+
+    open_reply(reply);
+    open_records(reply);
+    while (err == RC_OK && wanted->left >= 3 && read_owner(in, wanted, owner)) {
+        uint64_t epoch = unpack_uint(in, wanted);
+        uint64_t since = unpack_uint(in, wanted);
+        const struct node_entry *entry = listing_find(c, owner);
+        if (entry == NULL || entry->view.epoch == 0 || in->err != RC_OK ||
+            strcmp(entry->name, owner) != 0) {
+            continue;
+        }
+        err = put_record(reply, entry, epoch == entry->view.epoch ? since : 0);
+    }
+    unpack_close(in, wanted);
+    return err != RC_OK ? err : in->err;
+}
+
+static int read_answer(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
+                       struct unpack_array *fields, enum sync_next *next)
+{
+    struct reply reply = {.c = c};
+    bool more = unpack_uint(in, fields) != 0;
+    struct unpack_array wanted = unpack_array(in, fields);
+    struct rc_cursor wanted_at = *in;
+    bool asks = wanted.left > 0;
+    struct unpack_array skipped = wanted;
+
+    unpack_close(in, &skipped);
+    struct unpack_array records = unpack_array(in, fields);
+    int err = in->err != RC_OK ? in->err : read_records(c, now_ms, in, &records);
+    *next = more ? SYNC_CLOSE_MORE : SYNC_CLOSE;
+    if (err != RC_OK || !asks) {
+        return err;
+    }
+    err = read_wanted(c, &wanted_at, &reply, &wanted);
+    *next = SYNC_REPLY;
+    return err != RC_OK ? err : close_reply(&reply);
+}
+
+int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size,
+              enum sync_next *next)
+{
+    struct rc_cursor in = rc_cursor_over(bytes, size);
+    uint8_t format = rc_cursor_u8(&in);
+
+    if (in.err == RC_OK && format != RECORD_FORMAT) {
+        return RC_EUNSUPPORTED;
+    }
+    struct unpack_array fields = unpack_open(&in);
+    uint64_t kind = unpack_uint(&in, &fields);
+    if (in.err != RC_OK) {
+        return in.err;
+    }
+    switch (kind) {
+    case BUCKETS:
+        return read_buckets(c, &in, &fields, next);
+    case DIGESTS:
+        return read_digests(c, &in, &fields, next);
+    case ANSWER:
+        return read_answer(c, now_ms, &in, &fields, next);
+    default:
+        return RC_EUNSUPPORTED;
+    }
+}
