@@ -52,13 +52,21 @@ static const struct {
     unsigned status;
     const char *text;
 } reasons[] = {
-    {400, "Bad Request"},           {404, "Not Found"},
-    {405, "Method Not Allowed"},    {408, "Request Timeout"},
-    {413, "Content Too Large"},     {414, "URI Too Long"},
-    {417, "Expectation Failed"},    {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"},
-    {502, "Bad Gateway"},           {503, "Service Unavailable"},
-    {504, "Gateway Timeout"},       {505, "HTTP Version Not Supported"},
+    {200, "OK"},
+    {400, "Bad Request"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {417, "Expectation Failed"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
 };
 
 uint16_t http1_fault_status(enum http1_fault fault)

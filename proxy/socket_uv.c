@@ -1,0 +1,106 @@
+/* socket_uv.c - descriptors under libuv's eye: arm, read, write, close. */
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "proxy/http_state_uv.h"
+
+int http_socket_open(struct http_socket *socket, uv_loop_t *loop, int fd, void *owner)
+{
+    socket->fd = fd;
+    socket->events = 0;
+    if (uv_poll_init(loop, &socket->poll, fd) != 0) {
+        (void)close(fd);
+        socket->fd = -1;
+        return RC_EIO;
+    }
+    socket->poll.data = owner;
+    return RC_OK;
+}
+
+void http_socket_arm(struct http_socket *socket, int events, uv_poll_cb on_event)
+{
+    if (socket->fd < 0 || socket->events == events) {
+        return;
+    }
+    socket->events = events;
+    /* UV_PRIORITIZED stands for "only errors": it never fires by itself. */
+    (void)uv_poll_start(&socket->poll, events == 0 ? UV_PRIORITIZED : events, on_event);
+}
+
+void http_socket_close(struct http_socket *socket, uv_close_cb on_closed)
+{
+    assert(socket->fd >= 0);
+    uv_close((uv_handle_t *)&socket->poll, on_closed);
+    (void)close(socket->fd);
+    socket->fd = -1;
+}
+
+void http_socket_reset(struct http_socket *socket)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+enum http_io http_socket_read(struct http_socket *socket, struct slab_buffer *into)
+{
+    size_t room = slab_room(into);
+    if (room == 0) {
+        return HTTP_IO_FULL;
+    }
+    ssize_t got = recv(socket->fd, into->bytes + into->end, room, 0);
+    if (got > 0) {
+        into->end += (uint32_t)got;
+        return HTTP_IO_DONE;
+    }
+    if (got == 0) {
+        return HTTP_IO_ENDED;
+    }
+    return errno == EAGAIN || errno == EINTR ? HTTP_IO_BLOCKED : HTTP_IO_BROKEN;
+}
+
+/* One call for one piece or for two. */
+static ssize_t send_pieces(int fd, const struct slab_buffer *from, const uint8_t *extra,
+                           size_t size)
+{
+    size_t held = slab_size(from);
+
+    if (held == 0) {
+        return send(fd, extra, size, MSG_NOSIGNAL);
+    }
+    if (size == 0) {
+        return send(fd, from->bytes + from->start, held, MSG_NOSIGNAL);
+    }
+    struct iovec pieces[2] = {
+        {.iov_base = (void *)(from->bytes + from->start), .iov_len = held},
+        {.iov_base = (void *)extra, .iov_len = size}, /* sendmsg does not write to it */
+    };
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+enum http_io http_socket_write(struct http_socket *socket, struct slab_buffer *from,
+                               const uint8_t *extra, size_t size, size_t *extra_sent)
+{
+    size_t held = slab_size(from);
+    ssize_t sent = -1;
+
+    *extra_sent = 0;
+    if (held + size == 0) {
+        return HTTP_IO_DONE;
+    }
+    do {
+        sent = send_pieces(socket->fd, from, extra, size);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        return errno == EAGAIN ? HTTP_IO_BLOCKED : HTTP_IO_BROKEN;
+    }
+    size_t of_buffer = (size_t)sent < held ? (size_t)sent : held;
+    if (of_buffer > 0) {
+        slab_consume(from, of_buffer);
+    }
+    *extra_sent = (size_t)sent - of_buffer;
+    return (size_t)sent == held + size ? HTTP_IO_DONE : HTTP_IO_BLOCKED;
+}
