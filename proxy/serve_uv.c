@@ -8,9 +8,10 @@
 
 #include "base/err.h"
 #include "proxy/control_uv.h"
+#include "proxy/http_uv.h"
 
 static const struct worker_protocol *const protocols[CONFIG_MODE_COUNT] = {
-    [CONFIG_HTTP] = NULL,
+    [CONFIG_HTTP] = &http_protocol,
     [CONFIG_TCP] = NULL,
     [CONFIG_POSTGRES] = NULL,
 };
