@@ -1,0 +1,130 @@
+/* config.h - everything an agent can be told: by files, folders of files and flags.
+ *
+ * Consul's keys and flags, and a few of ours. Order of power: defaults, then files in the order
+ * of the command line (a folder's in order of name), then flags. A later value replaces an earlier
+ * one; lists and maps add up. Reading touches files only: host name, addresses of this machine and
+ * the like are left to main, which sees NULL. The prefix is agent_config_, because the
+ * proxy has a configuration too. */
+#ifndef AGENT_CONFIG_H
+#define AGENT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/catalog/definition.h"
+#include "base/buffer.h"
+#include "base/logger.h"
+
+enum { AGENT_CONFIG_ERROR_MAX = 768 };
+
+/* Ports; 0 means closed. */
+struct agent_ports {
+    int64_t http;     /* 8500 */
+    int64_t dns;      /* 8600 */
+    int64_t serf_lan; /* 8301: gossip, UDP and TCP */
+    int64_t server;   /* 8300: only told to others, as Consul's servers do */
+};
+
+/* See dns/answer.h for what each does. */
+struct agent_dns_config {
+    uint64_t node_ttl_ms;
+    struct definition_pairs service_ttls; /* name or "*" -> duration as written ("5s") */
+    bool only_passing;
+    bool enable_truncate; /* true: unlike Consul, a cut answer says so */
+    bool disable_compression;
+    bool node_meta_txt;       /* enable_additional_node_meta_txt; false */
+    bool empty_service_ok;    /* ours: NODATA instead of NXDOMAIN when none is usable */
+    int64_t udp_answer_limit; /* 0: as many as fit */
+    int64_t a_record_limit;   /* 0: none */
+    uint64_t soa_refresh_ms;  /* 1 h */
+    uint64_t soa_retry_ms;    /* 10 min */
+    uint64_t soa_expire_ms;   /* 24 h */
+    uint64_t soa_min_ttl_ms;  /* 0 */
+};
+
+/* Strings are owned and NULL when not given, unless a default stands there. */
+struct agent_config {
+    /* Who we are. */
+    char *node_name; /* main takes the host name */
+    char *node_id;   /* UUID; main keeps one in data_dir */
+    struct definition_pairs node_meta;
+    char *datacenter; /* "dc1" */
+    char *domain;     /* "rollcall." */
+    char *alt_domain; /* "consul." */
+    char *data_dir;   /* NULL only with -dev: nothing is kept */
+    char *pid_file;
+    bool dev;
+    bool server;
+    bool bootstrap;
+    int64_t bootstrap_expect;
+
+    /* Where we are: IP addresses. */
+    char *bind_addr; /* "0.0.0.0"; "127.0.0.1" with -dev */
+    char
+        *advertise_addr; /* main takes bind_addr, or picks one if that is 0.0.0.0 or :: */
+    char *serf_lan_addr; /* gossip binds here instead of bind_addr */
+    struct definition_list client_addrs; /* "127.0.0.1"; for HTTP and DNS */
+    struct definition_list http_addrs; /* instead of client_addrs; may be unix:///path */
+    struct definition_list dns_addrs;  /* instead of client_addrs */
+    struct agent_ports ports;
+
+    /* The others. start_join and retry_join are tried alike. */
+    struct definition_list join; /* addresses or names, ":port" allowed */
+    uint64_t retry_interval_ms;  /* 30 s */
+    int64_t retry_max;           /* 0: no end */
+    bool rejoin_after_leave;
+    char *encrypt;                 /* base64 of 16, 24 or 32 bytes, checked */
+    char *profile;                 /* "lan" or "fast": gossip_profile_find() knows it */
+    uint64_t reconnect_timeout_ms; /* 72 h */
+
+    /* How we behave. */
+    enum rc_log_level log_level; /* info */
+    bool log_json;
+    bool leave_on_terminate; /* true, unlike Consul's servers */
+    bool skip_leave_on_interrupt;
+    uint64_t leave_drain_ms; /* performance.leave_drain_time; 5 s */
+    bool enable_script_checks;
+    bool enable_local_script_checks;
+    bool discard_check_output;
+    int64_t check_output_max_size;       /* 4096 */
+    uint64_t check_update_interval_ms;   /* 5 min */
+    int64_t http_connections_per_client; /* limits.http_max_conns_per_client; 200 */
+    bool ui;                             /* true */
+    struct agent_dns_config dns;
+
+    /* What runs here. */
+    size_t service_count;
+    struct service_definition *services;
+    size_t check_count;
+    struct check_definition *checks;
+
+    /* What was read and understood, but has no effect here: "file:line:column: ...". */
+    struct definition_list warnings;
+};
+
+/* Reads what `count` words of the command line behind "agent" say, and the files they name. May be
+ * called again for a reload. On RC_OK `*out` is to be ended by agent_config_fini(); otherwise it is
+ * left alone and `error` holds one line, such as
+ * "web.hcl:3:5: invalid config key prot; did you mean port?".
+ *
+ * Returns RC_OK, RC_EMALFORMED, RC_EINVAL, RC_EIO or RC_ENOMEM. */
+int agent_config_load(size_t count, char *const *words, struct agent_config *out,
+                      char error[AGENT_CONFIG_ERROR_MAX]);
+
+/* `rollcall validate`: reads files and folders as if by -config-file and -config-dir. The same
+ * returns; `warnings` (may be NULL) gets one line each. */
+int agent_config_validate(size_t count, char *const *paths, struct rc_buffer *warnings,
+                          char error[AGENT_CONFIG_ERROR_MAX]);
+
+/* Frees what it holds and zeroes it. A zeroed struct is allowed. */
+void agent_config_fini(struct agent_config *config);
+
+/* Appends the table of flags for `rollcall agent --help`. */
+void agent_config_help(struct rc_buffer *out);
+
+/* All settings but the secret ones as one JSON object under their own names (DebugConfig in
+ * agent/self). Owned by the caller; NULL when memory is out. */
+char *agent_config_dump(const struct agent_config *config);
+
+#endif
