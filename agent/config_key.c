@@ -1,0 +1,287 @@
+/* config_key.c - the one table of what an agent can be told: Consul's keys and flags (1.10's
+ * documentation and later additions), and ours. */
+#include "agent/config_key.h"
+
+#include "agent/config.h"
+#include "agent/config_type.h"
+
+#define ACTS(key, flag, type, member, help)                                        \
+    {                                                                              \
+        key, flag, &type, offsetof(struct agent_config, member), CONFIG_ACTS, help \
+    }
+#define SILENT(key)                             \
+    {                                           \
+        key, NULL, NULL, 0, CONFIG_SILENT, NULL \
+    }
+#define WARNS(key)                             \
+    {                                          \
+        key, NULL, NULL, 0, CONFIG_WARNS, NULL \
+    }
+#define SILENT_FLAG(k, f)                  \
+    {                                      \
+        k, f, NULL, 0, CONFIG_SILENT, NULL \
+    }
+#define WARNS_FLAG(k, f)                  \
+    {                                     \
+        k, f, NULL, 0, CONFIG_WARNS, NULL \
+    }
+#define SILENT_SWITCH(k, f)                                 \
+    {                                                       \
+        k, f, &definition_bool_type, 0, CONFIG_SILENT, NULL \
+    }
+#define WARNS_SWITCH(k, f)                                 \
+    {                                                      \
+        k, f, &definition_bool_type, 0, CONFIG_WARNS, NULL \
+    }
+
+#define TEXT     definition_text_type
+#define SWITCH   definition_bool_type
+#define DURATION definition_duration_type
+#define LIST     agent_config_list_type
+#define COUNT    agent_config_count_type
+#define PORT     agent_config_port_type
+#define IP       agent_config_ip_type
+#define IPS      agent_config_ips_type
+
+const struct agent_config_key agent_config_keys[] = {
+    /* What to read. */
+    {NULL, "config-file", &TEXT, 0, CONFIG_SOURCE, "a file to read; may be repeated"},
+    {NULL, "config-dir", &TEXT, 0, CONFIG_SOURCE,
+     "a folder whose *.hcl, *.json and *.conf are read in order of name; may be repeated"},
+    {NULL, "hcl", &TEXT, 0, CONFIG_SOURCE, "settings themselves, as in a file"},
+    {NULL, "dev", &SWITCH, 0, CONFIG_SOURCE,
+     "a lone agent on 127.0.0.1 that keeps nothing on disk"},
+
+    /* Who we are. */
+    ACTS("node_name", "node", agent_config_name_type, node_name,
+         "name of this node; default: the host name"),
+    ACTS("node_id", "node-id", agent_config_uuid_type, node_id,
+         "UUID of this node; default: made once and kept in the data folder"),
+    ACTS("node_meta", "node-meta", agent_config_meta_type, node_meta,
+         "key:value told about this node; may be repeated"),
+    ACTS("datacenter", "datacenter", agent_config_datacenter_type, datacenter,
+         "name of the datacenter; default: dc1"),
+    ACTS("domain", "domain", agent_config_domain_type, domain,
+         "domain answered by DNS; default: rollcall."),
+    ACTS("alt_domain", "alt-domain", agent_config_domain_type, alt_domain,
+         "a second domain; default: consul."),
+    ACTS("data_dir", "data-dir", TEXT, data_dir,
+         "folder for what must survive a restart"),
+    ACTS("pid_file", "pid-file", TEXT, pid_file, "file to write the process id to"),
+    ACTS("server", "server", SWITCH, server, "call this agent a server"),
+    ACTS("bootstrap", "bootstrap", SWITCH, bootstrap,
+         "the first server; accepted for Consul's sake"),
+    ACTS("bootstrap_expect", "bootstrap-expect", COUNT, bootstrap_expect,
+         "number of servers; accepted for Consul's sake"),
+
+    /* Where we are. */
+    ACTS("bind_addr", "bind", IP, bind_addr, "IP address for gossip; default: 0.0.0.0"),
+    ACTS("advertise_addr", "advertise", IP, advertise_addr,
+         "IP address told to others; default: that of -bind, or the private one"),
+    ACTS("serf_lan", "serf-lan-bind", IP, serf_lan_addr,
+         "IP address for gossip, instead of that of -bind"),
+    ACTS("client_addr", "client", IPS, client_addrs,
+         "IP addresses for HTTP and DNS, separated by spaces; default: 127.0.0.1"),
+    ACTS("addresses.http", NULL, IPS, http_addrs, NULL),
+    ACTS("addresses.dns", NULL, IPS, dns_addrs, NULL),
+    ACTS("ports.http", "http-port", PORT, ports.http, "default: 8500; -1: no HTTP"),
+    ACTS("ports.dns", "dns-port", PORT, ports.dns, "default: 8600; -1: no DNS"),
+    ACTS("ports.serf_lan", "serf-lan-port", PORT, ports.serf_lan,
+         "port of gossip; default: 8301"),
+    ACTS("ports.server", "server-port", PORT, ports.server,
+         "port told to Consul's tools; default: 8300"),
+
+    /* The others. */
+    ACTS("retry_join", "retry-join", agent_config_join_type, join,
+         "address or name of a member, tried until one answers; may be repeated"),
+    ACTS("start_join", "join", agent_config_join_type, join,
+         "the same under its old name; may be repeated"),
+    ACTS("retry_interval", "retry-interval", DURATION, retry_interval_ms,
+         "time between such attempts; default: 30s"),
+    ACTS("retry_max", "retry-max", COUNT, retry_max,
+         "give up after so many; default: 0, never"),
+    ACTS("rejoin_after_leave", "rejoin", SWITCH, rejoin_after_leave,
+         "try the members of the last run also after leaving"),
+    {"encrypt", "encrypt", &agent_config_encrypt_type,
+     offsetof(struct agent_config, encrypt), CONFIG_SECRET,
+     "key of the gossip, as rollcall keygen prints it"},
+    ACTS("profile", "profile", agent_config_profile_type, profile,
+         "timers of the gossip: lan (Consul's) or fast; default: lan"),
+    ACTS("reconnect_timeout", NULL, DURATION, reconnect_timeout_ms, NULL),
+
+    /* How we behave. */
+    ACTS("log_level", "log-level", agent_config_level_type, log_level,
+         "trace, debug, info, warn or err; default: info"),
+    ACTS("log_json", "log-json", SWITCH, log_json, "one JSON object a line"),
+    ACTS("leave_on_terminate", NULL, SWITCH, leave_on_terminate, NULL),
+    ACTS("skip_leave_on_interrupt", NULL, SWITCH, skip_leave_on_interrupt, NULL),
+    ACTS("performance.leave_drain_time", NULL, DURATION, leave_drain_ms, NULL),
+    ACTS("enable_script_checks", "enable-script-checks", SWITCH, enable_script_checks,
+         "allow script checks from files and from the API"),
+    ACTS("enable_local_script_checks", "enable-local-script-checks", SWITCH,
+         enable_local_script_checks, "allow script checks from files"),
+    ACTS("discard_check_output", NULL, SWITCH, discard_check_output, NULL),
+    ACTS("check_output_max_size", NULL, COUNT, check_output_max_size, NULL),
+    ACTS("check_update_interval", NULL, DURATION, check_update_interval_ms, NULL),
+    ACTS("limits.http_max_conns_per_client", NULL, COUNT, http_connections_per_client,
+         NULL),
+    ACTS("ui_config.enabled", NULL, SWITCH, ui, NULL),
+    ACTS("ui", "ui", SWITCH, ui, "serve the status page; default: true"),
+
+    /* DNS. */
+    ACTS("dns_config.node_ttl", NULL, DURATION, dns.node_ttl_ms, NULL),
+    ACTS("dns_config.service_ttl", NULL, agent_config_ttls_type, dns.service_ttls, NULL),
+    ACTS("dns_config.only_passing", NULL, SWITCH, dns.only_passing, NULL),
+    ACTS("dns_config.enable_truncate", NULL, SWITCH, dns.enable_truncate, NULL),
+    ACTS("dns_config.disable_compression", NULL, SWITCH, dns.disable_compression, NULL),
+    ACTS("dns_config.enable_additional_node_meta_txt", NULL, SWITCH, dns.node_meta_txt,
+         NULL),
+    ACTS("dns_config.empty_service_ok", NULL, SWITCH, dns.empty_service_ok, NULL),
+    ACTS("dns_config.udp_answer_limit", NULL, COUNT, dns.udp_answer_limit, NULL),
+    ACTS("dns_config.a_record_limit", NULL, COUNT, dns.a_record_limit, NULL),
+    ACTS("dns_config.soa.refresh", NULL, DURATION, dns.soa_refresh_ms, NULL),
+    ACTS("dns_config.soa.retry", NULL, DURATION, dns.soa_retry_ms, NULL),
+    ACTS("dns_config.soa.expire", NULL, DURATION, dns.soa_expire_ms, NULL),
+    ACTS("dns_config.soa.min_ttl", NULL, DURATION, dns.soa_min_ttl_ms, NULL),
+    SILENT("dns_config.allow_stale"),
+    SILENT("dns_config.max_stale"),
+    SILENT("dns_config.use_cache"),
+    SILENT("dns_config.cache_max_age"),
+    SILENT("dns_config.prefer_namespace"),
+    SILENT("dns_config.recursor_timeout"),
+    SILENT("dns_config.recursor_strategy"),
+
+    /* What runs here. */
+    {"service", NULL, &agent_config_services_type, 0, CONFIG_ACTS, NULL},
+    {"services", NULL, &agent_config_services_type, 0, CONFIG_ACTS, NULL},
+    {"check", NULL, &agent_config_checks_type, 0, CONFIG_ACTS, NULL},
+    {"checks", NULL, &agent_config_checks_type, 0, CONFIG_ACTS, NULL},
+
+    /* Consul's, and without meaning here: there is no Raft, no remote execution, no update
+     * check, no coordinates to disable, and metrics are always there. */
+    SILENT_FLAG(NULL, "config-format"),
+    SILENT_SWITCH("disable_host_node_id", "disable-host-node-id"),
+    SILENT_FLAG("raft_protocol", "raft-protocol"),
+    SILENT_FLAG("protocol", "protocol"),
+    SILENT_SWITCH("disable_keyring_file", "disable-keyring-file"),
+    SILENT_FLAG("default_query_time", "default-query-time"),
+    SILENT_FLAG("max_query_time", "max-query-time"),
+    SILENT_FLAG("retry_interval_wan", "retry-interval-wan"),
+    SILENT_FLAG("retry_max_wan", "retry-max-wan"),
+    SILENT("performance.raft_multiplier"),
+    SILENT("performance.rpc_hold_timeout"),
+    SILENT("limits.rpc_rate"),
+    SILENT("limits.rpc_max_burst"),
+    SILENT("limits.rpc_max_conns_per_client"),
+    SILENT("limits.rpc_handshake_timeout"),
+    SILENT("limits.rpc_client_timeout"),
+    SILENT("limits.https_handshake_timeout"),
+    SILENT("limits.kv_max_value_size"),
+    SILENT("limits.txn_max_req_len"),
+    SILENT("limits.request_limits"),
+    SILENT("autopilot"),
+    SILENT("telemetry"),
+    SILENT("disable_update_check"),
+    SILENT("disable_remote_exec"),
+    SILENT("disable_coordinates"),
+    SILENT("disable_anonymous_signature"),
+    SILENT("discovery_max_stale"),
+    SILENT("reconnect_timeout_wan"),
+    SILENT("session_ttl_min"),
+    SILENT("primary_datacenter"),
+    SILENT("rpc"),
+    SILENT("cache"),
+    SILENT("raft_snapshot_threshold"),
+    SILENT("raft_snapshot_interval"),
+    SILENT("raft_trailing_logs"),
+    SILENT("raft_boltdb"),
+    SILENT("raft_logstore"),
+    SILENT("xds"),
+    SILENT("enable_debug"),
+    SILENT("experiments"),
+    SILENT("ui_config.content_path"),
+    SILENT("ui_config.metrics_provider"),
+    SILENT("ui_config.metrics_provider_files"),
+    SILENT("ui_config.metrics_provider_options_json"),
+    SILENT("ui_config.metrics_proxy"),
+    SILENT("ui_config.dashboard_url_templates"),
+    SILENT("http_config.use_cache"),
+    SILENT("http_config.max_header_bytes"),
+    SILENT("http_config.allow_write_http_from"),
+
+    /* Consul's, and not done here. */
+    WARNS_FLAG("recursors", "recursor"),
+    WARNS_FLAG("serf_wan", "serf-wan-bind"),
+    WARNS_FLAG("advertise_addr_wan", "advertise-wan"),
+    WARNS_FLAG("retry_join_wan", "retry-join-wan"),
+    WARNS_FLAG("start_join_wan", "join-wan"),
+    WARNS_FLAG("ports.https", "https-port"),
+    WARNS_FLAG("ports.grpc", "grpc-port"),
+    WARNS_FLAG("ports.grpc_tls", "grpc-tls-port"),
+    SILENT_FLAG("ports.serf_wan", "serf-wan-port"),
+    SILENT("ports.sidecar_min_port"),
+    SILENT("ports.sidecar_max_port"),
+    SILENT("ports.expose_min_port"),
+    SILENT("ports.expose_max_port"),
+    WARNS("addresses.https"),
+    WARNS("addresses.grpc"),
+    WARNS("addresses.grpc_tls"),
+    WARNS_FLAG("log_file", "log-file"),
+    WARNS_FLAG("log_rotate_bytes", "log-rotate-bytes"),
+    WARNS_FLAG("log_rotate_duration", "log-rotate-duration"),
+    WARNS_FLAG("log_rotate_max_files", "log-rotate-max-files"),
+    WARNS_SWITCH("enable_syslog", "syslog"),
+    WARNS("syslog_facility"),
+    WARNS_FLAG("segment", "segment"),
+    WARNS("segments"),
+    WARNS_FLAG("ui_dir", "ui-dir"),
+    WARNS_FLAG("ui_content_path", "ui-content-path"),
+    WARNS("ui_config.dir"),
+    WARNS("encrypt_verify_incoming"),
+    WARNS("encrypt_verify_outgoing"),
+    WARNS("gossip_lan"),
+    WARNS("gossip_wan"),
+    WARNS("acl"),
+    WARNS("acl_datacenter"),
+    WARNS("acl_default_policy"),
+    WARNS("acl_token"),
+    WARNS("auto_config"),
+    WARNS("auto_encrypt"),
+    WARNS("auto_reload_config"),
+    WARNS("config_entries"),
+    WARNS("connect"),
+    WARNS("peering"),
+    WARNS("cloud"),
+    WARNS("audit"),
+    WARNS("license_path"),
+    WARNS("partition"),
+    WARNS("watches"),
+    WARNS("tls"),
+    WARNS("ca_file"),
+    WARNS("ca_path"),
+    WARNS("cert_file"),
+    WARNS("key_file"),
+    WARNS("verify_incoming"),
+    WARNS("verify_incoming_rpc"),
+    WARNS("verify_incoming_https"),
+    WARNS("verify_outgoing"),
+    WARNS("verify_server_hostname"),
+    WARNS("server_name"),
+    WARNS("tls_min_version"),
+    WARNS("tls_cipher_suites"),
+    WARNS("tls_prefer_server_cipher_suites"),
+    WARNS("enable_agent_tls_for_checks"),
+    WARNS("enable_central_service_config"),
+    WARNS("read_replica"),
+    WARNS("non_voting_server"),
+    WARNS("translate_wan_addrs"),
+    WARNS("unix_sockets"),
+    WARNS("use_streaming_backend"),
+    WARNS("allow_write_http_from"),
+    WARNS("http_config.block_endpoints"),
+    WARNS("http_config.response_headers"),
+    WARNS("node_prefix"),
+};
+
+const size_t agent_config_key_count =
+    sizeof agent_config_keys / sizeof agent_config_keys[0];
