@@ -1,0 +1,121 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/http/waiters.h"
+#include "base/err.h"
+#include "base/random.h"
+
+enum { SEED = 7 };
+
+static int set_up(void **state)
+{
+    *state = waiters_create(SEED);
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    waiters_destroy(*state);
+    return 0;
+}
+
+static uint64_t service(const char *name)
+{
+    return waiters_key(CATALOG_TOPIC_SERVICE, name, SEED);
+}
+
+static void add(struct waiters *waiters, struct waiter *waiter, uint64_t key,
+                uint64_t deadline_ms)
+{
+    *waiter = (struct waiter){.key = key, .deadline_ms = deadline_ms};
+    assert_int_equal(waiters_add(waiters, waiter), RC_OK);
+}
+
+static void a_change_wakes_those_who_watch_it_and_nobody_else(void **state)
+{
+    struct waiter web[2];
+    struct waiter db;
+    struct waiter node;
+
+    add(*state, &web[0], service("web"), 100);
+    add(*state, &db, service("db"), 100);
+    add(*state, &web[1], service("web"), 200);
+    add(*state, &node, waiters_key(CATALOG_TOPIC_NODE, "web", SEED), 100);
+
+    assert_ptr_equal(waiters_wake(*state, service("web")), &web[1]);
+    assert_ptr_equal(waiters_wake(*state, service("web")), &web[0]);
+    assert_null(waiters_wake(*state, service("web")));
+    assert_null(waiters_wake(*state, service("other")));
+    assert_int_equal(waiters_count(*state), 2);
+    assert_null(web[0].list);
+    assert_non_null(db.list);
+}
+
+static void names_are_watched_whatever_their_letter_case(void **state)
+{
+    (void)state;
+    assert_true(service("Web-1") == service("wEB-1"));
+    assert_true(service("web") != service("web2"));
+}
+
+static void a_removed_waiter_is_neither_woken_nor_expired(void **state)
+{
+    struct waiter waiter;
+
+    add(*state, &waiter, service("web"), 100);
+    waiters_remove(*state, &waiter);
+    waiters_remove(*state, &waiter);
+
+    assert_null(waiters_wake(*state, service("web")));
+    assert_null(waiters_expire(*state, 1000));
+    assert_true(waiters_deadline_ms(*state) == UINT64_MAX);
+}
+
+static void deadlines_come_in_order_whatever_was_woken_between(void **state)
+{
+    enum { COUNT = 500 };
+    static struct waiter waiters[COUNT];
+    struct rc_random random;
+    uint64_t last_ms = 0;
+    size_t expired = 0;
+    size_t woken = 0;
+
+    rc_random_init(&random, 3);
+    for (size_t i = 0; i < COUNT; i++) {
+        add(*state, &waiters[i], i % 7 == 0 ? service("a") : service("b"),
+            rc_random_below(&random, 1000));
+    }
+    while (waiters_wake(*state, service("a")) != NULL) {
+        woken++;
+    }
+    for (uint64_t now_ms = 0; now_ms <= 1000; now_ms += 10) {
+        struct waiter *waiter = waiters_expire(*state, now_ms);
+        while (waiter != NULL) {
+            assert_true(waiter->deadline_ms >= last_ms);
+            assert_true(waiter->deadline_ms <= now_ms);
+            last_ms = waiter->deadline_ms;
+            expired++;
+            waiter = waiters_expire(*state, now_ms);
+        }
+    }
+    assert_int_equal(woken, 72);
+    assert_int_equal(woken + expired, COUNT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_change_wakes_those_who_watch_it_and_nobody_else,
+                                        set_up, tear_down),
+        cmocka_unit_test(names_are_watched_whatever_their_letter_case),
+        cmocka_unit_test_setup_teardown(a_removed_waiter_is_neither_woken_nor_expired,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            deadlines_come_in_order_whatever_was_woken_between, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
