@@ -1,0 +1,213 @@
+/* config.c - the whole configuration: defaults, files, flags, and the rules between them. */
+#include "agent/config.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/config_apply.h"
+#include "agent/config_key.h"
+#include "base/err.h"
+#include "base/text.h"
+
+/* Written as anybody would write them. */
+static const char defaults[] =
+    "datacenter = \"dc1\"\n"
+    "domain = \"rollcall.\"\n"
+    "alt_domain = \"consul.\"\n"
+    "bind_addr = \"0.0.0.0\"\n"
+    "client_addr = \"127.0.0.1\"\n"
+    "ports { http = 8500 dns = 8600 serf_lan = 8301 server = 8300 }\n"
+    "retry_interval = \"30s\"\n"
+    "profile = \"lan\"\n"
+    "reconnect_timeout = \"72h\"\n"
+    "log_level = \"info\"\n"
+    "leave_on_terminate = true\n"
+    "performance { leave_drain_time = \"5s\" }\n"
+    "check_output_max_size = 4096\n"
+    "check_update_interval = \"5m\"\n"
+    "limits { http_max_conns_per_client = 200 }\n"
+    "ui_config { enabled = true }\n"
+    "dns_config {\n"
+    "  enable_truncate = true\n"
+    "  soa { refresh = \"1h\" retry = \"10m\" expire = \"24h\" }\n"
+    "}\n";
+
+static const char dev_defaults[] = "bind_addr = \"127.0.0.1\"\n"
+                                   "server = true\n"
+                                   "log_level = \"debug\"\n";
+
+void agent_config_fini(struct agent_config *config)
+{
+    for (size_t i = 0; i < agent_config_key_count; i++) {
+        const struct agent_config_key *key = &agent_config_keys[i];
+        bool holds = key->effect == CONFIG_ACTS || key->effect == CONFIG_SECRET;
+        if (holds && key->type->release != NULL) {
+            key->type->release((char *)config + key->offset);
+        }
+    }
+    definition_list_type.release(&config->warnings);
+    *config = (struct agent_config){0};
+}
+
+static int apply_source(struct agent_config_reader *reader,
+                        const struct agent_config_flag *flag)
+{
+    if (strcmp(flag->name, "config-file") == 0) {
+        return agent_config_apply_file(reader, flag->value);
+    }
+    if (strcmp(flag->name, "config-dir") == 0) {
+        return agent_config_apply_folder(reader, flag->value);
+    }
+    return strcmp(flag->name, "hcl") == 0
+               ? agent_config_apply_text(reader, "-hcl", flag->value)
+               : RC_OK;
+}
+
+static bool is_dev(const struct agent_config_flag *flag)
+{
+    return rc_text_equals(flag->name, "dev") && strcmp(flag->value, "true") == 0;
+}
+
+/* What a pass over the command line does with each flag. */
+enum pass { PASS_DEV, PASS_SOURCES, PASS_REST };
+
+static int take_flag(struct agent_config_reader *reader, enum pass pass,
+                     const struct agent_config_flag *flag)
+{
+    bool is_source = flag->key->effect == CONFIG_SOURCE;
+
+    switch (pass) {
+    case PASS_DEV:
+        if (!is_dev(flag)) {
+            return RC_OK;
+        }
+        reader->config->dev = true;
+        return agent_config_apply_text(reader, "-dev", dev_defaults);
+    case PASS_SOURCES:
+        return is_source ? apply_source(reader, flag) : RC_OK;
+    case PASS_REST:
+        return is_source ? RC_OK : agent_config_apply_flag(reader, flag);
+    }
+    return RC_OK;
+}
+
+static int run_pass(struct agent_config_reader *reader, enum pass pass, size_t count,
+                    char *const *words)
+{
+    struct agent_config_flag flag;
+    int err = RC_OK;
+
+    for (size_t at = 0; at < count && err == RC_OK;) {
+        err = agent_config_next_flag(reader, count, words, &at, &flag);
+        if (err == RC_OK) {
+            err = take_flag(reader, pass, &flag);
+        }
+    }
+    return err;
+}
+
+static int fail(char *error, const char *text)
+{
+    (void)snprintf(error, AGENT_CONFIG_ERROR_MAX, "%s", text);
+    return RC_EINVAL;
+}
+
+static int check_ports(const struct agent_ports *ports, char *error)
+{
+    const struct {
+        const char *name;
+        int64_t port;
+    } all[] = {
+        {"ports.http", ports->http},
+        {"ports.dns", ports->dns},
+        {"ports.serf_lan", ports->serf_lan},
+    };
+
+    if (ports->serf_lan == 0) {
+        return fail(error,
+                    "ports.serf_lan must be a port: there is no agent without gossip");
+    }
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (all[i].port != 0 && all[i].port == all[k].port) {
+                (void)snprintf(error, AGENT_CONFIG_ERROR_MAX, "%s and %s are both %lld",
+                               all[k].name, all[i].name, (long long)all[i].port);
+                return RC_EINVAL;
+            }
+        }
+    }
+    return RC_OK;
+}
+
+/* Rules between keys, which no single place breaks. */
+static int check_whole(const struct agent_config *config, char *error)
+{
+    if (config->data_dir == NULL && !config->dev) {
+        return fail(error, "data_dir cannot be empty");
+    }
+    if (config->bootstrap_expect > 0 && !config->server) {
+        return fail(error, "bootstrap_expect requires server = true");
+    }
+    if (config->bootstrap && !config->server) {
+        return fail(error, "bootstrap requires server = true");
+    }
+    return check_ports(&config->ports, error);
+}
+
+int agent_config_load(size_t count, char *const *words, struct agent_config *out,
+                      char error[AGENT_CONFIG_ERROR_MAX])
+{
+    struct agent_config config = {0};
+    struct agent_config_reader reader = {&config, error};
+
+    assert(words != NULL || count == 0);
+    error[0] = '\0';
+    int err = agent_config_apply_text(&reader, "defaults", defaults);
+    for (int pass = PASS_DEV; pass <= PASS_REST && err == RC_OK; pass++) {
+        err = run_pass(&reader, (enum pass)pass, count, words);
+    }
+    if (err == RC_OK) {
+        err = check_whole(&config, error);
+    }
+    if (err == RC_ENOMEM) {
+        (void)fail(error, rc_strerror(err));
+    }
+    if (err != RC_OK) {
+        agent_config_fini(&config);
+        return err;
+    }
+    *out = config;
+    return RC_OK;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat found;
+
+    return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+int agent_config_validate(size_t count, char *const *paths, struct rc_buffer *warnings,
+                          char error[AGENT_CONFIG_ERROR_MAX])
+{
+    struct agent_config config = {0};
+    struct agent_config_reader reader = {&config, error};
+
+    error[0] = '\0';
+    int err = agent_config_apply_text(&reader, "defaults", defaults);
+    for (size_t i = 0; i < count && err == RC_OK; i++) {
+        err = is_folder(paths[i]) ? agent_config_apply_folder(&reader, paths[i])
+                                  : agent_config_apply_file(&reader, paths[i]);
+    }
+    if (err == RC_OK) {
+        err = check_whole(&config, error);
+    }
+    for (size_t i = 0; i < config.warnings.count && warnings != NULL; i++) {
+        rc_buffer_format(warnings, "%s\n", config.warnings.items[i]);
+    }
+    agent_config_fini(&config);
+    return err;
+}
