@@ -32,8 +32,8 @@ static void start(struct catalog *c, size_t fields, enum kind kind)
 {
     rc_buffer_clear(&c->out);
     rc_buffer_byte(&c->out, RECORD_FORMAT);
-    pack_array(&c->out, fields);
-    pack_uint(&c->out, kind);
+    mpack_array(&c->out, fields);
+    mpack_uint(&c->out, kind);
 }
 
 /* ---- writing */
@@ -61,7 +61,7 @@ static void write_buckets(struct catalog *c)
         bytes[i] = (uint8_t)(hashes[i / 8] >> (8 * (7 - i % 8)));
     }
     start(c, 2, BUCKETS);
-    pack_bin(&c->out, bytes, sizeof bytes);
+    mpack_bin(&c->out, bytes, sizeof bytes);
 }
 
 /* `map` NULL: all buckets. */
@@ -73,20 +73,20 @@ static void write_digests(struct catalog *c, const struct bitmap *map)
 
     start(c, 3, DIGESTS);
     if (map == NULL) {
-        pack_nil(&c->out);
+        mpack_nil(&c->out);
     } else {
-        pack_bin(&c->out, map->bits, sizeof map->bits);
+        mpack_bin(&c->out, map->bits, sizeof map->bits);
     }
-    size_t place = pack_array_open(&c->out);
+    size_t place = mpack_array_open(&c->out);
     while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
         if (entry->view.epoch != 0 && (map == NULL || has_bucket(map, entry->name))) {
-            pack_text(&c->out, entry->name);
-            pack_uint(&c->out, entry->view.epoch);
-            pack_uint(&c->out, entry->view.version);
+            mpack_text(&c->out, entry->name);
+            mpack_uint(&c->out, entry->view.epoch);
+            mpack_uint(&c->out, entry->view.version);
             count += 3;
         }
     }
-    pack_array_close(&c->out, place, count);
+    mpack_array_close(&c->out, place, count);
 }
 
 void sync_write_first(struct catalog *c)
@@ -106,12 +106,12 @@ bool sync_write_outputs(struct catalog *c, const char *member)
         return false;
     }
     start(c, 4, ANSWER);
-    pack_uint(&c->out, 0);
-    pack_array(&c->out, 3);
-    pack_text(&c->out, entry->name);
-    pack_uint(&c->out, entry->view.epoch);
-    pack_uint(&c->out, entry->cut_below - 1);
-    pack_array(&c->out, 0);
+    mpack_uint(&c->out, 0);
+    mpack_array(&c->out, 3);
+    mpack_text(&c->out, entry->name);
+    mpack_uint(&c->out, entry->view.epoch);
+    mpack_uint(&c->out, entry->cut_below - 1);
+    mpack_array(&c->out, 0);
     return true;
 }
 
@@ -130,22 +130,22 @@ static void open_reply(struct reply *reply)
     struct catalog *c = reply->c;
 
     start(c, 4, ANSWER);
-    pack_uint(&c->out, 0); /* `more`, one byte: set when closing */
-    reply->wanted_place = pack_array_open(&c->out);
+    mpack_uint(&c->out, 0); /* `more`, one byte: set when closing */
+    reply->wanted_place = mpack_array_open(&c->out);
 }
 
 static void want(struct reply *reply, const char *owner, uint64_t epoch, uint64_t since)
 {
-    pack_text(&reply->c->out, owner);
-    pack_uint(&reply->c->out, epoch);
-    pack_uint(&reply->c->out, since);
+    mpack_text(&reply->c->out, owner);
+    mpack_uint(&reply->c->out, epoch);
+    mpack_uint(&reply->c->out, since);
     reply->wanted += 3;
 }
 
 static void open_records(struct reply *reply)
 {
-    pack_array_close(&reply->c->out, reply->wanted_place, reply->wanted);
-    reply->records_place = pack_array_open(&reply->c->out);
+    mpack_array_close(&reply->c->out, reply->wanted_place, reply->wanted);
+    reply->records_place = mpack_array_open(&reply->c->out);
 }
 
 static int put_record(struct reply *reply, const struct node_entry *entry, uint64_t since)
@@ -168,7 +168,7 @@ static int close_reply(struct reply *reply)
 {
     struct rc_buffer *out = &reply->c->out;
 
-    pack_array_close(out, reply->records_place, reply->records);
+    mpack_array_close(out, reply->records_place, reply->records);
     if (reply->more && out->err == RC_OK) {
         assert(out->bytes[3] == 0); /* format, array, kind, more */
         out->bytes[3] = 1;
@@ -179,11 +179,11 @@ static int close_reply(struct reply *reply)
 /* ---- reading */
 
 static int read_buckets(struct catalog *c, struct rc_cursor *in,
-                        struct unpack_array *fields, enum sync_next *next)
+                        struct mpack_items *fields, enum sync_next *next)
 {
     uint64_t ours[STATE_BUCKETS];
     struct bitmap map = {{0}};
-    struct rc_span theirs = unpack_bin(in, fields);
+    struct rc_span theirs = mpack_read_bin(in, fields);
     bool differ = false;
 
     if (in->err != RC_OK || theirs.size != sizeof ours) {
@@ -202,10 +202,10 @@ static int read_buckets(struct catalog *c, struct rc_cursor *in,
     return c->out.err;
 }
 
-static bool read_owner(struct rc_cursor *in, struct unpack_array *from,
+static bool read_owner(struct rc_cursor *in, struct mpack_items *from,
                        char owner[CATALOG_NODE_NAME_MAX + 1])
 {
-    struct rc_span name = unpack_text(in, from);
+    struct rc_span name = mpack_read_text(in, from);
 
     if (in->err != RC_OK || name.size == 0 || name.size > CATALOG_NODE_NAME_MAX ||
         memchr(name.at, '\0', name.size) != NULL) {
@@ -278,13 +278,13 @@ static int send_newer(struct reply *reply, const struct bitmap *map)
 }
 
 static int read_digests(struct catalog *c, struct rc_cursor *in,
-                        struct unpack_array *fields, enum sync_next *next)
+                        struct mpack_items *fields, enum sync_next *next)
 {
     struct reply reply = {.c = c};
     struct bitmap map = {{0}};
     char owner[CATALOG_NODE_NAME_MAX + 1];
-    struct rc_span bits = unpack_bin(in, fields);
-    struct unpack_array list = unpack_array(in, fields);
+    struct rc_span bits = mpack_read_bin(in, fields);
+    struct mpack_items list = mpack_read_array(in, fields);
 
     if (in->err == RC_OK && bits.size != 0 && bits.size != sizeof map.bits) {
         return RC_EMALFORMED;
@@ -293,8 +293,8 @@ static int read_digests(struct catalog *c, struct rc_cursor *in,
     c->seen_mark++;
     open_reply(&reply);
     while (list.left >= 3 && read_owner(in, &list, owner)) {
-        uint64_t epoch = unpack_uint(in, &list);
-        uint64_t version = unpack_uint(in, &list);
+        uint64_t epoch = mpack_read_uint(in, &list);
+        uint64_t version = mpack_read_uint(in, &list);
         if (in->err == RC_OK) {
             compare(&reply, owner, epoch, version);
         }
@@ -334,7 +334,7 @@ static void learn(struct catalog *c, const struct delta *delta,
 }
 
 static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
-                        struct unpack_array *records)
+                        struct mpack_items *records)
 {
     int err = RC_OK;
 
@@ -360,7 +360,7 @@ static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in
 }
 
 static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *reply,
-                       struct unpack_array *wanted)
+                       struct mpack_items *wanted)
 {
     char owner[CATALOG_NODE_NAME_MAX + 1];
     int err = RC_OK;
@@ -368,8 +368,8 @@ static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *re
     open_reply(reply);
     open_records(reply);
     while (err == RC_OK && wanted->left >= 3 && read_owner(in, wanted, owner)) {
-        uint64_t epoch = unpack_uint(in, wanted);
-        uint64_t since = unpack_uint(in, wanted);
+        uint64_t epoch = mpack_read_uint(in, wanted);
+        uint64_t since = mpack_read_uint(in, wanted);
         const struct node_entry *entry = listing_find(c, owner);
         if (entry == NULL || entry->view.epoch == 0 || in->err != RC_OK ||
             strcmp(entry->name, owner) != 0) {
@@ -377,22 +377,22 @@ static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *re
         }
         err = put_record(reply, entry, epoch == entry->view.epoch ? since : 0);
     }
-    unpack_close(in, wanted);
+    mpack_read_close(in, wanted);
     return err != RC_OK ? err : in->err;
 }
 
 static int read_answer(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
-                       struct unpack_array *fields, enum sync_next *next)
+                       struct mpack_items *fields, enum sync_next *next)
 {
     struct reply reply = {.c = c};
-    bool more = unpack_uint(in, fields) != 0;
-    struct unpack_array wanted = unpack_array(in, fields);
+    bool more = mpack_read_uint(in, fields) != 0;
+    struct mpack_items wanted = mpack_read_array(in, fields);
     struct rc_cursor wanted_at = *in;
     bool asks = wanted.left > 0;
-    struct unpack_array skipped = wanted;
+    struct mpack_items skipped = wanted;
 
-    unpack_close(in, &skipped);
-    struct unpack_array records = unpack_array(in, fields);
+    mpack_read_close(in, &skipped);
+    struct mpack_items records = mpack_read_array(in, fields);
     int err = in->err != RC_OK ? in->err : read_records(c, now_ms, in, &records);
     *next = more ? SYNC_CLOSE_MORE : SYNC_CLOSE;
     if (err != RC_OK || !asks) {
@@ -412,8 +412,8 @@ int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size
     if (in.err == RC_OK && format != RECORD_FORMAT) {
         return RC_EUNSUPPORTED;
     }
-    struct unpack_array fields = unpack_open(&in);
-    uint64_t kind = unpack_uint(&in, &fields);
+    struct mpack_items fields = mpack_read_open(&in);
+    uint64_t kind = mpack_read_uint(&in, &fields);
     if (in.err != RC_OK) {
         return in.err;
     }

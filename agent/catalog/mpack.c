@@ -1,4 +1,4 @@
-#include "agent/catalog/pack.h"
+#include "agent/catalog/mpack.h"
 
 #include <assert.h>
 #include <string.h>
@@ -43,12 +43,12 @@ static void headed(struct rc_buffer *out, uint8_t head, uint64_t value, unsigned
     big_endian(out, value, bytes);
 }
 
-void pack_nil(struct rc_buffer *out)
+void mpack_nil(struct rc_buffer *out)
 {
     rc_buffer_byte(out, NIL);
 }
 
-void pack_uint(struct rc_buffer *out, uint64_t value)
+void mpack_uint(struct rc_buffer *out, uint64_t value)
 {
     if (value < FIX_MAP) {
         rc_buffer_byte(out, (uint8_t)value);
@@ -63,12 +63,12 @@ void pack_uint(struct rc_buffer *out, uint64_t value)
     }
 }
 
-void pack_text(struct rc_buffer *out, const char *text)
+void mpack_text(struct rc_buffer *out, const char *text)
 {
-    pack_text_bytes(out, text, strlen(text));
+    mpack_text_bytes(out, text, strlen(text));
 }
 
-void pack_text_bytes(struct rc_buffer *out, const void *bytes, size_t size)
+void mpack_text_bytes(struct rc_buffer *out, const void *bytes, size_t size)
 {
     assert(size <= UINT32_MAX);
     if (size < 32) {
@@ -83,7 +83,7 @@ void pack_text_bytes(struct rc_buffer *out, const void *bytes, size_t size)
     rc_buffer_append(out, bytes, size);
 }
 
-void pack_bin(struct rc_buffer *out, const void *bytes, size_t size)
+void mpack_bin(struct rc_buffer *out, const void *bytes, size_t size)
 {
     assert(size <= UINT32_MAX);
     if (size <= UINT8_MAX) {
@@ -96,7 +96,7 @@ void pack_bin(struct rc_buffer *out, const void *bytes, size_t size)
     rc_buffer_append(out, bytes, size);
 }
 
-void pack_array(struct rc_buffer *out, size_t count)
+void mpack_array(struct rc_buffer *out, size_t count)
 {
     assert(count <= UINT32_MAX);
     if (count < 16) {
@@ -108,7 +108,7 @@ void pack_array(struct rc_buffer *out, size_t count)
     }
 }
 
-size_t pack_array_open(struct rc_buffer *out)
+size_t mpack_array_open(struct rc_buffer *out)
 {
     size_t place = out->size;
 
@@ -116,7 +116,7 @@ size_t pack_array_open(struct rc_buffer *out)
     return place;
 }
 
-void pack_array_close(struct rc_buffer *out, size_t place, size_t count)
+void mpack_array_close(struct rc_buffer *out, size_t place, size_t count)
 {
     assert(count <= UINT32_MAX);
     if (out->err != RC_OK) {
@@ -129,7 +129,7 @@ void pack_array_close(struct rc_buffer *out, size_t place, size_t count)
 }
 
 /* Takes one item from the array; false when there is none, or after a failure. */
-static bool take(const struct rc_cursor *in, struct unpack_array *from)
+static bool take(const struct rc_cursor *in, struct mpack_items *from)
 {
     if (in->err != RC_OK || from->left == 0) {
         return false;
@@ -160,9 +160,9 @@ static size_t length_of(struct rc_cursor *in, uint8_t head, uint8_t first,
     return (size_t)number_of(in, first_bytes << (head - first));
 }
 
-static struct unpack_array open_array(struct rc_cursor *in)
+static struct mpack_items open_array(struct rc_cursor *in)
 {
-    struct unpack_array array = {0};
+    struct mpack_items array = {0};
     uint8_t head = rc_cursor_u8(in);
 
     if (in->err != RC_OK || head == NIL) {
@@ -182,19 +182,19 @@ static struct unpack_array open_array(struct rc_cursor *in)
     return array;
 }
 
-struct unpack_array unpack_open(struct rc_cursor *in)
+struct mpack_items mpack_read_open(struct rc_cursor *in)
 {
     return open_array(in);
 }
 
-struct unpack_array unpack_array(struct rc_cursor *in, struct unpack_array *from)
+struct mpack_items mpack_read_array(struct rc_cursor *in, struct mpack_items *from)
 {
-    struct unpack_array none = {0};
+    struct mpack_items none = {0};
 
     return take(in, from) ? open_array(in) : none;
 }
 
-uint64_t unpack_uint(struct rc_cursor *in, struct unpack_array *from)
+uint64_t mpack_read_uint(struct rc_cursor *in, struct mpack_items *from)
 {
     if (!take(in, from)) {
         return 0;
@@ -224,7 +224,7 @@ static struct rc_span slice(struct rc_cursor *in, size_t size)
     return span;
 }
 
-struct rc_span unpack_text(struct rc_cursor *in, struct unpack_array *from)
+struct rc_span mpack_read_text(struct rc_cursor *in, struct mpack_items *from)
 {
     struct rc_span none = {"", 0};
 
@@ -244,7 +244,7 @@ struct rc_span unpack_text(struct rc_cursor *in, struct unpack_array *from)
     return none;
 }
 
-struct rc_span unpack_bin(struct rc_cursor *in, struct unpack_array *from)
+struct rc_span mpack_read_bin(struct rc_cursor *in, struct mpack_items *from)
 {
     struct rc_span none = {"", 0};
 
@@ -317,7 +317,7 @@ static uint64_t skip_head(struct rc_cursor *in)
     return 0;
 }
 
-void unpack_close(struct rc_cursor *in, struct unpack_array *from)
+void mpack_read_close(struct rc_cursor *in, struct mpack_items *from)
 {
     uint64_t waiting = from->left; /* a count instead of recursion */
 
