@@ -31,7 +31,8 @@ struct slot {
     size_t index;
     unsigned todo; /* bits 1 << enum schedule_action_type */
     unsigned news;
-    bool is_removed; /* free as soon as nothing is left to do */
+    bool is_queued;  /* in the queue, perhaps with nothing left to do */
+    bool is_removed; /* free once it has left the queue */
     struct slot *next_todo;
 };
 
@@ -157,7 +158,8 @@ static bool has_todo(const struct slot *slot, enum schedule_action_type type)
 static void add_todo(struct schedule *schedule, struct slot *slot,
                      enum schedule_action_type type)
 {
-    if (slot->todo == 0) {
+    if (!slot->is_queued) {
+        slot->is_queued = true;
         slot->next_todo = NULL;
         if (schedule->last_todo == NULL) {
             schedule->first_todo = slot;
@@ -259,7 +261,7 @@ static void free_slot(struct schedule *schedule, struct slot *slot)
 {
     size_t index = slot->index;
 
-    assert(slot->is_removed && slot->todo == 0);
+    assert(slot->is_removed && !slot->is_queued);
     check_fini(&slot->check);
     *slot = (struct slot){.index = index};
     schedule->free_indexes[schedule->free_count++] = index;
@@ -309,37 +311,11 @@ static void cancel_run(struct schedule *schedule, struct slot *slot)
     slot->probe = 0;
 }
 
-/* Takes a slot whose work was withdrawn out of the queue. */
-static void drop_todo(struct schedule *schedule, struct slot *slot)
-{
-    struct slot *before = NULL;
-
-    for (struct slot *at = schedule->first_todo; at != slot; at = at->next_todo) {
-        if (at == NULL) {
-            return;
-        }
-        before = at;
-    }
-    if (before == NULL) {
-        schedule->first_todo = slot->next_todo;
-    } else {
-        before->next_todo = slot->next_todo;
-    }
-    if (schedule->last_todo == slot) {
-        schedule->last_todo = before;
-    }
-}
-
 static void end_run(struct schedule *schedule, struct slot *slot)
 {
-    bool was_queued = slot->todo != 0;
-
     cancel_run(schedule, slot);
     if (slot->entry.definition != NULL) {
         add_todo(schedule, slot, SCHEDULE_FORGET);
-    }
-    if (was_queued && slot->todo == 0) {
-        drop_todo(schedule, slot);
     }
 }
 
@@ -369,12 +345,8 @@ void schedule_remove(struct schedule *schedule, uint64_t check)
     schedule->counts[slot->check.status]--;
     end_run(schedule, slot);
     slot->is_removed = true;
-    bool was_queued = slot->todo != 0;
     slot->todo &= ~(1U << SCHEDULE_CHANGED | 1U << SCHEDULE_OVERDUE);
-    if (was_queued && slot->todo == 0) {
-        drop_todo(schedule, slot);
-    }
-    if (slot->todo == 0) {
+    if (!slot->is_queued) {
         free_slot(schedule, slot);
     }
 }
@@ -414,12 +386,8 @@ void schedule_result(struct schedule *schedule, uint64_t probe,
         return;
     }
     enum check_status before = slot->check.status;
-    bool was_queued = slot->todo != 0;
     slot->probe = 0;
     slot->todo &= ~(1U << SCHEDULE_EXPIRE);
-    if (was_queued && slot->todo == 0) {
-        drop_todo(schedule, slot);
-    }
     note(schedule, slot, before, check_observe(&slot->check, result, now_ms));
     requeue(schedule, slot);
 }
@@ -504,9 +472,31 @@ static enum schedule_action_type first_of(const struct slot *slot)
     return order[i];
 }
 
+static void dequeue(struct schedule *schedule, struct slot *slot)
+{
+    assert(schedule->first_todo == slot);
+    schedule->first_todo = slot->next_todo;
+    if (schedule->first_todo == NULL) {
+        schedule->last_todo = NULL;
+    }
+    slot->is_queued = false;
+    if (slot->is_removed) {
+        free_slot(schedule, slot);
+    }
+}
+
+/* The first check in the queue that still has something to do; work may be withdrawn. */
+static struct slot *first_busy(struct schedule *schedule)
+{
+    while (schedule->first_todo != NULL && schedule->first_todo->todo == 0) {
+        dequeue(schedule, schedule->first_todo);
+    }
+    return schedule->first_todo;
+}
+
 bool schedule_next_action(struct schedule *schedule, struct schedule_action *out)
 {
-    struct slot *slot = schedule->first_todo;
+    struct slot *slot = first_busy(schedule);
 
     if (slot == NULL) {
         return false;
@@ -528,13 +518,7 @@ bool schedule_next_action(struct schedule *schedule, struct schedule_action *out
         slot->news = CHECK_NEWS_NONE;
     }
     if (slot->todo == 0) {
-        schedule->first_todo = slot->next_todo;
-        if (schedule->first_todo == NULL) {
-            schedule->last_todo = NULL;
-        }
-        if (slot->is_removed) {
-            free_slot(schedule, slot);
-        }
+        dequeue(schedule, slot);
     }
     return true;
 }
