@@ -162,9 +162,11 @@ static void put_fraction(uint64_t value, uint64_t factor, char *space, size_t si
     }
     size_t at = (size_t)used;
     space[at++] = '.';
-    for (uint64_t unit = factor / 10; unit > 0 && rest > 0 && at + 1 < size; unit /= 10) {
-        space[at++] = (char)('0' + rest / unit);
-        rest %= unit;
+    for (uint64_t unit = factor / 10; unit > 0 && at + 1 < size; unit /= 10) {
+        space[at++] = (char)('0' + rest / unit % 10);
+    }
+    while (space[at - 1] == '0') { /* stops at a digit: the rest is not 0 */
+        at--;
     }
     space[at] = '\0';
 }

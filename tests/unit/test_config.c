@@ -16,18 +16,24 @@
 
 enum { WORDS_MAX = 16 };
 
-/* Loads the words, which end with NULL. */
-static int load(char *const *words, struct agent_config *out, char *error)
+/* Loads the words, which end with NULL, from a copy as long-lived as they are. */
+static int load(const char *const *words, struct agent_config *out, char *error)
 {
+    char *copy[WORDS_MAX];
     size_t count = 0;
 
-    while (words[count] != NULL) {
-        count++;
+    for (; words[count] != NULL; count++) {
+        copy[count] = strdup(words[count]);
+        assert_non_null(copy[count]);
     }
-    return agent_config_load(count, words, out, error);
+    int err = agent_config_load(count, copy, out, error);
+    while (count > 0) {
+        free(copy[--count]);
+    }
+    return err;
 }
 
-static struct agent_config loaded(char *const *words)
+static struct agent_config loaded(const char *const *words)
 {
     struct agent_config config = {0};
     char error[AGENT_CONFIG_ERROR_MAX];
@@ -41,7 +47,7 @@ static struct agent_config loaded(char *const *words)
 static struct agent_config loaded_text(const char *text)
 {
     char copy[2048];
-    char *words[] = {"-dev", "-hcl", copy, NULL};
+    const char *words[] = {"-dev", "-hcl", copy, NULL};
 
     assert_true(strlen(text) < sizeof copy);
     memcpy(copy, text, strlen(text) + 1);
@@ -50,7 +56,7 @@ static struct agent_config loaded_text(const char *text)
 
 static void defaults_are_those_of_consul_but_for_the_domain(void **state)
 {
-    char *words[] = {"-data-dir", "/tmp/x", NULL};
+    const char *words[] = {"-data-dir", "/tmp/x", NULL};
     struct agent_config config = loaded(words);
     (void)state;
 
@@ -75,19 +81,22 @@ static void defaults_are_those_of_consul_but_for_the_domain(void **state)
 
 static void flags_win_over_files_and_lists_add_up(void **state)
 {
-    char *words[] = {"-retry-join=10.0.0.9",
-                     "--node",
-                     "n1",
-                     "-hcl",
-                     "node_name = \"file\" retry_join = [\"10.0.0.1\", \"a.example:9\"] "
-                     "ports { http = 1 dns = 2 } node_meta { a = \"1\" b = \"2\" }",
-                     "-http-port",
-                     "7500",
-                     "-node-meta",
-                     "b:x:y",
-                     "-dns-port=-1",
-                     "-dev",
-                     NULL};
+    static const char text[] = "node_name = \"file\"\n"
+                               "retry_join = [\"10.0.0.1\", \"a.example:9\"]\n"
+                               "ports { http = 1 dns = 2 }\n"
+                               "node_meta { a = \"1\" b = \"2\" }\n";
+    const char *words[] = {"-retry-join=10.0.0.9",
+                           "--node",
+                           "n1",
+                           "-hcl",
+                           text,
+                           "-http-port",
+                           "7500",
+                           "-node-meta",
+                           "b:x:y",
+                           "-dns-port=-1",
+                           "-dev",
+                           NULL};
     struct agent_config config = loaded(words);
     (void)state;
 
@@ -152,7 +161,7 @@ static void consuls_examples_load_unchanged(void **state)
 
 static void the_settings_of_the_measurements_load(void **state)
 {
-    char *words[] = {"-config-file=tests/fixtures/config/bench.json", NULL};
+    const char *words[] = {"-config-file=tests/fixtures/config/bench.json", NULL};
     struct agent_config config = loaded(words);
     (void)state;
 
@@ -164,66 +173,64 @@ static void the_settings_of_the_measurements_load(void **state)
     agent_config_fini(&config);
 }
 
+static const struct {
+    const char *text;
+    const char *want;
+} nonsense[] = {
+    {"\n servize {}", "-hcl:2:2: invalid config key servize; did you mean service?"},
+    {"ports { htp = 1 }", "-hcl:1:9: invalid config key ports.htp; did you mean http?"},
+    {"blargh = 1", "-hcl:1:1: invalid config key blargh"},
+    {"server = \"yes\"", "-hcl:1:1: server must be true or false, not a string"},
+    {"ports { http = \"x\" }", "-hcl:1:9: http must be a whole number, not a string"},
+    {"ports { http = 70000 }",
+     "-hcl:1:9: http must be a port from 1 to 65535, or -1 for none"},
+    {"ports = 3", "-hcl:1:1: ports must be a block"},
+    {"ports {}\nports {}", "-hcl:1:1: ports may stand only once"},
+    {"bind_addr = \"eth0\"", "-hcl:1:1: bind_addr must be an IP address, not \"eth0\""},
+    {"bind_addr = \"{{ GetPrivateIP }}\"",
+     "-hcl:1:1: bind_addr: templates are not supported, write the address"},
+    {"log_level = \"loud\"",
+     "-hcl:1:1: log_level must be trace, debug, info, warn or err, not \"loud\""},
+    {"encrypt = \"secret\"", "-hcl:1:1: encrypt must be 16, 24 or 32 bytes in base64, as "
+                             "`rollcall keygen` prints"},
+    {"profile = \"slow\"",
+     "-hcl:1:1: profile must be lan, wan, local or fast, not \"slow\""},
+    {"node_name = \"a b\"", "-hcl:1:1: node_name must be 1 to 128 letters, digits, "
+                            "hyphens and dots, not \"a b\""},
+    {"retry_interval = \"5\"", "-hcl:1:1: time: missing unit in duration \"5\""},
+    {"retry_join = [\"provider=aws tag=x\"]",
+     "-hcl:1:1: retry_join: \"provider=aws tag=x\" is not an address or a name; cloud "
+     "providers are not supported"},
+    {"retry_join = [1]", "-hcl:1:15: retry_join must be a list of strings"},
+    {"dns_config { service_ttl { web = \"x\" } }",
+     "-hcl:1:28: service_ttl of \"web\" must be a duration such as \"5s\", not \"x\""},
+    {"service {\n  name = \"web\"\n  prot = 80\n}",
+     "-hcl:3:3: invalid config key prot; did you mean port?"},
+    {"service {\n  name = \"web\"\n  check { http = \"x\" }\n}",
+     "-hcl:3:3: Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks"},
+    {"service { port = 1 }", "-hcl:1:1: Missing service name"},
+    {"service \"a\" {}\nservice \"a\" {}",
+     "-hcl:2:1: service with id \"a\" is defined twice"},
+    {"node_meta { \"a b\" = \"1\" }",
+     "-hcl:1:1: node_meta: Couldn't load metadata pair ('a b', '1'): Key contains invalid "
+     "characters"},
+    {"ports { http = 8600 }", "ports.http and ports.dns are both 8600"},
+    {"server = false bootstrap_expect = 3", "bootstrap_expect requires server = true"},
+};
+
 static void nonsense_in_a_file_is_named_with_its_place(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *want;
-    } cases[] = {
-        {"\n servize {}", "-hcl:2:2: invalid config key servize; did you mean service?"},
-        {"ports { htp = 1 }",
-         "-hcl:1:9: invalid config key ports.htp; did you mean http?"},
-        {"blargh = 1", "-hcl:1:1: invalid config key blargh"},
-        {"server = \"yes\"", "-hcl:1:1: server must be true or false, not a string"},
-        {"ports { http = \"x\" }", "-hcl:1:9: http must be a whole number, not a string"},
-        {"ports { http = 70000 }",
-         "-hcl:1:9: http must be a port from 1 to 65535, or -1 for none"},
-        {"ports = 3", "-hcl:1:1: ports must be a block"},
-        {"ports {}\nports {}", "-hcl:1:1: ports may stand only once"},
-        {"bind_addr = \"eth0\"",
-         "-hcl:1:1: bind_addr must be an IP address, not \"eth0\""},
-        {"bind_addr = \"{{ GetPrivateIP }}\"",
-         "-hcl:1:1: bind_addr: templates are not supported, write the address"},
-        {"log_level = \"loud\"",
-         "-hcl:1:1: log_level must be trace, debug, info, warn or err, not \"loud\""},
-        {"encrypt = \"secret\"",
-         "-hcl:1:1: encrypt must be 16, 24 or 32 bytes in base64, as "
-         "`rollcall keygen` prints"},
-        {"profile = \"slow\"",
-         "-hcl:1:1: profile must be lan, wan, local or fast, not \"slow\""},
-        {"node_name = \"a b\"", "-hcl:1:1: node_name must be 1 to 128 letters, digits, "
-                                "hyphens and dots, not \"a b\""},
-        {"retry_interval = \"5\"", "-hcl:1:1: time: missing unit in duration \"5\""},
-        {"retry_join = [\"provider=aws tag=x\"]",
-         "-hcl:1:1: retry_join: \"provider=aws tag=x\" is not an address or a name; cloud "
-         "providers are not supported"},
-        {"retry_join = [1]", "-hcl:1:15: retry_join must be a list of strings"},
-        {"dns_config { service_ttl { web = \"x\" } }",
-         "-hcl:1:28: service_ttl of \"web\" must be a duration such as \"5s\", not \"x\""},
-        {"service {\n  name = \"web\"\n  prot = 80\n}",
-         "-hcl:3:3: invalid config key prot; did you mean port?"},
-        {"service {\n  name = \"web\"\n  check { http = \"x\" }\n}",
-         "-hcl:3:3: Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks"},
-        {"service { port = 1 }", "-hcl:1:1: Missing service name"},
-        {"service \"a\" {}\nservice \"a\" {}",
-         "-hcl:2:1: service with id \"a\" is defined twice"},
-        {"node_meta { \"a b\" = \"1\" }",
-         "-hcl:1:1: node_meta: Couldn't load metadata pair ('a b', '1'): Key contains invalid "
-         "characters"},
-        {"ports { http = 8600 }", "ports.http and ports.dns are both 8600"},
-        {"server = false bootstrap_expect = 3",
-         "bootstrap_expect requires server = true"},
-    };
     struct agent_config config;
     char error[AGENT_CONFIG_ERROR_MAX];
     char copy[256];
-    char *words[] = {"-dev", "-hcl", copy, NULL};
+    const char *words[] = {"-dev", "-hcl", copy, NULL};
     (void)state;
 
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        memcpy(copy, cases[i].text, strlen(cases[i].text) + 1);
-        if (load(words, &config, error) == RC_OK || strcmp(error, cases[i].want) != 0) {
-            fail_msg("%s: got %s, want %s", cases[i].text, error, cases[i].want);
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        memcpy(copy, nonsense[i].text, strlen(nonsense[i].text) + 1);
+        if (load(words, &config, error) == RC_OK ||
+            strcmp(error, nonsense[i].want) != 0) {
+            fail_msg("%s: got %s, want %s", nonsense[i].text, error, nonsense[i].want);
         }
     }
 }
@@ -231,7 +238,7 @@ static void nonsense_in_a_file_is_named_with_its_place(void **state)
 static void nonsense_in_a_flag_is_named(void **state)
 {
     static const struct {
-        char *words[WORDS_MAX];
+        const char *words[WORDS_MAX];
         const char *want;
     } cases[] = {
         {{"-nod", "x"}, "unknown flag -nod; did you mean -node?"},
@@ -282,7 +289,7 @@ static void a_folder_is_read_in_order_of_name(void **state)
         assert_int_equal(rc_file_replace(path, files[i].text, strlen(files[i].text)),
                          RC_OK);
     }
-    char *words[] = {"-config-dir", folder, NULL};
+    const char *words[] = {"-config-dir", folder, NULL};
     struct agent_config config = loaded(words);
     assert_string_equal(config.node_name, "second");
     agent_config_fini(&config);
