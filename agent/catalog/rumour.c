@@ -105,6 +105,10 @@ static int write_rumour(struct catalog *c, struct node_entry *entry, size_t size
 size_t catalog_fill(struct catalog *c, uint64_t now_ms, void *space, size_t size)
 {
     own_tick(c, now_ms);
+    if (size > c->packet_left) { /* more room than was left: another packet */
+        c->rumour_at = 0;
+    }
+    c->packet_left = size;
     while (size > RECORD_TRAILER && c->rumour_at < c->rumour_count) {
         struct node_entry *entry = c->rumours[c->rumour_at++];
         if (write_rumour(c, entry, size) != RC_OK) {
@@ -118,10 +122,12 @@ size_t catalog_fill(struct catalog *c, uint64_t now_ms, void *space, size_t size
             rumour_drop(c, entry);
         }
         c->counters.rumours_sent++;
+        c->packet_left = size - c->out.size;
         memcpy(space, c->out.bytes, c->out.size);
         return c->out.size;
     }
     c->rumour_at = 0; /* the next call begins a packet */
+    c->packet_left = 0;
     return 0;
 }
 
@@ -164,7 +170,7 @@ static int read_rumour(struct catalog *c, uint64_t now_ms, const char *from,
     struct applied applied;
 
     if (list.left == 0) {
-        return RC_EMALFORMED;
+        return in->err != RC_OK ? in->err : RC_EMALFORMED;
     }
     int err = record_read(in, &list, &delta);
     if (err != RC_OK) {

@@ -178,9 +178,10 @@ struct catalog {
     uint64_t clean_due_ms;   /* old graves and records of nobody */
     struct node_entry *rumours[STATE_RUMOURS_MAX]; /* newest first */
     size_t rumour_count;
-    size_t rumour_at;  /* how far the packet under way has come */
-    uint64_t told_ms;  /* when our own record was last put into the queue */
-    bool tell_pending; /* our own record waits for its turn */
+    size_t rumour_at;   /* how far the packet under way has come */
+    size_t packet_left; /* and how much room it still has */
+    uint64_t told_ms;   /* when our own record was last put into the queue */
+    bool tell_pending;  /* our own record waits for its turn */
     uint64_t tell_base;
     struct held_output *held;
     size_t held_count;
