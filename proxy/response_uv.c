@@ -254,6 +254,15 @@ static enum flow flush_client(struct exchange *x)
         x, http_socket_write(&x->client->socket, x->client->out, NULL, 0, &none));
 }
 
+/* The client gets what there is, and sees that it is not all. */
+static void cut_after_flush(struct exchange *x, enum instance_outcome outcome)
+{
+    (void)flush_client(x);
+    if (x->phase == EXCHANGE_RELAYING) {
+        exchange_cut(x, ACCESS_LOG_INSTANCE, outcome);
+    }
+}
+
 /* Payload that needs no framing of ours goes straight from the buffer it was read into, behind
  * what waits in the client's. */
 static enum flow pass_direct(struct exchange *x)
@@ -334,7 +343,7 @@ static enum flow pass_copied(struct exchange *x)
     }
     if (err != RC_OK && err != RC_EAGAIN) {
         rc_metric_add(x->http->metrics.bad_responses[HTTP1_BAD_TRANSFER_ENCODING], 1);
-        exchange_cut(x, ACCESS_LOG_INSTANCE, INSTANCE_BAD_ANSWER);
+        cut_after_flush(x, INSTANCE_BAD_ANSWER);
         return FLOW_STOPPED;
     }
     if (err == RC_EAGAIN) {
@@ -371,10 +380,7 @@ static void end_body(struct exchange *x)
     bool whole = !x->out->broken && framing_end(&x->response_decoder) == RC_OK;
 
     if (!whole) {
-        (void)flush_client(x);
-        if (x->phase == EXCHANGE_RELAYING) {
-            exchange_cut(x, ACCESS_LOG_INSTANCE, INSTANCE_BROKE);
-        }
+        cut_after_flush(x, INSTANCE_BROKE);
         return;
     }
     finish_body(x);
