@@ -161,6 +161,8 @@ void connection_resume(struct connection *connection)
     pump_end_hangup(connection->hangup);
     connection->hangup = NULL;
     MHD_resume_connection(connection->mhd);
+    connection->http->has_resumed = true;
+    pump_wait(connection->http->pump, 0);
 }
 
 void connection_hung_up(void *context, void *subject)

@@ -160,8 +160,12 @@ static void run(void *context)
         connection_resume(connection);
         waiter = waiters_expire(http->waiters, http->api.now_ms);
     }
+    http->has_resumed = false;
     for (size_t i = 0; i < http->daemon_count; i++) {
         (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
+    }
+    if (http->has_resumed) {
+        wait_ms = 0;
     }
     for (size_t i = 0; i < http->daemon_count; i++) {
         uint64_t its_ms = daemon_wait_ms(http->daemons[i]);

@@ -10,6 +10,7 @@
 struct pump {
     uv_loop_t *loop;
     uv_timer_t timer;
+    uv_idle_t soon; /* instead of a timer of 0 ms, which would keep I/O from its turn */
     uv_poll_t polls[HTTP_LISTENERS_MAX];
     size_t poll_count;
     size_t open_handles;
@@ -39,6 +40,14 @@ static void on_timer(uv_timer_t *timer)
     pump->owner.run(pump->owner.context);
 }
 
+static void on_soon(uv_idle_t *soon)
+{
+    struct pump *pump = soon->data;
+
+    (void)uv_idle_stop(soon); /* always succeeds */
+    pump->owner.run(pump->owner.context);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct pump *pump = handle->data;
@@ -60,6 +69,7 @@ void pump_close(struct pump *pump, void (*on_closed)(void *context), void *conte
     pump->on_closed = on_closed;
     pump->context = context;
     uv_close((uv_handle_t *)&pump->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&pump->soon, on_handle_closed);
     for (size_t i = 0; i < pump->poll_count; i++) {
         uv_close((uv_handle_t *)&pump->polls[i], on_handle_closed);
     }
@@ -77,8 +87,10 @@ int pump_start(uv_loop_t *loop, const int *descriptors, size_t count,
     pump->loop = loop;
     pump->owner = *owner;
     (void)uv_timer_init(loop, &pump->timer); /* always succeeds */
+    (void)uv_idle_init(loop, &pump->soon);   /* likewise */
     pump->timer.data = pump;
-    pump->open_handles = 1;
+    pump->soon.data = pump;
+    pump->open_handles = 2;
     for (size_t i = 0; i < count; i++) {
         if (uv_poll_init(loop, &pump->polls[i], descriptors[i]) != 0) {
             pump_close(pump, NULL, NULL);
@@ -101,10 +113,16 @@ void pump_wait(struct pump *pump, uint64_t wait_ms)
     if (uv_is_closing((uv_handle_t *)&pump->timer)) {
         return;
     }
+    /* Starting fails only when closing, stopping never. */
+    if (wait_ms == 0) {
+        (void)uv_idle_start(&pump->soon, on_soon);
+        return;
+    }
+    (void)uv_idle_stop(&pump->soon);
     if (wait_ms == UINT64_MAX) {
-        (void)uv_timer_stop(&pump->timer); /* always succeeds */
+        (void)uv_timer_stop(&pump->timer);
     } else {
-        (void)uv_timer_start(&pump->timer, on_timer, wait_ms, 0); /* fails when closing */
+        (void)uv_timer_start(&pump->timer, on_timer, wait_ms, 0);
     }
 }
 

@@ -49,6 +49,7 @@ struct http {
     size_t daemon_count;
     struct connection *connections;
     size_t connection_count;
+    bool has_resumed; /* a daemon has to run for that: it does not wake by itself */
     pthread_t thread; /* the loop's: log lines of others are not streamed */
     struct rc_metric *connections_gauge;
     struct rc_metric *waiting_gauge;
