@@ -410,6 +410,9 @@ static bool add_headers(struct run *run, const struct check_definition *wanted)
 {
     bool is_ok = add_header(run, "Connection: close") && add_header(run, "Expect:");
 
+    if (is_ok && !has_header(wanted, "Content-Type")) {
+        is_ok = add_header(run, "Content-Type:"); /* libcurl would claim a form */
+    }
     if (is_ok && !has_header(wanted, "Accept")) {
         is_ok = add_header(run, "Accept: text/plain, text/*, */*");
     }
