@@ -3,6 +3,7 @@
  * No redirects, no proxies, no connection kept, no way to link-local addresses, where
  * clouds keep their secrets (security.md K3, R11). Texts are Consul's. */
 #include <assert.h>
+#include <ctype.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,9 +203,8 @@ static void finish(struct run *run, CURLcode code)
         size_t size = strlen(reason);
         (void)rc_text_put(reason + size, sizeof reason - size,
                           strerror_r((int)number, space, sizeof space));
-        reason[size] = reason[size] >= 'A' && reason[size] <= 'Z'
-                           ? (char)(reason[size] + 'a' - 'A')
-                           : reason[size];
+        uint8_t *first = (uint8_t *)reason + size;
+        *first = (uint8_t)tolower(*first); /* as Go writes it */
         report_failure(run, reason);
         return;
     }
@@ -618,8 +618,11 @@ static void close_prober(struct prober *prober)
 {
     struct http *http = (struct http *)prober;
 
-    while (http->runs != NULL) {
-        end((struct run *)http->runs);
+    struct probe_run *next = NULL;
+
+    for (struct probe_run *at = http->runs; at != NULL; at = next) {
+        next = at->next;
+        end((struct run *)at);
     }
     if (http->multi != NULL) {
         (void)http->curl.multi_cleanup(http->multi);

@@ -558,8 +558,11 @@ static void close_prober(struct prober *prober)
 {
     struct postgres *postgres = (struct postgres *)prober;
 
-    while (postgres->sessions != NULL) {
-        destroy((struct session *)postgres->sessions);
+    struct probe_run *next = NULL;
+
+    for (struct probe_run *at = postgres->sessions; at != NULL; at = next) {
+        next = at->next;
+        destroy((struct session *)at);
     }
     free(postgres);
 }

@@ -303,8 +303,11 @@ static void close_prober(struct prober *prober)
 {
     struct script *script = (struct script *)prober;
 
-    while (script->runs != NULL) {
-        end((struct run *)script->runs);
+    struct probe_run *next = NULL;
+
+    for (struct probe_run *at = script->runs; at != NULL; at = next) {
+        next = at->next;
+        end((struct run *)at);
     }
     for (size_t i = 0; script->environment[i] != NULL; i++) {
         free(script->environment[i]);

@@ -277,8 +277,11 @@ static void close_prober(struct prober *prober)
 {
     struct tcp *tcp = (struct tcp *)prober;
 
-    while (tcp->runs != NULL) {
-        end((struct run *)tcp->runs);
+    struct probe_run *next = NULL;
+
+    for (struct probe_run *at = tcp->runs; at != NULL; at = next) {
+        next = at->next;
+        end((struct run *)at);
     }
     free(tcp);
 }
