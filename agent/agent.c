@@ -402,7 +402,7 @@ static void on_signal(uv_signal_t *handle, int number)
     const struct agent_config *config = &agent->config;
 
     if (number == SIGHUP) {
-        (void)agent_reload(agent, text, sizeof text); /* it tells */
+        (void)agent_reload_config(agent, text, sizeof text); /* it tells */
         return;
     }
     bool stay =
@@ -410,7 +410,7 @@ static void on_signal(uv_signal_t *handle, int number)
     if (stay) {
         agent_close(agent);
     } else {
-        agent_leave(agent);
+        agent_begin_leave(agent);
     }
 }
 

@@ -98,11 +98,11 @@ void agent_save(struct agent *agent);
 struct http_operations agent_operations(struct agent *agent);
 
 /* Says goodbye to the others, then closes. A second call closes at once. */
-void agent_leave(struct agent *agent);
+void agent_begin_leave(struct agent *agent);
 
 /* Reads files and flags again; takes over services, checks and log level, or, on an error,
  * nothing. RC_OK, or an error with one line in `text`. */
-int agent_reload(struct agent *agent, char *text, size_t size);
+int agent_reload_config(struct agent *agent, char *text, size_t size);
 
 /* Closes every edge; the loop then ends. */
 void agent_close(struct agent *agent);

@@ -16,7 +16,7 @@ static void on_leave_too_long(uv_timer_t *timer)
     agent_close(timer->data);
 }
 
-void agent_leave(struct agent *agent)
+void agent_begin_leave(struct agent *agent)
 {
     if (agent->phase != AGENT_RUNNING) {
         agent_close(agent);
@@ -31,7 +31,7 @@ void agent_leave(struct agent *agent)
     gossip_uv_flush(agent->gossip_edge);
 }
 
-int agent_reload(struct agent *agent, char *text, size_t size)
+int agent_reload_config(struct agent *agent, char *text, size_t size)
 {
     struct agent_config fresh = {0};
     char error[AGENT_CONFIG_ERROR_MAX];
@@ -102,7 +102,7 @@ static void leave_operation(void *context, http_ticket ticket)
     struct agent *agent = context;
     agent->leave_ticket = ticket;
     if (agent->phase == AGENT_RUNNING) {
-        agent_leave(agent);
+        agent_begin_leave(agent);
     }
 }
 
@@ -115,7 +115,7 @@ static int force_leave_operation(void *context, const char *node, enum http_prun
 
 static int reload_operation(void *context, char *text, size_t size)
 {
-    return agent_reload(context, text, size);
+    return agent_reload_config(context, text, size);
 }
 
 struct http_operations agent_operations(struct agent *agent)
