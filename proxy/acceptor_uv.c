@@ -89,6 +89,11 @@ const struct config_listener *acceptor_config(const struct worker_listener *list
     return listener->config;
 }
 
+const char *acceptor_pool_name(const struct worker_listener *listener)
+{
+    return listener->shared->config->pools[listener->config->pool].name;
+}
+
 /* --- the end of a listener --- */
 
 static void free_if_done(struct worker_listener *listener)

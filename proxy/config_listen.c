@@ -59,37 +59,63 @@ static int read_trust(struct config_reader *reader, size_t statement, void *into
     return err;
 }
 
-/* access_log off | stdout [FORM] | file PATH [FORM]; FORM is json or combined. */
-static int read_access_log(struct config_reader *reader, size_t statement, void *into)
+/* access_log off | stdout [FORM] | [file] PATH [FORM]; FORM is json or combined. */
+static int read_log_place(struct config_reader *reader, size_t statement,
+                          struct config_listener *listener, size_t *form_at)
 {
     static const char *const places[] = {"off", "stdout", "file", NULL};
-    static const char *const forms[] = {"json", "combined", NULL};
     static const struct config_rule path = {
         .kind = CONFIG_RULE_TEXT, .offset = FIELD(log_path), .max = 256};
-    struct config_listener *listener = into;
+    const struct config_word *word = config_word_at(reader, statement, 1);
     size_t place = 0;
+
+    if (strchr(word->text, '/') != NULL) { /* the path itself */
+        *form_at = 2;
+        listener->log_form = CONFIG_LOG_JSON;
+        return config_read_value(reader, word, &path, listener);
+    }
+    int err = config_read_choice(reader, word, places, &place);
+    if (err != RC_OK || place == 0) {
+        *form_at = 0;
+        return err != RC_OK ? err : config_expect_words(reader, statement, 1, 1);
+    }
+    listener->log_form = CONFIG_LOG_JSON;
+    *form_at = place == 2 ? 3 : 2;
+    if (place == 2) {
+        err = config_expect_words(reader, statement, 2, 3);
+        return err != RC_OK
+                   ? err
+                   : config_read_value(reader, config_word_at(reader, statement, 2),
+                                       &path, listener);
+    }
+    return RC_OK;
+}
+
+static int read_access_log(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const forms[] = {"json", "combined", NULL};
+    struct config_listener *listener = into;
+    size_t form_at = 0;
     size_t form = 0;
 
     int err = config_expect_words(reader, statement, 1, 3);
     if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), places,
-                                 &place);
+        err = read_log_place(reader, statement, listener, &form_at);
     }
-    if (err == RC_OK && place == 2) {
-        err = config_expect_words(reader, statement, 2, 3);
+    if (err != RC_OK || form_at == 0) {
+        return err;
     }
-    if (err == RC_OK && place == 2) {
-        err = config_read_value(reader, config_word_at(reader, statement, 2), &path,
-                                listener);
+    const struct config_word *word = config_word_at(reader, statement, form_at);
+    if (word == NULL) {
+        return config_expect_words(reader, statement, 1, form_at - 1);
     }
-    const struct config_word *word =
-        config_word_at(reader, statement, place == 2 ? 3 : 2);
-    if (err == RC_OK && word != NULL) {
-        err = place == 0 ? config_expect_words(reader, statement, 1, 1)
-                         : config_read_choice(reader, word, forms, &form);
+    err = config_expect_words(reader, statement, 1, form_at);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, word, forms, &form);
     }
-    static const enum config_log_form meanings[] = {CONFIG_LOG_JSON, CONFIG_LOG_COMBINED};
-    listener->log_form = place == 0 ? CONFIG_LOG_OFF : meanings[form];
+    if (err == RC_OK && form == 1) {
+        listener->log_form = CONFIG_LOG_COMBINED;
+    }
     return err;
 }
 

@@ -15,6 +15,7 @@
 #include "base/notify.h"
 #include "base/text.h"
 #include "dns/resolve_ares.h"
+#include "proxy/cancel_map.h"
 #include "proxy/listen_uv.h"
 #include "proxy/pool_uv.h"
 
@@ -34,6 +35,7 @@ struct control {
     size_t worker_count;
     struct rc_random random;
     struct rc_metrics *metrics;
+    struct cancel_map *cancels;
     struct dns_resolver *resolver;
     uv_async_t failed; /* from workers: look at the counters now */
     uv_timer_t tick;
@@ -367,6 +369,7 @@ static int start_workers(struct control *control, const int *fds)
             .seed = rc_random_next(&control->random),
             .protocols = control->protocols,
             .metrics = control->metrics,
+            .cancels = control->cancels,
             .hooks = {control, instance_failed},
             .snapshot = control->snapshot,
             .listen_fds = fds + i * config->listener_count,
@@ -408,6 +411,7 @@ static struct control *create(uv_loop_t *loop, const struct control_options *opt
     c->protocols = options->protocols;
     c->metrics = rc_metrics_create();
     rc_random_init(&c->random, rc_clock_ns() ^ ((uint64_t)getpid() << 32));
+    c->cancels = cancel_map_create(rc_random_next(&c->random));
     return c;
 }
 
@@ -435,7 +439,8 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
         return err != RC_OK ? err : RC_ENOMEM;
     }
     c->shared = snapshot_config_create(config);
-    err = c->shared != NULL && c->metrics != NULL ? start_parts(c, fds) : RC_ENOMEM;
+    bool whole = c->shared != NULL && c->metrics != NULL && c->cancels != NULL;
+    err = whole ? start_parts(c, fds) : RC_ENOMEM;
     free(fds);
     *out = c; /* also on error: main ends it the same way */
     if (err != RC_OK) {
@@ -459,6 +464,7 @@ void control_destroy(struct control *control)
     }
     snapshot_release(control->snapshot);
     snapshot_config_release(control->shared);
+    cancel_map_destroy(control->cancels);
     rc_metrics_destroy(control->metrics);
     free(control);
 }

@@ -9,12 +9,16 @@
 #include "base/logger.h"
 #include "base/text.h"
 #include "proxy/discovery_uv.h"
+#include "proxy/probe_uv.h"
 
 struct pool {
     struct pool_options options; /* config, pool and resolver: as of the last call */
     char name[CONFIG_NAME_MAX];
     struct roster *roster;
     struct discovery *discovery;
+    struct probe **probes; /* one for each present member, when the pool is probed */
+    size_t probe_count;
+    size_t probe_room;
     struct rc_random random;
     bool complained[ROSTER_SOURCE_COUNT];
     size_t claimants;
@@ -62,8 +66,108 @@ static void note_claims(struct pool *p)
     p->claimants = claimants;
 }
 
+/* --- probes --- */
+
+static void after_change(struct pool *p);
+
+static void on_probed(void *context, struct instance *instance, enum upstream_role role,
+                      uint32_t timeline, const char *problem)
+{
+    struct pool *p = context;
+    rc_log(role == UPSTREAM_ROLE_UNKNOWN ? RC_LOG_WARN : RC_LOG_INFO, "proxy",
+           "pool %s: %s is %s%s%s (timeline %u)", p->name, instance->id,
+           upstream_role_name(role), problem != NULL ? ": " : "",
+           problem != NULL ? problem : "", timeline);
+    if (roster_set_probe(p->roster, instance, role, timeline)) {
+        after_change(p);
+    }
+}
+
+static bool is_probed(const struct pool *p, const struct instance *instance)
+{
+    for (size_t i = 0; i < p->probe_count; i++) {
+        if (probe_instance(p->probes[i]) == instance) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void close_probes(struct pool *p)
+{
+    for (size_t i = 0; i < p->probe_count; i++) {
+        probe_close(p->probes[i]);
+    }
+    p->probe_count = 0;
+}
+
+static bool is_present(const struct pool *p, const struct instance *instance)
+{
+    for (size_t i = 0; i < roster_count(p->roster); i++) {
+        const struct roster_member *m = roster_at(p->roster, i);
+        if (m->instance == instance) {
+            return m->upstream.present;
+        }
+    }
+    return false;
+}
+
+static void drop_probes_of_absent(struct pool *p)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < p->probe_count; i++) {
+        if (is_present(p, probe_instance(p->probes[i]))) {
+            p->probes[kept++] = p->probes[i];
+        } else {
+            probe_close(p->probes[i]);
+        }
+    }
+    p->probe_count = kept;
+}
+
+static void add_probe(struct pool *p, struct instance *instance)
+{
+    if (p->probe_count == p->probe_room) {
+        size_t room = p->probe_room + 8;
+        struct probe **grown = realloc((void *)p->probes, room * sizeof(struct probe *));
+        if (grown == NULL) {
+            return; /* tried again at the next change */
+        }
+        p->probes = grown;
+        p->probe_room = room;
+    }
+    struct probe_options options = {.loop = p->options.loop,
+                                    .instance = instance,
+                                    .pool = p->options.pool,
+                                    .told = on_probed,
+                                    .context = p};
+    struct probe *made = probe_start(&options);
+    if (made != NULL) {
+        p->probes[p->probe_count++] = made;
+    }
+}
+
+/* A probe for every present member, and for nobody else. */
+static void sync_probes(struct pool *p)
+{
+    drop_probes_of_absent(p);
+    if (p->options.pool->probe_user[0] == '\0') {
+        close_probes(p);
+        return;
+    }
+    for (size_t i = 0; i < roster_count(p->roster); i++) {
+        const struct roster_member *m = roster_at(p->roster, i);
+        if (m->upstream.present && !is_probed(p, m->instance)) {
+            add_probe(p, m->instance);
+        }
+    }
+}
+
+/* --- discovery --- */
+
 static void after_change(struct pool *p)
 {
+    sync_probes(p);
     note_claims(p);
     p->options.changed(p->options.context);
 }
@@ -111,6 +215,7 @@ struct pool *pool_start(const struct pool_options *options)
         pool_close(p);
         return NULL;
     }
+    sync_probes(p); /* of static members */
     return p;
 }
 
@@ -122,8 +227,10 @@ int pool_configure(struct pool *pool, const struct config *config,
     pool->options.resolver = resolver;
     discovery_close(pool->discovery);
     pool->discovery = NULL;
+    close_probes(pool); /* user or password may have changed */
     int err = roster_configure(pool->roster, config_pool, config->dns_hold_empty_ms,
                                rc_clock_ms());
+    sync_probes(pool);
     return err == RC_OK ? start_discovery(pool) : err;
 }
 
@@ -133,13 +240,19 @@ void pool_close(struct pool *pool)
         return;
     }
     discovery_close(pool->discovery);
+    close_probes(pool);
+    free((void *)pool->probes);
     roster_destroy(pool->roster);
     free(pool);
 }
 
 bool pool_tick(struct pool *pool)
 {
-    return roster_tick(pool->roster, rc_clock_ms());
+    bool changed = roster_tick(pool->roster, rc_clock_ms());
+    if (changed) {
+        sync_probes(pool);
+    }
+    return changed;
 }
 
 void pool_refresh(struct pool *pool)

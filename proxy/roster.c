@@ -23,6 +23,7 @@ struct roster {
     uint32_t max_ejected_percent;
     uint32_t hold_empty_ms;
     bool probed; /* servers are asked themselves */
+    bool named;  /* the catalog tells roles by tags, or did once */
     struct rc_random random;
     struct source sources[ROSTER_SOURCE_COUNT];
     struct roster_member *members; /* ordered by id, then address */
@@ -107,20 +108,11 @@ void roster_destroy(struct roster *roster)
 
 /* --- roles --- */
 
-static bool catalog_names_roles(const struct roster *roster)
-{
-    for (size_t i = 0; i < roster->count; i++) {
-        if (roster->members[i].claim != UPSTREAM_ROLE_NONE) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A tag that says primary counts only if the server agrees; a server that says primary
- * counts only if the catalog, where it knows roles at all, agrees too. */
+ * counts only if the catalog, where it knows roles at all, agrees too: else it is NONE, and
+ * sessions that wrote there end. UNKNOWN is only a lack of news: it ends none. */
 static enum upstream_role decide(const struct roster *roster,
-                                 const struct roster_member *member, bool named)
+                                 const struct roster_member *member)
 {
     if (!member->upstream.present) {
         return UPSTREAM_ROLE_UNKNOWN;
@@ -131,9 +123,9 @@ static enum upstream_role decide(const struct roster *roster,
     if (member->probe == UPSTREAM_ROLE_NONE) {
         return UPSTREAM_ROLE_UNKNOWN;
     }
-    if (member->probe == UPSTREAM_ROLE_PRIMARY && named &&
+    if (member->probe == UPSTREAM_ROLE_PRIMARY && roster->named &&
         member->claim != UPSTREAM_ROLE_PRIMARY) {
-        return UPSTREAM_ROLE_UNKNOWN;
+        return UPSTREAM_ROLE_NONE;
     }
     return member->probe;
 }
@@ -161,7 +153,6 @@ static void settle_claims(struct roster *roster)
 static bool decide_roles(struct roster *roster)
 {
     bool changed = false;
-    bool named = catalog_names_roles(roster);
     enum upstream_role *before = calloc(roster->count + 1, sizeof *before);
 
     roster->claimants = 0;
@@ -170,7 +161,7 @@ static bool decide_roles(struct roster *roster)
         if (before != NULL) {
             before[i] = m->role;
         }
-        m->role = decide(roster, m, named);
+        m->role = decide(roster, m);
         roster->claimants += m->role == UPSTREAM_ROLE_PRIMARY;
     }
     if (roster->claimants > 1) {
@@ -280,10 +271,12 @@ static bool add_member(struct roster *roster, const struct roster_entry *entry,
 static bool update_member(struct roster *roster, struct roster_member *member,
                           const struct roster_entry *entry, uint64_t now_ms)
 {
-    bool changed = member->weight != entry->weight || member->claim != entry->claim ||
-                   !member->upstream.present;
+    bool changed = member->weight != entry->weight || !member->upstream.present;
     member->weight = entry->weight;
-    member->claim = entry->claim;
+    if (entry->id[0] != '\0') { /* DNS knows no tags: it cannot take one away */
+        changed = changed || member->claim != entry->claim;
+        member->claim = entry->claim;
+    }
     upstream_set_present(&member->upstream, &roster->rules, now_ms);
     return changed;
 }
@@ -340,6 +333,9 @@ static bool reconcile(struct roster *roster, uint64_t now_ms)
     enum upstream_start start =
         has_usable(roster) ? UPSTREAM_START_SLOW : UPSTREAM_START_FULL;
 
+    for (size_t i = 0; found != NULL && i < found->count; i++) {
+        roster->named = roster->named || found->entries[i].claim != UPSTREAM_ROLE_NONE;
+    }
     bool changed = admit(roster, statics, start, now_ms);
     changed = admit(roster, found, start, now_ms) || changed;
     for (size_t i = 0; i < roster->count; i++) {
@@ -602,6 +598,7 @@ int roster_fill(const struct roster *roster, struct snapshot *snapshot, size_t p
             into->primary = i;
         }
     }
+    into->roles_known = roster->probed || roster->named;
     for (size_t i = 0; i < ROSTER_SOURCE_COUNT; i++) {
         into->known = into->known || roster->sources[i].state.known;
     }

@@ -9,11 +9,13 @@
 #include "base/err.h"
 #include "proxy/control_uv.h"
 #include "proxy/http_uv.h"
+#include "proxy/postgres_uv.h"
+#include "proxy/tcp_uv.h"
 
 static const struct worker_protocol *const protocols[CONFIG_MODE_COUNT] = {
     [CONFIG_HTTP] = &http_protocol,
-    [CONFIG_TCP] = NULL,
-    [CONFIG_POSTGRES] = NULL,
+    [CONFIG_TCP] = &tcp_protocol,
+    [CONFIG_POSTGRES] = &postgres_protocol,
 };
 
 struct signals {

@@ -38,6 +38,8 @@ struct snapshot_pool {
     size_t count;
     bool
         known; /* some source has answered since the start; else an empty pool means wait */
+    /* Somebody tells who is primary: tags or probes. Else it shows when a session starts. */
+    bool roles_known;
     /* The member that may be written, as index, or count when there is none. */
     size_t primary;
 };

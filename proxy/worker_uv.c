@@ -82,8 +82,8 @@ void worker_use_end(struct worker *worker, const struct config_pool *pool,
                     struct instance *instance, enum instance_outcome outcome)
 {
     const struct worker_hooks *hooks = &thread_of(worker)->hooks;
-    if (instance_end(instance, outcome, pool->outlier_failures) &&
-        hooks->instance_failed != NULL) {
+    uint32_t failures_max = pool != NULL ? pool->outlier_failures : 0;
+    if (instance_end(instance, outcome, failures_max) && hooks->instance_failed != NULL) {
         hooks->instance_failed(hooks->context);
     }
 }
@@ -101,6 +101,12 @@ const struct config_listener *
 worker_listener_config(const struct worker_listener *listener)
 {
     return acceptor_config(listener);
+}
+
+const struct snapshot_pool *worker_listener_pool(const struct worker *worker,
+                                                 const struct worker_listener *listener)
+{
+    return snapshot_find_pool(worker->snapshot, acceptor_pool_name(listener));
 }
 
 uint32_t worker_connections(const struct worker *worker)
@@ -358,6 +364,7 @@ static struct worker_thread *create_thread(const struct worker_options *options)
     t->public.loop = &t->loop;
     t->public.number = options->number;
     t->public.metrics = options->metrics;
+    t->public.cancels = options->cancels;
     rc_random_init(&t->public.random, options->seed);
     return t;
 }

@@ -22,6 +22,7 @@
 
 struct worker;
 struct worker_listener;
+struct cancel_map;
 
 /* A protocol: http, tcp or postgres. One const table each, declared in the protocol's own header
  * (`extern const struct worker_protocol http_protocol;` in exchange_uv.h, tcp_protocol in
@@ -66,6 +67,7 @@ struct worker {
     struct snapshot *snapshot;  /* the current one; never NULL while the loop runs */
     struct rc_random random;    /* for choices and jitter */
     struct rc_metrics *metrics; /* shared by all threads; see base/metrics.h */
+    struct cancel_map *cancels; /* shared by all threads; see cancel_map.h */
     bool draining; /* stop is wanted: close each connection when it is idle */
 };
 
@@ -74,6 +76,10 @@ struct worker {
  * worker->snapshot beside it. */
 const struct config_listener *
 worker_listener_config(const struct worker_listener *listener);
+
+/* The listener's pool (tcp, postgres) as of now; NULL when a reload took it away. */
+const struct snapshot_pool *worker_listener_pool(const struct worker *worker,
+                                                 const struct worker_listener *listener);
 
 /* The protocol's own state, as its open() made it. */
 void *worker_state(const struct worker *worker, enum config_mode mode);
@@ -92,7 +98,7 @@ const struct snapshot_member *worker_pick(struct worker *worker, size_t pool,
                                           struct balance_request *request);
 
 /* Begin and end of one use of an instance (a request, a connection, a session). Tells control
- * when it should look at the instance at once. `pool` gives the limits. */
+ * when it should look at the instance at once. `pool` gives the limits; NULL = it has gone. */
 void worker_use_begin(struct worker *worker, struct instance *instance);
 void worker_use_end(struct worker *worker, const struct config_pool *pool,
                     struct instance *instance, enum instance_outcome outcome);
@@ -110,6 +116,7 @@ struct worker_options {
     uint64_t seed;
     const struct worker_protocol *const *protocols;
     struct rc_metrics *metrics;
+    struct cancel_map *cancels;
     struct worker_hooks hooks;
     struct snapshot *snapshot; /* retained */
     const int *listen_fds;

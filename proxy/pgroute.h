@@ -1,0 +1,35 @@
+/* pgroute.h - which server a PostgreSQL session may use, and whether it may go on.
+ *
+ * Pure: reads one snapshot's pool. Rules: proxy-design.md section 11, postgres-failover.md
+ * section 12: writes go to the one primary or wait; a session on a server that is not it
+ * any more ends at once. */
+#ifndef PROXY_PGROUTE_H
+#define PROXY_PGROUTE_H
+
+#include "proxy/snapshot.h"
+
+/* What a session wants: its listener's target, except that replication wants the primary. */
+struct pgroute_wish {
+    enum config_target target;
+    bool fallback_primary;
+    const struct instance *avoid; /* failed a moment ago; only if there is no other */
+};
+
+/* The member to connect to, or NULL: wait. Borrowed from the pool. When nobody tells roles, any
+ * usable one in turn of `turn`: the start of the session shows what it is. */
+const struct snapshot_member *pgroute_pick(const struct snapshot_pool *pool,
+                                           const struct pgroute_wish *wish, size_t turn);
+
+enum pgroute_fate {
+    PGROUTE_STAY,
+    PGROUTE_LEAVE, /* the server left the set: drain_timeout, then the end */
+    PGROUTE_CUT,   /* it must not write there one moment longer */
+};
+
+/* For a session on `instance`; `wrote` = it was started on the primary as such. */
+enum pgroute_session { PGROUTE_READS, PGROUTE_WRITES };
+enum pgroute_fate pgroute_fate(const struct snapshot_pool *pool,
+                               const struct instance *instance,
+                               enum pgroute_session kind);
+
+#endif

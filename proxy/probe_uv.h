@@ -1,0 +1,33 @@
+/* probe_uv.h - one standing connection to a PostgreSQL server, asking what it is.
+ *
+ * Says PRIMARY, STANDBY, or UNKNOWN when the server refuses, is silent for two
+ * intervals, or is away; then it connects again every interval. */
+#ifndef PROXY_PROBE_UV_H
+#define PROXY_PROBE_UV_H
+
+#include <uv.h>
+
+#include "proxy/config.h"
+#include "proxy/instance.h"
+#include "proxy/upstream.h"
+
+struct probe;
+
+struct probe_options {
+    uv_loop_t *loop;
+    struct instance *instance;      /* retained */
+    const struct config_pool *pool; /* probe_*: copied */
+    /* Called when role or timeline changed; `problem` says why UNKNOWN. Never from within
+     * probe_start or after probe_close. */
+    void (*told)(void *context, struct instance *instance, enum upstream_role role,
+                 uint32_t timeline, const char *problem);
+    void *context;
+};
+
+/* NULL when memory is out. */
+struct probe *probe_start(const struct probe_options *options);
+void probe_close(
+    struct probe *probe); /* NULL is allowed; memory goes with the last handle */
+const struct instance *probe_instance(const struct probe *probe);
+
+#endif

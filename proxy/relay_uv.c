@@ -1,0 +1,402 @@
+/* relay_uv.c - see relay_uv.h. */
+#include "proxy/relay_uv.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+enum { READS_PER_TURN = 4, DISCARDS_MAX = 16 };
+
+struct end {
+    struct relay *relay;
+    uv_poll_t poll;
+    int fd;                   /* -1 = none */
+    int events;               /* armed now */
+    bool read_ended;          /* it will say no more */
+    bool write_ended;         /* we have told it that no more comes */
+    struct rc_buffer waiting; /* for this side; it did not take it yet */
+    size_t sent;              /* of `waiting` */
+};
+
+struct relay {
+    uv_loop_t *loop;
+    uint8_t *buffer;
+    struct relay_owner owner;
+    struct end *ends[RELAY_SIDE_COUNT];
+    bool client_rests;
+    enum relay_ends ends_mode;
+    bool closed;
+    bool busy; /* in a callback: freeing waits */
+    uint64_t moved_at_ms;
+};
+
+static enum relay_side other(enum relay_side side)
+{
+    return side == RELAY_CLIENT ? RELAY_SERVER : RELAY_CLIENT;
+}
+
+static enum relay_side side_of(const struct end *end)
+{
+    return end->relay->ends[RELAY_CLIENT] == end ? RELAY_CLIENT : RELAY_SERVER;
+}
+
+/* --- ends --- */
+
+static void on_end_closed(uv_handle_t *handle)
+{
+    struct end *end = handle->data;
+    rc_buffer_fini(&end->waiting);
+    free(end);
+}
+
+static void close_end(struct relay *relay, enum relay_side side, enum relay_closing how)
+{
+    struct end *end = relay->ends[side];
+    if (end == NULL) {
+        return;
+    }
+    relay->ends[side] = NULL;
+    uv_close((uv_handle_t *)&end->poll, on_end_closed);
+    if (how == RELAY_RESET) {
+        struct linger now = {1, 0};
+        (void)setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    } else {
+        /* What the peer said and nobody read would turn the end into a reset. */
+        for (int i = 0; i < DISCARDS_MAX; i++) {
+            if (recv(end->fd, relay->buffer, RELAY_BUFFER, MSG_DONTWAIT) <= 0) {
+                break;
+            }
+        }
+    }
+    (void)close(end->fd);
+}
+
+static struct end *make_end(struct relay *relay, int fd)
+{
+    struct end *end = calloc(1, sizeof *end);
+    if (end == NULL || uv_poll_init(relay->loop, &end->poll, fd) != 0) {
+        free(end);
+        return NULL;
+    }
+    end->relay = relay;
+    end->fd = fd;
+    end->poll.data = end;
+    return end;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+/* Listens for what this end may do now: speak, if what it says has somewhere to go; hear,
+ * if something waits for it. */
+static void arm(struct end *end)
+{
+    const struct relay *relay = end->relay;
+    enum relay_side side = side_of(end);
+    const struct end *far = relay->ends[other(side)];
+    bool rests = side == RELAY_CLIENT && relay->client_rests;
+    bool far_full = far != NULL && far->waiting.size > 0;
+    int events = 0;
+
+    if (!end->read_ended && !rests && !far_full) {
+        events |= UV_READABLE;
+    }
+    if (end->waiting.size > 0) {
+        events |= UV_WRITABLE;
+    }
+    if (events != end->events) {
+        end->events = events;
+        (void)(events != 0 ? uv_poll_start(&end->poll, events, on_event)
+                           : uv_poll_stop(&end->poll));
+    }
+}
+
+static void arm_both(struct relay *relay)
+{
+    for (size_t i = 0; i < RELAY_SIDE_COUNT; i++) {
+        if (relay->ends[i] != NULL) {
+            arm(relay->ends[i]);
+        }
+    }
+}
+
+static void tell_ended(struct relay *relay, enum relay_side side)
+{
+    if (!relay->closed) {
+        relay->owner.ended(relay->owner.context, side);
+    }
+}
+
+/* --- writing --- */
+
+/* Passes the end of the other side on, once all it said is delivered. */
+static void pass_end(struct relay *relay, enum relay_side to)
+{
+    struct end *end = relay->ends[to];
+    const struct end *from = relay->ends[other(to)];
+    if (end == NULL || from == NULL || !from->read_ended || end->write_ended ||
+        end->waiting.size > 0) {
+        return;
+    }
+    end->write_ended = true;
+    (void)shutdown(end->fd, SHUT_WR);
+}
+
+static bool is_over(const struct relay *relay)
+{
+    const struct end *client = relay->ends[RELAY_CLIENT];
+    const struct end *server = relay->ends[RELAY_SERVER];
+    return client != NULL && server != NULL && client->write_ended && server->write_ended;
+}
+
+/* Writes what the peer takes; the number of bytes, or -1 when it has gone. */
+static ssize_t write_some(struct end *end, const uint8_t *bytes, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t wrote = send(end->fd, bytes + done, size - done, MSG_NOSIGNAL);
+        if (wrote < 0 && errno == EINTR) {
+            continue;
+        }
+        if (wrote < 0) {
+            return errno == EAGAIN || errno == EWOULDBLOCK ? (ssize_t)done : -1;
+        }
+        done += (size_t)wrote;
+    }
+    return (ssize_t)done;
+}
+
+int relay_send(struct relay *relay, enum relay_side to, const void *bytes, size_t size)
+{
+    struct end *end = relay->ends[to];
+    size_t wrote = 0;
+    if (end == NULL || end->write_ended) {
+        return RC_ECLOSED;
+    }
+    relay->moved_at_ms = rc_clock_ms();
+    if (end->waiting.size == 0) {
+        ssize_t count = write_some(end, bytes, size);
+        if (count < 0) {
+            return RC_ECLOSED;
+        }
+        wrote = (size_t)count;
+    }
+    if (wrote < size) {
+        rc_buffer_append(&end->waiting, (const uint8_t *)bytes + wrote, size - wrote);
+    }
+    arm_both(relay);
+    return end->waiting.err;
+}
+
+/* The peer takes bytes again. False when it has gone. */
+static bool write_waiting(struct end *end)
+{
+    struct rc_buffer *waiting = &end->waiting;
+    ssize_t wrote =
+        write_some(end, waiting->bytes + end->sent, waiting->size - end->sent);
+    if (wrote < 0) {
+        return false;
+    }
+    end->sent += (size_t)wrote;
+    if (end->sent == waiting->size) {
+        rc_buffer_fini(waiting); /* an idle relay holds no buffer */
+        end->sent = 0;
+        pass_end(end->relay, side_of(end));
+    }
+    end->relay->moved_at_ms = rc_clock_ms();
+    return true;
+}
+
+/* --- reading --- */
+
+enum progress { PROGRESS_MORE, PROGRESS_PAUSE, PROGRESS_OVER };
+
+/* Bytes have come: to the owner, or on. */
+static enum progress take(struct relay *relay, enum relay_side from, size_t size)
+{
+    enum relay_verdict verdict = RELAY_PASS;
+    if (relay->owner.bytes != NULL) {
+        verdict = relay->owner.bytes(relay->owner.context, from, relay->buffer, size);
+    }
+    if (verdict == RELAY_OVER || relay->closed) {
+        return PROGRESS_OVER;
+    }
+    if (verdict == RELAY_PASS &&
+        relay_send(relay, other(from), relay->buffer, size) != RC_OK) {
+        tell_ended(relay, other(from));
+        return PROGRESS_OVER;
+    }
+    const struct end *end = relay->ends[from];
+    return end != NULL && (end->events & UV_READABLE) != 0 ? PROGRESS_MORE
+                                                           : PROGRESS_PAUSE;
+}
+
+/* The peer says no more: told on; without anybody to tell, the owner decides. */
+static enum progress end_reading(struct relay *relay, enum relay_side from)
+{
+    relay->ends[from]->read_ended = true;
+    if (relay->ends[other(from)] == NULL ||
+        (from == RELAY_SERVER && relay->ends_mode == RELAY_ENDS_TOLD)) {
+        tell_ended(relay, from);
+        return PROGRESS_OVER;
+    }
+    pass_end(relay, other(from));
+    if (is_over(relay)) {
+        tell_ended(relay, from);
+        return PROGRESS_OVER;
+    }
+    arm_both(relay);
+    return PROGRESS_PAUSE;
+}
+
+static enum progress read_once(struct relay *relay, enum relay_side from)
+{
+    ssize_t count = recv(relay->ends[from]->fd, relay->buffer, RELAY_BUFFER, 0);
+    if (count > 0) {
+        relay->moved_at_ms = rc_clock_ms();
+        return take(relay, from, (size_t)count);
+    }
+    if (count == 0) {
+        return end_reading(relay, from);
+    }
+    if (errno == EINTR) {
+        return PROGRESS_MORE;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return PROGRESS_PAUSE;
+    }
+    tell_ended(relay, from);
+    return PROGRESS_OVER;
+}
+
+static void free_relay(struct relay *relay)
+{
+    if (relay->closed && !relay->busy) {
+        free(relay);
+    }
+}
+
+static void handle(struct relay *relay, enum relay_side side, int events)
+{
+    enum progress progress = PROGRESS_MORE;
+    if ((events & UV_WRITABLE) != 0 && relay->ends[side]->waiting.size > 0) {
+        if (!write_waiting(relay->ends[side])) {
+            tell_ended(relay, side);
+            return;
+        }
+        if (is_over(relay)) {
+            tell_ended(relay, side);
+            return;
+        }
+        arm_both(relay);
+    }
+    if ((events & UV_READABLE) == 0 || (relay->ends[side]->events & UV_READABLE) == 0) {
+        return;
+    }
+    for (int i = 0; i < READS_PER_TURN && progress == PROGRESS_MORE; i++) {
+        progress = read_once(relay, side);
+    }
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct end *end = poll->data;
+    struct relay *relay = end->relay;
+    enum relay_side side = side_of(end);
+
+    relay->busy = true;
+    if (status != 0) {
+        tell_ended(relay, side);
+    } else {
+        handle(relay, side, events);
+    }
+    relay->busy = false;
+    free_relay(relay);
+}
+
+/* --- life --- */
+
+int relay_open(uv_loop_t *loop, uint8_t *buffer, int client_fd,
+               const struct relay_owner *owner, struct relay **out)
+{
+    struct relay *relay = calloc(1, sizeof *relay);
+    if (relay == NULL) {
+        return RC_ENOMEM;
+    }
+    relay->loop = loop;
+    relay->buffer = buffer;
+    relay->owner = *owner;
+    relay->client_rests = true;
+    relay->moved_at_ms = rc_clock_ms();
+    relay->ends[RELAY_CLIENT] = make_end(relay, client_fd);
+    if (relay->ends[RELAY_CLIENT] == NULL) {
+        free(relay);
+        return RC_ENOMEM;
+    }
+    *out = relay;
+    return RC_OK;
+}
+
+int relay_attach(struct relay *relay, int server_fd)
+{
+    assert(relay->ends[RELAY_SERVER] == NULL);
+    relay->ends[RELAY_SERVER] = make_end(relay, server_fd);
+    if (relay->ends[RELAY_SERVER] == NULL) {
+        (void)close(server_fd);
+        return RC_EIO;
+    }
+    arm_both(relay);
+    return RC_OK;
+}
+
+void relay_detach(struct relay *relay)
+{
+    close_end(relay, RELAY_SERVER, RELAY_ORDERLY);
+    if (relay->ends[RELAY_CLIENT] != NULL) {
+        arm(relay->ends[RELAY_CLIENT]);
+    }
+}
+
+bool relay_has_server(const struct relay *relay)
+{
+    return relay->ends[RELAY_SERVER] != NULL;
+}
+
+void relay_read_client(struct relay *relay, enum relay_reading reading)
+{
+    relay->client_rests = reading == RELAY_REST;
+    if (relay->ends[RELAY_CLIENT] != NULL) {
+        arm(relay->ends[RELAY_CLIENT]);
+    }
+}
+
+void relay_set_ends(struct relay *relay, enum relay_ends ends)
+{
+    relay->ends_mode = ends;
+}
+
+bool relay_is_drained(const struct relay *relay, enum relay_side side)
+{
+    return relay->ends[side] == NULL || relay->ends[side]->waiting.size == 0;
+}
+
+uint64_t relay_moved_at_ms(const struct relay *relay)
+{
+    return relay->moved_at_ms;
+}
+
+void relay_close(struct relay *relay, enum relay_closing how)
+{
+    if (relay == NULL || relay->closed) {
+        return;
+    }
+    relay->closed = true;
+    close_end(relay, RELAY_CLIENT, how == RELAY_CUT ? RELAY_ORDERLY : how);
+    close_end(relay, RELAY_SERVER, how == RELAY_CUT ? RELAY_RESET : how);
+    free_relay(relay);
+}
