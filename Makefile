@@ -12,7 +12,8 @@ LAZY     := libpq libcurl libcrypto
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \
-            -Wimplicit-fallthrough -Wdouble-promotion -Wframe-larger-than=16384
+            -Wimplicit-fallthrough -Wdouble-promotion -Wframe-larger-than=16384 \
+            -Wno-format-truncation # messages are cut to their space on purpose
 HARDEN   := -fPIE -fno-common -fstack-protector-strong
 FLAGS_debug    := -Og -g3
 FLAGS_release  := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection

@@ -22,8 +22,9 @@ size_t config_count(const struct config_reader *reader, int parent, const char *
 {
     size_t count = 0;
     for (size_t i = 0; i < reader->words.statement_count; i++) {
-        if (reader->words.statements[i].parent == parent &&
-            rc_text_equals(config_word_at(reader, i, 0)->text, name)) {
+        const struct config_statement *s = &reader->words.statements[i];
+        if (s->parent == parent &&
+            rc_text_equals(reader->words.words[s->first_word].text, name)) {
             count++;
         }
     }
@@ -95,8 +96,9 @@ int config_fault_at(struct config_reader *reader, unsigned line, unsigned column
 int config_expect_words(struct config_reader *reader, size_t statement, size_t min,
                         size_t max)
 {
-    size_t count = reader->words.statements[statement].word_count - 1;
-    const struct config_word *name = config_word_at(reader, statement, 0);
+    const struct config_statement *s = &reader->words.statements[statement];
+    const struct config_word *name = &reader->words.words[s->first_word];
+    size_t count = s->word_count - 1;
     if (count < min) {
         return config_fault(reader, name, "\"%.100s\" needs %s", name->text,
                             min == 1 ? "a value" : "more values");

@@ -36,7 +36,7 @@ def agent(inventory, node, secrets, places):
         f'encrypt = "{secrets.gossip_key}"',
         f"retry_join = [{peers}]",
         'retry_interval = "1s"',
-        'gossip_profile = "fast"',
+        'profile = "fast"',
         'log_level = "info"',
     ]
     if node.server:
