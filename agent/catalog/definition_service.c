@@ -331,7 +331,7 @@ int definition_check_meta(const struct definition_pairs *meta,
         const char *fault = fault_of_pair(pair, space);
         if (fault != NULL) {
             (void)snprintf(text, DEFINITION_ERROR_MAX,
-                           "Couldn't load metadata pair ('%.128s', '%.64s'): %s",
+                           "Couldn't load metadata pair ('%.100s', '%.64s'): %s",
                            pair->key, pair->value, fault);
             return RC_EINVAL;
         }
