@@ -1,0 +1,161 @@
+/* Any packet to the DNS server: the first byte says how it came, the rest is the packet. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "dns/answer.h"
+#include "dns/message.h"
+#include "dns/response.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static const char *const tags[] = {"primary", "v1"};
+static const struct dns_meta meta[] = {{"rack", "r1"}, {"rfc1035-x", "y"}, {"a=b`", "c"}};
+
+static const struct dns_node nodes[] = {
+    {.name = "node1",
+     .place = {.ip = {.family = RC_ADDRESS_IPV4, .ip = {10, 0, 0, 1}}},
+     .meta = meta,
+     .meta_count = 3},
+    {.name = "bad name..", .place = {.ip = {.family = RC_ADDRESS_IPV6, .ip = {0x20, 1}}}},
+    {.name = "named", .place = {.host = "web.service.x"}},
+};
+
+static const struct dns_instance instances[] = {
+    {.node = &nodes[0], .service_id = "a", .port = 80, .tags = tags, .tag_count = 2},
+    {.node = &nodes[1], .service_id = "b", .port = 81, .health = DNS_HEALTH_WARNING},
+    {.node = &nodes[0],
+     .service_id = "c",
+     .place = {.ip = {.family = RC_ADDRESS_IPV4, .ip = {10, 0, 0, 9}}}},
+    {.node = &nodes[2], .service_id = "d"},
+    {.node = &nodes[0], .service_id = "e", .place = {.host = "web.service.x"}},
+    {.node = &nodes[0], .service_id = "f", .place = {.host = "f.service.x"}},
+    {.node = &nodes[0], .service_id = "g", .health = DNS_HEALTH_UNUSABLE},
+};
+
+/* By the first letter: w has all instances, the others one of them. */
+static const struct dns_service services[] = {
+    {.name = "web", .instances = instances, .instance_count = 7},
+    {.name = "e", .instances = instances + 4, .instance_count = 1},
+    {.name = "f", .instances = instances + 5, .instance_count = 1},
+    {.name = "g", .instances = instances + 6, .instance_count = 1},
+};
+
+static void view_begin(void *context)
+{
+    (void)context;
+}
+
+static const struct dns_service *view_service(void *context, struct rc_span name)
+{
+    (void)context;
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+        if (name.size > 0 && name.at[0] == services[i].name[0]) {
+            return &services[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct dns_node *view_node(void *context, struct rc_span name)
+{
+    (void)context;
+    return name.size > 0 && name.at[0] >= 'a' && name.at[0] <= 'c'
+               ? &nodes[name.at[0] - 'a']
+               : NULL;
+}
+
+static const struct dns_node *view_node_at(void *context, const struct rc_address *ip)
+{
+    (void)context;
+    return ip->ip[0] < 3 ? &nodes[ip->ip[0]] : NULL;
+}
+
+static const char *view_service_at(void *context, const struct rc_address *ip)
+{
+    (void)context;
+    return ip->ip[0] == 10 ? "web" : NULL;
+}
+
+static size_t view_name_servers(void *context,
+                                const struct dns_node *out[DNS_NAME_SERVERS_MAX])
+{
+    (void)context;
+    out[0] = &nodes[0];
+    out[1] = &nodes[1];
+    out[2] = &nodes[2];
+    return 3;
+}
+
+static uint64_t view_index(void *context)
+{
+    (void)context;
+    return 7;
+}
+
+static const struct dns_view view = {.datacenter = "d",
+                                     .begin = view_begin,
+                                     .service = view_service,
+                                     .node = view_node,
+                                     .node_at = view_node_at,
+                                     .service_at = view_service_at,
+                                     .name_servers = view_name_servers,
+                                     .index = view_index};
+
+static void require(int holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+/* An answer with a question reads back whole, with nothing behind it. */
+static void check(const struct dns_outcome *outcome, const uint8_t *answer, size_t limit)
+{
+    struct dns_response response;
+    struct dns_received record;
+    int err;
+
+    require(outcome->size <= limit && outcome->size >= DNS_HEADER_SIZE);
+    if (outcome->size == DNS_HEADER_SIZE) {
+        return;
+    }
+    if (dns_response_open(answer, outcome->size, &response) != RC_OK) {
+        require(outcome->rcode != DNS_RCODE_NOERROR); /* another class than IN */
+        return;
+    }
+    while ((err = dns_response_next(&response, &record)) == RC_OK) {
+        require(outcome->rcode == DNS_RCODE_NOERROR ||
+                record.section != DNS_SECTION_ANSWER);
+    }
+    require(err == RC_ENOTFOUND && response.cursor.at == response.cursor.end);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    static uint8_t answer[DNS_MESSAGE_MAX];
+    struct dns_options options;
+    struct dns_answerer *answerer;
+
+    if (size < 1) {
+        return 0;
+    }
+    dns_options_init(&options);
+    options.domain = "x";
+    options.alt_domain = "y.x";
+    options.node_meta_txt = (bytes[0] & 4) != 0 ? DNS_YES : DNS_NO;
+    options.disable_compression = (bytes[0] & 8) != 0 ? DNS_YES : DNS_NO;
+    options.empty_service_ok = (bytes[0] & 16) != 0 ? DNS_YES : DNS_NO;
+    enum dns_channel channel = (enum dns_channel)((bytes[0] & 3) % 3);
+    if (dns_answerer_create(&options, &view, 1, &answerer) != RC_OK) {
+        return 0;
+    }
+    struct dns_outcome outcome =
+        dns_answer(answerer, channel, bytes + 1, size - 1, answer, sizeof answer);
+    if (outcome.size > 0) {
+        check(&outcome, answer, channel == DNS_CHANNEL_UDP_REMOTE ? 1232 : sizeof answer);
+        require(outcome.rcode != DNS_RCODE_FORMERR || outcome.size <= size - 1);
+    }
+    dns_answerer_destroy(answerer);
+    return 0;
+}
