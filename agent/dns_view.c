@@ -34,8 +34,6 @@ static bool is_alive(const struct catalog_node *node)
     return node->liveness <= CATALOG_LEAVING;
 }
 
-/* ---- packing: measured first, then filled ---------------------------------------------- */
-
 struct sizes {
     size_t nodes;
     size_t metas;
@@ -72,6 +70,7 @@ static void measure_service(const struct catalog_name *name, struct sizes *sizes
     sizes->bytes += text_size(name->name);
     for (size_t i = 0; i < name->instance_count; i++) {
         const struct catalog_service *service = name->instances[i];
+        assert(service->node != NULL);
         if (service->node != previous) {
             measure_node(service->node, sizes);
             previous = service->node;
@@ -140,6 +139,7 @@ static size_t pack_tags(struct packer *packer, const struct catalog *catalog,
 
 static enum dns_health health_of(const struct catalog_service *service)
 {
+    assert(service->node != NULL);
     if (!is_alive(service->node) || !catalog_service_is_usable(service)) {
         return DNS_HEALTH_UNUSABLE;
     }
@@ -235,8 +235,6 @@ static struct kept *keep_node(const struct catalog_node *node)
     return kept;
 }
 
-/* ---- keeping --------------------------------------------------------------------------- */
-
 static uint64_t catalog_now(const struct dns_view_source *source)
 {
     return catalog_index(source->catalog, CATALOG_TOPIC_ALL, "");
@@ -319,8 +317,6 @@ static struct kept *replace(struct dns_view_source *source, struct rc_table **ta
     retire(source, old);
     return fresh;
 }
-
-/* ---- the view -------------------------------------------------------------------------- */
 
 static void view_begin(void *context)
 {
@@ -461,8 +457,6 @@ static size_t view_name_servers(void *context,
     }
     return count;
 }
-
-/* ---- life ------------------------------------------------------------------------------ */
 
 int dns_view_create(const struct catalog *catalog, const char *datacenter, uint64_t seed,
                     struct dns_view_source **out)

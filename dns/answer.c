@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "dns/chase.h"
 #include "dns/message.h"
 #include "dns/pick.h"
 #include "dns/question.h"
 #include "dns/reply.h"
 
 enum {
-    CHASE_MAX = 3,       /* names followed from alias to alias, as in Consul */
     DOMAIN_MAX = 200,    /* leaves room for services and tags */
     EDNS_WORTH_MAX = 512 /* at most that: udp_answer_limit counts */
 };
@@ -22,19 +22,6 @@ struct dns_answerer {
     struct dns_pick pick;       /* of the question itself */
     struct dns_pick chase_pick; /* of names met on the way */
     uint16_t target_at[DNS_PICK_MAX];
-};
-
-/* Which address families an answer wants. */
-enum { WANT_A = 1, WANT_AAAA = 2 };
-
-/* The addresses of one name, or of the names that it leads to. */
-struct chase {
-    struct dns_answerer *answerer;
-    struct dns_reply *reply;
-    enum dns_section section;
-    unsigned wanted;
-    size_t limit; /* of addresses; SIZE_MAX: none */
-    size_t count; /* of addresses */
 };
 
 void dns_options_init(struct dns_options *options)
@@ -73,152 +60,15 @@ void dns_answerer_destroy(struct dns_answerer *answerer)
     free(answerer);
 }
 
-static unsigned family_of(const struct rc_address *ip)
-{
-    return ip->family == RC_ADDRESS_IPV4   ? WANT_A
-           : ip->family == RC_ADDRESS_IPV6 ? WANT_AAAA
-                                           : 0;
-}
-
-/* Writes an address if it is wanted. NO: the message is full. */
-static enum dns_choice write_ip(struct chase *chase, size_t owner_at,
-                                const struct rc_address *ip, uint32_t ttl_s)
-{
-    if ((family_of(ip) & chase->wanted) == 0) {
-        return DNS_YES;
-    }
-    if (dns_reply_address(chase->reply, chase->section, owner_at, ip, ttl_s) ==
-        DNS_PART_MISSING) {
-        if (chase->section == DNS_SECTION_ANSWER) {
-            chase->reply->flags |= DNS_FLAG_TC;
-        }
-        return DNS_NO;
-    }
-    chase->count++;
-    return DNS_YES;
-}
-
-/* All addresses of a picked service, each once. Returns a host name that stands for an
- * instance, if there is no address at all: a name has addresses or an alias, never both. */
-static const char *write_pick(struct chase *chase, struct dns_pick *pick, size_t owner_at,
-                              uint32_t ttl_s)
-{
-    const struct dns_instance *instance;
-    const char *host = NULL;
-    enum dns_choice has_ip = DNS_NO;
-
-    while (chase->count < chase->limit &&
-           (instance = dns_pick_next(pick, &chase->answerer->random)) != NULL) {
-        const struct dns_place *place = dns_instance_place(instance);
-        if (place->ip.family == RC_ADDRESS_NONE) {
-            host = host == NULL ? place->host : host;
-            continue;
-        }
-        has_ip = DNS_YES;
-        if (dns_pick_is_new(pick, pick->taken - 1, DNS_SAME_ADDRESS) &&
-            write_ip(chase, owner_at, &place->ip, ttl_s) == DNS_NO) {
-            break;
-        }
-    }
-    return has_ip == DNS_YES ? NULL : host;
-}
-
-static void write_name_servers(struct chase *chase, size_t owner_at, uint32_t ttl_s)
-{
-    const struct dns_view *view = chase->reply->ground->view;
-    const struct dns_node *nodes[DNS_NAME_SERVERS_MAX];
-
-    size_t count = view->name_servers(view->context, nodes);
-    for (size_t i = 0; i < count; i++) {
-        (void)write_ip(chase, owner_at, &nodes[i]->place.ip, ttl_s);
-    }
-}
-
-/* What a name that was led to has: the host name that it in turn leads to, or NULL. */
-static const char *write_named(struct chase *chase, const struct dns_question *question,
-                               size_t owner_at)
-{
-    const struct dns_ground *ground = chase->reply->ground;
-    const struct dns_view *view = ground->view;
-    const struct dns_options *options = ground->options;
-    const struct dns_node *node = NULL;
-    struct dns_pick *pick = &chase->answerer->chase_pick;
-
-    switch (question->form) {
-    case DNS_FORM_SERVICE:
-        (void)dns_pick_begin(
-            pick, view->service(view->context, question->subject), question->tag,
-            options->only_passing == DNS_YES ? DNS_ONLY_PASSING : DNS_ALLOW_WARNING,
-            &chase->answerer->random);
-        return write_pick(chase, pick, owner_at,
-                          dns_ground_service_ttl(ground, question->subject));
-    case DNS_FORM_NODE:
-        node = view->node(view->context, question->subject);
-        if (node != NULL) {
-            (void)write_ip(chase, owner_at, &node->place.ip, options->node_ttl_s);
-        }
-        return node == NULL ? NULL : node->place.host;
-    case DNS_FORM_ADDRESS:
-        (void)write_ip(chase, owner_at, &question->ip, options->node_ttl_s);
-        return NULL;
-    case DNS_FORM_NAME_SERVER:
-        write_name_servers(chase, owner_at, options->node_ttl_s);
-        return NULL;
-    case DNS_FORM_APEX:
-    case DNS_FORM_REVERSE:
-    case DNS_FORM_EMPTY:
-    case DNS_FORM_UNKNOWN:
-    case DNS_FORM_FOREIGN:
-    case DNS_FORM_COUNT:
-        break;
-    }
-    return NULL;
-}
-
-/* Writes what the name at `owner_at`, `host` as text, has to offer, following aliases within
- * our zones. The name of a foreign host is for the client to resolve. */
-static void follow_host(struct chase *chase, const char *host, size_t owner_at)
-{
-    struct dns_question question;
-    struct dns_name name;
-
-    for (size_t depth = 0; depth < CHASE_MAX; depth++) {
-        if (dns_name_from_text(host, &name) != RC_OK) {
-            return;
-        }
-        dns_question_read(&chase->reply->ground->zones, &name, &question);
-        host = write_named(chase, &question, owner_at);
-        if (host == NULL || dns_name_from_text(host, &name) != RC_OK ||
-            dns_reply_cname(chase->reply, chase->section, owner_at, &name,
-                            chase->reply->ground->options->node_ttl_s,
-                            &owner_at) == DNS_PART_MISSING) {
-            return;
-        }
-    }
-}
-
-/* CNAME to a host name, and what is behind it if that is ours. */
-static void write_alias(struct chase *chase, const char *host, uint32_t ttl_s)
-{
-    struct dns_name name;
-    size_t owner_at;
-
-    if (dns_name_from_text(host, &name) == RC_OK &&
-        dns_reply_cname(chase->reply, DNS_SECTION_ANSWER, DNS_QUESTION_AT, &name, ttl_s,
-                        &owner_at) == DNS_PART_PRESENT) {
-        follow_host(chase, host, owner_at);
-    }
-}
-
 static unsigned wanted_by(const struct dns_reply *reply)
 {
     switch (reply->query->type) {
     case DNS_TYPE_A:
-        return WANT_A;
+        return DNS_WANT_A;
     case DNS_TYPE_AAAA:
-        return WANT_AAAA;
+        return DNS_WANT_AAAA;
     case DNS_TYPE_ANY:
-        return WANT_A | WANT_AAAA;
+        return DNS_WANT_A | DNS_WANT_AAAA;
     default:
         return 0;
     }
@@ -236,8 +86,8 @@ static enum dns_choice wants_one_set(const struct dns_reply *reply)
                                                                             : DNS_NO;
 }
 
-/* Policy, not space: how many answers at most, of those that `a_record_limit` is about or of
- * others. */
+/* Policy, not space: how many answers at most, of those that `a_record_limit` is about
+ * or of others. */
 static size_t answer_limit(const struct dns_reply *reply, unsigned wanted)
 {
     const struct dns_options *options = reply->ground->options;
@@ -254,34 +104,35 @@ static size_t answer_limit(const struct dns_reply *reply, unsigned wanted)
     return limit;
 }
 
-static struct chase chase_for(struct dns_answerer *answerer, struct dns_reply *reply)
+static struct dns_chase chase_for(struct dns_answerer *answerer, struct dns_reply *reply)
 {
     unsigned wanted = wanted_by(reply);
 
-    return (struct chase){.answerer = answerer,
-                          .reply = reply,
-                          .section = DNS_SECTION_ANSWER,
-                          .wanted = wanted,
-                          .limit = answer_limit(reply, wanted)};
+    return (struct dns_chase){.random = &answerer->random,
+                              .pick = &answerer->chase_pick,
+                              .reply = reply,
+                              .section = DNS_SECTION_ANSWER,
+                              .wanted = wanted,
+                              .limit = answer_limit(reply, wanted)};
 }
 
 static void answer_service_addresses(struct dns_answerer *answerer,
                                      struct dns_reply *reply, uint32_t ttl_s)
 {
-    struct chase chase = chase_for(answerer, reply);
+    struct dns_chase chase = chase_for(answerer, reply);
 
     if (wants_one_set(reply) == DNS_YES) {
-        chase.wanted = WANT_A;
+        chase.wanted = DNS_WANT_A;
     }
-    const char *host = write_pick(&chase, &answerer->pick, DNS_QUESTION_AT, ttl_s);
+    const char *host = dns_chase_pick(&chase, &answerer->pick, DNS_QUESTION_AT, ttl_s);
     if (chase.count == 0 && wants_one_set(reply) == DNS_YES) {
-        chase.wanted = WANT_AAAA;
+        chase.wanted = DNS_WANT_AAAA;
         answerer->pick.taken = 0;
         dns_pick_forget(&answerer->pick);
-        host = write_pick(&chase, &answerer->pick, DNS_QUESTION_AT, ttl_s);
+        host = dns_chase_pick(&chase, &answerer->pick, DNS_QUESTION_AT, ttl_s);
     }
     if (host != NULL) {
-        write_alias(&chase, host, ttl_s);
+        dns_chase_alias(&chase, host, ttl_s);
     }
 }
 
@@ -289,11 +140,12 @@ static void answer_service_addresses(struct dns_answerer *answerer,
 static void add_targets(struct dns_answerer *answerer, struct dns_reply *reply,
                         size_t count, uint32_t ttl_s)
 {
-    struct chase chase = {.answerer = answerer,
-                          .reply = reply,
-                          .section = DNS_SECTION_ADDITIONAL,
-                          .wanted = WANT_A | WANT_AAAA,
-                          .limit = SIZE_MAX};
+    struct dns_chase chase = {.random = &answerer->random,
+                              .pick = &answerer->chase_pick,
+                              .reply = reply,
+                              .section = DNS_SECTION_ADDITIONAL,
+                              .wanted = DNS_WANT_A | DNS_WANT_AAAA,
+                              .limit = SIZE_MAX};
     struct dns_pick *pick = &answerer->pick;
 
     for (size_t i = 0; i < count; i++) {
@@ -305,10 +157,10 @@ static void add_targets(struct dns_answerer *answerer, struct dns_reply *reply,
         }
         if (place->ip.family == RC_ADDRESS_NONE) {
             if (!dns_instance_is_at_node(instance)) {
-                follow_host(&chase, place->host, owner_at);
+                dns_chase_host(&chase, place->host, owner_at);
             }
         } else if (dns_pick_is_new(pick, i, DNS_SAME_TARGET) &&
-                   write_ip(&chase, owner_at, &place->ip, ttl_s) == DNS_NO) {
+                   dns_chase_ip(&chase, owner_at, &place->ip, ttl_s) == DNS_NO) {
             return;
         }
     }
@@ -354,7 +206,7 @@ static void answer_srv(struct dns_answerer *answerer, struct dns_reply *reply,
     }
 }
 
-/* A label such as _tcp has services left of it, so it exists although nothing is there. */
+/* A label such as _tcp has services left of it, so it exists with nothing there. */
 static enum dns_choice is_above_services(const struct dns_question *question)
 {
     return question->tag.size == 0 && question->subject.at[0] == '_' ? DNS_YES : DNS_NO;
@@ -390,7 +242,7 @@ static void answer_node(struct dns_answerer *answerer,
 {
     const struct dns_options *options = reply->ground->options;
     const struct dns_view *view = reply->ground->view;
-    struct chase chase = chase_for(answerer, reply);
+    struct dns_chase chase = chase_for(answerer, reply);
     uint16_t type = reply->query->type;
 
     const struct dns_node *node = view->node(view->context, question->subject);
@@ -399,9 +251,9 @@ static void answer_node(struct dns_answerer *answerer,
         return;
     }
     if (node->place.host != NULL && (chase.wanted != 0 || type == DNS_TYPE_CNAME)) {
-        write_alias(&chase, node->place.host, options->node_ttl_s);
+        dns_chase_alias(&chase, node->place.host, options->node_ttl_s);
     }
-    (void)write_ip(&chase, DNS_QUESTION_AT, &node->place.ip, options->node_ttl_s);
+    (void)dns_chase_ip(&chase, DNS_QUESTION_AT, &node->place.ip, options->node_ttl_s);
     if (type == DNS_TYPE_TXT || (type == DNS_TYPE_ANY && node->place.host == NULL &&
                                  (wants_one_set(reply) == DNS_NO || chase.count == 0))) {
         dns_reply_meta(reply, DNS_SECTION_ANSWER, DNS_OWNER_QUESTION, node,
@@ -415,20 +267,20 @@ static void answer_node(struct dns_answerer *answerer,
 static void answer_address(struct dns_answerer *answerer,
                            const struct dns_question *question, struct dns_reply *reply)
 {
-    struct chase chase = chase_for(answerer, reply);
+    struct dns_chase chase = chase_for(answerer, reply);
 
-    (void)write_ip(&chase, DNS_QUESTION_AT, &question->ip,
-                   reply->ground->options->node_ttl_s);
+    (void)dns_chase_ip(&chase, DNS_QUESTION_AT, &question->ip,
+                       reply->ground->options->node_ttl_s);
 }
 
 static void answer_name_server(struct dns_answerer *answerer,
                                const struct dns_question *question,
                                struct dns_reply *reply)
 {
-    struct chase chase = chase_for(answerer, reply);
+    struct dns_chase chase = chase_for(answerer, reply);
 
     (void)question;
-    write_name_servers(&chase, DNS_QUESTION_AT, reply->ground->options->node_ttl_s);
+    dns_chase_name_servers(&chase, DNS_QUESTION_AT, reply->ground->options->node_ttl_s);
 }
 
 static void answer_apex(struct dns_answerer *answerer,

@@ -22,7 +22,7 @@ enum {
 
 enum dns_choice { DNS_NO, DNS_YES };
 
-/* TTL of one service name: "web", "web*" (prefix) or "*". Exact wins, then the longest. */
+/* TTL of a service name: "web", "web*" (prefix) or "*". Exact wins, then the longest. */
 struct dns_service_ttl {
     const char *pattern;
     uint32_t ttl_s;

@@ -118,8 +118,6 @@ static void *grow(void *items, size_t count, size_t size)
     return realloc(items, (count == 0 ? FIRST_ROOM : 2 * count) * size);
 }
 
-/* ---- what is found ---------------------------------------------------------------------- */
-
 /* The host of that name, made if it is new; NULL when memory is out. */
 static struct host *host_of(struct dns_lookup *lookup, const char *name)
 {
@@ -194,9 +192,7 @@ static void add_entry(struct dns_lookup *lookup, const struct dns_response *resp
         .priority = srv.priority, .weight = srv.weight, .port = srv.port, .host = host};
 }
 
-/* ---- reading answers -------------------------------------------------------------------- */
-
-/* Follows the aliases of the answer section from `name` on, leaving there the last one. */
+/* Follows the aliases of the answer section from `name`, leaving the last one there. */
 static int follow(struct dns_lookup *lookup, struct dns_response *response,
                   struct dns_name *name)
 {
@@ -224,7 +220,8 @@ static int follow(struct dns_lookup *lookup, struct dns_response *response,
     return RC_EMALFORMED; /* too long, or a loop */
 }
 
-/* First the SRV records of the name, then whatever addresses of their targets came along. */
+/* First the SRV records of the name, then whatever addresses of their targets came
+ * along. */
 static int read_srv(struct dns_lookup *lookup, struct dns_response *response)
 {
     struct dns_name name = lookup->name;
@@ -341,8 +338,6 @@ void dns_lookup_answer(struct dns_lookup *lookup, size_t id, const uint8_t *byte
     }
 }
 
-/* ---- asking ------------------------------------------------------------------------------ */
-
 int dns_lookup_next(struct dns_lookup *lookup, struct dns_lookup_question *out)
 {
     static const uint16_t types[IDS_PER_HOST] = {DNS_TYPE_A, DNS_TYPE_AAAA};
@@ -374,8 +369,6 @@ int dns_lookup_next(struct dns_lookup *lookup, struct dns_lookup_question *out)
     }
     return RC_ENOTFOUND;
 }
-
-/* ---- the result -------------------------------------------------------------------------- */
 
 static bool is_waiting(const struct dns_lookup *lookup)
 {

@@ -31,13 +31,13 @@ void dns_lookup_destroy(struct dns_lookup *lookup); /* NULL is allowed */
 /* The next question to send now: RC_OK, or RC_ENOTFOUND if there is none. */
 int dns_lookup_next(struct dns_lookup *lookup, struct dns_lookup_question *out);
 
-/* An answer, or that there is none: `bytes` NULL, and `problem` (static) says why. Each question
- * is to be told exactly once. */
+/* An answer, or that there is none: `bytes` NULL, and `problem` (static) says why. Each
+ * question is to be told exactly once. */
 void dns_lookup_answer(struct dns_lookup *lookup, size_t id, const uint8_t *bytes,
                        size_t size, const char *problem);
 
-/* RC_EAGAIN while questions wait or are under way; then RC_OK, with the targets borrowed from
- * `lookup`. RC_ENOMEM: as FAILED. */
+/* RC_EAGAIN while questions wait or are under way; then RC_OK, with the targets
+ * borrowed from `lookup`. RC_ENOMEM: as FAILED. */
 int dns_lookup_result(struct dns_lookup *lookup, struct dns_result *out);
 
 #endif

@@ -114,7 +114,8 @@ static int read_record(struct rc_cursor *cursor, const uint8_t *bytes,
                     (struct rc_span){.at = (const char *)rdata, .size = size}, out);
 }
 
-/* What stands behind the question: nothing but additional records, and nothing behind them. */
+/* What stands behind the question: nothing but additional records, and nothing behind
+ * them. */
 static int read_rest(struct rc_cursor *cursor, const uint8_t *bytes,
                      const struct header *header, struct dns_query *out)
 {

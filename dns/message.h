@@ -100,8 +100,8 @@ struct dns_writer {
     enum dns_part compression;
 };
 
-/* Starts an answer to `query` of at most `size` (>= 512) bytes: a header, filled in at the
- * end, and the question. */
+/* Starts an answer to `query` of at most `size` (>= 512) bytes: a header, filled in at
+ * the end, and the question. */
 void dns_writer_begin(struct dns_writer *writer, const struct dns_query *query,
                       uint8_t *space, size_t size, enum dns_part compression);
 
@@ -115,8 +115,8 @@ void dns_record_open(struct dns_writer *writer, const struct dns_name *owner,
  * types of RFC 1035 only (RFC 3597 section 4). Other data goes to `writer->bytes`. */
 void dns_record_name(struct dns_writer *writer, const struct dns_name *name);
 
-/* Counts the open record in `section`; PRESENT. If it did not fit, it is taken back and the
- * message is as before; MISSING. */
+/* Counts the open record in `section`; PRESENT. If it did not fit, it is taken back and
+ * the message is as before; MISSING. */
 enum dns_part dns_record_close(struct dns_writer *writer, enum dns_section section);
 
 /* Where the next byte will stand in the message; for owners of later records. */

@@ -25,20 +25,22 @@ struct dns_name {
     uint8_t wire[DNS_NAME_MAX];     /* without compression */
 };
 
-/* Reads a name at `cursor`, which must be a cursor over the message that starts at `message`
- * and is left behind the name. Pointers must lead back, to a byte behind the header. Returns
- * RC_OK, RC_ETRUNCATED or RC_EMALFORMED; `out` is valid only after RC_OK. */
+/* Reads a name at `cursor`, which must be a cursor over the message that starts at
+ * `message` and is left behind the name. Pointers must lead back, to a byte behind the
+ * header. Returns RC_OK, RC_ETRUNCATED or RC_EMALFORMED; `out` is valid only after
+ * RC_OK. */
 int dns_name_read(struct rc_cursor *cursor, const uint8_t *message, struct dns_name *out);
 
-/* "web.service.rollcall", final dot allowed; "" and "." are the root. No escapes. RC_OK, or
- * RC_EMALFORMED (an empty or too long label, too long altogether). */
+/* "web.service.rollcall", final dot allowed; "" and "." are the root. No escapes.
+ * RC_OK, or RC_EMALFORMED (an empty or too long label, too long altogether). */
 int dns_name_from_text(const char *text, struct dns_name *out);
 
 /* The same, placed under `suffix`: "web1" under "node.dc1.rollcall". */
 int dns_name_under(const char *text, const struct dns_name *suffix, struct dns_name *out);
 
-/* `count` labels from `first`, lower case, with dots between, NUL-terminated. Returns the
- * length, or 0 if there is none or a label holds a dot or a NUL: no text means that name. */
+/* `count` labels from `first`, lower case, with dots between, NUL-terminated. Returns
+ * the length, or 0 if there is none or a label holds a dot or a NUL: no text means that
+ * name. */
 size_t dns_name_to_text(const struct dns_name *name, size_t first, size_t count,
                         char space[DNS_NAME_TEXT_MAX]);
 

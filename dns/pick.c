@@ -105,7 +105,8 @@ static size_t slot_of(const struct dns_pick *pick, const struct rc_address *ip)
     uint64_t halves[2];
 
     memcpy(halves, ip->ip, sizeof halves);
-    /* Fibonacci hashing (Knuth, volume 3, section 6.4); nobody gains by collisions here. */
+    /* Fibonacci hashing (Knuth, volume 3, section 6.4); nobody gains by collisions
+     * here. */
     uint64_t hash = (halves[0] ^ halves[1] * 3) * 0x9e3779b97f4a7c15U;
     return (size_t)(hash >> 40) & (pick->seen_size - 1);
 }

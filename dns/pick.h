@@ -38,8 +38,9 @@ const struct dns_place *dns_instance_place(const struct dns_instance *instance);
 /* True if it has no place of its own. */
 bool dns_instance_is_at_node(const struct dns_instance *instance);
 
-/* Chooses the usable instances of `service` (NULL: there are none) with `tag`, which is in
- * lower case; an empty tag is any. With more than DNS_PICK_MAX a random part of them. */
+/* Chooses the usable instances of `service` (NULL: there are none) with `tag`, which is
+ * in lower case; an empty tag is any. With more than DNS_PICK_MAX a random part of
+ * them. */
 enum dns_existence dns_pick_begin(struct dns_pick *pick,
                                   const struct dns_service *service, struct rc_span tag,
                                   enum dns_strictness strictness,
@@ -60,8 +61,8 @@ enum dns_sameness {
 /* Forgets what was seen. */
 void dns_pick_forget(struct dns_pick *pick);
 
-/* True for the first of all instances that are the same as number `i` (< taken), which has
- * an IP address. One `sameness` from one dns_pick_forget() to the next. */
+/* True for the first of all instances that are the same as number `i` (< taken), which
+ * has an IP address. One `sameness` from one dns_pick_forget() to the next. */
 bool dns_pick_is_new(struct dns_pick *pick, size_t i, enum dns_sameness sameness);
 
 #endif

@@ -5,9 +5,10 @@
 
 #include "base/err.h"
 
-enum { IPV4_SIZE = 4, IPV6_SIZE = 16 };
+enum { IPV4_SIZE = 4, IPV6_SIZE = 16, IPV4_DIGITS = 8, IPV6_DIGITS = 32 };
 
-/* `name` is read up to `end`, where the kind's label (or, failing that, the zone) begins. */
+/* `name` is read up to `end`, where the kind's label (or, failing that, the zone)
+ * begins. */
 static enum dns_form read_service(const struct dns_name *name, size_t end,
                                   struct dns_question *out);
 static enum dns_form read_node(const struct dns_name *name, size_t end,
@@ -17,8 +18,8 @@ static enum dns_form read_address(const struct dns_name *name, size_t end,
 static enum dns_form read_nothing(const struct dns_name *name, size_t end,
                                   struct dns_question *out);
 
-/* The labels that say what stands left of them. The last ones belong to a service mesh and to
- * prepared queries; they are known, so that they are not taken for a datacenter. */
+/* The labels that say what stands left of them. The last ones belong to a service mesh
+ * and to prepared queries: known, so that they are not taken for a datacenter. */
 static const struct {
     const char *label;
     enum dns_form (*read)(const struct dns_name *name, size_t end,
@@ -93,7 +94,7 @@ static enum dns_form read_address(const struct dns_name *name, size_t end,
         return DNS_FORM_UNKNOWN;
     }
     size_t size = hex.size / 2;
-    if ((hex.size != 2 * IPV4_SIZE && hex.size != 2 * IPV6_SIZE) ||
+    if ((hex.size != IPV4_DIGITS && hex.size != IPV6_DIGITS) ||
         rc_text_from_hex(out->texts[0], size, ip) != RC_OK) {
         return hex.size % 2 == 0 ? DNS_FORM_EMPTY : DNS_FORM_UNKNOWN;
     }
@@ -182,17 +183,17 @@ static enum dns_form read_reverse_ipv4(const struct dns_name *name,
 static enum dns_form read_reverse_ipv6(const struct dns_name *name,
                                        struct dns_question *out)
 {
-    char digits[2 * IPV6_SIZE + 1];
+    char digits[IPV6_DIGITS + 1];
     char text[DNS_NAME_TEXT_MAX];
     uint8_t ip[IPV6_SIZE];
 
-    for (size_t i = 0; i < 2 * IPV6_SIZE; i++) {
+    for (size_t i = 0; i < IPV6_DIGITS; i++) {
         if (join(name, i, 1, text).size != 1) {
             return DNS_FORM_FOREIGN;
         }
-        digits[2 * IPV6_SIZE - 1 - i] = text[0];
+        digits[IPV6_DIGITS - 1 - i] = text[0];
     }
-    digits[2 * IPV6_SIZE] = '\0';
+    digits[IPV6_DIGITS] = '\0';
     if (rc_text_from_hex(digits, IPV6_SIZE, ip) != RC_OK ||
         rc_address_from_bytes(ip, IPV6_SIZE, 0, &out->ip) != RC_OK) {
         return DNS_FORM_FOREIGN;
@@ -211,7 +212,7 @@ static enum dns_form read_foreign(const struct dns_name *name, struct dns_questi
     if (count == IPV4_SIZE + 2 && rc_span_equals_nocase(zone, "in-addr")) {
         return read_reverse_ipv4(name, out);
     }
-    if (count == 2 * IPV6_SIZE + 2 && rc_span_equals_nocase(zone, "ip6")) {
+    if (count == IPV6_DIGITS + 2 && rc_span_equals_nocase(zone, "ip6")) {
         return read_reverse_ipv6(name, out);
     }
     return DNS_FORM_FOREIGN;

@@ -55,8 +55,8 @@ int dns_ground_init(struct dns_ground *ground, const struct dns_options *options
     return make_names(ground, view->datacenter);
 }
 
-/* How many characters of the pattern fit the name, or -1 if it does not match. An exact match
- * is worth one more than a prefix of the same length. */
+/* How many characters of the pattern fit the name, or -1 if it does not match. An exact
+ * match is worth one more than a prefix of the same length. */
 static int match(const char *pattern, struct rc_span name)
 {
     size_t size = strlen(pattern);
@@ -162,7 +162,7 @@ enum dns_part dns_reply_srv(struct dns_reply *reply, const struct dns_instance *
 
     *target_at = 0;
     if (name_of_instance(reply->ground, instance, &target) != RC_OK) {
-        return DNS_PART_PRESENT; /* it has no name at all: left out, and nothing was cut */
+        return DNS_PART_PRESENT; /* it has no name at all: left out, not cut */
     }
     dns_record_open_at(writer, DNS_QUESTION_AT, DNS_TYPE_SRV, ttl_s);
     rc_writer_u16(&writer->bytes, SRV_PRIORITY);
@@ -174,7 +174,8 @@ enum dns_part dns_reply_srv(struct dns_reply *reply, const struct dns_instance *
 }
 
 /* One character string in the form of RFC 1464, cut at its maximum: KEY=VALUE, where a
- * backquote guards "=" and backquotes of the key; of a key "rfc1035-..." the value alone. */
+ * backquote guards "=" and backquotes of the key; of a key "rfc1035-..." the value
+ * alone. */
 static size_t meta_text(const struct dns_meta *meta, uint8_t space[STRING_MAX])
 {
     size_t size = 0;
@@ -277,7 +278,7 @@ void dns_reply_name_servers(struct dns_reply *reply, enum dns_section section,
     const struct dns_view *view = reply->ground->view;
     uint32_t ttl_s = reply->ground->options->node_ttl_s;
     const struct dns_node *nodes[DNS_NAME_SERVERS_MAX];
-    size_t target_at[DNS_NAME_SERVERS_MAX];
+    size_t target_at[DNS_NAME_SERVERS_MAX] = {0};
     struct dns_name target = reply->ground->name_server;
 
     size_t count = view->name_servers(view->context, nodes);
@@ -291,8 +292,8 @@ void dns_reply_name_servers(struct dns_reply *reply, enum dns_section section,
         size_t at = dns_writer_at(&reply->writer);
         dns_record_name(&reply->writer, &target);
         enum dns_part written = dns_record_close(&reply->writer, section);
-        if (i < count) {
-            target_at[i] = written == DNS_PART_PRESENT ? at : 0;
+        if (written == DNS_PART_PRESENT) {
+            target_at[i] = at;
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -53,8 +53,8 @@ enum dns_part dns_reply_cname(struct dns_reply *reply, enum dns_section section,
 enum dns_part dns_reply_srv(struct dns_reply *reply, const struct dns_instance *instance,
                             uint32_t ttl_s, size_t *target_at);
 
-/* A node's metadata, one TXT for each pair, as far as they fit; the owner is the question, or
- * the node's own name. */
+/* A node's metadata, one TXT for each pair, as far as they fit; the owner is the
+ * question, or the node's own name. */
 enum dns_owner { DNS_OWNER_QUESTION, DNS_OWNER_NODE };
 void dns_reply_meta(struct dns_reply *reply, enum dns_section section,
                     enum dns_owner owner, const struct dns_node *node, uint32_t ttl_s);

@@ -124,7 +124,8 @@ static void free_search(struct search *search)
     free(search);
 }
 
-/* Takes out the first search that has a result, and fills that in; NULL if there is none. */
+/* Takes out the first search that has a result, and fills that in; NULL if there is
+ * none. */
 static struct search *take_finished(struct dns_resolver *resolver,
                                     struct dns_result *result)
 {

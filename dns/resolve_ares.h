@@ -42,7 +42,7 @@ enum dns_verdict {
     DNS_VERDICT_COUNT
 };
 
-/* One instance at one address; a target with several addresses is listed once for each. */
+/* One instance at one address; a target with several is listed once for each. */
 struct dns_target {
     struct rc_address address; /* with the SRV port */
     uint16_t priority;         /* the lowest is to be used first */

@@ -1,7 +1,7 @@
 /* response.h - the records of an answer that somebody sent us.
  *
- * RFC 1035 section 4. Nothing in it is believed but its own bytes: every length is checked,
- * records of other classes than IN are passed over. */
+ * RFC 1035 section 4. Nothing in it is believed but its own bytes: every length is
+ * checked, records of other classes than IN are passed over. */
 #ifndef DNS_RESPONSE_H
 #define DNS_RESPONSE_H
 

@@ -25,7 +25,8 @@ int dns_stream_feed(struct dns_stream *stream, const void *bytes, size_t size);
  * (more bytes are needed), or RC_EMALFORMED (a length below a header's: close). */
 int dns_stream_next(struct dns_stream *stream, const uint8_t **out, size_t *out_size);
 
-/* Bytes of a message that has begun but is not whole: 0 after dns_stream_next() took all. */
+/* Bytes of a message that has begun but is not whole: 0 after dns_stream_next() took
+ * all. */
 size_t dns_stream_pending(const struct dns_stream *stream);
 
 #endif

@@ -83,8 +83,8 @@ static void flush(struct dns_udp *udp)
     batch->arena_used = 0;
 }
 
-/* The address that a packet was sent to, from its ancillary data; and makes the answer leave
- * from there, by whatever interface routing chooses (index 0). */
+/* The address that a packet was sent to, from its ancillary data; and makes the answer
+ * leave from there, by whatever interface routing chooses (index 0). */
 static struct rc_address local_of(struct msghdr *message)
 {
     struct rc_address local = {.family = RC_ADDRESS_NONE};
@@ -111,8 +111,8 @@ static struct rc_address local_of(struct msghdr *message)
     return local;
 }
 
-/* A client on this host talks to us from one of its own addresses: the loopback, or the one
- * that it talks to. */
+/* A client on this host talks to us from one of its own addresses: the loopback, or the
+ * one that it talks to. */
 static enum dns_channel channel_of(const struct rc_address *peer,
                                    const struct rc_address *local)
 {

@@ -27,8 +27,9 @@ struct dns_udp {
 struct dns_udp_batch *dns_udp_batch_create(void); /* NULL when memory is out */
 void dns_udp_batch_destroy(struct dns_udp_batch *batch);
 
-/* Opens a socket on `address` (port 0: any) and answers on `loop`; batch, answerer and meter
- * are set by the caller before, borrowed until closed. RC_OK, or RC_EIO with errno. */
+/* Opens a socket on `address` (port 0: any) and answers on `loop`; batch, answerer and
+ * meter are set by the caller before, borrowed until closed. RC_OK, or RC_EIO with
+ * errno. */
 int dns_udp_start(struct dns_udp *udp, uv_loop_t *loop, const struct rc_address *address);
 
 /* Closes the socket, later calls `on_closed` from the loop. */

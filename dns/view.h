@@ -81,8 +81,8 @@ struct dns_view {
     const struct dns_node *(*node_at)(void *context, const struct rc_address *ip);
     const char *(*service_at)(void *context, const struct rc_address *ip);
 
-    /* The nodes that serve the zone: servers that live, or else ourselves. Fills `out` and
-     * returns how many, 0 to DNS_NAME_SERVERS_MAX. */
+    /* The nodes that serve the zone: servers that live, or else ourselves. Fills `out`
+     * and returns how many, 0 to DNS_NAME_SERVERS_MAX. */
     size_t (*name_servers)(void *context,
                            const struct dns_node *out[DNS_NAME_SERVERS_MAX]);
 

@@ -1,5 +1,5 @@
-/* Any answers to a search for instances. Each is given with two bytes of length before it; the
- * name searched is "a". */
+/* Any answers to a search for instances. Each is given with two bytes of length before
+ * it; the name searched is "a". */
 #include <stdint.h>
 #include <stdlib.h>
 

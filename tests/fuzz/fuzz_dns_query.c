@@ -1,4 +1,5 @@
-/* Any packet to the DNS server: the first byte says how it came, the rest is the packet. */
+/* Any packet to the DNS server: the first byte says how it came, the rest is the
+ * packet. */
 #include <stdint.h>
 #include <stdlib.h>
 

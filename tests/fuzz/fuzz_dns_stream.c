@@ -1,5 +1,5 @@
-/* A TCP stream cut into pieces gives the same messages as the same stream in one piece. The
- * first byte seeds the cuts. */
+/* A TCP stream cut into pieces gives the same messages as the same stream in one piece.
+ * The first byte seeds the cuts. */
 #include <stdint.h>
 #include <stdlib.h>
 

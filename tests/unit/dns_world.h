@@ -7,8 +7,8 @@
 
 struct dns_world;
 
-/* `node1_ip` is the address of node1: it differs between the recorded profiles. Aborts when
- * memory is out. */
+/* `node1_ip` is the address of node1: it differs between the recorded profiles. Aborts
+ * when memory is out. */
 struct dns_world *dns_world_create(const char *node1_ip);
 void dns_world_destroy(struct dns_world *world);
 

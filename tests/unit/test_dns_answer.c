@@ -447,8 +447,6 @@ static void uncompressed_answers_say_the_same(void **state)
     assert_true(f->outcome.size < size);
 }
 
-/* ---- properties: what holds for every answer ------------------------------------------------ */
-
 static const char *pick(struct rc_random *random, const char *const *words, size_t count)
 {
     return words[rc_random_below(random, count)];

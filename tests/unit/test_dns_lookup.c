@@ -188,19 +188,19 @@ static void verdict_follows_the_answer(void **state)
         const char *why;
         uint16_t flags;
         uint16_t type;
+        enum dns_verdict want;
         const char *name;
         const char *target; /* of an SRV record; NULL: none */
-        enum dns_verdict want;
     } cases[] = {
-        {"no such name", NXDOMAIN, DNS_TYPE_SRV, web, NULL, DNS_VERDICT_EMPTY},
-        {"no records", NOERROR, DNS_TYPE_SRV, web, NULL, DNS_VERDICT_EMPTY},
-        {"decidedly absent", NOERROR, DNS_TYPE_SRV, web, "", DNS_VERDICT_EMPTY},
-        {"server failure", SERVFAIL, DNS_TYPE_SRV, web, NULL, DNS_VERDICT_FAILED},
-        {"cut", CUT, DNS_TYPE_SRV, web, "a.example", DNS_VERDICT_PARTIAL},
-        {"cut to nothing", CUT, DNS_TYPE_SRV, web, NULL, DNS_VERDICT_PARTIAL},
-        {"another name", NOERROR, DNS_TYPE_SRV, "x", NULL, DNS_VERDICT_FAILED},
-        {"another type", NOERROR, DNS_TYPE_A, web, NULL, DNS_VERDICT_FAILED},
-        {"a query", 0x0100, DNS_TYPE_SRV, web, NULL, DNS_VERDICT_FAILED},
+        {"no such name", NXDOMAIN, DNS_TYPE_SRV, DNS_VERDICT_EMPTY, web, NULL},
+        {"no records", NOERROR, DNS_TYPE_SRV, DNS_VERDICT_EMPTY, web, NULL},
+        {"decidedly absent", NOERROR, DNS_TYPE_SRV, DNS_VERDICT_EMPTY, web, ""},
+        {"server failure", SERVFAIL, DNS_TYPE_SRV, DNS_VERDICT_FAILED, web, NULL},
+        {"cut", CUT, DNS_TYPE_SRV, DNS_VERDICT_PARTIAL, web, "a.example"},
+        {"cut to nothing", CUT, DNS_TYPE_SRV, DNS_VERDICT_PARTIAL, web, NULL},
+        {"another name", NOERROR, DNS_TYPE_SRV, DNS_VERDICT_FAILED, "x", NULL},
+        {"another type", NOERROR, DNS_TYPE_A, DNS_VERDICT_FAILED, web, NULL},
+        {"a query", 0x0100, DNS_TYPE_SRV, DNS_VERDICT_FAILED, web, NULL},
     };
 
     (void)state;

@@ -88,8 +88,9 @@ static int compare(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* Of the service with forty instances any part may be in an answer: digits that tell them
- * apart become "*". The serial of an SOA, the word before the last four, is masked too. */
+/* Of the service with forty instances any part may be in an answer: digits that tell
+ * them apart become "*". The serial of an SOA, the word before the last four, is masked
+ * too. */
 static void mask(char *line)
 {
     static const char *const marks[] = {" 10.0.1.", " 0a0001", "0a0001", " SRV 1 1 60"};
@@ -132,8 +133,6 @@ static void normalize(struct lines *lines)
     }
     qsort(lines->text, lines->count, LINE_MAX, compare);
 }
-
-/* ---- reading a recording ------------------------------------------------------------------ */
 
 static size_t read_hex(const char *text, uint8_t *out, size_t max)
 {
@@ -202,8 +201,6 @@ static void read_recording(const char *file, struct exchange *out)
     }
     free(text);
 }
-
-/* ---- telling our answer in the same words ------------------------------------------------- */
 
 /* As asked, case kept. */
 static const char *name_text(const struct dns_name *name, char space[LINE_MAX])
@@ -331,8 +328,6 @@ static void tell(const uint8_t *bytes, size_t size, struct lines *out)
     }
 }
 
-/* ---- comparing ----------------------------------------------------------------------------- */
-
 /* What had happened in the recorded world by then. */
 static void prepare(struct dns_world *world, const char *file)
 {
@@ -394,23 +389,23 @@ static int is_listed(const char *deviations, const char *file)
     return strstr(deviations, row) != NULL;
 }
 
+static int is_recording(const struct dirent *entry)
+{
+    return rc_text_ends_with(entry->d_name, ".txt") ? 1 : 0;
+}
+
 static size_t list_files(char files[FILES_MAX][FILE_NAME_MAX])
 {
-    size_t count = 0;
-    const struct dirent *entry;
+    struct dirent **entries = NULL;
 
-    DIR *folder = opendir(FOLDER);
-    assert_non_null(folder);
-    while ((entry = readdir(folder)) != NULL) {
-        if (rc_text_ends_with(entry->d_name, ".txt")) {
-            assert_true(count < FILES_MAX);
-            assert_int_equal(rc_text_put(files[count++], FILE_NAME_MAX, entry->d_name),
-                             RC_OK);
-        }
+    int count = scandir(FOLDER, &entries, is_recording, alphasort);
+    assert_in_range(count, 1, FILES_MAX);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(rc_text_put(files[i], FILE_NAME_MAX, entries[i]->d_name), RC_OK);
+        free(entries[i]);
     }
-    (void)closedir(folder);
-    qsort(files, count, FILE_NAME_MAX, compare);
-    return count;
+    free(entries);
+    return (size_t)count;
 }
 
 static void our_answers_are_the_recorded_ones_or_differ_for_a_reason(void **state)
