@@ -5,9 +5,9 @@
 #include "agent/config.h"
 #include "agent/config_type.h"
 
-#define ACTS(key, flag, type, member, help)                                        \
-    {                                                                              \
-        key, flag, &type, offsetof(struct agent_config, member), CONFIG_ACTS, help \
+#define ACTS(key, flag, type, member, help)                                          \
+    {                                                                                \
+        key, flag, &(type), offsetof(struct agent_config, member), CONFIG_ACTS, help \
     }
 #define SILENT(key)                             \
     {                                           \

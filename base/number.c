@@ -92,7 +92,7 @@ static void take_fraction(const char **at, uint64_t *value, uint64_t *scale)
     *value = 0;
     *scale = 1;
     for (; is_digit(**at); (*at)++) {
-        if (*scale < 1000000) {
+        if (*scale < 1000000000) {
             *value = *value * 10 + (uint64_t)(**at - '0');
             *scale *= 10;
         }
@@ -122,8 +122,9 @@ static int take_term(const char **at, uint64_t *sum)
     if (whole > (INT64_MAX - unit->factor - *sum) / unit->factor) {
         return RC_ETOOBIG;
     }
-    /* fraction < 10^6 and factor < 2^42: the product fits 64 bits. */
-    *sum += whole * unit->factor + fraction * unit->factor / scale;
+    /* By way of a double, like Go: the product may need more than 64 bits. */
+    double part = (double)fraction * ((double)unit->factor / (double)scale);
+    *sum += whole * unit->factor + (uint64_t)part;
     return RC_OK;
 }
 

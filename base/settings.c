@@ -297,8 +297,9 @@ static int take_value(struct parser *parser, const struct slot *slot,
 static int copy_word(struct parser *parser, const struct rc_token *token,
                      char space[KEY_MAX])
 {
-    if (token->text.size >= KEY_MAX) {
-        return refuse(parser, token->line, token->column, "this key is too long");
+    if (token->text.size == 0 || token->text.size >= KEY_MAX) {
+        return refuse(parser, token->line, token->column, "this key is %s",
+                      token->text.size == 0 ? "empty" : "too long");
     }
     memcpy(space, token->text.at, token->text.size);
     space[token->text.size] = '\0';

@@ -150,6 +150,7 @@ static const struct field wire_format_serf_state_fields[] = {
     FIELD(wire_serf_state, "QueryLTime", FIELD_U64, query_ltime),
     FIELD(wire_serf_state, "StatusLTimes", FIELD_RAW, raw_status_ltimes),
     OPTIONAL(wire_serf_state, "rc", FIELD_BYTES, summary),
+    OPTIONAL(wire_serf_state, "rcname", FIELD_BYTES, summary_name),
 };
 FORMAT(wire_format_serf_state, wire_serf_state);
 

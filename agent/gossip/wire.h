@@ -133,7 +133,8 @@ struct wire_serf_state {
     uint64_t event_ltime;
     struct pack_bytes raw_events;
     uint64_t query_ltime;
-    struct pack_bytes summary; /* ours; left out when nil */
+    struct pack_bytes summary;      /* ours; left out when nil */
+    struct pack_bytes summary_name; /* ours: whose summary and state this is */
 };
 
 struct wire_event {

@@ -142,6 +142,7 @@ void coordinate_node(struct http_api *api, struct http_exchange *x)
 
 void coordinate_datacenters(struct http_api *api, struct http_exchange *x)
 {
+    size_t position = 0;
     struct rc_json json = exchange_json(x);
 
     rc_json_array(&json);
@@ -150,6 +151,13 @@ void coordinate_datacenters(struct http_api *api, struct http_exchange *x)
     rc_json_put_string(&json, "AreaID", "wan");
     rc_json_key(&json, "Coordinates");
     rc_json_array(&json);
+    const struct gossip_member *member = gossip_next_member(api->gossip, &position);
+    while (member != NULL) {
+        if (is_live_server(member)) {
+            (void)put_coordinate(api, &json, member->name);
+        }
+        member = gossip_next_member(api->gossip, &position);
+    }
     rc_json_array_end(&json);
     rc_json_object_end(&json);
     rc_json_array_end(&json);

@@ -159,7 +159,7 @@ void keep_recall(struct local *local, struct registry_check *check, struct local
         return;
     }
     const char *status = json_string_value(json_object_get(state, "status"));
-    if (check_status_parse(status, &was.status) != RC_OK) {
+    if (status == NULL || check_status_parse(status, &was.status) != RC_OK) {
         return;
     }
     was.output = json_string_value(json_object_get(state, "output"));

@@ -101,6 +101,7 @@ static void refusals_name_line_and_column(void **state)
         {"open comment", "a = 1 /* x", "f:1:7: this comment is never closed"},
         {"open heredoc", "a = <<EOF\nx\n",
          "f:1:5: this heredoc is never closed by its word"},
+        {"an empty key", "\"\" = 1", "f:1:1: this key is empty"},
         {"a brace too many", "a {}\n}", "f:2:1: expected a key, found }"},
         {"no sign", "a 1", "f:1:3: expected = or { after the key, found a number"},
         {"no comma in a list", "a = [1 2]",

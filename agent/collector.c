@@ -1,4 +1,4 @@
-#include "agent/agent_metrics.h"
+#include "agent/collector.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ struct told {
     uint64_t value;
 };
 
-struct agent_metrics {
+struct collector {
     const struct gossip *gossip;
     const struct catalog *catalog;
     struct told gossip_told[GOSSIP_ROWS];
@@ -106,7 +106,7 @@ static uint64_t field(const void *counters, size_t offset)
     return *(const uint64_t *)((const char *)counters + offset);
 }
 
-static void collect_members(struct agent_metrics *collector)
+static void collect_members(struct collector *collector)
 {
     size_t counts[GOSSIP_STATUS_COUNT] = {0};
     size_t position = 0;
@@ -121,7 +121,7 @@ static void collect_members(struct agent_metrics *collector)
 
 static void collect(void *context)
 {
-    struct agent_metrics *collector = context;
+    struct collector *collector = context;
     struct gossip_counters counters;
 
     gossip_counters(collector->gossip, &counters);
@@ -143,7 +143,7 @@ static void collect(void *context)
     rc_metric_set(collector->services, (double)catalog_name_count(collector->catalog));
 }
 
-static void make_series(struct rc_metrics *metrics, struct agent_metrics *collector)
+static void make_series(struct rc_metrics *metrics, struct collector *collector)
 {
     char label[LABEL_MAX];
     for (size_t i = 0; i < GOSSIP_ROWS; i++) {
@@ -177,10 +177,10 @@ static void make_series(struct rc_metrics *metrics, struct agent_metrics *collec
                                            "Service names in the catalog.");
 }
 
-int agent_metrics_create(struct rc_metrics *metrics, const struct gossip *gossip,
-                         const struct catalog *catalog, struct agent_metrics **out)
+int collector_create(struct rc_metrics *metrics, const struct gossip *gossip,
+                     const struct catalog *catalog, struct collector **out)
 {
-    struct agent_metrics *collector = calloc(1, sizeof *collector);
+    struct collector *collector = calloc(1, sizeof *collector);
     if (collector == NULL) {
         return RC_ENOMEM;
     }
@@ -196,7 +196,7 @@ int agent_metrics_create(struct rc_metrics *metrics, const struct gossip *gossip
     return RC_OK;
 }
 
-void agent_metrics_destroy(struct agent_metrics *collector)
+void collector_destroy(struct collector *collector)
 {
     free(collector);
 }

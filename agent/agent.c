@@ -1,0 +1,622 @@
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/cli/cli.h"
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/logger.h"
+#include "base/notify.h"
+#include "base/text.h"
+
+enum { SAVE_EVERY_MS = 5000, NS_PER_MS = 1000000 };
+
+static int fail(struct agent *agent, int err, const char *text)
+{
+    (void)rc_text_put(agent->error, sizeof agent->error, text);
+    return err;
+}
+
+/* ---- Opening, in the order of the table below. */
+
+/* Two agents in one folder would overwrite each other. */
+static int open_data(struct agent *agent)
+{
+    char path[4096];
+    const char *folder = agent->config.data_dir;
+    if (folder == NULL) {
+        return RC_OK;
+    }
+    (void)snprintf(path, sizeof path, "%s/lock", folder);
+    int err = rc_file_make_folder(folder);
+    if (err == RC_OK) {
+        agent->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    }
+    if (agent->lock < 0) {
+        (void)snprintf(agent->error, sizeof agent->error,
+                       "data_dir %.900s cannot be written: %s", folder,
+                       strerror(errno)); // NOLINT(concurrency-mt-unsafe): one thread yet
+        return RC_EIO;
+    }
+    if (flock(agent->lock, LOCK_EX | LOCK_NB) != 0) {
+        (void)snprintf(agent->error, sizeof agent->error,
+                       "data_dir %.900s is in use by another agent", folder);
+        return RC_EEXISTS;
+    }
+    return RC_OK;
+}
+
+static int open_identity(struct agent *agent)
+{
+    return identity_settle(&agent->config, &agent->identity, agent->error);
+}
+
+static int set_node(struct agent *agent)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    struct catalog_pair meta[CATALOG_META_MAX];
+    const struct definition_pairs *given = &agent->config.node_meta;
+
+    rc_address_format_ip(&agent->identity.advertise, address);
+    const char *kind =
+        agent->identity.advertise.family == RC_ADDRESS_IPV4 ? "lan_ipv4" : "lan_ipv6";
+    const char *wan =
+        agent->identity.advertise.family == RC_ADDRESS_IPV4 ? "wan_ipv4" : "wan_ipv6";
+    const struct catalog_tagged_address tagged[] = {
+        {"lan", address, 0}, {kind, address, 0}, {"wan", address, 0}, {wan, address, 0}};
+    if (given->count > CATALOG_META_MAX) {
+        return fail(agent, RC_ETOOBIG, "node_meta: too many pairs");
+    }
+    for (size_t i = 0; i < given->count; i++) {
+        meta[i] = (struct catalog_pair){given->items[i].key, given->items[i].value};
+    }
+    const struct catalog_node node = {
+        .id = agent->identity.node_id,
+        .address = address,
+        .datacenter = agent->config.datacenter,
+        .tagged_addresses = tagged,
+        .tagged_address_count = sizeof tagged / sizeof tagged[0],
+        .meta = meta,
+        .meta_count = given->count,
+    };
+    return catalog_set_node(agent->catalog, rc_clock_ms(), &node, agent->error);
+}
+
+static int open_catalog(struct agent *agent)
+{
+    const struct catalog_options options = {
+        .node_name = agent->identity.node_name,
+        .datacenter = agent->config.datacenter,
+        .seed = rc_entropy_u64(),
+        .now_ms = rc_clock_ms(),
+        .wall_ms = rc_clock_wall_ms(),
+    };
+    int err = catalog_create(&options, &agent->catalog);
+    if (err != RC_OK) {
+        return fail(agent, err, "the catalog cannot be made");
+    }
+    const struct rc_buffer *epoch = &agent->identity.kept.epoch;
+    if (epoch->size > 0) {
+        (void)catalog_import(agent->catalog, epoch->bytes, epoch->size);
+    }
+    return set_node(agent);
+}
+
+static void wake_checks(void *context)
+{
+    const struct agent *agent = context;
+    if (agent->checks_edge != NULL) {
+        checks_uv_wake(agent->checks_edge);
+    }
+}
+
+static int open_local(struct agent *agent)
+{
+    const struct agent_config *config = &agent->config;
+    struct local_options options = {
+        .catalog = agent->catalog,
+        .metrics = agent->metrics,
+        .node_name = agent->identity.node_name,
+        .scripts = config->enable_script_checks         ? LOCAL_SCRIPTS_ALWAYS
+                   : config->enable_local_script_checks ? LOCAL_SCRIPTS_CONFIG
+                                                        : LOCAL_SCRIPTS_NEVER,
+        .output_max = (uint32_t)config->check_output_max_size,
+        .random_seed = rc_entropy_u64(),
+        .wake = wake_checks,
+        .context = agent,
+    };
+    int err = schedule_create(rc_entropy_u64(), &agent->schedule);
+    if (err == RC_OK && config->data_dir != NULL) {
+        err = local_files_open(config->data_dir, &agent->store);
+    }
+    if (err == RC_OK) {
+        options.schedule = agent->schedule;
+        options.store = agent->store;
+        err = local_create(&options, &agent->local);
+    }
+    if (err != RC_OK) {
+        return fail(agent, err, "the registry of services cannot be opened in data_dir");
+    }
+    struct local_now now = {rc_clock_ms(), rc_clock_wall_ms()};
+    if (local_load(agent->local, now) != RC_OK) {
+        rc_log(RC_LOG_ERROR, "agent", "%s", local_error(agent->local));
+    }
+    err = local_reload(agent->local, config->services, config->service_count,
+                       config->checks, config->check_count, now);
+    return err == RC_OK ? RC_OK : fail(agent, err, local_error(agent->local));
+}
+
+static void nonce(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    rc_entropy(out, size);
+}
+
+static int open_gossip(struct agent *agent)
+{
+    const struct identity *identity = &agent->identity;
+    struct gossip_profile profile = *gossip_profile_find(agent->config.profile);
+    profile.reconnect_timeout_ms = agent->config.reconnect_timeout_ms > UINT32_MAX
+                                       ? UINT32_MAX
+                                       : (uint32_t)agent->config.reconnect_timeout_ms;
+    agent->profile = profile;
+    agent->lane.catalog = agent->catalog;
+    const struct gossip_options options = {
+        .name = identity->node_name,
+        .address = identity->advertise,
+        .tags = identity->tags,
+        .tag_count = identity->tag_count,
+        .profile = &agent->profile,
+        .incarnation = identity->kept.incarnation + 1,
+        .keys = &identity->key,
+        .key_count = identity->key_count,
+        .random_seed = rc_entropy_u64(),
+        .nonce = nonce,
+        .lane = lane_callbacks(&agent->lane),
+    };
+    int err = gossip_create(&options, rc_clock_ns(), &agent->gossip);
+    if (err == RC_ENOTFOUND) {
+        return fail(
+            agent, err,
+            "encrypt: this key needs OpenSSL's libcrypto (Debian package libssl3): the "
+            "processor has no AES instructions, or the key is not 32 bytes long");
+    }
+    if (err != RC_OK) {
+        return fail(
+            agent, err,
+            "gossip: the node's name must be letters, digits, '-' and '.', and its tags "
+            "must fit 512 bytes");
+    }
+    agent->lane.gossip = agent->gossip;
+    err = collector_create(agent->metrics, agent->gossip, agent->catalog,
+                           &agent->collector);
+    return err == RC_OK ? RC_OK : fail(agent, err, "no memory for metrics");
+}
+
+static int open_gossip_edge(struct agent *agent)
+{
+    const struct gossip_uv_options options = {
+        .loop = &agent->loop,
+        .bind = agent->identity.bind,
+        .gossip = agent->gossip,
+        .ctx = agent,
+        .on_action = agent_on_gossip,
+        .on_turn = agent_on_gossip_turn,
+    };
+    return gossip_uv_start(&options, agent->error, sizeof agent->error,
+                           &agent->gossip_edge);
+}
+
+static int open_checks(struct agent *agent)
+{
+    const struct checks_uv_options options = {
+        .loop = &agent->loop,
+        .schedule = agent->schedule,
+        .catalog = agent->catalog,
+        .metrics = agent->metrics,
+        .on_action = agent_on_check,
+        .context = agent,
+    };
+    int err = checks_uv_start(&options, &agent->checks_edge);
+    return err == RC_OK ? RC_OK : fail(agent, err, "the checks cannot start");
+}
+
+/* The addresses of a list with a port; unix:// ones only where `paths` is given. */
+static int listeners(struct agent *agent, const struct definition_list *own, int64_t port,
+                     struct http_listener *out, size_t max, size_t *count)
+{
+    const struct definition_list *list =
+        own->count > 0 ? own : &agent->config.client_addrs;
+    if (list->count > max) {
+        return fail(agent, RC_ETOOBIG, "client_addr: too many addresses");
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        const char *text = list->items[i];
+        out[i] = (struct http_listener){0};
+        if (rc_text_starts_with(text, "unix://")) {
+            out[i].unix_path = text + strlen("unix://");
+        } else if (rc_address_parse(text, (uint16_t)port, &out[i].address) != RC_OK) {
+            (void)snprintf(agent->error, sizeof agent->error,
+                           "client_addr, addresses: '%.200s' is not an IP address", text);
+            return RC_EINVAL;
+        }
+    }
+    *count = list->count;
+    return RC_OK;
+}
+
+static int open_http(struct agent *agent)
+{
+    const struct agent_config *config = &agent->config;
+    struct http_listener places[HTTP_LISTENERS_MAX];
+    size_t count = 0;
+
+    if (config->ports.http <= 0) {
+        return RC_OK;
+    }
+    int err = listeners(agent, &config->http_addrs, config->ports.http, places,
+                        HTTP_LISTENERS_MAX, &count);
+    if (err != RC_OK) {
+        return err;
+    }
+    agent->facts = agent_config_dump(config);
+    const struct http_options options = {
+        .listeners = places,
+        .listener_count = count,
+        .catalog = agent->catalog,
+        .gossip = agent->gossip,
+        .local = agent->local,
+        .metrics = agent->metrics,
+        .facts = {.datacenter = config->datacenter,
+                  .node_name = agent->identity.node_name,
+                  .node_id = agent->identity.node_id,
+                  .version = cli_version,
+                  .revision = cli_revision,
+                  .server = config->server,
+                  .server_port = (uint16_t)config->ports.server,
+                  .settings = agent->facts},
+        .operations = agent_operations(agent),
+        .limits = {.connections_per_client =
+                       (uint32_t)config->http_connections_per_client},
+        .random_seed = rc_entropy_u64(),
+    };
+    return http_start(&agent->loop, &options, agent->error, &agent->http);
+}
+
+static enum dns_choice choice(bool yes)
+{
+    return yes ? DNS_YES : DNS_NO;
+}
+
+static uint32_t seconds(uint64_t ms)
+{
+    return ms / 1000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(ms / 1000);
+}
+
+static int set_dns_options(struct agent *agent)
+{
+    const struct agent_dns_config *from = &agent->config.dns;
+    struct dns_options *to = &agent->dns_options;
+
+    dns_options_init(to);
+    to->domain = agent->config.domain;
+    to->alt_domain = agent->config.alt_domain;
+    to->node_ttl_s = seconds(from->node_ttl_ms);
+    to->only_passing = choice(from->only_passing);
+    to->enable_truncate = choice(from->enable_truncate);
+    to->node_meta_txt = choice(from->node_meta_txt);
+    to->empty_service_ok = choice(from->empty_service_ok);
+    to->disable_compression = choice(from->disable_compression);
+    to->udp_answer_limit = (uint32_t)from->udp_answer_limit;
+    to->a_record_limit = (uint32_t)from->a_record_limit;
+    to->soa.refresh_s = seconds(from->soa_refresh_ms);
+    to->soa.retry_s = seconds(from->soa_retry_ms);
+    to->soa.expire_s = seconds(from->soa_expire_ms);
+    to->soa.min_ttl_s = seconds(from->soa_min_ttl_ms);
+    if (from->service_ttls.count > AGENT_TTLS_MAX) {
+        return fail(agent, RC_ETOOBIG, "dns_config.service_ttl: too many names");
+    }
+    for (size_t i = 0; i < from->service_ttls.count; i++) {
+        uint64_t ns = 0;
+        if (rc_text_to_duration_ns(from->service_ttls.items[i].value, &ns) != RC_OK) {
+            return fail(agent, RC_EINVAL, "dns_config.service_ttl: not a duration");
+        }
+        agent->dns_ttls[i] = (struct dns_service_ttl){from->service_ttls.items[i].key,
+                                                      seconds(ns / NS_PER_MS)};
+    }
+    to->service_ttls = agent->dns_ttls;
+    to->service_ttl_count = from->service_ttls.count;
+    return RC_OK;
+}
+
+static int open_dns(struct agent *agent)
+{
+    const struct agent_config *config = &agent->config;
+    struct http_listener places[DNS_SERVER_LISTEN_MAX];
+    struct rc_address addresses[DNS_SERVER_LISTEN_MAX];
+    size_t count = 0;
+    size_t used = 0;
+
+    if (config->ports.dns <= 0) {
+        return RC_OK;
+    }
+    int err = listeners(agent, &config->dns_addrs, config->ports.dns, places,
+                        DNS_SERVER_LISTEN_MAX, &count);
+    if (err == RC_OK) {
+        err = set_dns_options(agent);
+    }
+    if (err != RC_OK) {
+        return err;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (places[i].unix_path == NULL) {
+            addresses[used++] = places[i].address;
+        }
+    }
+    err = dns_view_create(agent->catalog, config->datacenter, rc_entropy_u64(),
+                          &agent->dns_view);
+    if (err != RC_OK || used == 0) {
+        return err;
+    }
+    const struct dns_server_options options = {
+        .listen = addresses,
+        .listen_count = used,
+        .answers = &agent->dns_options,
+        .view = dns_view_of(agent->dns_view),
+        .metrics = agent->metrics,
+        .random_seed = rc_entropy_u64(),
+    };
+    return dns_server_start(&agent->loop, &options, &agent->dns, agent->error);
+}
+
+static int open_joiner(struct agent *agent)
+{
+    const struct join_options options = {
+        .loop = &agent->loop,
+        .gossip = agent->gossip,
+        .edge = agent->gossip_edge,
+        .default_port = (uint16_t)agent->config.ports.serf_lan,
+        .retry_every_ms = agent->config.retry_interval_ms,
+        .names = (const char *const *)agent->config.join.items,
+        .name_count = agent->config.join.count,
+        .known = agent->identity.kept.members,
+        .known_count = agent->identity.kept.member_count,
+    };
+    int err = joiner_start(&options, &agent->joiner);
+    return err == RC_OK ? RC_OK : fail(agent, err, "no memory to join");
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct agent *agent = handle->data;
+    char text[AGENT_CONFIG_ERROR_MAX];
+    const struct agent_config *config = &agent->config;
+
+    if (number == SIGHUP) {
+        (void)agent_reload_config(agent, text, sizeof text); /* it tells */
+        return;
+    }
+    bool stay =
+        number == SIGTERM ? !config->leave_on_terminate : config->skip_leave_on_interrupt;
+    if (stay) {
+        agent_close(agent);
+    } else {
+        agent_begin_leave(agent);
+    }
+}
+
+static void on_turn(uv_prepare_t *handle)
+{
+    struct agent *agent = handle->data;
+    if (agent->phase != AGENT_CLOSING) {
+        agent_turn(agent);
+    }
+}
+
+static void on_save(uv_timer_t *timer)
+{
+    agent_save(timer->data);
+}
+
+static int open_handles(struct agent *agent)
+{
+    static const int numbers[AGENT_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+    agent->turn.data = agent->tick.data = agent->save.data = agent->leave_wait.data =
+        agent;
+    (void)uv_prepare_init(&agent->loop, &agent->turn);
+    (void)uv_prepare_start(&agent->turn, on_turn);
+    (void)uv_timer_init(&agent->loop, &agent->tick);
+    (void)uv_timer_init(&agent->loop, &agent->leave_wait);
+    (void)uv_timer_init(&agent->loop, &agent->save);
+    (void)uv_timer_start(&agent->save, on_save, SAVE_EVERY_MS, SAVE_EVERY_MS);
+    for (size_t i = 0; i < AGENT_SIGNALS; i++) {
+        agent->signals[i].data = agent;
+        (void)uv_signal_init(&agent->loop, &agent->signals[i]);
+        if (uv_signal_start(&agent->signals[i], on_signal, numbers[i]) != 0) {
+            return fail(agent, RC_EIO, "signals cannot be watched");
+        }
+    }
+    agent->open = 4 + AGENT_SIGNALS;
+    return RC_OK;
+}
+
+/* ---- Closing. */
+
+static void on_closed(void *context)
+{
+    struct agent *agent = context;
+    agent->open--;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    on_closed(handle->data);
+}
+
+static void close_edges(struct agent *agent)
+{
+    if (agent->joiner != NULL) {
+        agent->open++;
+        joiner_close(agent->joiner, on_closed, agent);
+        agent->joiner = NULL;
+    }
+    if (agent->http != NULL) {
+        agent->open++;
+        http_close(agent->http, on_closed, agent);
+        agent->http = NULL;
+    }
+    if (agent->dns != NULL) {
+        agent->open++;
+        dns_server_close(agent->dns, on_closed, agent);
+        agent->dns = NULL;
+    }
+    if (agent->checks_edge != NULL) {
+        agent->open++;
+        checks_uv_close(agent->checks_edge, on_closed, agent);
+        agent->checks_edge = NULL;
+    }
+    if (agent->gossip_edge != NULL) {
+        agent->open++;
+        gossip_uv_close(agent->gossip_edge, on_closed);
+        agent->gossip_edge = NULL;
+    }
+}
+
+void agent_close(struct agent *agent)
+{
+    if (agent->phase == AGENT_CLOSING) {
+        return;
+    }
+    agent->phase = AGENT_CLOSING;
+    rc_notify("STOPPING=1");
+    if (agent->leave_ticket != 0 && agent->http != NULL) {
+        http_finish(agent->http, agent->leave_ticket, RC_OK, NULL);
+    }
+    if (agent->local != NULL && agent->gossip != NULL) {
+        agent_save(agent);
+    }
+    close_edges(agent);
+    if (agent->turn.data != NULL) {
+        uv_close((uv_handle_t *)&agent->turn, on_handle_closed);
+        uv_close((uv_handle_t *)&agent->tick, on_handle_closed);
+        uv_close((uv_handle_t *)&agent->save, on_handle_closed);
+        uv_close((uv_handle_t *)&agent->leave_wait, on_handle_closed);
+        for (size_t i = 0; i < AGENT_SIGNALS; i++) {
+            uv_close((uv_handle_t *)&agent->signals[i], on_handle_closed);
+        }
+    }
+}
+
+static void destroy_parts(struct agent *agent)
+{
+    dns_view_destroy(agent->dns_view);
+    collector_destroy(agent->collector);
+    local_destroy(agent->local);
+    local_files_close(agent->store);
+    schedule_destroy(agent->schedule);
+    gossip_destroy(agent->gossip);
+    catalog_destroy(agent->catalog);
+    rc_metrics_destroy(agent->metrics);
+    identity_fini(&agent->identity);
+    agent_config_fini(&agent->config);
+    free(agent->facts);
+    if (agent->lock >= 0) {
+        (void)close(agent->lock);
+    }
+}
+
+/* ---- The whole. */
+
+static int open_all(struct agent *agent)
+{
+    int (*const steps[])(struct agent *) = {
+        open_data,   open_identity, open_catalog, open_local,
+        open_gossip, open_handles,  open_checks,  open_gossip_edge,
+        open_http,   open_dns,      open_joiner,
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        int err = steps[i](agent);
+        if (err != RC_OK) {
+            return err;
+        }
+    }
+    return RC_OK;
+}
+
+static void tell_start(const struct agent *agent)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    rc_address_format(&agent->identity.advertise, address);
+    for (size_t i = 0; i < agent->config.warnings.count; i++) {
+        rc_log(RC_LOG_WARN, "config", "%s", agent->config.warnings.items[i]);
+    }
+    rc_log(RC_LOG_INFO, "agent", "rollcall %s: node %s (%s) in %s, gossip at %s, %s",
+           cli_version, agent->identity.node_name, agent->identity.node_id,
+           agent->config.datacenter, address,
+           gossip_is_encrypted(agent->gossip) ? "encrypted"
+                                              : "NOT encrypted (set encrypt)");
+}
+
+static int write_pid(const struct agent *agent)
+{
+    char text[24];
+    if (agent->config.pid_file == NULL) {
+        return RC_OK;
+    }
+    int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    return rc_file_replace(agent->config.pid_file, text, (size_t)size);
+}
+
+int agent_run(size_t count, char *const *words)
+{
+    struct agent *agent = calloc(1, sizeof *agent);
+    char error[AGENT_CONFIG_ERROR_MAX];
+
+    if (agent == NULL) {
+        return CLI_FAILED;
+    }
+    agent->lock = -1;
+    agent->word_count = count;
+    agent->words = words;
+    if (agent_config_load(count, words, &agent->config, error) != RC_OK) {
+        (void)fprintf(stderr, "rollcall agent: %s\n", error);
+        free(agent);
+        return CLI_FAILED;
+    }
+    rc_log_setup(agent->config.log_level,
+                 agent->config.log_json ? RC_LOG_JSON : RC_LOG_PLAIN);
+    agent->metrics = rc_metrics_create();
+    (void)uv_loop_init(&agent->loop);
+    int err = open_all(agent);
+    if (err == RC_OK && write_pid(agent) != RC_OK) {
+        err = fail(agent, RC_EIO, "pid_file cannot be written");
+    }
+    if (err == RC_OK) {
+        tell_start(agent);
+        rc_notify("READY=1");
+    } else {
+        (void)fprintf(stderr, "rollcall agent: %s\n",
+                      agent->error[0] != '\0' ? agent->error : rc_strerror(err));
+        agent->exit_status = CLI_FAILED;
+        agent_close(agent);
+    }
+    (void)uv_run(&agent->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&agent->loop);
+    if (agent->config.pid_file != NULL && err == RC_OK) {
+        (void)unlink(agent->config.pid_file);
+    }
+    destroy_parts(agent);
+    int status = agent->exit_status;
+    free(agent);
+    return status;
+}

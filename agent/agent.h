@@ -1,0 +1,110 @@
+/* agent.h - the agent as a whole: its parts, joined to each other on one event loop.
+ *
+ * The only place that knows every part. agent.c opens and closes them, agent_turn.c carries
+ * what one part says to the others, agent_orders.c does what operators ask for. */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "agent/catalog/catalog.h"
+#include "agent/checks/checks_uv.h"
+#include "agent/checks/schedule.h"
+#include "agent/collector.h"
+#include "agent/config.h"
+#include "agent/dns_view.h"
+#include "agent/gossip/gossip.h"
+#include "agent/gossip/gossip_uv.h"
+#include "agent/http/http.h"
+#include "agent/identity.h"
+#include "agent/join_uv.h"
+#include "agent/lane.h"
+#include "agent/local/local.h"
+#include "agent/local/local_store.h"
+#include "base/metrics.h"
+#include "dns/server_uv.h"
+
+enum { AGENT_ERROR_MAX = 1024, AGENT_TTLS_MAX = 256, AGENT_SIGNALS = 3 };
+
+enum agent_phase { AGENT_RUNNING, AGENT_LEAVING, AGENT_CLOSING };
+
+struct agent {
+    /* What it was told; `words` are those of the command line, for reloads. */
+    size_t word_count;
+    char *const *words;
+    struct agent_config config;
+    struct identity identity;
+    int lock; /* of the data folder; -1: none */
+
+    /* The pure parts. */
+    struct rc_metrics *metrics;
+    struct collector *collector;
+    struct catalog *catalog;
+    struct gossip *gossip;
+    struct schedule *schedule;
+    struct local_store *store;
+    struct local *local;
+    struct gossip_profile profile;
+    struct lane lane;
+    struct dns_view_source *dns_view;
+    struct dns_options dns_options;
+    struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
+    char *facts; /* the configuration as JSON, for agent/self */
+
+    /* Their edges. */
+    uv_loop_t loop;
+    uv_prepare_t turn;     /* before each wait: carries out what is left */
+    uv_timer_t tick;       /* the catalog's deadline */
+    uv_timer_t save;       /* what is kept over restarts, every few seconds */
+    uv_timer_t leave_wait; /* the longest that leaving may take */
+    uv_signal_t signals[AGENT_SIGNALS];
+    struct gossip_uv *gossip_edge;
+    struct checks_uv *checks_edge;
+    struct http *http;
+    struct dns_server *dns;
+    struct joiner *joiner;
+
+    enum agent_phase phase;
+    int exit_status;
+    http_ticket leave_ticket; /* who asked us to leave by the API; 0: nobody */
+    unsigned open;            /* edges that have not closed yet */
+    char error[AGENT_ERROR_MAX];
+};
+
+/* Runs an agent until it is told to stop. `count` words of the command line behind "agent".
+ * Returns the exit status; errors are told on stderr. */
+int agent_run(size_t count, char *const *words);
+
+/* ---- agent_turn.c: from part to part. */
+
+/* Carries out what the parts want of each other; called before each wait of the loop. */
+void agent_turn(struct agent *agent);
+
+/* For gossip_uv_options and checks_uv_options; `context` is the agent. */
+void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action *action);
+void agent_on_gossip_turn(void *context, uint64_t now_ns);
+void agent_on_check(void *context, const struct schedule_action *action, uint64_t now_ms);
+
+/* Writes what must survive a restart, if it has changed. */
+void agent_save(struct agent *agent);
+
+/* ---- agent_orders.c: from operators. */
+
+/* For http_options; `context` is the agent. */
+struct http_operations agent_operations(struct agent *agent);
+
+/* Says goodbye to the others, then closes. A second call closes at once. */
+void agent_begin_leave(struct agent *agent);
+
+/* Reads files and flags again; takes over services, checks and log level, or, on an error,
+ * nothing. RC_OK, or an error with one line in `text`. */
+int agent_reload_config(struct agent *agent, char *text, size_t size);
+
+/* Closes every edge; the loop then ends. */
+void agent_close(struct agent *agent);
+
+#endif

@@ -1,0 +1,130 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/logger.h"
+#include "base/notify.h"
+
+enum { LEAVE_MAX_MS = 8000 };
+
+static void on_leave_too_long(uv_timer_t *timer)
+{
+    rc_log(RC_LOG_WARN, "agent", "leaving takes too long; stopping all the same");
+    agent_close(timer->data);
+}
+
+void agent_begin_leave(struct agent *agent)
+{
+    if (agent->phase != AGENT_RUNNING) {
+        agent_close(agent);
+        return;
+    }
+    rc_log(RC_LOG_INFO, "agent", "leaving the cluster");
+    rc_notify("STOPPING=1");
+    agent_save(agent);
+    agent->phase = AGENT_LEAVING;
+    (void)uv_timer_start(&agent->leave_wait, on_leave_too_long, LEAVE_MAX_MS, 0);
+    gossip_leave(agent->gossip, rc_clock_ns());
+    gossip_uv_flush(agent->gossip_edge);
+}
+
+int agent_reload_config(struct agent *agent, char *text, size_t size)
+{
+    struct agent_config fresh = {0};
+    char error[AGENT_CONFIG_ERROR_MAX];
+
+    rc_notify("RELOADING=1");
+    int err = agent_config_load(agent->word_count, agent->words, &fresh, error);
+    if (err == RC_OK) {
+        err = local_reload(agent->local, fresh.services, fresh.service_count,
+                           fresh.checks, fresh.check_count,
+                           (struct local_now){rc_clock_ms(), rc_clock_wall_ms()});
+        if (err != RC_OK) {
+            (void)snprintf(error, sizeof error, "%s", local_error(agent->local));
+        }
+    }
+    if (err == RC_OK) {
+        rc_log_setup(fresh.log_level, fresh.log_json ? RC_LOG_JSON : RC_LOG_PLAIN);
+        rc_log(RC_LOG_INFO, "agent", "configuration reloaded");
+    } else {
+        (void)snprintf(text, size, "%s", error);
+        rc_log(RC_LOG_ERROR, "agent", "not reloaded, all stays as it was: %s", error);
+    }
+    agent_config_fini(&fresh);
+    rc_notify("READY=1");
+    return err;
+}
+
+/* ---- What the API asks for. */
+
+/* A join that the API waits for. */
+struct api_join {
+    struct agent *agent;
+    http_ticket ticket;
+    char address[256];
+};
+
+static void on_joined(void *context, size_t joined, const char *error)
+{
+    struct api_join *join = context;
+    char text[JOIN_ERROR_MAX + sizeof join->address + 32];
+
+    (void)snprintf(text, sizeof text, "Failed to join %s: %s", join->address,
+                   error[0] != '\0' ? error : "no address to try");
+    if (join->agent->http != NULL) {
+        http_finish(join->agent->http, join->ticket, joined > 0 ? RC_OK : RC_EIO, text);
+    }
+    free(join);
+}
+
+static void join_operation(void *context, const char *address, http_ticket ticket)
+{
+    struct agent *agent = context;
+    struct api_join *join = calloc(1, sizeof *join);
+    if (join == NULL) {
+        http_finish(agent->http, ticket, RC_ENOMEM, NULL);
+        return;
+    }
+    join->agent = agent;
+    join->ticket = ticket;
+    (void)snprintf(join->address, sizeof join->address, "%s", address);
+    if (joiner_join(agent->joiner, address, on_joined, join) != RC_OK) {
+        http_finish(agent->http, ticket, RC_EAGAIN, "too many joins under way");
+        free(join);
+    }
+}
+
+static void leave_operation(void *context, http_ticket ticket)
+{
+    struct agent *agent = context;
+    agent->leave_ticket = ticket;
+    if (agent->phase == AGENT_RUNNING) {
+        agent_begin_leave(agent);
+    }
+}
+
+static int force_leave_operation(void *context, const char *node, enum http_prune prune)
+{
+    const struct agent *agent = context;
+    return gossip_force_leave(agent->gossip, rc_clock_ns(), node,
+                              prune == HTTP_PRUNE ? GOSSIP_PRUNE : GOSSIP_KEEP);
+}
+
+static int reload_operation(void *context, char *text, size_t size)
+{
+    return agent_reload_config(context, text, size);
+}
+
+struct http_operations agent_operations(struct agent *agent)
+{
+    return (struct http_operations){
+        .context = agent,
+        .join = join_operation,
+        .leave = leave_operation,
+        .force_leave = force_leave_operation,
+        .reload = reload_operation,
+    };
+}

@@ -1,0 +1,175 @@
+#include <string.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/logger.h"
+
+static void arm_tick(struct agent *agent);
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct agent *agent = timer->data;
+    catalog_tick(agent->catalog, rc_clock_ms());
+}
+
+static void arm_tick(struct agent *agent)
+{
+    uint64_t due_ms = catalog_deadline_ms(agent->catalog);
+    uint64_t now_ms = rc_clock_ms();
+    if (due_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&agent->tick);
+        return;
+    }
+    uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+    uv_update_time(
+        &agent->loop); /* the wait counts from now, not from the loop's last look */
+    (void)uv_timer_start(&agent->tick, on_tick, wait_ms, 0);
+}
+
+void agent_turn(struct agent *agent)
+{
+    const struct catalog_change *changes = NULL;
+
+    lane_carry_out(&agent->lane, rc_clock_ns());
+    gossip_uv_flush(agent->gossip_edge);
+    size_t count = catalog_take_changes(agent->catalog, &changes);
+    if (count > 0) {
+        http_catalog_changed(agent->http, changes, count);
+    }
+    arm_tick(agent);
+}
+
+void agent_on_gossip_turn(void *context, uint64_t now_ns)
+{
+    struct agent *agent = context;
+    lane_carry_out(&agent->lane, now_ns);
+}
+
+void agent_on_check(void *context, const struct schedule_action *action, uint64_t now_ms)
+{
+    struct agent *agent = context;
+    local_on_schedule(agent->local, action,
+                      (struct local_now){now_ms, rc_clock_wall_ms()});
+}
+
+/* ---- What gossip has to say. */
+
+static void log_member(const struct gossip_action *action)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    bool bad = action->event == GOSSIP_EVENT_FAILED;
+    bool quiet =
+        action->event == GOSSIP_EVENT_UPDATE || action->event == GOSSIP_EVENT_ALIVE;
+    rc_address_format(&action->member->address, address);
+    rc_log(bad     ? RC_LOG_WARN
+           : quiet ? RC_LOG_DEBUG
+                   : RC_LOG_INFO,
+           "gossip", "%s: %s %s", gossip_member_event_name(action->event),
+           action->member->name, address);
+}
+
+static void on_conflict(struct agent *agent, const struct gossip_action *action)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    rc_address_format(&action->address, address);
+    if (action->member == gossip_self(agent->gossip)) {
+        rc_log(RC_LOG_ERROR, "gossip",
+               "%s uses our name '%s': give one of the two another (-node)", address,
+               action->member->name);
+    } else {
+        rc_log(RC_LOG_WARN, "gossip", "%s uses the name of '%s', who lives elsewhere",
+               address, action->member->name);
+    }
+}
+
+void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action *action)
+{
+    struct agent *agent = context;
+    switch (action->type) {
+    case GOSSIP_MEMBER_EVENT:
+        log_member(action);
+        lane_on_member(&agent->lane, now_ns, rc_clock_wall_ms(), action);
+        break;
+    case GOSSIP_JOIN_RESULT:
+        joiner_on_result(agent->joiner, action);
+        break;
+    case GOSSIP_NAME_CONFLICT:
+        on_conflict(agent, action);
+        break;
+    case GOSSIP_LEFT_POOL:
+        rc_log(RC_LOG_INFO, "agent", "left the cluster");
+        agent_close(agent);
+        break;
+    case GOSSIP_USER_EVENT:
+        rc_log(RC_LOG_INFO, "gossip", "user event %s", action->name);
+        break;
+    case GOSSIP_QUERY:
+        rc_log(RC_LOG_DEBUG, "gossip", "query %s", action->name);
+        break;
+    case GOSSIP_SEND_PACKET:
+    case GOSSIP_STREAM_OPEN:
+    case GOSSIP_STREAM_SEND:
+    case GOSSIP_STREAM_CLOSE:
+    case GOSSIP_ACTION_TYPE_COUNT:
+        break; /* the edge's own */
+    }
+}
+
+/* ---- What survives a restart. */
+
+static void gather_members(const struct agent *agent, struct keep *out)
+{
+    const struct gossip_member *member;
+    size_t position = 0;
+
+    out->member_count = 0;
+    while ((member = gossip_next_member(agent->gossip, &position)) != NULL &&
+           out->member_count < KEEP_MEMBERS_MAX) {
+        if (member->status == GOSSIP_ALIVE && member != gossip_self(agent->gossip)) {
+            out->members[out->member_count++] = member->address;
+        }
+    }
+}
+
+/* Whether `kept` no longer tells how things are; brings it up to date. */
+static bool refresh(struct agent *agent, struct keep *kept)
+{
+    struct keep now = {0};
+    struct rc_buffer epoch = {0};
+
+    gather_members(agent, &now);
+    catalog_export(agent->catalog, &epoch);
+    uint32_t incarnation = gossip_self(agent->gossip)->incarnation;
+    bool changed =
+        kept->incarnation != incarnation || kept->epoch.size != epoch.size ||
+        memcmp(kept->epoch.bytes, epoch.bytes, epoch.size) != 0 ||
+        kept->member_count != now.member_count ||
+        memcmp(kept->members, now.members, now.member_count * sizeof now.members[0]) != 0;
+    if (changed) {
+        rc_buffer_fini(&kept->epoch);
+        kept->epoch = epoch;
+        kept->incarnation = incarnation;
+        kept->member_count = now.member_count;
+        memcpy(kept->members, now.members, sizeof now.members);
+    } else {
+        rc_buffer_fini(&epoch);
+    }
+    return changed;
+}
+
+void agent_save(struct agent *agent)
+{
+    struct local_now now = {rc_clock_ms(), rc_clock_wall_ms()};
+    if (refresh(agent, &agent->identity.kept) &&
+        keep_save(agent->config.data_dir, &agent->identity.kept) != RC_OK) {
+        rc_log(RC_LOG_WARN, "agent",
+               "%s/node.json cannot be written; is the disk full? Trying again",
+               agent->config.data_dir);
+        agent->identity.kept.incarnation = 0; /* so that it counts as changed */
+    }
+    if (local_save_states(agent->local, now) != RC_OK) {
+        rc_log(RC_LOG_WARN, "agent", "check states cannot be written: %s",
+               local_error(agent->local));
+    }
+}

@@ -1,0 +1,366 @@
+/* carrier.c - packets: filling them with what waits, and handing out what came in them. */
+#include "agent/gossip/carrier.h"
+
+#include <assert.h>
+
+#include "agent/gossip/probe.h"
+#include "agent/gossip/serf.h"
+#include "agent/gossip/swim.h"
+#include "base/err.h"
+
+enum {
+    PACKET_MAX = 1400, /* memberlist's UDPBufferSize */
+    COMPOUND_OVERHEAD = 2,
+    PART_OVERHEAD = 2,
+    LANE_OVERHEAD = 2, /* WIRE_USER, WIRE_LANE */
+    LANE_SHARE = 500,  /* kept free for the lane in packets to rollcall members */
+    LANE_RUMOUR_MIN = 16,
+    CRC_PROTOCOL = 5,
+    KICK_GAP_MS = 5
+};
+
+/* ---- Sending. */
+
+static void put_message(struct broadcast_parts *parts, struct pack_bytes message)
+{
+    assert(message.size > 0 && message.size <= UINT16_MAX);
+    rc_buffer_append(parts->bytes, message.at, message.size);
+    parts->sizes[parts->count++] = (uint16_t)message.size;
+    size_t cost = parts->cost + message.size;
+    parts->room = parts->room > cost ? parts->room - cost : 0;
+}
+
+static void fill_from_queues(struct gossip *g, struct broadcast_parts *parts)
+{
+    for (size_t i = 0; i < QUEUE_COUNT; i++) {
+        if (g->queues[i].count > 0) {
+            broadcast_fill(&g->queues[i], gossip_retransmits(g), parts);
+        }
+    }
+}
+
+static void fill_from_lane(struct gossip *g, struct broadcast_parts *parts)
+{
+    while (parts->count < parts->max &&
+           parts->room > PART_OVERHEAD + LANE_OVERHEAD + LANE_RUMOUR_MIN) {
+        size_t room = parts->room - PART_OVERHEAD - LANE_OVERHEAD;
+        if (rc_buffer_reserve(parts->bytes, LANE_OVERHEAD + room) != RC_OK) {
+            return;
+        }
+        uint8_t *place = parts->bytes->bytes + parts->bytes->size;
+        size_t size =
+            g->lane.fill(g->lane.ctx, gossip_now_ms(g), place + LANE_OVERHEAD, room);
+        if (size == 0) {
+            return;
+        }
+        assert(size <= room);
+        place[0] = WIRE_USER;
+        place[1] = WIRE_LANE;
+        parts->bytes->size += LANE_OVERHEAD + size;
+        parts->sizes[parts->count++] = (uint16_t)(LANE_OVERHEAD + size);
+        parts->room -= PART_OVERHEAD + LANE_OVERHEAD + size;
+        g->counters.lane_out++;
+    }
+}
+
+/* Membership is filled first, but not into the lane's share, so neither starves the other;
+ * what the lane leaves over is membership's again. */
+static void fill(struct gossip *g, const struct member *to, struct broadcast_parts *parts)
+{
+    bool has_lane = g->lane.fill != NULL && to != NULL && to->view.is_rollcall;
+
+    if (has_lane) {
+        size_t kept = parts->room < LANE_SHARE ? parts->room : LANE_SHARE;
+        parts->room -= kept;
+        fill_from_queues(g, parts);
+        parts->room += kept;
+        fill_from_lane(g, parts);
+    }
+    fill_from_queues(g, parts);
+}
+
+/* Joins the parts into one message: itself if there is one, else a compound. */
+static void join_parts(const struct broadcast_parts *parts, struct rc_buffer *out)
+{
+    if (parts->count > 1) {
+        rc_buffer_byte(out, WIRE_COMPOUND);
+        rc_buffer_byte(out, (uint8_t)parts->count);
+        for (size_t i = 0; i < parts->count; i++) {
+            rc_buffer_byte(out, (uint8_t)(parts->sizes[i] >> 8));
+            rc_buffer_byte(out, (uint8_t)parts->sizes[i]);
+        }
+    }
+    rc_buffer_append(out, parts->bytes->bytes, parts->bytes->size);
+}
+
+static void send_plain(struct gossip *g, const struct rc_address *to,
+                       const struct rc_buffer *plain)
+{
+    size_t mark = outbox_mark(&g->outbox);
+    struct gossip_action action = {.type = GOSSIP_SEND_PACKET, .address = *to};
+
+    envelope_close_packet(&g->envelope, (struct pack_bytes){plain->bytes, plain->size},
+                          &g->outbox.bytes);
+    size_t size = g->outbox.bytes.size - mark;
+    if (plain->err != RC_OK || outbox_add_written(&g->outbox, &action, mark) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY);
+        return;
+    }
+    g->counters.packets_out++;
+    g->counters.bytes_out += size;
+}
+
+size_t carrier_send(struct gossip *g, const struct carrier_to *to,
+                    const struct pack_bytes *messages, size_t count)
+{
+    uint16_t sizes[ENVELOPE_PARTS_MAX];
+    struct broadcast_parts parts = {
+        .bytes = &g->parts,
+        .sizes = sizes,
+        .max = ENVELOPE_PARTS_MAX,
+        .room = PACKET_MAX - COMPOUND_OVERHEAD - envelope_overhead(&g->envelope),
+        .cost = PART_OVERHEAD,
+    };
+    bool is_checked = to->load == CARRIER_CHECKED || to->load == CARRIER_TICK;
+
+    rc_buffer_clear(&g->parts);
+    rc_buffer_clear(&g->plain);
+    for (size_t i = 0; i < count; i++) {
+        put_message(&parts, messages[i]);
+    }
+    if (to->load == CARRIER_PIGGYBACK || to->load == CARRIER_TICK) {
+        fill(g, to->member, &parts);
+    }
+    if (parts.count == 0) {
+        return 0;
+    }
+    join_parts(&parts, &g->plain);
+    if (is_checked && to->member != NULL &&
+        to->member->view.versions[1] >= CRC_PROTOCOL) {
+        rc_buffer_clear(&g->parts);
+        envelope_add_crc((struct pack_bytes){g->plain.bytes, g->plain.size}, &g->parts);
+        send_plain(g, to->address, &g->parts);
+    } else {
+        send_plain(g, to->address, &g->plain);
+    }
+    return parts.count;
+}
+
+/* memberlist: alive, suspect, and the dead for a while, so that they can refute. */
+static bool wants_gossip(const struct member *member, const struct gossip *g)
+{
+    if (member == g->self) {
+        return false;
+    }
+    uint64_t dead_ns = g->now_ns - member->swim_since_ns;
+    bool is_fresh = dead_ns <= (uint64_t)g->profile->gossip_to_the_dead_ms * NS_PER_MS;
+    return member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT ||
+           (member->swim == SWIM_DEAD && is_fresh);
+}
+
+static bool wants_lane(const struct member *member, const struct gossip *g)
+{
+    return member != g->self && member->view.is_rollcall &&
+           (member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT);
+}
+
+enum { TICK_NODES_MAX = 16 };
+
+static void send_to_some(struct gossip *g, size_t max,
+                         bool (*wants)(const struct member *, const struct gossip *))
+{
+    struct member *targets[TICK_NODES_MAX];
+
+    max = max < TICK_NODES_MAX ? max : TICK_NODES_MAX;
+    size_t count = roster_pick(&g->roster, &g->random, wants, g, targets, max);
+    for (size_t i = 0; i < count; i++) {
+        const struct carrier_to to = {&targets[i]->view.address, targets[i],
+                                      CARRIER_TICK};
+        (void)carrier_send(g, &to, NULL, 0);
+    }
+}
+
+void carrier_tick(struct gossip *g)
+{
+    gossip_arm(g, &g->gossip_tick, g->profile->gossip_every_ms);
+    send_to_some(g, g->profile->gossip_nodes, wants_gossip);
+}
+
+void carrier_kick(struct gossip *g)
+{
+    g->last_kick_ns = g->now_ns;
+    send_to_some(g, g->profile->lane_kick_nodes, wants_lane);
+}
+
+void gossip_lane_kick(struct gossip *g, uint64_t now_ns)
+{
+    uint64_t soonest = g->last_kick_ns + (uint64_t)KICK_GAP_MS * NS_PER_MS;
+
+    if (g->last_kick_ns == 0 || soonest < now_ns) {
+        soonest = now_ns;
+    }
+    if (!deadline_is_set(&g->kick)) {
+        (void)deadline_set(&g->deadlines, &g->kick, soonest); /* else the tick does it */
+    }
+}
+
+/* ---- Receiving. */
+
+typedef void message_handler(struct gossip *g, const struct rc_address *from,
+                             struct rc_cursor *in);
+
+static void on_ping(struct gossip *g, const struct rc_address *from, struct rc_cursor *in)
+{
+    struct wire_ping ping;
+    if (wire_read(&wire_format_ping, in, &ping) == RC_OK) {
+        probe_on_ping(g, from, &ping);
+    }
+}
+
+static void on_indirect_ping(struct gossip *g, const struct rc_address *from,
+                             struct rc_cursor *in)
+{
+    struct wire_indirect_ping ping;
+    if (wire_read(&wire_format_indirect_ping, in, &ping) == RC_OK) {
+        probe_on_indirect_ping(g, from, &ping);
+    }
+}
+
+static void on_ack(struct gossip *g, const struct rc_address *from, struct rc_cursor *in)
+{
+    struct wire_ack ack;
+
+    (void)from; /* memberlist takes acks from any address: the sequence number decides */
+    if (wire_read(&wire_format_ack, in, &ack) == RC_OK) {
+        probe_on_ack(g, &ack);
+    }
+}
+
+static void on_nack(struct gossip *g, const struct rc_address *from, struct rc_cursor *in)
+{
+    struct wire_ack nack;
+
+    (void)from;
+    if (wire_read(&wire_format_nack, in, &nack) == RC_OK) {
+        probe_on_nack(g, nack.seq);
+    }
+}
+
+static void on_suspect(struct gossip *g, const struct rc_address *from,
+                       struct rc_cursor *in)
+{
+    struct wire_accusation suspect;
+
+    (void)from;
+    if (wire_read(&wire_format_accusation, in, &suspect) == RC_OK) {
+        swim_suspect(g, &suspect);
+    }
+}
+
+static void on_dead(struct gossip *g, const struct rc_address *from, struct rc_cursor *in)
+{
+    struct wire_accusation dead;
+
+    (void)from;
+    if (wire_read(&wire_format_accusation, in, &dead) == RC_OK) {
+        swim_dead(g, &dead);
+    }
+}
+
+static void on_alive(struct gossip *g, const struct rc_address *from,
+                     struct rc_cursor *in)
+{
+    struct wire_alive alive;
+
+    (void)from;
+    if (wire_read(&wire_format_alive, in, &alive) == RC_OK) {
+        swim_alive(g, &alive);
+    }
+}
+
+static void on_rumour(struct gossip *g, const struct rc_address *from,
+                      struct rc_cursor *in)
+{
+    const struct member *member = from == NULL ? NULL : roster_at(&g->roster, from);
+    size_t size = rc_cursor_left(in);
+
+    g->counters.lane_in++;
+    if (g->lane.receive != NULL) {
+        g->lane.receive(g->lane.ctx, gossip_now_ms(g),
+                        member == NULL ? NULL : member->name, rc_cursor_take(in, size),
+                        size);
+    }
+}
+
+void carrier_user_message(struct gossip *g, const struct rc_address *from,
+                          struct rc_cursor *in)
+{
+    if (rc_cursor_left(in) > 0 && *in->at == WIRE_LANE) {
+        (void)rc_cursor_u8(in);
+        on_rumour(g, from, in);
+    } else {
+        serf_receive(g, in);
+    }
+}
+
+static void handle_message(struct gossip *g, const struct rc_address *from,
+                           struct pack_bytes message)
+{
+    static message_handler *const handlers[] = {
+        [WIRE_PING] = on_ping,   [WIRE_INDIRECT_PING] = on_indirect_ping,
+        [WIRE_ACK] = on_ack,     [WIRE_SUSPECT] = on_suspect,
+        [WIRE_ALIVE] = on_alive, [WIRE_DEAD] = on_dead,
+        [WIRE_NACK] = on_nack,   [WIRE_USER] = carrier_user_message,
+    };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    uint8_t type = rc_cursor_u8(&in);
+
+    g->counters.messages_in++;
+    if (type >= sizeof handlers / sizeof handlers[0] || handlers[type] == NULL) {
+        gossip_refuse(g, GOSSIP_REFUSED_TYPE);
+        return;
+    }
+    handlers[type](g, from, &in);
+    if (in.err != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
+    }
+}
+
+static enum gossip_refusal refusal_of(int err)
+{
+    if (err == RC_ECONFLICT) {
+        return GOSSIP_REFUSED_LABEL;
+    }
+    if (err == RC_EDENIED) {
+        return GOSSIP_REFUSED_KEY;
+    }
+    return err == RC_ENOMEM ? GOSSIP_REFUSED_NO_MEMORY : GOSSIP_REFUSED_MALFORMED;
+}
+
+void carrier_receive(struct gossip *g, const struct rc_address *from,
+                     struct pack_bytes packet)
+{
+    struct envelope_reader reader;
+    struct pack_bytes plain;
+    struct pack_bytes message;
+
+    g->counters.packets_in++;
+    g->counters.bytes_in += packet.size;
+    int err = envelope_open_packet(&g->envelope, packet, &g->opened, &plain);
+    if (err != RC_OK) {
+        gossip_refuse(g, refusal_of(err));
+        return;
+    }
+    if (envelope_strip_crc(&plain) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_CRC);
+        return;
+    }
+    envelope_reader_init(&reader, plain, &g->unpacked);
+    while ((err = envelope_reader_next(&reader, &message)) != RC_ENOTFOUND) {
+        if (err == RC_OK) {
+            handle_message(g, from, message);
+        } else {
+            gossip_refuse(g, refusal_of(err));
+        }
+    }
+}

@@ -1,0 +1,664 @@
+/* gossip.c - the object: creation, time, commands, and what readers ask. */
+#include "agent/gossip/gossip.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/gossip/carrier.h"
+#include "agent/gossip/probe.h"
+#include "agent/gossip/serf.h"
+#include "agent/gossip/state.h"
+#include "agent/gossip/stream.h"
+#include "agent/gossip/swim.h"
+#include "agent/gossip/tags.h"
+#include "base/err.h"
+
+enum { MEMBERSHIP_MAX = 4096, INTENTS_MAX = 4096, QUERIES_MAX = 1024, EVENTS_MAX = 1024 };
+enum { PUSH_PULL_STRETCH_FROM = 32, JOIN_MAX = 64 };
+
+/* ---- What the files of this folder share. */
+
+void gossip_refuse(struct gossip *g, enum gossip_refusal why)
+{
+    assert(why < GOSSIP_REFUSAL_COUNT);
+    g->counters.refused[why]++;
+}
+
+void gossip_arm(struct gossip *g, struct deadline *deadline, uint64_t wait_ms)
+{
+    if (deadline_set(&g->deadlines, deadline, g->now_ns + wait_ms * NS_PER_MS) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY);
+    }
+}
+
+/* Views are the first field of their members, so the one finds the other. */
+static struct member *member_of(const struct gossip_member *view)
+{
+    return (struct member *)view; // NOLINT(clang-diagnostic-cast-qual)
+}
+
+void gossip_tell(struct gossip *g, const struct gossip_action *action)
+{
+    if (outbox_add(&g->outbox, action) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
+        return;
+    }
+    if (action->member != NULL) {
+        member_of(action->member)->waiting++;
+    }
+}
+
+/* ceil(log10(n + 1)) without floating point: digits of n. */
+static uint32_t digits(size_t n)
+{
+    uint32_t count = 0;
+    while (n > 0) {
+        n /= 10;
+        count++;
+    }
+    return count;
+}
+
+uint32_t gossip_retransmits(const struct gossip *g)
+{
+    return g->profile->retransmit_mult * digits(roster_estimate(&g->roster));
+}
+
+uint64_t gossip_push_pull_ms(const struct gossip *g)
+{
+    size_t n = roster_estimate(&g->roster);
+    uint64_t stretch = 1;
+
+    for (size_t bound = PUSH_PULL_STRETCH_FROM; n > bound; bound *= 2) {
+        stretch++;
+    }
+    return g->profile->push_pull_every_ms * stretch;
+}
+
+uint64_t gossip_now_ms(const struct gossip *g)
+{
+    return g->now_ns / NS_PER_MS;
+}
+
+struct pack_bytes gossip_own_name(const struct gossip *g)
+{
+    return pack_text(g->self->name);
+}
+
+struct pack_bytes gossip_ip_bytes(const struct rc_address *address)
+{
+    return (struct pack_bytes){address->ip, rc_address_ip_size(address)};
+}
+
+int gossip_read_address(const struct gossip *g, struct pack_bytes ip, uint16_t port,
+                        struct rc_address *out)
+{
+    uint16_t used = port != 0 ? port : g->self->view.address.port;
+
+    if (rc_address_from_bytes(ip.at, ip.size, used, out) != RC_OK ||
+        rc_address_is_any(out)) {
+        return RC_EMALFORMED;
+    }
+    return RC_OK;
+}
+
+/* ---- Creation. */
+
+static bool is_name(const char *name)
+{
+    size_t size = name == NULL ? 0 : strlen(name);
+
+    if (size == 0 || size > GOSSIP_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        bool is_plain =
+            isalnum((unsigned char)name[i]) || name[i] == '-' || name[i] == '.';
+        if (!is_plain) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int set_own_meta(struct gossip *g, const struct gossip_tag *tags, size_t count)
+{
+    struct rc_buffer meta = {0};
+
+    int err = count <= GOSSIP_TAGS_MAX ? tags_write(tags, count, &meta) : RC_ETOOBIG;
+    if (err == RC_OK) {
+        err = roster_set_meta(g->self, (struct pack_bytes){meta.bytes, meta.size});
+    }
+    rc_buffer_fini(&meta);
+    return err;
+}
+
+static int create_self(struct gossip *g, const struct gossip_options *options)
+{
+    static const uint8_t versions[WIRE_VERSIONS_SIZE] = {
+        PROTOCOL_MIN, PROTOCOL_MAX, PROTOCOL, DELEGATE_MIN, DELEGATE_MAX, DELEGATE};
+
+    int err = roster_add(&g->roster, pack_text(options->name), &g->self);
+    if (err != RC_OK) {
+        return err;
+    }
+    memcpy(g->self->view.versions, versions, sizeof versions);
+    g->self->view.incarnation = options->incarnation > 0 ? options->incarnation : 1;
+    err = roster_set_address(&g->roster, g->self, &options->address);
+    if (err == RC_OK) {
+        err = set_own_meta(g, options->tags, options->tag_count);
+    }
+    if (err == RC_OK) {
+        err = roster_enlist(&g->roster, g->self, &g->random);
+    }
+    if (err != RC_OK) {
+        return err == RC_ETOOBIG ? RC_EINVAL : err;
+    }
+    roster_set_swim(&g->roster, g->self, SWIM_ALIVE, g->now_ns);
+    serf_member_joined(g, g->self);
+    return RC_OK;
+}
+
+static void start_timers(struct gossip *g)
+{
+    g->gossip_tick.kind = DEADLINE_GOSSIP;
+    g->push_pull.kind = DEADLINE_PUSH_PULL;
+    g->reap.kind = DEADLINE_REAP;
+    g->reconnect.kind = DEADLINE_RECONNECT;
+    g->kick.kind = DEADLINE_KICK;
+    g->leave.deadline.kind = DEADLINE_LEAVE;
+    probe_start(g);
+    gossip_arm(g, &g->gossip_tick,
+               rc_random_below(&g->random, g->profile->gossip_every_ms));
+    gossip_arm(g, &g->push_pull,
+               rc_random_below(&g->random, g->profile->push_pull_every_ms));
+    gossip_arm(g, &g->reap, g->profile->reap_every_ms);
+    gossip_arm(g, &g->reconnect, g->profile->reconnect_every_ms);
+}
+
+static int build(struct gossip *g, const struct gossip_options *options)
+{
+    static const size_t maxima[QUEUE_COUNT] = {
+        [QUEUE_MEMBERSHIP] = MEMBERSHIP_MAX,
+        [QUEUE_INTENTS] = INTENTS_MAX,
+        [QUEUE_QUERIES] = QUERIES_MAX,
+        [QUEUE_EVENTS] = EVENTS_MAX,
+    };
+
+    rc_random_init(&g->random, options->random_seed);
+    g->hash_seed = rc_random_next(&g->random);
+    outbox_init(&g->outbox);
+    for (size_t i = 0; i < QUEUE_COUNT; i++) {
+        broadcast_init(&g->queues[i], maxima[i]);
+    }
+    g->coordinate.coordinate = coordinate_origin();
+    int err = envelope_init(&g->envelope, options);
+    if (err == RC_OK) {
+        err = roster_init(&g->roster, g->hash_seed);
+    }
+    if (err == RC_OK) {
+        err = serf_init(g);
+    }
+    if (err == RC_OK) {
+        err = create_self(g, options);
+    }
+    if (err == RC_OK) {
+        start_timers(g);
+    }
+    return err;
+}
+
+int gossip_create(const struct gossip_options *options, uint64_t now_ns,
+                  struct gossip **out)
+{
+    if (!is_name(options->name) || options->address.family == RC_ADDRESS_NONE ||
+        rc_address_is_any(&options->address) || options->address.port == 0) {
+        return RC_EINVAL;
+    }
+    struct gossip *g = calloc(1, sizeof *g);
+    if (g == NULL) {
+        return RC_ENOMEM;
+    }
+    g->profile = options->profile != NULL ? options->profile : gossip_profile_find("lan");
+    g->lane = options->lane;
+    g->now_ns = now_ns;
+    int err = build(g, options);
+    if (err != RC_OK) {
+        gossip_destroy(g);
+        return err;
+    }
+    *out = g;
+    return RC_OK;
+}
+
+void gossip_destroy(struct gossip *g)
+{
+    struct gossip_action ignored;
+
+    if (g == NULL) {
+        return;
+    }
+    while (gossip_next_action(g, &ignored)) {
+        /* lets go of members that were erased while an action pointed to them */
+    }
+    stream_fini(g);
+    probe_fini(g);
+    serf_fini(g);
+    roster_fini(&g->roster);
+    for (size_t i = 0; i < QUEUE_COUNT; i++) {
+        broadcast_fini(&g->queues[i]);
+    }
+    rc_buffer_fini(&g->opened);
+    rc_buffer_fini(&g->unpacked);
+    rc_buffer_fini(&g->message);
+    rc_buffer_fini(&g->parts);
+    rc_buffer_fini(&g->plain);
+    outbox_fini(&g->outbox);
+    deadline_heap_fini(&g->deadlines);
+    envelope_fini(&g->envelope);
+    free(g);
+}
+
+/* ---- Time. */
+
+/* All periodic deadlines lie at most one gossip or probe period ahead, so being late for the
+ * first one by more than a suspicion means that we slept: stopped, swapped out, starved. Then
+ * others' silence proves nothing, and our suspicions start over instead of firing. Being late
+ * by less still makes us doubt ourselves (Lifeguard's local health). */
+static void notice_pause(struct gossip *g)
+{
+    uint64_t first = deadline_first(&g->deadlines);
+    uint64_t least_ms = suspicion_min_ms(g->profile, roster_estimate(&g->roster));
+
+    if (first >= g->now_ns || first == g->late_since_ns) {
+        return;
+    }
+    uint64_t late_ms = (g->now_ns - first) / NS_PER_MS;
+    if (late_ms > least_ms) {
+        g->late_since_ns = first;
+        g->counters.pauses++;
+        swim_restart_suspicions(g);
+        probe_abandon(g);
+    } else if (late_ms > g->profile->probe_timeout_ms / 2) {
+        g->late_since_ns = first;
+        swim_health_add(g, 1);
+    }
+}
+
+static void enter(struct gossip *g, uint64_t now_ns)
+{
+    assert(g != NULL);
+    if (now_ns > g->now_ns) {
+        g->now_ns = now_ns;
+    }
+    notice_pause(g);
+}
+
+static void on_push_pull(struct gossip *g);
+static void on_reconnect(struct gossip *g);
+static void on_leave(struct gossip *g);
+
+static void fire(struct gossip *g, struct deadline *deadline)
+{
+    switch (deadline->kind) {
+    case DEADLINE_PROBE_ROUND:
+        probe_round(g);
+        return;
+    case DEADLINE_PROBE_TIMEOUT:
+        probe_timeout(g);
+        return;
+    case DEADLINE_PROBE_END:
+        probe_end(g);
+        return;
+    case DEADLINE_GOSSIP:
+        carrier_tick(g);
+        return;
+    case DEADLINE_PUSH_PULL:
+        on_push_pull(g);
+        return;
+    case DEADLINE_REAP:
+        gossip_arm(g, &g->reap, g->profile->reap_every_ms);
+        serf_reap(g);
+        return;
+    case DEADLINE_RECONNECT:
+        on_reconnect(g);
+        return;
+    case DEADLINE_LEAVE:
+        on_leave(g);
+        return;
+    case DEADLINE_KICK:
+        carrier_kick(g);
+        return;
+    case DEADLINE_SUSPICION:
+        swim_suspicion_fired(g, deadline->owner);
+        return;
+    case DEADLINE_RELAY:
+        probe_relay_expired(g, deadline->owner);
+        return;
+    case DEADLINE_STREAM:
+        stream_expired(g, deadline->owner);
+        return;
+    case DEADLINE_KIND_COUNT:
+        break;
+    }
+    assert(!"a deadline has a kind");
+}
+
+void gossip_tick(struct gossip *g, uint64_t now_ns)
+{
+    struct deadline *due;
+
+    enter(g, now_ns);
+    while ((due = deadline_take(&g->deadlines, g->now_ns)) != NULL) {
+        fire(g, due); /* whatever it sets again lies after now: this ends */
+    }
+    stream_sweep(g);
+}
+
+uint64_t gossip_deadline(const struct gossip *g)
+{
+    return deadline_first(&g->deadlines);
+}
+
+static bool wants_push_pull(const struct member *member, const struct gossip *g)
+{
+    return member->swim == SWIM_ALIVE && member != g->self;
+}
+
+static void on_push_pull(struct gossip *g)
+{
+    struct member *peer;
+
+    gossip_arm(g, &g->push_pull, gossip_push_pull_ms(g));
+    if (g->leave.stage == LEAVE_NOT &&
+        roster_pick(&g->roster, &g->random, wants_push_pull, g, &peer, 1) == 1) {
+        (void)stream_push_pull(g, &peer->view.address,
+                               STREAM_EXCHANGE); /* next time then */
+    }
+}
+
+static void on_reconnect(struct gossip *g)
+{
+    gossip_arm(g, &g->reconnect, g->profile->reconnect_every_ms);
+    const struct member *member = serf_reconnect_target(g);
+    if (member != NULL && g->leave.stage == LEAVE_NOT) {
+        (void)stream_push_pull(g, &member->view.address, STREAM_RECONNECT);
+    }
+}
+
+/* ---- Inputs. */
+
+void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *from,
+                   const uint8_t *bytes, size_t size)
+{
+    enter(g, now_ns);
+    if (size > 0) {
+        carrier_receive(g, from, (struct pack_bytes){bytes, size});
+    }
+    stream_sweep(g);
+}
+
+int gossip_stream_accepted(struct gossip *g, uint64_t now_ns,
+                           const struct rc_address *from, uint32_t *out)
+{
+    enter(g, now_ns);
+    return stream_accept(g, from, out);
+}
+
+void gossip_stream_data(struct gossip *g, uint64_t now_ns, uint32_t stream,
+                        const uint8_t *bytes, size_t size)
+{
+    enter(g, now_ns);
+    stream_data(g, stream, (struct pack_bytes){bytes, size});
+    stream_sweep(g);
+}
+
+void gossip_stream_closed(struct gossip *g, uint64_t now_ns, uint32_t stream)
+{
+    enter(g, now_ns);
+    stream_gone(g, stream);
+    stream_sweep(g);
+}
+
+/* ---- Commands. */
+
+int gossip_join(struct gossip *g, uint64_t now_ns, const struct rc_address *addresses,
+                size_t count)
+{
+    enter(g, now_ns);
+    if (g->leave.stage != LEAVE_NOT) {
+        return RC_ECLOSED;
+    }
+    if (count > JOIN_MAX) {
+        return RC_ETOOBIG;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int err = stream_push_pull(g, &addresses[i], STREAM_JOIN);
+        if (err != RC_OK) {
+            gossip_tell(g, &(struct gossip_action){.type = GOSSIP_JOIN_RESULT,
+                                                   .address = addresses[i],
+                                                   .err = err});
+        }
+    }
+    return RC_OK;
+}
+
+static bool is_alone(const struct gossip *g)
+{
+    for (size_t i = 0; i < g->roster.list_count; i++) {
+        if (wants_push_pull(g->roster.list[i], g)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void enter_stage(struct gossip *g, enum leave_stage stage, uint64_t last_ms)
+{
+    g->leave.stage = stage;
+    g->leave.until_ns = g->now_ns + last_ms * NS_PER_MS;
+}
+
+void gossip_leave(struct gossip *g, uint64_t now_ns)
+{
+    enter(g, now_ns);
+    if (g->leave.stage != LEAVE_NOT) {
+        return;
+    }
+    g->leave.broadcast_id = serf_announce_leave(g);
+    enter_stage(g, LEAVE_INTENT, g->profile->broadcast_timeout_ms);
+    carrier_tick(g);
+    gossip_arm(g, &g->leave.deadline, 0);
+}
+
+static void complete_leave(struct gossip *g)
+{
+    g->leave.stage = LEAVE_DONE;
+    g->self->serf = SERF_LEFT;
+    serf_publish(g, g->self, GOSSIP_EVENT_LEFT);
+    gossip_tell(g, &(struct gossip_action){.type = GOSSIP_LEFT_POOL});
+}
+
+/* First the intent must be out, then the dead message, then we stay to answer probes: a dead
+ * message that overtakes the intent would show us as failed. */
+static void on_leave(struct gossip *g)
+{
+    struct leave *leave = &g->leave;
+    bool is_over = g->now_ns >= leave->until_ns || is_alone(g);
+
+    switch (leave->stage) {
+    case LEAVE_INTENT:
+        if (is_over ||
+            !broadcast_is_waiting(&g->queues[QUEUE_INTENTS], leave->broadcast_id)) {
+            leave->broadcast_id = swim_announce_leave(g);
+            enter_stage(g, LEAVE_DEAD, g->profile->broadcast_timeout_ms);
+            carrier_tick(g);
+        }
+        break;
+    case LEAVE_DEAD:
+        if (is_over ||
+            !broadcast_is_waiting(&g->queues[QUEUE_MEMBERSHIP], leave->broadcast_id)) {
+            enter_stage(g, LEAVE_LINGER, g->profile->leave_propagate_ms);
+        }
+        break;
+    case LEAVE_LINGER:
+        if (is_over) {
+            complete_leave(g);
+            return;
+        }
+        break;
+    case LEAVE_NOT:
+    case LEAVE_DONE:
+        return;
+    }
+    gossip_arm(g, &leave->deadline, is_alone(g) ? 1 : g->profile->gossip_every_ms / 2);
+}
+
+int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
+                       enum gossip_prune prune)
+{
+    enter(g, now_ns);
+    struct member *member = roster_find(&g->roster, pack_text(name));
+    if (member == NULL || member->serf == SERF_NONE) {
+        return RC_ENOTFOUND;
+    }
+    serf_force_leave(g, member, prune);
+    return RC_OK;
+}
+
+int gossip_set_tags(struct gossip *g, uint64_t now_ns, const struct gossip_tag *tags,
+                    size_t count)
+{
+    enter(g, now_ns);
+    int err = set_own_meta(g, tags, count);
+    if (err == RC_OK && g->leave.stage == LEAVE_NOT) {
+        g->self->view.incarnation++;
+        swim_announce(g);
+        serf_publish(g, g->self, GOSSIP_EVENT_UPDATE);
+    }
+    return err;
+}
+
+/* ---- Outputs. */
+
+bool gossip_next_action(struct gossip *g, struct gossip_action *out)
+{
+    if (g->taken != NULL) {
+        roster_release(g->taken);
+        g->taken = NULL;
+    }
+    bool is_there = outbox_take(&g->outbox, out);
+    if (is_there && out->member != NULL) {
+        g->taken = member_of(out->member);
+    }
+    return is_there;
+}
+
+const char *gossip_member_event_name(enum gossip_member_event event)
+{
+    static const char *const names[GOSSIP_MEMBER_EVENT_COUNT] = {
+        [GOSSIP_EVENT_JOIN] = "join",       [GOSSIP_EVENT_UPDATE] = "update",
+        [GOSSIP_EVENT_SUSPECT] = "suspect", [GOSSIP_EVENT_ALIVE] = "alive",
+        [GOSSIP_EVENT_LEAVING] = "leaving", [GOSSIP_EVENT_LEFT] = "left",
+        [GOSSIP_EVENT_FAILED] = "failed",   [GOSSIP_EVENT_REAP] = "reap",
+    };
+
+    assert(event < GOSSIP_MEMBER_EVENT_COUNT);
+    return names[event];
+}
+
+const char *gossip_refusal_name(enum gossip_refusal refusal)
+{
+    static const char *const names[GOSSIP_REFUSAL_COUNT] = {
+        [GOSSIP_REFUSED_MALFORMED] = "malformed",
+        [GOSSIP_REFUSED_TYPE] = "type",
+        [GOSSIP_REFUSED_CRC] = "crc",
+        [GOSSIP_REFUSED_KEY] = "key",
+        [GOSSIP_REFUSED_LABEL] = "label",
+        [GOSSIP_REFUSED_VERSION] = "version",
+        [GOSSIP_REFUSED_NAME] = "name",
+        [GOSSIP_REFUSED_ADDRESS] = "address",
+        [GOSSIP_REFUSED_CONFLICT] = "conflict",
+        [GOSSIP_REFUSED_PING] = "ping",
+        [GOSSIP_REFUSED_TOO_BIG] = "too_big",
+        [GOSSIP_REFUSED_TOO_MANY] = "too_many",
+        [GOSSIP_REFUSED_STALE] = "stale",
+        [GOSSIP_REFUSED_NO_MEMORY] = "no_memory",
+    };
+
+    assert(refusal < GOSSIP_REFUSAL_COUNT);
+    return names[refusal];
+}
+
+/* ---- Readers. */
+
+const struct gossip_member *gossip_self(const struct gossip *g)
+{
+    return &g->self->view;
+}
+
+const struct gossip_member *gossip_find(const struct gossip *g, const char *name)
+{
+    const struct member *member = roster_find(&g->roster, pack_text(name));
+    return member == NULL || member->serf == SERF_NONE ? NULL : &member->view;
+}
+
+const struct gossip_member *gossip_next_member(const struct gossip *g, size_t *position)
+{
+    const struct member *member;
+
+    while ((member = rc_table_next(g->roster.by_name, position, NULL)) != NULL) {
+        if (member->serf != SERF_NONE) {
+            return &member->view;
+        }
+    }
+    return NULL;
+}
+
+size_t gossip_member_count(const struct gossip *g)
+{
+    return rc_table_count(g->roster.by_name);
+}
+
+uint32_t gossip_health_score(const struct gossip *g)
+{
+    return g->health;
+}
+
+bool gossip_is_encrypted(const struct gossip *g)
+{
+    return g->envelope.seal_count > 0;
+}
+
+void gossip_counters(const struct gossip *g, struct gossip_counters *out)
+{
+    *out = g->counters;
+    out->queue_membership = (uint32_t)g->queues[QUEUE_MEMBERSHIP].count;
+    out->queue_intents = (uint32_t)g->queues[QUEUE_INTENTS].count;
+    out->queue_events = (uint32_t)g->queues[QUEUE_EVENTS].count;
+    out->queue_queries = (uint32_t)g->queues[QUEUE_QUERIES].count;
+    out->streams_open = (uint32_t)g->stream_count;
+}
+
+void gossip_clocks(const struct gossip *g, uint64_t out[3])
+{
+    memcpy(out, g->serf.clocks, sizeof g->serf.clocks);
+}
+
+int gossip_coordinate(const struct gossip *g, const char *name,
+                      struct gossip_coordinate *out)
+{
+    const struct member *member = roster_find(&g->roster, pack_text(name));
+
+    if (member == g->self) {
+        *out = g->coordinate.coordinate;
+        return RC_OK;
+    }
+    if (member == NULL || member->distance == NULL) {
+        return RC_ENOTFOUND;
+    }
+    *out = member->distance->coordinate;
+    return RC_OK;
+}

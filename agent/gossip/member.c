@@ -1,0 +1,27 @@
+/* member.c - words for what is known of a member. */
+#include "agent/gossip/member.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *gossip_status_name(enum gossip_status status)
+{
+    static const char *const names[GOSSIP_STATUS_COUNT] = {
+        [GOSSIP_ALIVE] = "alive",     [GOSSIP_SUSPECT] = "suspect",
+        [GOSSIP_LEAVING] = "leaving", [GOSSIP_LEFT] = "left",
+        [GOSSIP_FAILED] = "failed",
+    };
+
+    assert(status < GOSSIP_STATUS_COUNT);
+    return names[status];
+}
+
+const char *gossip_member_tag(const struct gossip_member *member, const char *key)
+{
+    for (size_t i = 0; i < member->tag_count; i++) {
+        if (strcmp(member->tags[i].key, key) == 0) {
+            return member->tags[i].value;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,482 @@
+/* probe.c - asking members whether they live, one after the other. */
+#include "agent/gossip/probe.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/gossip/carrier.h"
+#include "agent/gossip/stream.h"
+#include "agent/gossip/swim.h"
+#include "base/err.h"
+
+/* From these protocol versions on a member understands ... */
+enum { TCP_PING_PROTOCOL = 3, NACK_PROTOCOL = 4 };
+enum { COORDINATE_VERSION = 1, INDIRECT_MAX = 8 };
+
+void probe_start(struct gossip *g)
+{
+    g->probe.round.kind = DEADLINE_PROBE_ROUND;
+    g->probe.timeout.kind = DEADLINE_PROBE_TIMEOUT;
+    g->probe.end.kind = DEADLINE_PROBE_END;
+    g->next_seq = (uint32_t)rc_random_next(&g->random);
+    gossip_arm(g, &g->probe.round,
+               rc_random_below(&g->random, g->profile->probe_every_ms));
+}
+
+void probe_fini(struct gossip *g)
+{
+    free(g->probe.relays);
+    g->probe.relays = NULL;
+}
+
+void probe_abandon(struct gossip *g)
+{
+    deadline_clear(&g->deadlines, &g->probe.timeout);
+    deadline_clear(&g->deadlines, &g->probe.end);
+    g->probe.target = NULL;
+}
+
+void probe_forget(struct gossip *g, const struct member *member)
+{
+    struct probe *probe = &g->probe;
+    size_t kept = 0;
+
+    if (probe->target == member) {
+        probe_abandon(g);
+    }
+    for (size_t i = 0; i < probe->urgent_count; i++) {
+        if (probe->urgent[i] != member) {
+            probe->urgent[kept++] = probe->urgent[i];
+        }
+    }
+    probe->urgent_count = kept;
+}
+
+void probe_soon(struct gossip *g, struct member *member)
+{
+    struct probe *probe = &g->probe;
+
+    if (!member->was_hurried && probe->urgent_count < PROBE_URGENT_MAX) {
+        probe->urgent[probe->urgent_count++] = member;
+        member->was_hurried = true;
+    }
+}
+
+/* ---- Our own rounds. */
+
+static struct member *take_urgent(struct probe *probe)
+{
+    while (probe->urgent_count > 0) {
+        struct member *member = probe->urgent[0];
+        probe->urgent_count--;
+        memmove(&probe->urgent[0], &probe->urgent[1],
+                probe->urgent_count * sizeof(struct member *));
+        if (member->swim == SWIM_SUSPECT) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+/* Round robin over a list that is shuffled after each pass, so every member is probed
+ * within a bounded time (SWIM section 4.3). */
+static struct member *next_target(struct gossip *g)
+{
+    struct probe *probe = &g->probe;
+    struct member *urgent = take_urgent(probe);
+    size_t tries = g->roster.list_count;
+
+    if (urgent != NULL) {
+        return urgent;
+    }
+    while (tries > 0) {
+        if (probe->next >= g->roster.list_count) {
+            swim_purge(g);
+            roster_shuffle(&g->roster, &g->random);
+            probe->next = 0;
+            if (tries > g->roster.list_count) {
+                tries = g->roster.list_count;
+            }
+        }
+        struct member *member = g->roster.list[probe->next++];
+        if (member != g->self &&
+            (member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT)) {
+            return member;
+        }
+        tries--;
+    }
+    return NULL;
+}
+
+static void write_ping(struct gossip *g, uint32_t seq, struct pack_bytes node)
+{
+    const struct rc_address *own = &g->self->view.address;
+    const struct wire_ping ping = {
+        .seq = seq,
+        .node = node,
+        .source_address = gossip_ip_bytes(own),
+        .source_port = own->port,
+        .source_node = gossip_own_name(g),
+    };
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_PING, &wire_format_ping, &ping, &g->message);
+}
+
+static struct pack_bytes written(const struct gossip *g)
+{
+    return (struct pack_bytes){g->message.bytes, g->message.size};
+}
+
+/* The buddy system (Lifeguard section IV-C): a suspect hears of it in the probe itself. */
+static void send_ping_and_suspicion(struct gossip *g, const struct member *target)
+{
+    const struct carrier_to to = {&target->view.address, target, CARRIER_CHECKED};
+    const struct wire_accusation suspect = {
+        .incarnation = target->view.incarnation,
+        .node = pack_text(target->name),
+        .from = gossip_own_name(g),
+    };
+    size_t ping_size = g->message.size;
+
+    wire_write_typed(WIRE_SUSPECT, &wire_format_accusation, &suspect, &g->message);
+    if (g->message.err != RC_OK) {
+        return;
+    }
+    const struct pack_bytes messages[2] = {
+        {g->message.bytes, ping_size},
+        {g->message.bytes + ping_size, g->message.size - ping_size},
+    };
+    (void)carrier_send(g, &to, messages, 2);
+}
+
+static void begin(struct gossip *g, struct member *target)
+{
+    struct probe *probe = &g->probe;
+    const struct carrier_to to = {&target->view.address, target, CARRIER_PIGGYBACK};
+    uint64_t wait_ms = (uint64_t)g->profile->probe_every_ms * (g->health + 1);
+
+    probe->target = target;
+    probe->started_ns = g->now_ns;
+    probe->seq = g->next_seq++;
+    probe->nacks_wanted = 0;
+    probe->nacks = 0;
+    probe->tcp_answered = false;
+    g->counters.probes++;
+    gossip_arm(g, &probe->timeout, g->profile->probe_timeout_ms);
+    gossip_arm(g, &probe->end, wait_ms);
+    write_ping(g, probe->seq, pack_text(target->name));
+    if (target->swim == SWIM_SUSPECT) {
+        send_ping_and_suspicion(g, target);
+    } else {
+        struct pack_bytes ping = written(g);
+        (void)carrier_send(g, &to, &ping, 1);
+    }
+}
+
+void probe_round(struct gossip *g)
+{
+    gossip_arm(g, &g->probe.round, g->profile->probe_every_ms);
+    if (g->probe.target != NULL) {
+        return; /* a round still running swallows the tick */
+    }
+    struct member *target = next_target(g);
+    if (target != NULL) {
+        begin(g, target);
+    }
+}
+
+static bool wants_indirect(const struct member *member, const struct gossip *g)
+{
+    return member->swim == SWIM_ALIVE && member != g->self && member != g->probe.target;
+}
+
+static void ask(struct gossip *g, const struct member *helper)
+{
+    const struct member *target = g->probe.target;
+    const struct rc_address *own = &g->self->view.address;
+    const struct carrier_to to = {&helper->view.address, helper, CARRIER_PIGGYBACK};
+    const struct wire_indirect_ping ping = {
+        .seq = g->probe.seq,
+        .target = gossip_ip_bytes(&target->view.address),
+        .port = target->view.address.port,
+        .node = pack_text(target->name),
+        .nack = helper->view.versions[1] >= NACK_PROTOCOL,
+        .source_address = gossip_ip_bytes(own),
+        .source_port = own->port,
+        .source_node = gossip_own_name(g),
+    };
+
+    g->probe.nacks_wanted += ping.nack;
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_INDIRECT_PING, &wire_format_indirect_ping, &ping, &g->message);
+    struct pack_bytes message = written(g);
+    (void)carrier_send(g, &to, &message, 1);
+}
+
+void probe_timeout(struct gossip *g)
+{
+    struct member *helpers[INDIRECT_MAX];
+    struct probe *probe = &g->probe;
+    size_t max = g->profile->indirect_checks;
+
+    assert(probe->target != NULL);
+    g->counters.probes_indirect++;
+    size_t count = roster_pick(&g->roster, &g->random, wants_indirect, g, helpers,
+                               max < INDIRECT_MAX ? max : INDIRECT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        ask(g, helpers[i]);
+    }
+    if (probe->target->view.versions[1] >= TCP_PING_PROTOCOL) {
+        write_ping(g, probe->seq, pack_text(probe->target->name));
+        stream_ping(g, probe->target, probe->seq, probe->end.at_ns);
+    }
+}
+
+static void succeed(struct gossip *g)
+{
+    swim_health_add(g, -1);
+    probe_abandon(g);
+}
+
+void probe_end(struct gossip *g)
+{
+    struct probe *probe = &g->probe;
+    struct member *target = probe->target;
+
+    assert(target != NULL);
+    if (probe->tcp_answered) {
+        target->view.tcp_only = true;
+        g->counters.probes_by_tcp++;
+        succeed(g);
+        return;
+    }
+    /* Helpers that could not even say no point at us (Lifeguard section IV-A). */
+    swim_health_add(g, probe->nacks_wanted > 0 ? (int)(probe->nacks_wanted - probe->nacks)
+                                               : 1);
+    g->counters.probes_failed++;
+    probe_abandon(g);
+    swim_accuse(g, target);
+}
+
+void probe_on_tcp_ack(struct gossip *g, uint32_t seq)
+{
+    if (g->probe.target != NULL && g->probe.seq == seq) {
+        g->probe.tcp_answered = true;
+    }
+}
+
+void probe_on_nack(struct gossip *g, uint32_t seq)
+{
+    struct probe *probe = &g->probe;
+
+    if (probe->target == NULL || probe->seq != seq ||
+        probe->nacks >= probe->nacks_wanted) {
+        gossip_refuse(g, GOSSIP_REFUSED_STALE);
+        return;
+    }
+    probe->nacks++;
+}
+
+/* ---- Coordinates in acks. */
+
+static bool read_coordinate(const struct wire_coordinate *wire,
+                            struct gossip_coordinate *out)
+{
+    struct rc_cursor in = rc_cursor_over(wire->raw_vec.at, wire->raw_vec.size);
+
+    *out = (struct gossip_coordinate){
+        .error = wire->error, .adjustment = wire->adjustment, .height = wire->height};
+    if (pack_read_array(&in) != COORDINATE_DIMENSIONS) {
+        return false;
+    }
+    for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
+        out->vec[i] = pack_read_double(&in);
+    }
+    return in.err == RC_OK && coordinate_is_valid(out);
+}
+
+static void learn_coordinate(struct gossip *g, struct member *member,
+                             struct pack_bytes payload, uint64_t rtt_ns)
+{
+    struct rc_cursor in = rc_cursor_over(payload.at, payload.size);
+    struct gossip_coordinate theirs;
+    struct wire_coordinate wire;
+
+    if (rc_cursor_u8(&in) != COORDINATE_VERSION ||
+        wire_read(&wire_format_coordinate, &in, &wire) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
+        return;
+    }
+    if (wire.summary.size == GOSSIP_SUMMARY_SIZE && g->lane.peer_summary != NULL) {
+        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), member->name,
+                             wire.summary.at);
+    }
+    if (!read_coordinate(&wire, &theirs)) {
+        return;
+    }
+    if (member->distance == NULL) {
+        member->distance = calloc(1, sizeof *member->distance);
+    }
+    if (member->distance != NULL) {
+        coordinate_update(&g->coordinate, member->distance, &theirs, (double)rtt_ns / 1e9,
+                          &g->random);
+    }
+}
+
+static void write_payload(struct gossip *g, struct rc_buffer *out)
+{
+    const struct gossip_coordinate *own = &g->coordinate.coordinate;
+    uint8_t summary[GOSSIP_SUMMARY_SIZE];
+    struct rc_buffer vec = {0};
+    struct wire_coordinate wire = {
+        .adjustment = own->adjustment, .error = own->error, .height = own->height};
+
+    pack_write_array(&vec, COORDINATE_DIMENSIONS);
+    for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
+        pack_write_double(&vec, own->vec[i]);
+    }
+    wire.raw_vec = (struct pack_bytes){vec.bytes, vec.size};
+    if (g->lane.summary != NULL) {
+        g->lane.summary(g->lane.ctx, summary);
+        wire.summary = (struct pack_bytes){summary, sizeof summary};
+    }
+    rc_buffer_byte(out, COORDINATE_VERSION);
+    wire_write(&wire_format_coordinate, &wire, out);
+    if (vec.err != RC_OK) {
+        out->err = vec.err;
+    }
+    rc_buffer_fini(&vec);
+}
+
+/* ---- Answers. */
+
+static void send_ack(struct gossip *g, const struct rc_address *to, uint32_t seq,
+                     struct pack_bytes payload)
+{
+    const struct wire_ack ack = {.seq = seq, .payload = payload};
+    const struct carrier_to where = {to, roster_at(&g->roster, to), CARRIER_PIGGYBACK};
+
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_ACK, &wire_format_ack, &ack, &g->message);
+    struct pack_bytes message = written(g);
+    (void)carrier_send(g, &where, &message, 1);
+}
+
+static struct rc_address answer_to(struct pack_bytes ip, uint16_t port,
+                                   const struct rc_address *from)
+{
+    struct rc_address address;
+
+    if (port == 0 || rc_address_from_bytes(ip.at, ip.size, port, &address) != RC_OK) {
+        return *from;
+    }
+    return address;
+}
+
+void probe_on_ping(struct gossip *g, const struct rc_address *from,
+                   const struct wire_ping *ping)
+{
+    struct rc_address to = answer_to(ping->source_address, ping->source_port, from);
+    struct rc_buffer payload = {0};
+
+    if (ping->node.size > 0 && !pack_equals(ping->node, gossip_own_name(g))) {
+        gossip_refuse(g, GOSSIP_REFUSED_PING);
+        return;
+    }
+    write_payload(g, &payload);
+    if (payload.err == RC_OK) {
+        send_ack(g, &to, ping->seq, (struct pack_bytes){payload.bytes, payload.size});
+    }
+    rc_buffer_fini(&payload);
+}
+
+static struct probe_relay *free_relay(struct gossip *g)
+{
+    struct probe *probe = &g->probe;
+
+    if (probe->relays == NULL) {
+        probe->relays = calloc(PROBE_RELAYS_MAX, sizeof *probe->relays);
+    }
+    for (size_t i = 0; probe->relays != NULL && i < PROBE_RELAYS_MAX; i++) {
+        if (!probe->relays[i].is_used) {
+            return &probe->relays[i];
+        }
+    }
+    return NULL;
+}
+
+void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
+                            const struct wire_indirect_ping *ping)
+{
+    struct rc_address target;
+    struct probe_relay *relay = free_relay(g);
+
+    if (relay == NULL) {
+        gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
+        return;
+    }
+    if (gossip_read_address(g, ping->target, ping->port, &target) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_ADDRESS);
+        return;
+    }
+    relay->is_used = true;
+    relay->wants_nack = ping->nack;
+    relay->seq = g->next_seq++;
+    relay->their_seq = ping->seq;
+    relay->requester = answer_to(ping->source_address, ping->source_port, from);
+    relay->deadline.kind = DEADLINE_RELAY;
+    relay->deadline.owner = relay;
+    gossip_arm(g, &relay->deadline, g->profile->probe_timeout_ms);
+    write_ping(g, relay->seq, ping->node);
+    const struct carrier_to to = {&target, roster_at(&g->roster, &target),
+                                  CARRIER_PIGGYBACK};
+    struct pack_bytes message = written(g);
+    (void)carrier_send(g, &to, &message, 1);
+}
+
+void probe_relay_expired(struct gossip *g, struct probe_relay *relay)
+{
+    const struct wire_ack nack = {.seq = relay->their_seq};
+    const struct carrier_to to = {
+        &relay->requester, roster_at(&g->roster, &relay->requester), CARRIER_PIGGYBACK};
+
+    relay->is_used = false;
+    if (relay->wants_nack) {
+        rc_buffer_clear(&g->message);
+        wire_write_typed(WIRE_NACK, &wire_format_nack, &nack, &g->message);
+        struct pack_bytes message = written(g);
+        (void)carrier_send(g, &to, &message, 1);
+    }
+}
+
+static void relay_ack(struct gossip *g, uint32_t seq)
+{
+    for (size_t i = 0; g->probe.relays != NULL && i < PROBE_RELAYS_MAX; i++) {
+        struct probe_relay *relay = &g->probe.relays[i];
+        if (relay->is_used && relay->seq == seq) {
+            deadline_clear(&g->deadlines, &relay->deadline);
+            relay->is_used = false;
+            send_ack(g, &relay->requester, relay->their_seq,
+                     (struct pack_bytes){NULL, 0});
+            return;
+        }
+    }
+    gossip_refuse(g, GOSSIP_REFUSED_STALE);
+}
+
+void probe_on_ack(struct gossip *g, const struct wire_ack *ack)
+{
+    struct member *target = g->probe.target;
+
+    if (target == NULL || ack->seq != g->probe.seq) {
+        relay_ack(g, ack->seq);
+        return;
+    }
+    uint64_t rtt_ns = g->now_ns - g->probe.started_ns;
+    target->view.tcp_only = false;
+    succeed(g);
+    if (ack->payload.size > 0) { /* relayed acks have none */
+        learn_coordinate(g, target, ack->payload, rtt_ns);
+    }
+}

@@ -1,0 +1,34 @@
+/* probe.h - asking members whether they live, one after the other (SWIM sections 3 and 4.3,
+ * Lifeguard's health score and buddy system). */
+#ifndef AGENT_GOSSIP_PROBE_H
+#define AGENT_GOSSIP_PROBE_H
+
+#include "agent/gossip/state.h"
+
+void probe_start(struct gossip *g);
+void probe_fini(struct gossip *g);
+
+/* What the deadlines of these names mean. */
+void probe_round(struct gossip *g);
+void probe_timeout(struct gossip *g);
+void probe_end(struct gossip *g);
+void probe_relay_expired(struct gossip *g, struct probe_relay *relay);
+
+void probe_on_ping(struct gossip *g, const struct rc_address *from,
+                   const struct wire_ping *ping);
+void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
+                            const struct wire_indirect_ping *ping);
+void probe_on_ack(struct gossip *g, const struct wire_ack *ack);
+void probe_on_nack(struct gossip *g, uint32_t seq);
+void probe_on_tcp_ack(struct gossip *g, uint32_t seq);
+
+/* Probes `member` out of turn, if it is still suspect by then. */
+void probe_soon(struct gossip *g, struct member *member);
+
+/* `member` leaves SWIM's list. */
+void probe_forget(struct gossip *g, const struct member *member);
+
+/* Ends the running round without a verdict. */
+void probe_abandon(struct gossip *g);
+
+#endif

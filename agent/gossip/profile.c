@@ -1,0 +1,129 @@
+/* profile.c - the times and counts a pool runs by. */
+#include "agent/gossip/profile.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, MINUTE_MS = 60 * 1000 };
+
+/* lan, wan and local are memberlist's DefaultLANConfig, DefaultWANConfig and
+ * DefaultLocalConfig with Serf's times.
+ *
+ * fast, at five nodes: some member probes a dead one within 0.25 s typically and 1 s at worst
+ * (four probers, each once per shuffled pass of four), the round fails after 0.25 s, CONFIRM_SOON
+ * brings two more accusers within half a second, and the suspicion lasts its minimum of
+ * 4 x 0.25 s: 1.5 s typically, 2.4 s at worst. A healthy member is lost only if it is silent for
+ * 1.25 s: at 10 % loss a round fails with p = 0.002 (ping, three relays, TCP), and then the
+ * accusation and its refutation each travel in some ten packets before the time is up. */
+static const struct gossip_profile profiles[] = {
+    {
+        .name = "lan",
+        .probe_every_ms = 1000,
+        .probe_timeout_ms = 500,
+        .tcp_timeout_ms = 10000,
+        .indirect_checks = 3,
+        .suspicion_mult = 4,
+        .suspicion_max_mult = 6,
+        .retransmit_mult = 4,
+        .gossip_every_ms = 200,
+        .gossip_nodes = 3,
+        .gossip_to_the_dead_ms = 30000,
+        .push_pull_every_ms = 30000,
+        .health_max = 8,
+        .reap_every_ms = 15000,
+        .reconnect_every_ms = 30000,
+        .reconnect_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = DAY_MS,
+        .recent_intent_ms = 5 * MINUTE_MS,
+        .leave_propagate_ms = 1000,
+        .broadcast_timeout_ms = 5000,
+        .reclaim_ms = 30000,
+        .lane_kick_nodes = 4,
+        .pace = GOSSIP_PACE_PLAIN,
+    },
+    {
+        .name = "wan",
+        .probe_every_ms = 5000,
+        .probe_timeout_ms = 3000,
+        .tcp_timeout_ms = 30000,
+        .indirect_checks = 3,
+        .suspicion_mult = 6,
+        .suspicion_max_mult = 6,
+        .retransmit_mult = 4,
+        .gossip_every_ms = 500,
+        .gossip_nodes = 4,
+        .gossip_to_the_dead_ms = 60000,
+        .push_pull_every_ms = 60000,
+        .health_max = 8,
+        .reap_every_ms = 15000,
+        .reconnect_every_ms = 30000,
+        .reconnect_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = DAY_MS,
+        .recent_intent_ms = 5 * MINUTE_MS,
+        .leave_propagate_ms = 3000,
+        .broadcast_timeout_ms = 5000,
+        .reclaim_ms = 30000,
+        .lane_kick_nodes = 4,
+        .pace = GOSSIP_PACE_PLAIN,
+    },
+    {
+        .name = "local",
+        .probe_every_ms = 1000,
+        .probe_timeout_ms = 200,
+        .tcp_timeout_ms = 1000,
+        .indirect_checks = 1,
+        .suspicion_mult = 3,
+        .suspicion_max_mult = 6,
+        .retransmit_mult = 2,
+        .gossip_every_ms = 100,
+        .gossip_nodes = 3,
+        .gossip_to_the_dead_ms = 15000,
+        .push_pull_every_ms = 15000,
+        .health_max = 8,
+        .reap_every_ms = 15000,
+        .reconnect_every_ms = 30000,
+        .reconnect_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = DAY_MS,
+        .recent_intent_ms = 5 * MINUTE_MS,
+        .leave_propagate_ms = 1000,
+        .broadcast_timeout_ms = 5000,
+        .reclaim_ms = 30000,
+        .lane_kick_nodes = 4,
+        .pace = GOSSIP_PACE_PLAIN,
+    },
+    {
+        .name = "fast",
+        .probe_every_ms = 250,
+        .probe_timeout_ms = 120,
+        .tcp_timeout_ms = 2000,
+        .indirect_checks = 3,
+        .suspicion_mult = 4,
+        .suspicion_max_mult = 2,
+        .retransmit_mult = 4,
+        .gossip_every_ms = 80,
+        .gossip_nodes = 3,
+        .gossip_to_the_dead_ms = 30000,
+        .push_pull_every_ms = 10000,
+        .health_max = 4,
+        .reap_every_ms = 5000,
+        .reconnect_every_ms = 5000,
+        .reconnect_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = DAY_MS,
+        .recent_intent_ms = 5 * MINUTE_MS,
+        .leave_propagate_ms = 300,
+        .broadcast_timeout_ms = 2000,
+        .reclaim_ms = 30000,
+        .lane_kick_nodes = 4,
+        .pace = GOSSIP_PACE_CONFIRM_SOON,
+    },
+};
+
+const struct gossip_profile *gossip_profile_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
+        if (strcmp(profiles[i].name, name) == 0) {
+            return &profiles[i];
+        }
+    }
+    return NULL;
+}

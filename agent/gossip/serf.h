@@ -1,0 +1,56 @@
+/* serf.h - Serf's layer on memberlist: statuses by intent, Lamport clocks, reaping; user
+ * events and queries are in serf_event.c. */
+#ifndef AGENT_GOSSIP_SERF_H
+#define AGENT_GOSSIP_SERF_H
+
+#include "agent/gossip/state.h"
+
+/* Whether a message came by gossip, and is to be spread on, or in another's state. */
+enum serf_source { SERF_FROM_PACKET, SERF_FROM_STATE };
+
+int serf_init(struct gossip *g); /* RC_OK or RC_ENOMEM */
+void serf_fini(struct gossip *g);
+
+/* A Serf message, from its type byte on. */
+void serf_receive(struct gossip *g, struct rc_cursor *in);
+
+/* What SWIM found out. */
+void serf_member_joined(struct gossip *g, struct member *member);
+void serf_member_gone(struct gossip *g, struct member *member);
+
+/* Brings the member's visible status up to date and tells the owner. */
+void serf_publish(struct gossip *g, struct member *member,
+                  enum gossip_member_event event);
+
+/* We have joined: says so, which also takes back an old leave. */
+void serf_announce_join(struct gossip *g);
+/* We leave: the id of the intent in its queue. */
+uint64_t serf_announce_leave(struct gossip *g);
+/* Another is declared left. */
+void serf_force_leave(struct gossip *g, struct member *member, enum gossip_prune prune);
+
+/* Forgets who has been away too long. */
+void serf_reap(struct gossip *g);
+
+/* A failed member worth trying, or NULL: the more have failed, the likelier. */
+const struct member *serf_reconnect_target(struct gossip *g);
+
+/* The user state of a push/pull. */
+void serf_write_state(struct gossip *g, struct rc_buffer *out);
+void serf_merge_state(struct gossip *g, struct rc_cursor *in);
+
+/* Lamport's rules: another's time was seen; a time of our own is used up. */
+void serf_witness(struct gossip *g, enum serf_clock clock, uint64_t ltime);
+uint64_t serf_use_time(struct gossip *g, enum serf_clock clock);
+
+/* ---- serf_event.c */
+void serf_event_fini(struct gossip *g);
+void serf_on_event(struct gossip *g, const struct wire_event *event,
+                   struct pack_bytes message, enum serf_source source);
+void serf_on_query(struct gossip *g, const struct wire_query *query,
+                   struct pack_bytes message);
+void serf_on_relay(struct gossip *g, struct rc_cursor *in);
+void serf_write_events(const struct gossip *g, struct rc_buffer *out);
+void serf_merge_events(struct gossip *g, struct pack_bytes raw);
+
+#endif

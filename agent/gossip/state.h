@@ -1,0 +1,163 @@
+/* state.h - the inside of struct gossip, for the files of this folder only. */
+#ifndef AGENT_GOSSIP_STATE_H
+#define AGENT_GOSSIP_STATE_H
+
+#include "agent/gossip/broadcast.h"
+#include "agent/gossip/envelope.h"
+#include "agent/gossip/outbox.h"
+#include "agent/gossip/roster.h"
+#include "base/random.h"
+
+enum { NS_PER_MS = 1000000 };
+
+/* Who we say we are: protocol 1-5 speaking 2, Serf 2-5 speaking 5. */
+enum { PROTOCOL_MIN = 1, PROTOCOL_MAX = 5, PROTOCOL = 2 };
+enum { DELEGATE_MIN = 2, DELEGATE_MAX = 5, DELEGATE = 5 };
+
+enum gossip_queue {
+    QUEUE_MEMBERSHIP,
+    QUEUE_INTENTS,
+    QUEUE_QUERIES,
+    QUEUE_EVENTS,
+    QUEUE_COUNT
+};
+
+/* Others asked us to probe for them. */
+enum { PROBE_RELAYS_MAX = 128, PROBE_URGENT_MAX = 8 };
+
+struct probe_relay {
+    struct deadline deadline;
+    bool is_used;
+    bool wants_nack;
+    uint32_t seq;       /* of our ping */
+    uint32_t their_seq; /* of their request */
+    struct rc_address requester;
+};
+
+struct probe {
+    struct deadline round;   /* the protocol period */
+    struct deadline timeout; /* then others are asked */
+    struct deadline end;     /* then it has failed */
+    struct member *target;   /* NULL between rounds */
+    uint64_t started_ns;
+    uint32_t seq;
+    uint32_t nacks_wanted;
+    uint32_t nacks;
+    bool tcp_answered;
+    bool asked_others;
+    size_t next; /* place in the roster's list */
+    struct member *urgent[PROBE_URGENT_MAX];
+    size_t urgent_count;
+    struct probe_relay *relays; /* PROBE_RELAYS_MAX of them; allocated when first asked */
+};
+
+enum serf_clock { CLOCK_STATUS, CLOCK_EVENT, CLOCK_QUERY, CLOCK_COUNT };
+
+enum { SERF_RING_SIZE = 512, SERF_SLOT_MAX = 64, SERF_RING_BYTES_MAX = 1024 * 1024 };
+
+/* An event or a query we have seen. */
+struct serf_seen {
+    struct serf_seen *next;
+    uint32_t id; /* of a query */
+    size_t name_size;
+    size_t payload_size;
+    bool has_payload;
+    uint8_t bytes[]; /* name, payload */
+};
+
+struct serf_slot {
+    uint64_t ltime;
+    size_t count;
+    struct serf_seen *seen;
+};
+
+struct serf_ring {
+    struct serf_slot *slots; /* SERF_RING_SIZE of them; allocated when first needed */
+    size_t bytes;
+};
+
+struct serf {
+    uint64_t clocks[CLOCK_COUNT];
+    struct rc_table *intents; /* struct serf_intent by name: about members not met yet */
+    struct serf_ring events;
+    struct serf_ring queries;
+};
+
+enum leave_stage { LEAVE_NOT, LEAVE_INTENT, LEAVE_DEAD, LEAVE_LINGER, LEAVE_DONE };
+
+struct leave {
+    enum leave_stage stage;
+    struct deadline deadline;
+    uint64_t broadcast_id;
+    uint64_t until_ns; /* of this stage */
+};
+
+enum { STREAMS_MAX = 256, STREAMS_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct gossip {
+    const struct gossip_profile *profile;
+    struct gossip_lane lane;
+    struct envelope envelope;
+    struct rc_random random;
+    uint64_t hash_seed;
+    uint64_t now_ns;
+    uint64_t late_since_ns; /* the deadline we were last found to be late for */
+
+    struct roster roster;
+    struct member *self;
+    struct deadline_heap deadlines;
+    struct outbox outbox;
+    struct member *taken; /* of the action the owner has in hand */
+    struct gossip_counters counters;
+
+    struct broadcast_queue queues[QUEUE_COUNT];
+    struct rc_buffer opened;   /* a packet's plain bytes */
+    struct rc_buffer unpacked; /* what was compressed in it */
+    struct rc_buffer message;  /* one message being written */
+    struct rc_buffer parts;    /* a packet being filled */
+    struct rc_buffer plain;    /* the same, joined */
+
+    struct probe probe;
+    uint32_t health;
+    uint32_t next_seq;
+    struct coordinate_self coordinate;
+
+    struct serf serf;
+    struct leave leave;
+    struct deadline gossip_tick;
+    struct deadline push_pull;
+    struct deadline reap;
+    struct deadline reconnect;
+    struct deadline kick;
+    uint64_t last_kick_ns;
+
+    struct gossip_stream *streams[STREAMS_MAX];
+    size_t stream_count;
+    uint32_t next_stream;
+};
+
+/* Counts a refusal. */
+void gossip_refuse(struct gossip *g, enum gossip_refusal why);
+
+/* Sets `deadline` to `wait_ms` from now. */
+void gossip_arm(struct gossip *g, struct deadline *deadline, uint64_t wait_ms);
+
+/* Tells the owner something; counts if it does not listen. */
+void gossip_tell(struct gossip *g, const struct gossip_action *action);
+
+/* Transmissions of one message by one member, memberlist's limit. */
+uint32_t gossip_retransmits(const struct gossip *g);
+
+/* memberlist's n > 32 stretch of the push/pull interval. */
+uint64_t gossip_push_pull_ms(const struct gossip *g);
+
+uint64_t gossip_now_ms(const struct gossip *g);
+struct pack_bytes gossip_own_name(const struct gossip *g);
+struct pack_bytes gossip_ip_bytes(const struct rc_address *address);
+
+/* An address from the wire. Port 0 means our own port, as in memberlist. RC_OK or
+ * RC_EMALFORMED. */
+int gossip_read_address(const struct gossip *g, struct pack_bytes ip, uint16_t port,
+                        struct rc_address *out);
+
+#endif

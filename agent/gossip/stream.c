@@ -1,0 +1,608 @@
+/* stream.c - what goes over TCP: state exchange, fallback pings, and the lane's streams. */
+#include "agent/gossip/stream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "agent/gossip/carrier.h"
+#include "agent/gossip/probe.h"
+#include "agent/gossip/serf.h"
+#include "base/err.h"
+
+enum {
+    INBOUND_MAX = 128, /* memberlist's bound of push/pulls in progress */
+    LANE_HEAD_SIZE = 5,
+    LANE_IDLE_MS = 60000,
+    BUFFER_MAX = ENVELOPE_FRAME_MAX + 64,
+    USER_MESSAGE_MAX = 65536
+};
+
+/* ---- The table. */
+
+static struct gossip_stream *find(const struct gossip *g, uint32_t id)
+{
+    for (size_t i = 0; i < g->stream_count; i++) {
+        if (g->streams[i]->id == id && !g->streams[i]->is_closed) {
+            return g->streams[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t count_of(const struct gossip *g, bool dialed)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g->stream_count; i++) {
+        count += g->streams[i]->is_dialed == dialed;
+    }
+    return count;
+}
+
+static size_t lane_count(const struct gossip *g)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g->stream_count; i++) {
+        count += g->streams[i]->purpose == STREAM_LANE;
+    }
+    return count;
+}
+
+static void free_stream(struct gossip_stream *s)
+{
+    rc_buffer_fini(&s->in);
+    rc_buffer_fini(&s->plain);
+    rc_buffer_fini(&s->unpacked);
+    free(s);
+}
+
+static int add(struct gossip *g, const struct rc_address *address,
+               enum stream_purpose purpose, struct gossip_stream **out)
+{
+    bool is_full = purpose == STREAM_UNKNOWN && count_of(g, false) >= INBOUND_MAX;
+
+    if (g->stream_count == STREAMS_MAX || is_full) {
+        gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
+        return RC_ETOOBIG;
+    }
+    struct gossip_stream *s = calloc(1, sizeof *s);
+    if (s == NULL ||
+        deadline_heap_reserve(&g->deadlines, g->deadlines.count + 1) != RC_OK) {
+        free(s);
+        return RC_ENOMEM;
+    }
+    do {
+        g->next_stream++;
+    } while (g->next_stream == 0 || find(g, g->next_stream) != NULL);
+    s->id = g->next_stream;
+    s->purpose = purpose;
+    s->is_dialed = purpose != STREAM_UNKNOWN;
+    s->address = *address;
+    s->in.max = BUFFER_MAX;
+    s->plain.max = BUFFER_MAX;
+    s->deadline.kind = DEADLINE_STREAM;
+    s->deadline.owner = s;
+    gossip_arm(g, &s->deadline, g->profile->tcp_timeout_ms);
+    g->streams[g->stream_count++] = s;
+    *out = s;
+    return RC_OK;
+}
+
+void stream_sweep(struct gossip *g)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < g->stream_count; i++) {
+        if (g->streams[i]->is_closed) {
+            free_stream(g->streams[i]);
+        } else {
+            g->streams[kept++] = g->streams[i];
+        }
+    }
+    g->stream_count = kept;
+}
+
+void stream_fini(struct gossip *g)
+{
+    for (size_t i = 0; i < g->stream_count; i++) {
+        free_stream(g->streams[i]);
+    }
+    g->stream_count = 0;
+}
+
+/* ---- Ends. */
+
+/* Whoever waits for the stream hears how it ended: RC_OK or why not. */
+static void settle(struct gossip *g, struct gossip_stream *s, int err)
+{
+    assert(!s->is_closed);
+    s->is_closed = true;
+    deadline_clear(&g->deadlines, &s->deadline);
+    if (s->purpose == STREAM_JOIN) {
+        gossip_tell(g, &(struct gossip_action){.type = GOSSIP_JOIN_RESULT,
+                                               .address = s->address,
+                                               .err = err});
+    }
+    if (s->purpose == STREAM_LANE && g->lane.stream_closed != NULL) {
+        g->lane.stream_closed(g->lane.ctx, gossip_now_ms(g), s->id);
+    }
+}
+
+static void hang_up(struct gossip *g, const struct gossip_stream *s)
+{
+    gossip_tell(g, &(struct gossip_action){.type = GOSSIP_STREAM_CLOSE, .stream = s->id});
+}
+
+static void finish(struct gossip *g, struct gossip_stream *s, int err)
+{
+    settle(g, s, err);
+    hang_up(g, s);
+}
+
+void stream_gone(struct gossip *g, uint32_t id)
+{
+    struct gossip_stream *s = find(g, id);
+    if (s != NULL) {
+        settle(g, s, RC_ECLOSED);
+    }
+}
+
+void stream_expired(struct gossip *g, struct gossip_stream *s)
+{
+    finish(g, s, RC_ETIMEOUT);
+}
+
+/* ---- Sending. */
+
+static int send_plain(struct gossip *g, struct gossip_stream *s, struct pack_bytes plain)
+{
+    struct gossip_action action = {.type = GOSSIP_STREAM_SEND, .stream = s->id};
+    size_t mark = outbox_mark(&g->outbox);
+
+    if (s->is_dialed && !s->has_label) {
+        envelope_open_stream(&g->envelope, &g->outbox.bytes);
+        s->has_label = true;
+    }
+    envelope_close_frame(&g->envelope, plain, &g->outbox.bytes);
+    size_t size = g->outbox.bytes.size - mark;
+    int err = outbox_add_written(&g->outbox, &action, mark);
+    if (err != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY);
+        return err;
+    }
+    g->counters.bytes_out += size;
+    return RC_OK;
+}
+
+static int dial(struct gossip *g, const struct rc_address *to,
+                enum stream_purpose purpose, struct gossip_stream **out)
+{
+    int err = add(g, to, purpose, out);
+    if (err == RC_OK) {
+        g->counters.streams_out++;
+        gossip_tell(g, &(struct gossip_action){.type = GOSSIP_STREAM_OPEN,
+                                               .stream = (*out)->id,
+                                               .address = *to});
+    }
+    return err;
+}
+
+static int send_state(struct gossip *g, struct gossip_stream *s, enum pushpull_kind kind)
+{
+    struct rc_buffer state = {0};
+
+    pushpull_write(g, kind, &state);
+    int err = state.err;
+    if (err == RC_OK) {
+        err = send_plain(g, s, (struct pack_bytes){state.bytes, state.size});
+    }
+    rc_buffer_fini(&state);
+    return err;
+}
+
+int stream_push_pull(struct gossip *g, const struct rc_address *to,
+                     enum stream_purpose purpose)
+{
+    struct gossip_stream *s;
+
+    int err = dial(g, to, purpose, &s);
+    if (err != RC_OK) {
+        return err;
+    }
+    err =
+        send_state(g, s, purpose == STREAM_EXCHANGE ? PUSHPULL_EXCHANGE : PUSHPULL_JOIN);
+    if (err != RC_OK) {
+        finish(g, s, err);
+    }
+    return RC_OK;
+}
+
+void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
+                 uint64_t until_ns)
+{
+    struct gossip_stream *s;
+
+    if (dial(g, &target->view.address, STREAM_PING, &s) == RC_OK) {
+        s->seq = seq;
+        (void)deadline_set(&g->deadlines, &s->deadline, until_ns);
+        (void)send_plain(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+    }
+}
+
+static void send_err(struct gossip *g, struct gossip_stream *s, const char *text)
+{
+    const struct wire_err message = {.error = pack_text(text)};
+
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_ERR, &wire_format_err, &message, &g->message);
+    (void)send_plain(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+}
+
+/* ---- Receiving: what the content means. Handlers return RC_OK when the stream is done (and
+ * finished), RC_ETRUNCATED when more must come, anything else to refuse it. */
+
+static int on_ping(struct gossip *g, struct gossip_stream *s, struct rc_cursor *in)
+{
+    struct wire_ping ping;
+
+    int err = wire_read(&wire_format_ping, in, &ping);
+    if (err != RC_OK) {
+        return err;
+    }
+    if (ping.node.size > 0 && !pack_equals(ping.node, gossip_own_name(g))) {
+        gossip_refuse(g, GOSSIP_REFUSED_PING);
+        finish(g, s, RC_OK);
+        return RC_OK;
+    }
+    const struct wire_ack ack = {.seq = ping.seq};
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_ACK, &wire_format_ack, &ack, &g->message);
+    (void)send_plain(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+    finish(g, s, RC_OK);
+    return RC_OK;
+}
+
+static int on_ack(struct gossip *g, struct gossip_stream *s, struct rc_cursor *in)
+{
+    struct wire_ack ack;
+
+    int err = wire_read(&wire_format_ack, in, &ack);
+    if (err != RC_OK) {
+        return err;
+    }
+    if (s->purpose != STREAM_PING || ack.seq != s->seq) {
+        return RC_EMALFORMED;
+    }
+    probe_on_tcp_ack(g, ack.seq);
+    finish(g, s, RC_OK);
+    return RC_OK;
+}
+
+static int on_err(struct gossip *g, struct gossip_stream *s, struct rc_cursor *in)
+{
+    struct wire_err message;
+
+    int err = wire_read(&wire_format_err, in, &message);
+    if (err != RC_OK) {
+        return err;
+    }
+    finish(g, s, RC_EDENIED);
+    return RC_OK;
+}
+
+static int on_user(struct gossip *g, struct gossip_stream *s, struct rc_cursor *in)
+{
+    struct wire_user_head head;
+
+    int err = wire_read(&wire_format_user_head, in, &head);
+    if (err != RC_OK) {
+        return err;
+    }
+    if (head.size > USER_MESSAGE_MAX) {
+        return RC_ETOOBIG;
+    }
+    const uint8_t *bytes = rc_cursor_take(in, head.size);
+    if (bytes == NULL) {
+        return in->err;
+    }
+    struct rc_cursor message = rc_cursor_over(bytes, head.size);
+    carrier_user_message(g, NULL, &message);
+    finish(g, s, RC_OK);
+    return RC_OK;
+}
+
+/* An accepted stream is answered with our state as it was before the merge. */
+static int on_push_pull(struct gossip *g, struct gossip_stream *s,
+                        struct pack_bytes content)
+{
+    int err = pushpull_scan(&s->scan, content);
+    if (err != RC_OK) {
+        return err;
+    }
+    if (!s->is_dialed) {
+        err = send_state(g, s, s->scan.head.join ? PUSHPULL_JOIN : PUSHPULL_EXCHANGE);
+        if (err != RC_OK) {
+            return err;
+        }
+    }
+    pushpull_merge(g, content);
+    if (s->purpose == STREAM_JOIN || s->purpose == STREAM_RECONNECT) {
+        serf_announce_join(g);
+    }
+    finish(g, s, RC_OK);
+    return RC_OK;
+}
+
+static int on_once(struct gossip *g, struct gossip_stream *s, struct pack_bytes content)
+{
+    struct rc_cursor in = rc_cursor_over(content.at, content.size);
+    uint8_t type = rc_cursor_u8(&in);
+
+    if (type == WIRE_PUSH_PULL) {
+        return on_push_pull(g, s, content);
+    }
+    if (s->is_dialed) {
+        return type == WIRE_ACK   ? on_ack(g, s, &in)
+               : type == WIRE_ERR ? on_err(g, s, &in)
+                                  : RC_EMALFORMED;
+    }
+    return type == WIRE_PING   ? on_ping(g, s, &in)
+           : type == WIRE_USER ? on_user(g, s, &in)
+                               : RC_EMALFORMED;
+}
+
+/* One request or answer, maybe compressed. */
+static int handle_once(struct gossip *g, struct gossip_stream *s,
+                       struct pack_bytes content)
+{
+    bool is_whole = g->envelope.seal_count > 0; /* a frame holds all of it */
+
+    if (content.at[0] == WIRE_COMPRESS) {
+        struct rc_cursor in = rc_cursor_over(content.at + 1, content.size - 1);
+        rc_buffer_clear(&s->unpacked);
+        int err = envelope_unpack(&in, PUSHPULL_SIZE_MAX, &s->unpacked);
+        if (err != RC_OK) {
+            return err == RC_ETRUNCATED && is_whole ? RC_EMALFORMED : err;
+        }
+        content = (struct pack_bytes){s->unpacked.bytes, s->unpacked.size};
+        is_whole = true;
+    }
+    int err = on_once(g, s, content);
+    return err == RC_ETRUNCATED && is_whole ? RC_EMALFORMED : err;
+}
+
+/* All whole messages of a lane stream; what they took is in `*used`. The owner may close the
+ * stream from inside. */
+static int handle_lane(struct gossip *g, struct gossip_stream *s,
+                       struct pack_bytes content, size_t *used)
+{
+    struct rc_cursor in = rc_cursor_over(content.at, content.size);
+
+    gossip_arm(g, &s->deadline, LANE_IDLE_MS);
+    while (!s->is_closed && rc_cursor_left(&in) >= LANE_HEAD_SIZE) {
+        uint8_t mark = rc_cursor_u8(&in);
+        size_t size = rc_cursor_u32(&in);
+        if (mark != WIRE_LANE) {
+            return RC_EMALFORMED;
+        }
+        if (size > GOSSIP_LANE_MESSAGE_MAX) {
+            return RC_ETOOBIG;
+        }
+        const uint8_t *bytes = rc_cursor_take(&in, size);
+        if (bytes == NULL) {
+            break;
+        }
+        *used = (size_t)(in.at - content.at);
+        if (g->lane.stream_message != NULL) {
+            g->lane.stream_message(g->lane.ctx, gossip_now_ms(g), s->id, bytes, size);
+        }
+    }
+    return s->is_closed ? RC_OK : RC_ETRUNCATED;
+}
+
+static int handle_content(struct gossip *g, struct gossip_stream *s,
+                          struct rc_buffer *content)
+{
+    size_t used = 0;
+
+    if (content->size == 0) {
+        return RC_ETRUNCATED;
+    }
+    if (s->purpose == STREAM_UNKNOWN && content->bytes[0] == WIRE_LANE) {
+        if (lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
+            return RC_ETOOBIG;
+        }
+        s->purpose = STREAM_LANE;
+    }
+    if (s->purpose != STREAM_LANE) {
+        return handle_once(g, s, (struct pack_bytes){content->bytes, content->size});
+    }
+    int err =
+        handle_lane(g, s, (struct pack_bytes){content->bytes, content->size}, &used);
+    rc_buffer_consume(content, used);
+    return err;
+}
+
+/* ---- Receiving: label and encryption. */
+
+static int read_label(struct gossip *g, struct gossip_stream *s)
+{
+    struct rc_cursor in = rc_cursor_over(s->in.bytes, s->in.size);
+
+    if (s->is_dialed || s->has_label) {
+        return RC_OK; /* answers carry no header */
+    }
+    int err = envelope_accept_stream(&g->envelope, &in);
+    if (err == RC_OK) {
+        rc_buffer_consume(&s->in, (size_t)(in.at - s->in.bytes));
+        s->has_label = true;
+    }
+    return err;
+}
+
+/* Only one side has keys: the other side is told why, in words that Go peers also use. */
+static int check_encryption(struct gossip *g, struct gossip_stream *s)
+{
+    bool has_keys = g->envelope.seal_count > 0;
+
+    if (s->in.size == 0 || (s->in.bytes[0] == WIRE_ENCRYPT) == has_keys) {
+        return RC_OK;
+    }
+    if (!s->is_dialed) {
+        send_err(g, s,
+                 has_keys ? "Encryption is configured but remote state is not encrypted"
+                          : "Remote state is encrypted and encryption is not configured");
+    }
+    return RC_EDENIED;
+}
+
+static int open_frames(struct gossip *g, struct gossip_stream *s)
+{
+    for (;;) {
+        struct rc_cursor in = rc_cursor_over(s->in.bytes, s->in.size);
+        int err = envelope_open_frame(&g->envelope, &in, &s->plain);
+        if (err != RC_OK) {
+            return err;
+        }
+        rc_buffer_consume(&s->in, (size_t)(in.at - s->in.bytes));
+        err = handle_content(g, s, &s->plain);
+        if (err != RC_ETRUNCATED) {
+            return err;
+        }
+    }
+}
+
+static int advance(struct gossip *g, struct gossip_stream *s)
+{
+    int err = read_label(g, s);
+    if (err == RC_OK) {
+        err = check_encryption(g, s);
+    }
+    if (err != RC_OK) {
+        return err;
+    }
+    return g->envelope.seal_count > 0 ? open_frames(g, s) : handle_content(g, s, &s->in);
+}
+
+static enum gossip_refusal refusal_of(int err)
+{
+    if (err == RC_EDENIED) {
+        return GOSSIP_REFUSED_KEY;
+    }
+    if (err == RC_ECONFLICT) {
+        return GOSSIP_REFUSED_LABEL;
+    }
+    if (err == RC_ENOMEM) {
+        return GOSSIP_REFUSED_NO_MEMORY;
+    }
+    return err == RC_ETOOBIG ? GOSSIP_REFUSED_TOO_BIG : GOSSIP_REFUSED_MALFORMED;
+}
+
+static void refuse(struct gossip *g, struct gossip_stream *s, int err)
+{
+    gossip_refuse(g, refusal_of(err));
+    if (!s->is_closed) {
+        finish(g, s, err);
+    }
+}
+
+static bool is_over_budget(const struct gossip *g, size_t more)
+{
+    size_t held = more;
+    for (size_t i = 0; i < g->stream_count; i++) {
+        held += g->streams[i]->in.capacity + g->streams[i]->plain.capacity;
+    }
+    return held > STREAMS_BYTES_MAX;
+}
+
+void stream_data(struct gossip *g, uint32_t id, struct pack_bytes bytes)
+{
+    struct gossip_stream *s = find(g, id);
+
+    if (s == NULL) {
+        return;
+    }
+    g->counters.bytes_in += bytes.size;
+    rc_buffer_append(&s->in, bytes.at, bytes.size);
+    if (s->in.err != RC_OK || is_over_budget(g, 0)) {
+        refuse(g, s, RC_ETOOBIG);
+        return;
+    }
+    int err = advance(g, s);
+    if (err != RC_OK && err != RC_ETRUNCATED) {
+        refuse(g, s, err);
+    }
+}
+
+int stream_accept(struct gossip *g, const struct rc_address *from, uint32_t *out)
+{
+    struct gossip_stream *s;
+
+    int err = add(g, from, STREAM_UNKNOWN, &s);
+    if (err != RC_OK) {
+        return RC_ETOOBIG;
+    }
+    g->counters.streams_in++;
+    *out = s->id;
+    return RC_OK;
+}
+
+/* ---- The lane's side. */
+
+int gossip_lane_open(struct gossip *g, uint64_t now_ns, const char *name, uint32_t *out)
+{
+    const struct member *member = roster_find(&g->roster, pack_text(name));
+    struct gossip_stream *s;
+
+    g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
+    if (member == NULL || member == g->self || !member->view.is_rollcall ||
+        member->swim == SWIM_NONE) {
+        return RC_ENOTFOUND;
+    }
+    if (lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
+        return RC_ETOOBIG;
+    }
+    int err = dial(g, &member->view.address, STREAM_LANE, &s);
+    if (err == RC_OK) {
+        gossip_arm(g, &s->deadline, LANE_IDLE_MS);
+        *out = s->id;
+    }
+    return err;
+}
+
+int gossip_lane_send(struct gossip *g, uint64_t now_ns, uint32_t stream,
+                     const uint8_t *bytes, size_t size)
+{
+    struct gossip_stream *s = find(g, stream);
+    struct rc_buffer message = {0};
+
+    g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
+    if (s == NULL || s->purpose != STREAM_LANE) {
+        return RC_ENOTFOUND;
+    }
+    if (size > GOSSIP_LANE_MESSAGE_MAX) {
+        return RC_ETOOBIG;
+    }
+    const uint8_t head[LANE_HEAD_SIZE] = {WIRE_LANE, (uint8_t)(size >> 24),
+                                          (uint8_t)(size >> 16), (uint8_t)(size >> 8),
+                                          (uint8_t)size};
+    rc_buffer_append(&message, head, sizeof head);
+    rc_buffer_append(&message, bytes, size);
+    int err = message.err;
+    if (err == RC_OK) {
+        err = send_plain(g, s, (struct pack_bytes){message.bytes, message.size});
+    }
+    rc_buffer_fini(&message);
+    gossip_arm(g, &s->deadline, LANE_IDLE_MS);
+    return err;
+}
+
+void gossip_lane_close(struct gossip *g, uint64_t now_ns, uint32_t stream)
+{
+    struct gossip_stream *s = find(g, stream);
+
+    g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
+    if (s != NULL && s->purpose == STREAM_LANE) {
+        s->is_closed = true;
+        deadline_clear(&g->deadlines, &s->deadline);
+        hang_up(g, s);
+    }
+}

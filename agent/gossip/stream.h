@@ -1,0 +1,51 @@
+/* stream.h - what goes over TCP: state exchange, fallback pings, and the lane's streams.
+ *
+ * Each stream is a small state machine fed with bytes, with a bound and a deadline. */
+#ifndef AGENT_GOSSIP_STREAM_H
+#define AGENT_GOSSIP_STREAM_H
+
+#include "agent/gossip/pushpull.h"
+#include "agent/gossip/state.h"
+
+enum stream_purpose {
+    STREAM_UNKNOWN,   /* accepted; its first byte will tell */
+    STREAM_EXCHANGE,  /* periodic push/pull, ours */
+    STREAM_JOIN,      /* join asked for by the owner */
+    STREAM_RECONNECT, /* join of a failed member */
+    STREAM_PING,
+    STREAM_LANE
+};
+
+struct gossip_stream {
+    uint32_t id;
+    enum stream_purpose purpose;
+    bool is_dialed; /* by us */
+    bool has_label; /* its header was sent or read */
+    bool is_closed; /* freed at the end of the turn */
+    struct rc_address address;
+    struct deadline deadline;
+    uint32_t seq;              /* of a ping */
+    struct rc_buffer in;       /* as received, not used up */
+    struct rc_buffer plain;    /* the same without encryption; unused without keys */
+    struct rc_buffer unpacked; /* what was compressed */
+    struct pushpull_scan scan;
+};
+
+int stream_accept(struct gossip *g, const struct rc_address *from, uint32_t *out);
+void stream_data(struct gossip *g, uint32_t id, struct pack_bytes bytes);
+void stream_gone(struct gossip *g, uint32_t id);
+void stream_expired(struct gossip *g, struct gossip_stream *stream);
+
+/* Starts a push/pull. RC_OK, RC_ETOOBIG (too many streams), RC_ENOMEM. */
+int stream_push_pull(struct gossip *g, const struct rc_address *to,
+                     enum stream_purpose purpose);
+
+/* Sends the ping in g->message by TCP; the ack counts until `until_ns`. */
+void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
+                 uint64_t until_ns);
+
+/* Frees what was closed; at the end of each turn, when nobody holds a stream. */
+void stream_sweep(struct gossip *g);
+void stream_fini(struct gossip *g);
+
+#endif

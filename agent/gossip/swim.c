@@ -1,0 +1,442 @@
+/* swim.c - the rules of membership: who may say what about whom. */
+#include "agent/gossip/swim.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/gossip/probe.h"
+#include "agent/gossip/serf.h"
+#include "base/err.h"
+
+static struct pack_bytes name_of(const struct member *member)
+{
+    return pack_text(member->name);
+}
+
+/* A newer message about a member takes the place of the older one. */
+static uint64_t spread(struct gossip *g, struct pack_bytes name)
+{
+    struct pack_bytes message = {g->message.bytes, g->message.size};
+    uint64_t id = 0;
+
+    if (g->message.err != RC_OK ||
+        broadcast_add(&g->queues[QUEUE_MEMBERSHIP], name, message, &id) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
+    }
+    return id;
+}
+
+static void spread_alive(struct gossip *g, const struct wire_alive *alive)
+{
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_ALIVE, &wire_format_alive, alive, &g->message);
+    (void)spread(g, alive->node);
+}
+
+static uint64_t spread_accusation(struct gossip *g, enum wire_type type,
+                                  const struct wire_accusation *accusation)
+{
+    rc_buffer_clear(&g->message);
+    wire_write_typed(type, &wire_format_accusation, accusation, &g->message);
+    return spread(g, accusation->node);
+}
+
+void swim_health_add(struct gossip *g, int change)
+{
+    uint32_t max = g->profile->health_max - 1;
+
+    if (change < 0) {
+        uint32_t less = (uint32_t)-change;
+        g->health = g->health > less ? g->health - less : 0;
+    } else {
+        g->health =
+            (uint32_t)change < max - g->health ? g->health + (uint32_t)change : max;
+    }
+}
+
+void swim_announce(struct gossip *g)
+{
+    const struct member *self = g->self;
+    struct wire_alive alive = {
+        .incarnation = self->view.incarnation,
+        .node = name_of(self),
+        .address = gossip_ip_bytes(&self->view.address),
+        .port = self->view.address.port,
+        .meta = {self->meta, self->meta_size},
+        .versions = {.size = WIRE_VERSIONS_SIZE},
+    };
+    memcpy(alive.versions.bytes, self->view.versions, WIRE_VERSIONS_SIZE);
+    spread_alive(g, &alive);
+}
+
+uint64_t swim_announce_leave(struct gossip *g)
+{
+    const struct wire_accusation dead = {
+        .incarnation = g->self->view.incarnation,
+        .node = name_of(g->self),
+        .from = name_of(g->self),
+    };
+    roster_set_swim(&g->roster, g->self, SWIM_LEFT, g->now_ns);
+    return spread_accusation(g, WIRE_DEAD, &dead);
+}
+
+/* Only the owner raises its incarnation, above what it is accused with. */
+static void refute(struct gossip *g, uint32_t accused)
+{
+    struct gossip_member *self = &g->self->view;
+    uint32_t above = accused > self->incarnation ? accused : self->incarnation;
+
+    self->incarnation = above < UINT32_MAX ? above + 1 : above;
+    g->counters.refutations++;
+    swim_health_add(g, 1);
+    swim_announce(g);
+}
+
+static void drop_suspicion(struct gossip *g, struct member *member)
+{
+    if (member->suspicion != NULL) {
+        deadline_clear(&g->deadlines, &member->suspicion->deadline);
+        free(member->suspicion);
+        member->suspicion = NULL;
+    }
+    member->was_hurried = false;
+}
+
+/* ---- alive */
+
+/* Only versions we can talk to, and only whole ones: a short Vsn crashes Go peers that hear
+ * of it from us, and one odd member blocks their joins. */
+static bool has_usable_versions(const struct wire_versions *versions)
+{
+    const uint8_t *v = versions->bytes;
+
+    return versions->size == WIRE_VERSIONS_SIZE && v[0] > 0 && v[0] <= v[1] &&
+           v[0] <= PROTOCOL && v[1] >= PROTOCOL && v[3] <= v[4] && v[3] <= DELEGATE_MAX &&
+           v[4] >= DELEGATE_MIN;
+}
+
+static void report_conflict(struct gossip *g, const struct member *member,
+                            const struct rc_address *other)
+{
+    gossip_refuse(g, GOSSIP_REFUSED_CONFLICT);
+    gossip_tell(g, &(struct gossip_action){.type = GOSSIP_NAME_CONFLICT,
+                                           .address = *other,
+                                           .member = &member->view,
+                                           .status = member->view.status});
+}
+
+/* memberlist's rule for a name that turns up elsewhere, with a reclaim time of our own for
+ * rollcall's names, so that a crashed node may come back at another address. */
+static bool may_move(const struct gossip *g, const struct member *member)
+{
+    uint64_t dead_ns = g->now_ns - member->swim_since_ns;
+
+    return member->swim == SWIM_LEFT ||
+           (member->swim == SWIM_DEAD && member->view.is_rollcall &&
+            g->profile->reclaim_ms > 0 &&
+            dead_ns > (uint64_t)g->profile->reclaim_ms * NS_PER_MS);
+}
+
+static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
+                              const struct rc_address *address)
+{
+    const struct member *self = g->self;
+    struct pack_bytes meta = {self->meta, self->meta_size};
+
+    if (g->leave.stage != LEAVE_NOT) {
+        return;
+    }
+    if (!rc_address_equals(address, &self->view.address)) {
+        report_conflict(g, self, address);
+        return;
+    }
+    bool is_same =
+        pack_equals(meta, alive->meta) &&
+        memcmp(alive->versions.bytes, self->view.versions, WIRE_VERSIONS_SIZE) == 0;
+    if (alive->incarnation < self->view.incarnation ||
+        (alive->incarnation == self->view.incarnation && is_same)) {
+        return;
+    }
+    refute(g, alive->incarnation);
+}
+
+/* The member's record, in SWIM's list, or NULL after counting why not. */
+static struct member *meet(struct gossip *g, struct pack_bytes name)
+{
+    struct member *member = roster_find(&g->roster, name);
+    int err = RC_OK;
+
+    if (member == NULL) {
+        err = roster_add(&g->roster, name, &member);
+    }
+    if (err == RC_OK && member->swim == SWIM_NONE) {
+        err = roster_enlist(&g->roster, member, &g->random);
+        if (err == RC_OK) {
+            member->view.incarnation = 0;
+            member->swim_since_ns = g->now_ns;
+        } else {
+            (void)roster_drop_if_unused(&g->roster, member);
+        }
+    }
+    if (err != RC_OK) {
+        gossip_refuse(g, err == RC_EINVAL    ? GOSSIP_REFUSED_NAME
+                         : err == RC_ETOOBIG ? GOSSIP_REFUSED_TOO_MANY
+                                             : GOSSIP_REFUSED_NO_MEMORY);
+        return NULL;
+    }
+    return member;
+}
+
+/* Takes over what the message says and tells Serf's layer what that means. */
+static void accept_alive(struct gossip *g, struct member *member,
+                         const struct wire_alive *alive, const struct rc_address *address)
+{
+    enum swim_state before = member->swim;
+    struct pack_bytes old_meta = {member->meta, member->meta_size};
+    bool is_changed = !pack_equals(old_meta, alive->meta) ||
+                      !rc_address_equals(address, &member->view.address);
+
+    drop_suspicion(g, member);
+    if (roster_set_address(&g->roster, member, address) != RC_OK ||
+        (is_changed && roster_set_meta(member, alive->meta) != RC_OK)) {
+        gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY);
+    }
+    member->is_mapped = alive->address.size == 16 && address->family == RC_ADDRESS_IPV4;
+    member->view.incarnation = alive->incarnation;
+    memcpy(member->view.versions, alive->versions.bytes, WIRE_VERSIONS_SIZE);
+    if (before != SWIM_ALIVE) {
+        roster_set_swim(&g->roster, member, SWIM_ALIVE, g->now_ns);
+    }
+    spread_alive(g, alive);
+    if (before == SWIM_DEAD || before == SWIM_LEFT) {
+        serf_member_joined(g, member);
+    } else if (is_changed) {
+        serf_publish(g, member, GOSSIP_EVENT_UPDATE);
+    } else if (before == SWIM_SUSPECT) {
+        serf_publish(g, member, GOSSIP_EVENT_ALIVE);
+    }
+}
+
+void swim_alive(struct gossip *g, const struct wire_alive *alive)
+{
+    struct rc_address address;
+
+    if (!has_usable_versions(&alive->versions)) {
+        gossip_refuse(g, GOSSIP_REFUSED_VERSION);
+        return;
+    }
+    if (gossip_read_address(g, alive->address, alive->port, &address) != RC_OK) {
+        gossip_refuse(g, GOSSIP_REFUSED_ADDRESS);
+        return;
+    }
+    if (alive->meta.size > GOSSIP_TAGS_BYTES_MAX) {
+        gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
+        return;
+    }
+    if (pack_equals(alive->node, name_of(g->self))) {
+        hear_of_ourselves(g, alive, &address);
+        return;
+    }
+    if (alive->incarnation == 0) {
+        gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
+        return;
+    }
+    struct member *member = meet(g, alive->node);
+    if (member == NULL) {
+        return;
+    }
+    bool is_new = member->view.incarnation == 0;
+    bool has_moved = !is_new && !rc_address_equals(&address, &member->view.address);
+    if (has_moved && !may_move(g, member)) {
+        report_conflict(g, member, &address);
+        return;
+    }
+    if (has_moved || alive->incarnation > member->view.incarnation) {
+        accept_alive(g, member, alive, &address);
+    }
+}
+
+/* ---- suspect */
+
+static void confirm(struct gossip *g, struct suspicion *suspicion,
+                    const struct wire_accusation *accusation)
+{
+    uint64_t accuser = rc_hash(accusation->from.at, accusation->from.size, g->hash_seed);
+
+    if (suspicion_confirm(suspicion, accuser)) {
+        (void)spread_accusation(g, WIRE_SUSPECT, accusation);
+        (void)deadline_set(&g->deadlines, &suspicion->deadline,
+                           suspicion_end_ns(suspicion));
+    }
+}
+
+static void begin_suspicion(struct gossip *g, struct member *member,
+                            const struct wire_accusation *accusation)
+{
+    uint64_t accuser = rc_hash(accusation->from.at, accusation->from.size, g->hash_seed);
+    struct suspicion *suspicion = calloc(1, sizeof *suspicion);
+
+    if (suspicion == NULL ||
+        deadline_heap_reserve(&g->deadlines, g->deadlines.count + 1) != RC_OK) {
+        free(suspicion);
+        gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY); /* it will be probed again */
+        return;
+    }
+    suspicion_init(suspicion, g->profile, roster_estimate(&g->roster), accuser,
+                   g->now_ns);
+    suspicion->member = member;
+    suspicion->deadline.kind = DEADLINE_SUSPICION;
+    suspicion->deadline.owner = suspicion;
+    member->suspicion = suspicion;
+    (void)deadline_set(&g->deadlines, &suspicion->deadline, suspicion_end_ns(suspicion));
+    g->counters.suspicions++;
+    (void)spread_accusation(g, WIRE_SUSPECT, accusation);
+    member->view.incarnation = accusation->incarnation;
+    roster_set_swim(&g->roster, member, SWIM_SUSPECT, g->now_ns);
+    serf_publish(g, member, GOSSIP_EVENT_SUSPECT);
+    if (g->profile->pace == GOSSIP_PACE_CONFIRM_SOON &&
+        !pack_equals(accusation->from, name_of(g->self))) {
+        probe_soon(g, member);
+    }
+}
+
+void swim_suspect(struct gossip *g, const struct wire_accusation *suspect)
+{
+    struct member *member = roster_find(&g->roster, suspect->node);
+
+    if (member == NULL || member->swim == SWIM_NONE ||
+        suspect->incarnation < member->view.incarnation) {
+        return;
+    }
+    if (member->suspicion != NULL) {
+        confirm(g, member->suspicion, suspect);
+        return;
+    }
+    if (member->swim != SWIM_ALIVE) {
+        return;
+    }
+    if (member == g->self) {
+        refute(g, suspect->incarnation);
+        return;
+    }
+    begin_suspicion(g, member, suspect);
+}
+
+void swim_accuse(struct gossip *g, struct member *member)
+{
+    const struct wire_accusation suspect = {
+        .incarnation = member->view.incarnation,
+        .node = name_of(member),
+        .from = name_of(g->self),
+    };
+    swim_suspect(g, &suspect);
+}
+
+void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion)
+{
+    const struct member *member = suspicion->member;
+    const struct wire_accusation dead = {
+        .incarnation = member->view.incarnation,
+        .node = name_of(member),
+        .from = name_of(g->self),
+    };
+
+    assert(member->swim == SWIM_SUSPECT && member->suspicion == suspicion);
+    swim_dead(g, &dead);
+}
+
+void swim_restart_suspicions(struct gossip *g)
+{
+    for (size_t i = 0; i < g->roster.list_count; i++) {
+        struct suspicion *suspicion = g->roster.list[i]->suspicion;
+        if (suspicion != NULL) {
+            suspicion_init(suspicion, g->profile, roster_estimate(&g->roster),
+                           suspicion->accusers[0], g->now_ns);
+            (void)deadline_set(&g->deadlines, &suspicion->deadline,
+                               suspicion_end_ns(suspicion));
+        }
+    }
+}
+
+/* ---- dead */
+
+void swim_dead(struct gossip *g, const struct wire_accusation *dead)
+{
+    struct member *member = roster_find(&g->roster, dead->node);
+
+    if (member == NULL || member->swim == SWIM_NONE ||
+        dead->incarnation < member->view.incarnation || member->swim == SWIM_DEAD ||
+        member->swim == SWIM_LEFT) {
+        return;
+    }
+    if (member == g->self) {
+        if (g->leave.stage == LEAVE_NOT) {
+            refute(g, dead->incarnation);
+        }
+        return;
+    }
+    bool is_left = pack_equals(dead->node, dead->from);
+    (void)spread_accusation(g, WIRE_DEAD,
+                            dead); /* before the suspicion's bytes are freed */
+    drop_suspicion(g, member);
+    member->view.incarnation = dead->incarnation;
+    roster_set_swim(&g->roster, member, is_left ? SWIM_LEFT : SWIM_DEAD, g->now_ns);
+    serf_member_gone(g, member);
+}
+
+/* A dead entry with our name and another address: peers will not take our alive message until
+ * the name may be reclaimed. The owner should know. */
+static void look_for_conflict(struct gossip *g, const struct wire_node *node)
+{
+    struct rc_address address;
+
+    if (pack_equals(node->name, name_of(g->self)) &&
+        gossip_read_address(g, node->address, node->port, &address) == RC_OK &&
+        !rc_address_equals(&address, &g->self->view.address)) {
+        report_conflict(g, g->self, &address);
+    }
+}
+
+void swim_merge(struct gossip *g, const struct wire_node *node)
+{
+    struct wire_alive alive = {
+        .incarnation = node->incarnation,
+        .node = node->name,
+        .address = node->address,
+        .port = node->port,
+        .meta = node->meta,
+        .versions = node->versions,
+    };
+    struct wire_accusation accusation = {.incarnation = node->incarnation,
+                                         .node = node->name};
+
+    if (node->state != WIRE_NODE_ALIVE && node->state != WIRE_NODE_LEFT) {
+        look_for_conflict(g, node);
+    }
+    if (node->state == WIRE_NODE_ALIVE) {
+        swim_alive(g, &alive);
+    } else if (node->state == WIRE_NODE_LEFT) {
+        accusation.from = node->name;
+        swim_dead(g, &accusation);
+    } else {
+        /* Dead in another's eyes is only suspect in ours: it may refute. */
+        accusation.from = name_of(g->self);
+        swim_suspect(g, &accusation);
+    }
+}
+
+void swim_purge(struct gossip *g)
+{
+    uint64_t keep_ns = (uint64_t)g->profile->gossip_to_the_dead_ms * NS_PER_MS;
+
+    for (size_t i = g->roster.list_count; i > 0; i--) {
+        struct member *member = g->roster.list[i - 1];
+        bool is_gone = member->swim == SWIM_DEAD || member->swim == SWIM_LEFT;
+        if (is_gone && member != g->self && g->now_ns - member->swim_since_ns > keep_ns) {
+            probe_forget(g, member);
+            roster_delist(&g->roster, member);
+            (void)roster_drop_if_unused(&g->roster, member);
+        }
+    }
+}
