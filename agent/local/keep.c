@@ -115,6 +115,13 @@ static uint64_t number_of(const json_t *json, const char *key)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+static const char *text_at(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+
+    return text == NULL ? "" : text;
+}
+
 /* A wall-clock instant of the past on our monotonic clock, which may have begun later. */
 static uint64_t mono_of(uint64_t wall_ms, struct local_now now)
 {
@@ -130,10 +137,8 @@ static void recall_ttl(struct local *local, struct registry_check *check,
     struct check_result was = {.status = CHECK_CRITICAL, .output = ""};
 
     if (expires_ms > now.wall_ms &&
-        check_status_parse(json_string_value(json_object_get(state, "status")),
-                           &was.status) == RC_OK) {
-        was.output = json_string_value(json_object_get(state, "output"));
-        was.output = was.output == NULL ? "" : was.output;
+        check_status_parse(text_at(state, "status"), &was.status) == RC_OK) {
+        was.output = text_at(state, "output");
         was.output_size = strlen(was.output);
         check->since_wall_ms = number_of(state, "since");
         schedule_restore(local->options.schedule, check->scheduled, &was,
@@ -158,12 +163,10 @@ void keep_recall(struct local *local, struct registry_check *check, struct local
         recall_ttl(local, check, state, now);
         return;
     }
-    const char *status = json_string_value(json_object_get(state, "status"));
-    if (status == NULL || check_status_parse(status, &was.status) != RC_OK) {
+    if (check_status_parse(text_at(state, "status"), &was.status) != RC_OK) {
         return;
     }
-    was.output = json_string_value(json_object_get(state, "output"));
-    was.output = was.output == NULL ? "" : was.output;
+    was.output = text_at(state, "output");
     was.output_size = strlen(was.output);
     check->since_wall_ms = number_of(state, "since");
     schedule_restore(local->options.schedule, check->scheduled, &was,
