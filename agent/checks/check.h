@@ -83,8 +83,8 @@ void check_init(struct check *check, const struct check_options *options,
                 uint64_t now_ms);
 void check_fini(struct check *check);
 
-/* Puts back what was known before a restart: status, output and role hold since `since_ms`;
- * the next result counts at once. A TTL check expires at `ttl_at_ms`. */
+/* Puts back what was known before a restart: status, output and role hold since
+ * `since_ms`; the next result counts at once. A TTL check expires at `ttl_at_ms`. */
 void check_restore(struct check *check, const struct check_result *was, uint64_t since_ms,
                    uint64_t ttl_at_ms);
 
@@ -96,7 +96,8 @@ void check_reconfigure(struct check *check, const struct check_options *options,
 unsigned check_observe(struct check *check, const struct check_result *result,
                        uint64_t now_ms);
 
-/* Time has passed: a TTL may have expired, damping may have ended. Bits of enum check_news. */
+/* Time has passed: a TTL may have expired, damping may have ended. Bits of enum
+ * check_news. */
 unsigned check_tick(struct check *check, uint64_t now_ms);
 
 /* When check_tick() will have something to say; UINT64_MAX: never. */
@@ -108,8 +109,8 @@ uint64_t check_overdue_ms(const struct check *check);
 /* "", "primary", "standby". */
 const char *check_role_name(enum check_role role);
 
-/* Replaces `out` by `bytes` cut to `max` bytes and cleaned: broken UTF-8 and
- * control bytes but tab and line end become '?'. `total` is the size before any cutting. */
+/* Replaces `out` by `bytes` cut to `max` bytes and cleaned: broken UTF-8 and control
+ * bytes but tab and line end become '?'. `total` is the size before any cutting. */
 void check_clean_output(struct rc_buffer *out, const void *bytes, size_t size,
                         size_t total, size_t max, enum check_keep keep);
 

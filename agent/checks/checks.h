@@ -40,7 +40,8 @@ struct prober {
     /* The run is not wanted any more: end it, report nothing. */
     void (*cancel)(struct prober *prober, uint64_t probe);
 
-    /* The check is gone or has changed: drop what is kept between its runs, if anything. */
+    /* The check is gone or has changed: drop what is kept between its runs, if
+     * anything. */
     void (*forget)(struct prober *prober, uint64_t check);
 
     /* Ends every run, reports nothing, frees the prober. Handles of ended runs close by

@@ -25,12 +25,14 @@ struct checks_uv_options {
 /* Starts the timer. RC_OK, RC_ENOMEM or RC_EIO. */
 int checks_uv_start(const struct checks_uv_options *options, struct checks_uv **out);
 
-/* Something was added, told or removed: what waits is carried out in the loop's next turn.
- * Cheap; may be called from anywhere on the loop's thread, also inside on_action(). */
+/* Something was added, told or removed: what waits is carried out in the loop's next
+ * turn. Cheap; may be called from anywhere on the loop's thread, also inside
+ * on_action(). */
 void checks_uv_wake(struct checks_uv *io);
 
-/* Ends every run; `on_closed` (may be NULL) is called from the loop when `io` is freed. The
- * handles of ended runs close by themselves. NULL `io` is allowed: nothing happens. */
+/* Ends every run; `on_closed` (may be NULL) is called from the loop when `io` is
+ * freed. The handles of ended runs close by themselves. NULL `io` is allowed: nothing
+ * happens. */
 void checks_uv_close(struct checks_uv *io, void (*on_closed)(void *context),
                      void *context);
 

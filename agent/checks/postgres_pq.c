@@ -1,9 +1,10 @@
 /* postgres_pq.c - what is this PostgreSQL server: primary or standby, and how far behind?
  *
- * By libpq, loaded when the first check needs it, asynchronously. One connection a check is
- * kept between runs; when it has broken, the same run opens another. A server in recovery
- * is a standby; one that is not and takes writes is the primary; one that is not and is
- * read-only (fenced) is neither. Connection strings and passwords appear in no output. */
+ * By libpq, loaded when the first check needs it, asynchronously. One connection a check
+ * is kept between runs; when it has broken, the same run opens another. A server in
+ * recovery is a standby; one that is not and takes writes is the primary; one that is not
+ * and is read-only (fenced) is neither. Connection strings and passwords appear in no
+ * output. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static const char question[] =
     "CASE WHEN r THEN (pg_control_recovery()).min_recovery_end_timeline "
     "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))"
     "::bit(32)::int END, w.pid IS NOT NULL "
-    "FROM (SELECT pg_is_in_recovery() AS r) AS x LEFT JOIN pg_stat_wal_receiver w ON true";
+    "FROM (SELECT pg_is_in_recovery() AS r) AS x "
+    "LEFT JOIN pg_stat_wal_receiver w ON true";
 
 enum { ANSWER_COLUMNS = 6 };
 
@@ -127,7 +129,7 @@ static int load(struct postgres *postgres)
     return err;
 }
 
-/* ---- the end of a run ------------------------------------------------------------------- */
+/* ---- the end of a run ------------------------------------------------------------ */
 
 static void disconnect(struct session *session)
 {
@@ -155,7 +157,8 @@ static void destroy(struct session *session)
     free(session);
 }
 
-/* libpq's messages end in line ends, may have several lines, and quote what they were given. */
+/* libpq's messages end in line ends, may have several lines, and quote what they were
+ * given. */
 static void put_reason(const struct session *session, const char *reason,
                        struct rc_buffer *out)
 {
@@ -205,7 +208,7 @@ static void fail(struct session *session, const char *reason)
     rc_buffer_fini(&text);
 }
 
-/* ---- the answer ------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------ */
 
 static double number_at(const struct session *session, int column)
 {
@@ -266,8 +269,8 @@ static void judge(struct session *session)
 
 static void connect_anew(struct session *session);
 
-/* A connection that was kept may have died since the last run: that says nothing about the
- * server now. */
+/* A connection that was kept may have died since the last run: that says nothing about
+ * the server now. */
 static void lose(struct session *session, const char *reason)
 {
     if (session->is_fresh) {
@@ -367,7 +370,8 @@ static void advance_connect(struct session *session)
     const struct libpq *pq = &session->postgres->pq;
     unsigned events = WATCH_NOTHING;
 
-    /* libpq may replace its socket by one of the same number: never watch it meanwhile. */
+    /* libpq may replace its socket by one of the same number: never watch it
+     * meanwhile. */
     watch_uv_close(session->watch);
     session->watch = NULL;
     switch (pq->poll(session->connection)) {
@@ -437,9 +441,10 @@ static void on_ready(void *context, int file, unsigned events)
     }
 }
 
-/* ---- runs ------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------ */
 
-/* Whether libpq understands the connection string; keeps the password for put_reason(). */
+/* Whether libpq understands the connection string; keeps the password for
+ * put_reason(). */
 static bool parse_target(struct session *session)
 {
     const struct libpq *pq = &session->postgres->pq;

@@ -52,8 +52,8 @@ struct schedule_action {
 int schedule_create(uint64_t random_seed, struct schedule **out);
 void schedule_destroy(struct schedule *schedule);
 
-/* A new check. `*out` names it from now on, is never 0 and never used twice. RC_OK, RC_ETOOBIG
- * (too many checks) or RC_ENOMEM. */
+/* A new check. `*out` names it from now on, is never 0 and never used twice. RC_OK,
+ * RC_ETOOBIG (too many checks) or RC_ENOMEM. */
 int schedule_add(struct schedule *schedule, const struct schedule_entry *entry,
                  uint64_t now_ms, uint64_t *out);
 

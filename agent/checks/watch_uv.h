@@ -1,4 +1,5 @@
-/* watch_uv.h - sockets and timers of libraries that do their own talking (libcurl, libpq).
+/* watch_uv.h - sockets and timers of libraries that do their own talking (libcurl,
+ * libpq).
  *
  * A library tells which of its sockets it waits for; these call back when one is ready.
  * Only watch_uv.c knows libuv. */
@@ -13,8 +14,8 @@ struct watch_timer;
 
 enum watch_events { WATCH_NOTHING = 0, WATCH_READ = 1, WATCH_WRITE = 2 };
 
-/* Watches `file` for nothing yet. `on_ready` gets bits of enum watch_events; an error of the
- * socket counts as both. NULL when memory is out or libuv refuses the descriptor. */
+/* Watches `file` for nothing yet. `on_ready` gets bits of enum watch_events; an error of
+ * the socket counts as both. NULL when memory is out or libuv refuses the descriptor. */
 struct watch *watch_uv_open(struct uv_loop_s *loop, int file,
                             void (*on_ready)(void *context, int file, unsigned events),
                             void *context);
@@ -22,7 +23,8 @@ struct watch *watch_uv_open(struct uv_loop_s *loop, int file,
 /* From now on for `events` (bits). */
 void watch_uv_set(struct watch *watch, unsigned events);
 
-/* No call back any more; to be called before the descriptor is closed. NULL is allowed. */
+/* No call back any more; to be called before the descriptor is closed. NULL is
+ * allowed. */
 void watch_uv_close(struct watch *watch);
 
 /* A timer that is not running. NULL when memory is out. */

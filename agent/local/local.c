@@ -57,7 +57,7 @@ const char *local_error(const struct local *local)
     return local->error;
 }
 
-/* ---- services ------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------- */
 
 /* Checks of `old` that `merged` does not name stay with the service. */
 static int adopt_checks(struct service_definition *merged,
@@ -183,7 +183,7 @@ int local_deregister_service(struct local *local, const char *id, struct local_n
     return RC_OK;
 }
 
-/* ---- checks --------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------- */
 
 static int keep_and_put_check(struct local *local, const struct check_definition *check,
                               enum registry_form form, struct local_now now)
@@ -277,7 +277,7 @@ int local_update_ttl(struct local *local, const char *check_id, enum check_statu
     return RC_OK;
 }
 
-/* ---- maintenance ---------------------------------------------------------------------- */
+/* ---- maintenance ----------------------------------------------------------------- */
 
 int registry_fill_maintenance(const char *service_id, const char *reason,
                               struct check_definition *out)
@@ -348,7 +348,7 @@ int local_node_maintenance(struct local *local, enum local_switch enable,
     return switch_maintenance(local, NULL, enable, reason, now);
 }
 
-/* ---- what the schedule says ------------------------------------------------------------ */
+/* ---- what the schedule says ------------------------------------------------------ */
 
 static void reap(struct local *local, const struct registry_check *check,
                  struct local_now now)

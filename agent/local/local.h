@@ -1,8 +1,10 @@
-/* local.h - what this agent itself offers: its services, their checks, and how they stand.
+/* local.h - what this agent itself offers: its services, their checks, and how they
+ * stand.
  *
  * The one writer of this node's record in the catalog. Services and checks come from
- * configuration files, from the HTTP API and, at start, from what the API registered before
- * (kept by a store). Semantics and error texts are Consul's agent endpoints, release 1.10.
+ * configuration files, from the HTTP API and, at start, from what the API registered
+ * before (kept by a store). Semantics and error texts are Consul's agent endpoints,
+ * release 1.10.
  *
  * Pure but for the store handed in: no socket, no clock. It fills the schedule of checks
  * (agent/checks/schedule.h); agent.c hands the schedule's actions back through
@@ -40,7 +42,8 @@ enum local_checks { LOCAL_KEEP_CHECKS, LOCAL_REPLACE_CHECKS };
 
 enum local_switch { LOCAL_OFF, LOCAL_ON };
 
-/* Which definitions may run programs: enable_script_checks, enable_local_script_checks. */
+/* Which definitions may run programs: enable_script_checks,
+ * enable_local_script_checks. */
 enum local_scripts { LOCAL_SCRIPTS_NEVER, LOCAL_SCRIPTS_CONFIG, LOCAL_SCRIPTS_ALWAYS };
 
 /* In the order of severity: the worst of a service's checks and the node's own. */
@@ -67,7 +70,8 @@ struct local_options {
     void *context;
 };
 
-/* One service as it is now. Everything is borrowed until the next call that changes `local`. */
+/* One service as it is now. Everything is borrowed until the next call that changes
+ * `local`. */
 struct local_service {
     const char *id;
     const struct service_definition
@@ -92,28 +96,31 @@ struct local_check {
     enum local_origin origin;
 };
 
-/* Return codes of everything below that can refuse, and what an HTTP answer makes of them:
- * RC_EINVAL is a 400, RC_ENOTFOUND a 404, every other error a 500. On error local_error()
- * gives the one-line answer in Consul's words, and nothing has changed. RC_EIO: the store could not
- * write (disk full); what was not kept is not accepted. RC_EDENIED: scripts are off.
- * RC_EUNSUPPORTED: a kind of check not done here. RC_ETOOBIG: too many services or checks. */
+/* Return codes of everything below that can refuse, and what an HTTP answer makes of
+ * them: RC_EINVAL is a 400, RC_ENOTFOUND a 404, every other error a 500. On error
+ * local_error() gives the one-line answer in Consul's words, and nothing has changed.
+ * RC_EIO: the store could not write (disk full); what was not kept is not accepted.
+ * RC_EDENIED: scripts are off. RC_EUNSUPPORTED: a kind of check not done here.
+ * RC_ETOOBIG: too many services or checks. */
 
 /* RC_OK or RC_ENOMEM. Then call local_load(), then local_reload(). */
 int local_create(const struct local_options *options, struct local **out);
 void local_destroy(struct local *local);
 
-/* Why the last call that returned an error did; borrowed until the next call. Never NULL. */
+/* Why the last call that returned an error did; borrowed until the next call. Never
+ * NULL. */
 const char *local_error(const struct local *local);
 
 /* Puts back what the store has kept. What cannot be read is set aside by the store; it is
- * never fatal. Returns RC_OK, or RC_EMALFORMED when something was (local_error() names it). */
+ * never fatal. Returns RC_OK, or RC_EMALFORMED when something was (local_error() names
+ * it). */
 int local_load(struct local *local, struct local_now now);
 
-/* Takes the definitions of the configuration files, all at once: new ones are added, changed
- * ones replaced, missing ones removed; what is equal keeps running, checks that stay keep
- * their status. API registrations stay, unless a file defines the same id: the file wins.
- * Definitions are copied. Either all are taken or, on error, none (local_error() says which
- * one is wrong). */
+/* Takes the definitions of the configuration files, all at once: new ones are added,
+ * changed ones replaced, missing ones removed; what is equal keeps running, checks that
+ * stay keep their status. API registrations stay, unless a file defines the same id: the
+ * file wins. Definitions are copied. Either all are taken or, on error, none
+ * (local_error() says which one is wrong). */
 int local_reload(struct local *local, const struct service_definition *services,
                  size_t service_count, const struct check_definition *checks,
                  size_t check_count, struct local_now now);
@@ -123,8 +130,9 @@ int local_register_service(struct local *local, const struct service_definition 
                            enum local_checks mode, struct local_now now);
 
 /* PUT agent/service/deregister/:id. Its checks go too. RC_OK, or RC_ENOTFOUND with
- * `Unknown service ID "x". Ensure that the service ID is passed, not the service name.`:
- * Consul 1.10 answered 200 there, the caller decides. "" is RC_EIO `ServiceID missing`. */
+ * `Unknown service ID "x". Ensure that the service ID is passed, not the service
+ * name.`: Consul 1.10 answered 200 there, the caller decides. "" is RC_EIO `ServiceID
+ * missing`. */
 int local_deregister_service(struct local *local, const char *id, struct local_now now);
 
 /* PUT agent/check/register and /deregister/:id; likewise. */
@@ -132,12 +140,14 @@ int local_register_check(struct local *local, const struct check_definition *che
                          struct local_now now);
 int local_deregister_check(struct local *local, const char *id, struct local_now now);
 
-/* PUT agent/check/pass|warn|fail|update: sets a TTL check and starts its time anew. `output`
- * may be NULL. RC_EUNSUPPORTED with `CheckID "x" does not have associated TTL` for any other. */
+/* PUT agent/check/pass|warn|fail|update: sets a TTL check and starts its time anew.
+ * `output` may be NULL. RC_EUNSUPPORTED with `CheckID "x" does not have associated TTL`
+ * for any other. */
 int local_update_ttl(struct local *local, const char *check_id, enum check_status status,
                      const char *output, struct local_now now);
 
-/* PUT agent/service/maintenance/:id. Idempotent. `reason` may be NULL or "": Consul's text. */
+/* PUT agent/service/maintenance/:id. Idempotent. `reason` may be NULL or "": Consul's
+ * text. */
 int local_service_maintenance(struct local *local, const char *service_id,
                               enum local_switch enable, const char *reason,
                               struct local_now now);
@@ -162,8 +172,8 @@ bool local_find_service(const struct local *local, const char *id,
                         struct local_service *out);
 bool local_find_check(const struct local *local, const char *id, struct local_check *out);
 
-/* GET agent/health/service: the worst of the service's own and the node's checks. `id` of an
- * unknown service gives LOCAL_HEALTH_CRITICAL. */
+/* GET agent/health/service: the worst of the service's own and the node's checks. `id` of
+ * an unknown service gives LOCAL_HEALTH_CRITICAL. */
 enum local_health local_service_health(const struct local *local, const char *id);
 const char *
 local_health_name(enum local_health health); /* "passing", "maintenance", ... */
@@ -171,8 +181,9 @@ local_health_name(enum local_health health); /* "passing", "maintenance", ... */
 size_t local_service_count(const struct local *local);
 size_t local_check_count(const struct local *local);
 
-/* Keeps the state of checks that changed since the last call; call it every few seconds and
- * before the end. Registrations are kept at once and need no call. RC_OK or RC_EIO. */
+/* Keeps the state of checks that changed since the last call; call it every few
+ * seconds and before the end. Registrations are kept at once and need no call. RC_OK
+ * or RC_EIO. */
 int local_save_states(struct local *local, struct local_now now);
 
 #endif

@@ -1,7 +1,8 @@
 /* local_files.c - the store as a folder of JSON files, each replaced atomically.
  *
- * A file is named after the hash of its id, because ids may hold anything; the record inside
- * says what it is. Damaged files are renamed to *.bad and left for somebody to look at. */
+ * A file is named after the hash of its id, because ids may hold anything; the record
+ * inside says what it is. Damaged files are renamed to *.bad and left for somebody to
+ * look at. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>

@@ -29,8 +29,8 @@ static uint16_t port_of(int64_t port)
     return port < 0 || port > UINT16_MAX ? 0 : (uint16_t)port;
 }
 
-/* What the postgres checks of a service have found. True if any may tag it. When two of them
- * contradict each other nobody knows, so it is neither. */
+/* What the postgres checks of a service have found. True if any may tag it. When two of
+ * them contradict each other nobody knows, so it is neither. */
 static bool find_role(const struct local *local, const char *service_id,
                       enum check_role *out)
 {
@@ -64,8 +64,8 @@ static bool is_role_word(const char *tag)
            rc_text_equals(tag, check_role_name(CHECK_ROLE_STANDBY));
 }
 
-/* The tags as configured; where a check says what the server is, those words come from the
- * check alone. */
+/* The tags as configured; where a check says what the server is, those words come from
+ * the check alone. */
 static int gather_tags(const struct local *local, struct registry_service *service)
 {
     const struct definition_list *from = &service->definition.tags;
@@ -188,7 +188,8 @@ int publish_check(struct local *local, struct registry_check *check, uint64_t no
     return err == RC_OK ? RC_OK : registry_fail(local, err, "%s", error);
 }
 
-/* Aliases repeat what others say: they look again as soon as something here has changed. */
+/* Aliases repeat what others say: they look again as soon as something here has
+ * changed. */
 static void hurry_aliases(struct local *local, uint64_t now_ms)
 {
     const struct registry_check *check;

@@ -166,7 +166,7 @@ void registry_drop_service(struct local *local, struct registry_service *service
     destroy_service(service);
 }
 
-/* ---- checks --------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------- */
 
 static int add_check(struct local *local, const struct check_definition *from,
                      enum registry_form form, enum local_origin origin,
@@ -250,7 +250,7 @@ int registry_put_check(struct local *local, const struct check_definition *from,
     return RC_OK;
 }
 
-/* ---- services ------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------- */
 
 static int put_nested(struct local *local, const struct registry_service *service,
                       struct local_now now)

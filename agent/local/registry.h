@@ -1,8 +1,8 @@
 /* registry.h - the tables behind local.h, shared by the files of agent/local only.
  *
- * registry.c owns the tables; local.c takes the API's commands, reload.c the configuration;
- * judge.c says which definitions are refused, publish.c writes the catalog, keep.c the
- * store, read.c answers readers. */
+ * registry.c owns the tables; local.c takes the API's commands, reload.c the
+ * configuration; judge.c says which definitions are refused, publish.c writes the
+ * catalog, local_keep.c the store, local_read.c answers readers. */
 #ifndef AGENT_LOCAL_REGISTRY_H
 #define AGENT_LOCAL_REGISTRY_H
 
@@ -14,7 +14,8 @@
 
 enum { REGISTRY_ERROR_MAX = 768 };
 
-/* Where a check was defined: inside its service, on its own, or by a maintenance switch. */
+/* Where a check was defined: inside its service, on its own, or by a maintenance
+ * switch. */
 enum registry_form { REGISTRY_NESTED, REGISTRY_ALONE, REGISTRY_MAINTENANCE };
 
 struct registry_service {
@@ -59,16 +60,16 @@ struct registry_check *registry_check(const struct local *local, const char *id)
 
 /* Adds or replaces; nothing is judged, nothing is written to the store. The definition is
  * copied. Checks that the old definition of a service held and the new one does not are
- * dropped. RC_OK or, with text and everything as it was, the catalog's refusal, RC_ETOOBIG,
- * RC_ENOMEM. */
+ * dropped. RC_OK or, with text and everything as it was, the catalog's refusal,
+ * RC_ETOOBIG, RC_ENOMEM. */
 int registry_put_service(struct local *local, const struct service_definition *from,
                          enum local_origin origin, struct local_now now);
 int registry_put_check(struct local *local, const struct check_definition *from,
                        enum registry_form form, enum local_origin origin,
                        struct local_now now);
 
-/* Takes out, from the catalog too; the service with all its checks, and what the store has
- * of those. */
+/* Takes out, from the catalog too; the service with all its checks, and what the store
+ * has of those. */
 void registry_drop_service(struct local *local, struct registry_service *service,
                            struct local_now now);
 void registry_drop_check(struct local *local, struct registry_check *check,
@@ -95,26 +96,27 @@ int judge_check(struct local *local, const struct check_definition *check,
 void judge_entry(const struct local *local, struct registry_check *check,
                  struct schedule_entry *out);
 
-/* publish.c: this node's record in the catalog. RC_OK or the catalog's error, with text. */
+/* publish.c: this node's record in the catalog. RC_OK or the catalog's error, with
+ * text. */
 int publish_service(struct local *local, struct registry_service *service,
                     uint64_t now_ms);
 int publish_check(struct local *local, struct registry_check *check, uint64_t now_ms);
 void publish_result(struct local *local, struct registry_check *check, unsigned news,
                     struct local_now now);
 
-/* keep.c: the store. RC_OK, or RC_EIO with text. Without a store all succeed. */
+/* local_keep.c: the store. RC_OK, or RC_EIO with text. Without a store all succeed. */
 int keep_service(struct local *local, const struct service_definition *service);
 int keep_check(struct local *local, const struct check_definition *check,
                enum registry_form form);
 int keep_not(struct local *local, enum local_kind kind, const char *id);
 
-/* keep.c: what was known about a new check in the last run, while starting; then the end of
- * starting: what was waiting for a service of the configuration. */
+/* local_keep.c: what was known about a new check in the last run, while starting; then
+ * the end of starting: what was waiting for a service of the configuration. */
 void keep_recall(struct local *local, struct registry_check *check, struct local_now now);
 void keep_end_start(struct local *local, struct local_now now);
 
-/* local.c: the check that a maintenance switch is, for a service or (NULL) for the node; to
- * be ended by check_definition_fini(). RC_OK or RC_ENOMEM. */
+/* local.c: the check that a maintenance switch is, for a service or (NULL) for the node;
+ * to be ended by check_definition_fini(). RC_OK or RC_ENOMEM. */
 int registry_fill_maintenance(const char *service_id, const char *reason,
                               struct check_definition *out);
 

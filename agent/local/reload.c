@@ -44,7 +44,8 @@ static int blame(struct local *local, int err, const char *what, const char *id)
     return registry_fail(local, err, "%s \"%s\": %s", what, id, why);
 }
 
-/* Ids must be told apart: the second definition of one would silently replace the first. */
+/* Ids must be told apart: the second definition of one would silently replace the
+ * first. */
 static int note_id(struct local *local, struct rc_table *seen, const char *id)
 {
     static char mark[] = "seen";
@@ -124,8 +125,8 @@ static void mark_all(struct local *local)
     }
 }
 
-/* Removing from the table during a walk is allowed for the entry just returned only, and a
- * service takes its checks along: so checks go first. */
+/* Removing from the table during a walk is allowed for the entry just returned only, and
+ * a service takes its checks along: so checks go first. */
 static void drop_stale(struct local *local, struct local_now now)
 {
     struct registry_service *service;

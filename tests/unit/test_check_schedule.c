@@ -3,14 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include "agent/checks/schedule.h"
 #include "base/err.h"
+#include "base/random.h"
 
 enum { SEED = 7, EVERY_MS = 1000, TIMEOUT_MS = 300 };
 
@@ -301,58 +299,88 @@ static void more_checks_than_the_maximum_are_refused(void **state)
     assert_int_equal(schedule_add(*state, &entry, 0, &check), RC_OK);
 }
 
-/* Anything in any order: what was asked for stays consistent, and nothing is lost. */
-static void random_use_keeps_its_promises(void **state)
-{
-    enum { SLOTS = 24, STEPS = 20000 };
-    struct schedule_entry entry = {.check = {.initial = CHECK_CRITICAL},
-                                   .definition = &definition,
-                                   .interval_ms = 50,
-                                   .timeout_ms = 20};
-    uint64_t checks[SLOTS] = {0};
-    uint64_t running[SLOTS] = {0};
-    uint64_t now_ms = 0;
+enum { PLACES = 24, STEPS = 20000 };
 
-    srand(SEED); // NOLINT(cert-msc32-c,cert-msc51-cpp): the same run every time
-    for (int step = 0; step < STEPS; step++) {
-        struct schedule_action action;
-        size_t i = (size_t)rand() % SLOTS; // NOLINT
-        switch (rand() % 8) {              // NOLINT
-        case 0:
-            if (checks[i] == 0) {
-                entry.owner = &checks[i];
-                assert_int_equal(schedule_add(*state, &entry, now_ms, &checks[i]), RC_OK);
-            }
-            break;
-        case 1:
-            schedule_remove(*state, checks[i]);
-            checks[i] = 0;
-            break;
-        case 2:
-            entry.owner = &checks[i];
-            schedule_replace(*state, checks[i], &entry, now_ms);
-            break;
-        case 3:
-            answer(*state, running[i], (enum check_status)(step % 3), now_ms);
-            break;
-        case 4:
-            schedule_hurry(*state, checks[i], now_ms);
-            break;
-        default:
-            now_ms += (uint64_t)(rand() % 15); // NOLINT
-            schedule_tick(*state, now_ms);
-            while (rand() % 4 != 0 && schedule_next_action(*state, &action)) { // NOLINT
-                if (action.type == SCHEDULE_START) {
-                    size_t at = (size_t)((uint64_t *)action.owner - checks);
-                    assert_true(at < SLOTS && checks[at] == action.check);
-                    running[at] = action.probe;
-                }
-            }
+struct crowd {
+    struct schedule *schedule;
+    struct rc_random random;
+    uint64_t now_ms;
+    uint64_t checks[PLACES];  /* 0: none */
+    uint64_t running[PLACES]; /* the run last started there */
+};
+
+static const struct schedule_entry hasty = {
+    .check = {.initial = CHECK_CRITICAL},
+    .definition = &definition,
+    .interval_ms = 50,
+    .timeout_ms = 20,
+};
+
+static void put_or_take(struct crowd *crowd, size_t at)
+{
+    struct schedule_entry entry = hasty;
+
+    entry.owner = &crowd->checks[at];
+    switch (rc_random_below(&crowd->random, 3)) {
+    case 0:
+        if (crowd->checks[at] == 0) {
+            assert_int_equal(
+                schedule_add(crowd->schedule, &entry, crowd->now_ms, &crowd->checks[at]),
+                RC_OK);
+        }
+        break;
+    case 1:
+        schedule_remove(crowd->schedule, crowd->checks[at]);
+        crowd->checks[at] = 0;
+        break;
+    default:
+        schedule_replace(crowd->schedule, crowd->checks[at], &entry, crowd->now_ms);
+    }
+}
+
+/* Time passes; some of the work that came up is done, some stays undone for now. */
+static void work(struct crowd *crowd)
+{
+    struct schedule_action action;
+
+    crowd->now_ms += rc_random_below(&crowd->random, 15);
+    schedule_tick(crowd->schedule, crowd->now_ms);
+    while (rc_random_below(&crowd->random, 4) != 0 &&
+           schedule_next_action(crowd->schedule, &action)) {
+        if (action.type == SCHEDULE_START) {
+            size_t at = (size_t)((uint64_t *)action.owner - crowd->checks);
+            assert_true(at < PLACES && crowd->checks[at] == action.check);
+            crowd->running[at] = action.probe;
         }
     }
+}
+
+static void any_order_of_events_keeps_the_books_straight(void **state)
+{
+    struct crowd crowd = {.schedule = *state};
     size_t live = 0;
-    for (size_t i = 0; i < SLOTS; i++) {
-        live += checks[i] != 0;
+
+    rc_random_init(&crowd.random, SEED);
+    for (int step = 0; step < STEPS; step++) {
+        size_t at = rc_random_below(&crowd.random, PLACES);
+        switch (rc_random_below(&crowd.random, 4)) {
+        case 0:
+            put_or_take(&crowd, at);
+            break;
+        case 1:
+            answer(*state, crowd.running[at], (enum check_status)(step % 3),
+                   crowd.now_ms);
+            break;
+        case 2:
+            schedule_hurry(*state, crowd.checks[at], crowd.now_ms);
+            break;
+        default:
+            work(&crowd);
+        }
+    }
+
+    for (size_t i = 0; i < PLACES; i++) {
+        live += crowd.checks[i] != 0;
     }
     assert_int_equal(schedule_count(*state, CHECK_PASSING) +
                          schedule_count(*state, CHECK_WARNING) +
@@ -377,7 +405,7 @@ int main(void)
         CASE(hurrying_brings_the_next_run_forward),
         CASE(thousands_of_checks_run_in_the_order_of_their_due_times),
         CASE(more_checks_than_the_maximum_are_refused),
-        CASE(random_use_keeps_its_promises),
+        CASE(any_order_of_events_keeps_the_books_straight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

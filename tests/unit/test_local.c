@@ -1,5 +1,5 @@
-/* What an operator and a client of the API rely on: agent/local/local.h. The catalog is the
- * real one; probes and the disk are played by the test. */
+/* What an operator and a client of the API rely on: agent/local/local.h. The catalog is
+ * the real one; probes and the disk are played by the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 
 enum { START_MONO_MS = 1000000, RUNS_MAX = 64 };
 
-/* ---- a disk --------------------------------------------------------------------------- */
+/* ---- a disk ---------------------------------------------------------------------- */
 
 struct disk {
     struct local_store store;
@@ -89,7 +89,7 @@ static void disk_close(struct disk *disk)
     }
 }
 
-/* ---- an agent without sockets ---------------------------------------------------------- */
+/* ---- an agent without sockets ---------------------------------------------------- */
 
 struct world {
     struct disk disk;
@@ -330,7 +330,7 @@ static const char database[] =
     "{\"ID\": \"pg\", \"Name\": \"db\", \"Tags\": [\"v15\", \"primary\"], \"Check\":"
     " {\"Postgres\": \"host=/tmp\", \"PostgresTags\": true, \"Interval\": \"200ms\"}}";
 
-/* ---- services --------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------- */
 
 static void a_service_is_critical_until_its_first_good_check(void **state)
 {
@@ -480,7 +480,7 @@ static void scripts_from_files_need_their_own_switch(void **state)
         RC_EDENIED);
 }
 
-/* ---- ttl and maintenance ---------------------------------------------------------------- */
+/* ---- ttl and maintenance --------------------------------------------------------- */
 
 static void a_ttl_update_is_in_the_catalog_when_it_returns(void **state)
 {
@@ -558,7 +558,7 @@ static void node_maintenance_covers_every_service_and_survives(void **state)
     assert_string_equal(check.notes, "new disk");
 }
 
-/* ---- roles ------------------------------------------------------------------------------ */
+/* ---- roles ----------------------------------------------------------------------- */
 
 static void a_database_is_tagged_by_what_it_is_and_never_by_configuration(void **state)
 {
@@ -631,7 +631,7 @@ static void the_role_goes_with_the_check_that_found_it(void **state)
     assert_false(is_tagged(world, "pg", "primary"));
 }
 
-/* ---- what survives ---------------------------------------------------------------------- */
+/* ---- what survives --------------------------------------------------------------- */
 
 static void a_full_disk_refuses_and_changes_nothing(void **state)
 {
@@ -757,7 +757,7 @@ static void a_deregistered_nested_check_stays_away_after_a_restart(void **state)
     assert_false(has_check(world, "service:web1"));
 }
 
-/* ---- configuration ---------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------- */
 
 static void a_reload_adds_changes_and_removes_in_one_index(void **state)
 {

@@ -1,4 +1,5 @@
-/* keep.c - what outlives the process: registrations at once, check states now and then. */
+/* local_keep.c - what outlives the process: registrations at once, check states now and
+ * then. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ int keep_not(struct local *local, enum local_kind kind, const char *id)
                : registry_fail(local, err, "Failed to forget %s: %s", id, store->error);
 }
 
-/* ---- states ---------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------- */
 
 static json_t *state_of(const struct local *local, const struct registry_check *check,
                         struct local_now now)
@@ -171,12 +172,13 @@ void keep_recall(struct local *local, struct registry_check *check, struct local
     check->since_wall_ms = number_of(state, "since");
     schedule_restore(local->options.schedule, check->scheduled, &was,
                      mono_of(check->since_wall_ms, now), UINT64_MAX);
-    /* What was true then may not be now: look soon. What a server was, is not believed. */
+    /* What was true then may not be now: look soon. What a server was, is not
+     * believed. */
     schedule_hurry(local->options.schedule, check->scheduled,
                    now.mono_ms + rc_random_below(&local->random, FIRST_RUN_WITHIN_MS));
 }
 
-/* ---- loading --------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------- */
 
 struct loading {
     struct local *local;
@@ -210,7 +212,8 @@ static json_t *open_record(struct loading *loading, const char *text, size_t siz
     return record;
 }
 
-/* Scripts may have been forbidden since: that is no damage, the record stays where it is. */
+/* Scripts may have been forbidden since: that is no damage, the record stays where it
+ * is. */
 static int judge_outcome(struct loading *loading, int err)
 {
     if (err == RC_OK || err == RC_EDENIED) {

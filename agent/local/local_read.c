@@ -1,4 +1,4 @@
-/* read.c - what readers may see of the registry. */
+/* local_read.c - what readers may see of the registry. */
 #include <assert.h>
 
 #include "agent/local/registry.h"
