@@ -98,7 +98,7 @@ pool postgres {{
 
 listen http 0.0.0.0:80 {{
     route / {{ pool todomvc }}
-    access_log {places.logs}/access.log
+    access_log file {places.logs}/access.log
 }}
 
 listen postgres 127.0.0.1:5432 {{ pool postgres; target primary; wait_for_primary 30s; probe_user rollcall_probe }}
