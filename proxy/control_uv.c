@@ -15,6 +15,7 @@
 #include "base/notify.h"
 #include "base/text.h"
 #include "dns/resolve_ares.h"
+#include "proxy/admin_uv.h"
 #include "proxy/cancel_map.h"
 #include "proxy/listen_uv.h"
 #include "proxy/pool_uv.h"
@@ -37,6 +38,7 @@ struct control {
     struct rc_metrics *metrics;
     struct cancel_map *cancels;
     struct dns_resolver *resolver;
+    struct admin_loop *admin;
     uv_async_t failed; /* from workers: look at the counters now */
     uv_timer_t tick;
     enum phase phase;
@@ -202,6 +204,103 @@ static void instance_failed(void *context)
     (void)uv_async_send(&control->failed);
 }
 
+/* --- what the admin port asks --- */
+
+static bool is_ready(void *context)
+{
+    const struct control *control = context;
+    bool known = true;
+    for (size_t i = 0; i < control->pool_count; i++) {
+        known = known && roster_is_known(pool_roster(control->pools[i]));
+    }
+    return known && control->phase == PHASE_RUNNING;
+}
+
+/* Calls `put` with the state as it is now. */
+static void tell(struct control *control, struct rc_buffer *out,
+                 void (*put)(const struct admin_view *, struct rc_buffer *))
+{
+    uint32_t connections[WORKERS_MAX];
+    struct admin_pool *pools = calloc(control->pool_count + 1, sizeof *pools);
+    if (pools == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < control->pool_count; i++) {
+        pools[i].config = &config_of(control)->pools[i];
+        pools[i].roster = pool_roster(control->pools[i]);
+    }
+    for (size_t i = 0; i < control->worker_count; i++) {
+        connections[i] = worker_connections(control->workers[i]);
+    }
+    struct admin_view view = {
+        .pools = pools,
+        .pool_count = control->pool_count,
+        .connections = connections,
+        .worker_count = control->worker_count,
+        .generation = control->snapshot->generation,
+        .now_ms = rc_clock_ms(),
+        .draining = control->phase != PHASE_RUNNING,
+    };
+    put(&view, out);
+    free(pools);
+}
+
+static void put_upstreams(void *context, struct rc_buffer *out)
+{
+    tell(context, out, admin_pages_upstreams);
+}
+
+static void put_metrics(void *context, struct rc_buffer *out)
+{
+    const struct control *control = context;
+    rc_metrics_render(control->metrics, out);
+    tell(context, out, admin_pages_metrics);
+}
+
+static void put_config(void *context, struct rc_buffer *out)
+{
+    config_print(config_of(context), out);
+}
+
+static int take_order(void *context, const struct admin_order *order)
+{
+    struct control *control = context;
+    for (size_t i = 0; i < control->pool_count; i++) {
+        if (rc_text_equals(pool_name(control->pools[i]), order->pool)) {
+            int err = roster_order(pool_roster(control->pools[i]), order->id,
+                                   order->order, rc_clock_ms());
+            publish(control, NULL);
+            rc_log(RC_LOG_INFO, "proxy", "pool %s: %s %s by the operator", order->pool,
+                   order->order == ROSTER_DRAIN ? "drain" : "undrain", order->id);
+            return err;
+        }
+    }
+    return RC_ENOTFOUND;
+}
+
+static void take_reload(void *context)
+{
+    control_reload(context);
+}
+
+static int start_admin(struct control *control, char error[CONTROL_ERROR_MAX])
+{
+    const struct rc_address *address = &config_of(control)->admin;
+    const struct admin_hooks hooks = {control,    is_ready,   put_upstreams, put_metrics,
+                                      put_config, take_order, take_reload};
+    if (address->family == RC_ADDRESS_NONE) {
+        return RC_OK;
+    }
+    int err = admin_loop_start(control->loop, address, &hooks, &control->admin);
+    if (err == RC_EIO) {
+        char text[RC_ADDRESS_TEXT_MAX];
+        rc_address_format(address, text);
+        (void)snprintf(error, CONTROL_ERROR_MAX, "cannot listen on admin %s: %s", text,
+                       strerrordesc_np(errno));
+    }
+    return err;
+}
+
 /* --- stopping --- */
 
 static void enter(struct control *control, enum phase phase)
@@ -234,6 +333,7 @@ static void close_all(struct control *control)
         return;
     }
     enter(control, PHASE_CLOSED);
+    admin_loop_close(control->admin);
     close_pools(control);
     if (control->resolver != NULL) {
         dns_resolver_close(control->resolver, NULL, NULL);
@@ -443,8 +543,14 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
     err = whole ? start_parts(c, fds) : RC_ENOMEM;
     free(fds);
     *out = c; /* also on error: main ends it the same way */
+    if (err == RC_OK) {
+        err = start_admin(c, error);
+    }
     if (err != RC_OK) {
-        (void)snprintf(error, CONTROL_ERROR_MAX, "cannot start: %s", rc_strerror(err));
+        if (error[0] == '\0') {
+            (void)snprintf(error, CONTROL_ERROR_MAX, "cannot start: %s",
+                           rc_strerror(err));
+        }
         stop_workers(c, WORKER_STOP_NOW);
         close_all(c);
         return err;

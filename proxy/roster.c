@@ -577,6 +577,16 @@ void roster_source_state(const struct roster *roster, enum roster_source source,
     *out = roster->sources[source].state;
 }
 
+bool roster_is_known(const struct roster *roster)
+{
+    for (size_t i = 0; i < ROSTER_SOURCE_COUNT; i++) {
+        if (roster->sources[i].state.known) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int roster_fill(const struct roster *roster, struct snapshot *snapshot, size_t pool)
 {
     int err = snapshot_reserve(snapshot, pool, roster->count);
@@ -599,8 +609,6 @@ int roster_fill(const struct roster *roster, struct snapshot *snapshot, size_t p
         }
     }
     into->roles_known = roster->probed || roster->named;
-    for (size_t i = 0; i < ROSTER_SOURCE_COUNT; i++) {
-        into->known = into->known || roster->sources[i].state.known;
-    }
+    into->known = roster_is_known(roster);
     return RC_OK;
 }

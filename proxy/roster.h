@@ -92,6 +92,9 @@ const struct roster_member *roster_at(const struct roster *roster, size_t index)
 void roster_source_state(const struct roster *roster, enum roster_source source,
                          struct roster_source_state *out);
 
+/* Some source has answered since the start. */
+bool roster_is_known(const struct roster *roster);
+
 /* The member that may be written, or NULL. `*claimants` is how many say that they are. */
 const struct roster_member *roster_primary(const struct roster *roster,
                                            size_t *claimants);
