@@ -193,7 +193,7 @@ static void become(struct check *check, enum check_status next, uint64_t now_ms)
 {
     assert(next != check->status);
     if (next > check->status) {
-        bool soon = check->has_changed && now_ms - check->since_ms < FALL_SOON_MS;
+        bool soon = check->has_changed && now_ms < check->since_ms + FALL_SOON_MS;
         check->falls = !soon                      ? 1
                        : check->falls < FALLS_MAX ? check->falls + 1
                                                   : FALLS_MAX;

@@ -37,6 +37,7 @@ static void on_done(void *context, uint64_t probe, const struct check_result *re
 {
     struct kind *kind = context;
     struct checks_uv *io = kind->io;
+    uv_update_time(io->options.loop); /* others use the clock itself: stay level */
     uint64_t now_ms = uv_now(io->options.loop);
     uint64_t started_ms = schedule_started_ms(io->options.schedule, probe, now_ms);
 
@@ -128,6 +129,7 @@ static void pump(struct checks_uv *io)
         return;
     }
     io->is_pumping = true;
+    uv_update_time(io->options.loop);
     schedule_tick(io->options.schedule, uv_now(io->options.loop));
     while (schedule_next_action(io->options.schedule, &action)) {
         carry_out(io, &action);
