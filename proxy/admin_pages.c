@@ -12,7 +12,7 @@
 /* --- JSON --- */
 
 /* Why it is in this state, in words; "" when there is nothing to say. */
-static void explain(const struct roster_member *member, uint64_t now_ms, char *space,
+static void explain(const struct lineup_member *member, uint64_t now_ms, char *space,
                     size_t size)
 {
     const struct upstream *u = &member->upstream;
@@ -45,7 +45,7 @@ static void put_outcomes(struct rc_json *json, const struct instance *instance)
     rc_json_object_end(json);
 }
 
-static void put_instance(struct rc_json *json, const struct roster_member *member,
+static void put_instance(struct rc_json *json, const struct lineup_member *member,
                          uint64_t now_ms)
 {
     const struct instance *i = member->instance;
@@ -72,20 +72,20 @@ static void put_instance(struct rc_json *json, const struct roster_member *membe
     rc_json_object_end(json);
 }
 
-static const char *const source_names[ROSTER_SOURCE_COUNT] = {
-    [ROSTER_STATIC] = "static",
-    [ROSTER_DNS] = "dns",
-    [ROSTER_AGENT] = "agent",
+static const char *const source_names[LINEUP_SOURCE_COUNT] = {
+    [LINEUP_STATIC] = "static",
+    [LINEUP_DNS] = "dns",
+    [LINEUP_AGENT] = "agent",
 };
 
-static void put_sources(struct rc_json *json, const struct roster *roster,
+static void put_sources(struct rc_json *json, const struct lineup *lineup,
                         uint64_t now_ms)
 {
     rc_json_key(json, "sources");
     rc_json_object(json);
-    for (unsigned i = 0; i < ROSTER_SOURCE_COUNT; i++) {
-        struct roster_source_state state;
-        roster_source_state(roster, (enum roster_source)i, &state);
+    for (unsigned i = 0; i < LINEUP_SOURCE_COUNT; i++) {
+        struct lineup_source_state state;
+        lineup_source_state(lineup, (enum lineup_source)i, &state);
         if (!state.used) {
             continue;
         }
@@ -103,17 +103,17 @@ static void put_sources(struct rc_json *json, const struct roster *roster,
 static void put_pool(struct rc_json *json, const struct admin_pool *pool, uint64_t now_ms)
 {
     size_t claimants = 0;
-    const struct roster_member *primary = roster_primary(pool->roster, &claimants);
+    const struct lineup_member *primary = lineup_primary(pool->lineup, &claimants);
     rc_json_object(json);
     rc_json_put_string(json, "name", pool->config->name);
     rc_json_put_string(json, "balance", config_balance_name(pool->config->balance));
     rc_json_put_string(json, "primary", primary != NULL ? primary->instance->id : "");
     rc_json_put_u64(json, "claim_primary", claimants);
-    put_sources(json, pool->roster, now_ms);
+    put_sources(json, pool->lineup, now_ms);
     rc_json_key(json, "instances");
     rc_json_array(json);
-    for (size_t i = 0; i < roster_count(pool->roster); i++) {
-        put_instance(json, roster_at(pool->roster, i), now_ms);
+    for (size_t i = 0; i < lineup_count(pool->lineup); i++) {
+        put_instance(json, lineup_at(pool->lineup, i), now_ms);
     }
     rc_json_array_end(json);
     rc_json_object_end(json);
@@ -159,7 +159,7 @@ static void put_label(struct rc_buffer *out, const char *value)
 }
 
 static void put_sample(struct rc_buffer *out, const char *name, const char *pool,
-                       const struct roster_member *member, uint64_t value)
+                       const struct lineup_member *member, uint64_t value)
 {
     rc_buffer_format(out, "%s{pool=\"", name);
     put_label(out, pool);
@@ -168,22 +168,22 @@ static void put_sample(struct rc_buffer *out, const char *name, const char *pool
     rc_buffer_format(out, "\"} %llu\n", (unsigned long long)value);
 }
 
-static uint64_t in_flight(const struct roster_member *member)
+static uint64_t in_flight(const struct lineup_member *member)
 {
     return atomic_load_explicit(&member->instance->in_flight, memory_order_relaxed);
 }
 
-static uint64_t is_usable(const struct roster_member *member)
+static uint64_t is_usable(const struct lineup_member *member)
 {
     return upstream_is_usable(member->upstream.state) ? 1 : 0;
 }
 
-static uint64_t is_primary(const struct roster_member *member)
+static uint64_t is_primary(const struct lineup_member *member)
 {
     return member->role == UPSTREAM_ROLE_PRIMARY ? 1 : 0;
 }
 
-static uint64_t failures(const struct roster_member *member)
+static uint64_t failures(const struct lineup_member *member)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < INSTANCE_OUTCOME_COUNT; i++) {
@@ -199,7 +199,7 @@ static const struct {
     const char *name;
     const char *type;
     const char *help;
-    uint64_t (*value)(const struct roster_member *member);
+    uint64_t (*value)(const struct lineup_member *member);
 } families[] = {
     {"rollcall_proxy_instance_in_flight", "gauge",
      "Requests and sessions running at an instance", in_flight},
@@ -218,8 +218,8 @@ void admin_pages_metrics(const struct admin_view *view, struct rc_buffer *out)
                          families[f].help, families[f].name, families[f].type);
         for (size_t p = 0; p < view->pool_count; p++) {
             const struct admin_pool *pool = &view->pools[p];
-            for (size_t i = 0; i < roster_count(pool->roster); i++) {
-                const struct roster_member *member = roster_at(pool->roster, i);
+            for (size_t i = 0; i < lineup_count(pool->lineup); i++) {
+                const struct lineup_member *member = lineup_at(pool->lineup, i);
                 put_sample(out, families[f].name, pool->config->name, member,
                            families[f].value(member));
             }
@@ -243,8 +243,8 @@ int admin_pages_order(const char *path, struct admin_order *out)
     static const char start[] = "/upstreams/";
     static const struct {
         const char *end;
-        enum roster_order order;
-    } orders[] = {{"/drain", ROSTER_DRAIN}, {"/undrain", ROSTER_UNDRAIN}};
+        enum lineup_order order;
+    } orders[] = {{"/drain", LINEUP_DRAIN}, {"/undrain", LINEUP_UNDRAIN}};
 
     if (!rc_text_starts_with(path, start)) {
         return RC_ENOTFOUND;

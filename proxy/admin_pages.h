@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "proxy/roster.h"
+#include "proxy/lineup.h"
 
 struct admin_pool {
     const struct config_pool *config;
-    const struct roster *roster;
+    const struct lineup *lineup;
 };
 
 /* The state to be told; everything is borrowed during a call. */
@@ -36,7 +36,7 @@ void admin_pages_metrics(const struct admin_view *view, struct rc_buffer *out);
 struct admin_order {
     char pool[CONFIG_NAME_MAX];
     char id[INSTANCE_ID_MAX];
-    enum roster_order order;
+    enum lineup_order order;
 };
 int admin_pages_order(const char *path, struct admin_order *out);
 

@@ -62,7 +62,7 @@ static struct snapshot *build_snapshot(struct control *control)
     }
     made->draining = control->phase != PHASE_RUNNING;
     for (size_t i = 0; i < control->pool_count; i++) {
-        if (roster_fill(pool_roster(control->pools[i]), made, i) != RC_OK) {
+        if (lineup_fill(pool_lineup(control->pools[i]), made, i) != RC_OK) {
             snapshot_release(made);
             return NULL;
         }
@@ -211,7 +211,7 @@ static bool is_ready(void *context)
     const struct control *control = context;
     bool known = true;
     for (size_t i = 0; i < control->pool_count; i++) {
-        known = known && roster_is_known(pool_roster(control->pools[i]));
+        known = known && lineup_is_known(pool_lineup(control->pools[i]));
     }
     return known && control->phase == PHASE_RUNNING;
 }
@@ -227,7 +227,7 @@ static void tell(struct control *control, struct rc_buffer *out,
     }
     for (size_t i = 0; i < control->pool_count; i++) {
         pools[i].config = &config_of(control)->pools[i];
-        pools[i].roster = pool_roster(control->pools[i]);
+        pools[i].lineup = pool_lineup(control->pools[i]);
     }
     for (size_t i = 0; i < control->worker_count; i++) {
         connections[i] = worker_connections(control->workers[i]);
@@ -267,11 +267,11 @@ static int take_order(void *context, const struct admin_order *order)
     struct control *control = context;
     for (size_t i = 0; i < control->pool_count; i++) {
         if (rc_text_equals(pool_name(control->pools[i]), order->pool)) {
-            int err = roster_order(pool_roster(control->pools[i]), order->id,
+            int err = lineup_order(pool_lineup(control->pools[i]), order->id,
                                    order->order, rc_clock_ms());
             publish(control, NULL);
             rc_log(RC_LOG_INFO, "proxy", "pool %s: %s %s by the operator", order->pool,
-                   order->order == ROSTER_DRAIN ? "drain" : "undrain", order->id);
+                   order->order == LINEUP_DRAIN ? "drain" : "undrain", order->id);
             return err;
         }
     }

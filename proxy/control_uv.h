@@ -1,6 +1,6 @@
 /* control_uv.h - the thread that knows everything and serves nobody.
  *
- * Owns configuration, rosters, discovery, probes, workers and the admin page; publishes a
+ * Owns configuration, lineups, discovery, probes, workers and the admin page; publishes a
  * snapshot whenever something changed. Runs on the loop of main.c, one per process. */
 #ifndef PROXY_CONTROL_UV_H
 #define PROXY_CONTROL_UV_H

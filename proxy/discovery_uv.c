@@ -80,13 +80,13 @@ static uint16_t lowest_priority(const struct dns_result *result)
 
 static void tell_targets(struct discovery *d, const struct dns_result *result)
 {
-    static const enum roster_verdict verdicts[DNS_VERDICT_COUNT] = {
-        [DNS_VERDICT_FULL] = ROSTER_FULL,
-        [DNS_VERDICT_PARTIAL] = ROSTER_PARTIAL,
-        [DNS_VERDICT_EMPTY] = ROSTER_EMPTY,
-        [DNS_VERDICT_FAILED] = ROSTER_FAILED,
+    static const enum lineup_verdict verdicts[DNS_VERDICT_COUNT] = {
+        [DNS_VERDICT_FULL] = LINEUP_FULL,
+        [DNS_VERDICT_PARTIAL] = LINEUP_PARTIAL,
+        [DNS_VERDICT_EMPTY] = LINEUP_EMPTY,
+        [DNS_VERDICT_FAILED] = LINEUP_FAILED,
     };
-    struct roster_entry *entries = calloc(result->target_count + 1, sizeof *entries);
+    struct lineup_entry *entries = calloc(result->target_count + 1, sizeof *entries);
     uint16_t priority = lowest_priority(result);
     size_t count = 0;
     for (size_t i = 0; entries != NULL && i < result->target_count; i++) {
@@ -97,9 +97,9 @@ static void tell_targets(struct discovery *d, const struct dns_result *result)
             count++;
         }
     }
-    enum roster_verdict verdict =
-        entries != NULL ? verdicts[result->verdict] : ROSTER_FAILED;
-    d->options.told(d->options.context, ROSTER_DNS, verdict, entries, count,
+    enum lineup_verdict verdict =
+        entries != NULL ? verdicts[result->verdict] : LINEUP_FAILED;
+    d->options.told(d->options.context, LINEUP_DNS, verdict, entries, count,
                     result->problem);
     free(entries);
 }
@@ -133,13 +133,13 @@ static void ask_dns(struct discovery *d)
 
 /* --- the watch --- */
 
-static void on_watch(void *context, enum roster_verdict verdict,
-                     const struct roster_entry *entries, size_t count,
+static void on_watch(void *context, enum lineup_verdict verdict,
+                     const struct lineup_entry *entries, size_t count,
                      const char *problem)
 {
     struct discovery *d = context;
-    d->options.told(d->options.context, ROSTER_AGENT, verdict, entries, count, problem);
-    if (verdict == ROSTER_FULL) {
+    d->options.told(d->options.context, LINEUP_AGENT, verdict, entries, count, problem);
+    if (verdict == LINEUP_FULL) {
         ask_after(d, 0); /* keeps DNS' word as fresh as the watch's */
     }
 }

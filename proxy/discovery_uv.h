@@ -1,13 +1,13 @@
 /* discovery_uv.h - where a pool's instances come from: the agent's watch and DNS together.
  *
- * Each result goes to the pool's roster through `told`; a change that the watch reports asks
+ * Each result goes to the pool's lineup through `told`; a change that the watch reports asks
  * DNS again at once, and so does a connection that failed. */
 #ifndef PROXY_DISCOVERY_UV_H
 #define PROXY_DISCOVERY_UV_H
 
 #include <uv.h>
 
-#include "proxy/roster.h"
+#include "proxy/lineup.h"
 
 struct discovery;
 struct dns_resolver;
@@ -18,8 +18,8 @@ struct discovery_options {
     const struct config_pool *pool; /* borrowed during the call */
     struct dns_resolver *resolver;  /* borrowed until the close; NULL = no DNS */
     uint64_t seed;
-    void (*told)(void *context, enum roster_source source, enum roster_verdict verdict,
-                 const struct roster_entry *entries, size_t count, const char *problem);
+    void (*told)(void *context, enum lineup_source source, enum lineup_verdict verdict,
+                 const struct lineup_entry *entries, size_t count, const char *problem);
     void *context;
 };
 

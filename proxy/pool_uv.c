@@ -9,25 +9,25 @@
 #include "base/logger.h"
 #include "base/text.h"
 #include "proxy/discovery_uv.h"
-#include "proxy/probe_uv.h"
+#include "proxy/role_probe_uv.h"
 
 struct pool {
     struct pool_options options; /* config, pool and resolver: as of the last call */
     char name[CONFIG_NAME_MAX];
-    struct roster *roster;
+    struct lineup *lineup;
     struct discovery *discovery;
-    struct probe **probes; /* one for each present member, when the pool is probed */
+    struct role_probe **probes; /* one for each present member, when the pool is probed */
     size_t probe_count;
     size_t probe_room;
     struct rc_random random;
-    bool complained[ROSTER_SOURCE_COUNT];
+    bool complained[LINEUP_SOURCE_COUNT];
     size_t claimants;
 };
 
-static const char *const source_names[ROSTER_SOURCE_COUNT] = {
-    [ROSTER_STATIC] = "static",
-    [ROSTER_DNS] = "dns",
-    [ROSTER_AGENT] = "agent",
+static const char *const source_names[LINEUP_SOURCE_COUNT] = {
+    [LINEUP_STATIC] = "static",
+    [LINEUP_DNS] = "dns",
+    [LINEUP_AGENT] = "agent",
 };
 
 const char *pool_name(const struct pool *pool)
@@ -35,16 +35,16 @@ const char *pool_name(const struct pool *pool)
     return pool->name;
 }
 
-struct roster *pool_roster(const struct pool *pool)
+struct lineup *pool_lineup(const struct pool *pool)
 {
-    return pool->roster;
+    return pool->lineup;
 }
 
 /* Says once that a source has failed, and once that it is back. */
-static void note_health(struct pool *p, enum roster_source source,
-                        enum roster_verdict verdict, const char *problem)
+static void note_health(struct pool *p, enum lineup_source source,
+                        enum lineup_verdict verdict, const char *problem)
 {
-    bool failed = verdict == ROSTER_FAILED;
+    bool failed = verdict == LINEUP_FAILED;
     if (failed && !p->complained[source]) {
         rc_log(RC_LOG_WARN, "proxy", "pool %s: %s fails (%s): the last good set stays",
                p->name, source_names[source], problem != NULL ? problem : "no answer");
@@ -58,7 +58,7 @@ static void note_health(struct pool *p, enum roster_source source,
 static void note_claims(struct pool *p)
 {
     size_t claimants = 0;
-    (void)roster_primary(p->roster, &claimants);
+    (void)lineup_primary(p->lineup, &claimants);
     if (claimants > 1 && p->claimants <= 1) {
         rc_log(RC_LOG_ERROR, "proxy", "pool %s: %zu servers claim to be primary", p->name,
                claimants);
@@ -78,7 +78,7 @@ static void on_probed(void *context, struct instance *instance, enum upstream_ro
            "pool %s: %s is %s%s%s (timeline %u)", p->name, instance->id,
            upstream_role_name(role), problem != NULL ? ": " : "",
            problem != NULL ? problem : "", timeline);
-    if (roster_set_probe(p->roster, instance, role, timeline)) {
+    if (lineup_set_probe(p->lineup, instance, role, timeline)) {
         after_change(p);
     }
 }
@@ -86,7 +86,7 @@ static void on_probed(void *context, struct instance *instance, enum upstream_ro
 static bool is_probed(const struct pool *p, const struct instance *instance)
 {
     for (size_t i = 0; i < p->probe_count; i++) {
-        if (probe_instance(p->probes[i]) == instance) {
+        if (role_probe_instance(p->probes[i]) == instance) {
             return true;
         }
     }
@@ -96,15 +96,15 @@ static bool is_probed(const struct pool *p, const struct instance *instance)
 static void close_probes(struct pool *p)
 {
     for (size_t i = 0; i < p->probe_count; i++) {
-        probe_close(p->probes[i]);
+        role_probe_close(p->probes[i]);
     }
     p->probe_count = 0;
 }
 
 static bool is_present(const struct pool *p, const struct instance *instance)
 {
-    for (size_t i = 0; i < roster_count(p->roster); i++) {
-        const struct roster_member *m = roster_at(p->roster, i);
+    for (size_t i = 0; i < lineup_count(p->lineup); i++) {
+        const struct lineup_member *m = lineup_at(p->lineup, i);
         if (m->instance == instance) {
             return m->upstream.present;
         }
@@ -116,10 +116,10 @@ static void drop_probes_of_absent(struct pool *p)
 {
     size_t kept = 0;
     for (size_t i = 0; i < p->probe_count; i++) {
-        if (is_present(p, probe_instance(p->probes[i]))) {
+        if (is_present(p, role_probe_instance(p->probes[i]))) {
             p->probes[kept++] = p->probes[i];
         } else {
-            probe_close(p->probes[i]);
+            role_probe_close(p->probes[i]);
         }
     }
     p->probe_count = kept;
@@ -129,19 +129,20 @@ static void add_probe(struct pool *p, struct instance *instance)
 {
     if (p->probe_count == p->probe_room) {
         size_t room = p->probe_room + 8;
-        struct probe **grown = realloc((void *)p->probes, room * sizeof(struct probe *));
+        struct role_probe **grown =
+            realloc((void *)p->probes, room * sizeof(struct role_probe *));
         if (grown == NULL) {
             return; /* tried again at the next change */
         }
         p->probes = grown;
         p->probe_room = room;
     }
-    struct probe_options options = {.loop = p->options.loop,
-                                    .instance = instance,
-                                    .pool = p->options.pool,
-                                    .told = on_probed,
-                                    .context = p};
-    struct probe *made = probe_start(&options);
+    struct role_probe_options options = {.loop = p->options.loop,
+                                         .instance = instance,
+                                         .pool = p->options.pool,
+                                         .told = on_probed,
+                                         .context = p};
+    struct role_probe *made = role_probe_start(&options);
     if (made != NULL) {
         p->probes[p->probe_count++] = made;
     }
@@ -155,8 +156,8 @@ static void sync_probes(struct pool *p)
         close_probes(p);
         return;
     }
-    for (size_t i = 0; i < roster_count(p->roster); i++) {
-        const struct roster_member *m = roster_at(p->roster, i);
+    for (size_t i = 0; i < lineup_count(p->lineup); i++) {
+        const struct lineup_member *m = lineup_at(p->lineup, i);
         if (m->upstream.present && !is_probed(p, m->instance)) {
             add_probe(p, m->instance);
         }
@@ -172,15 +173,15 @@ static void after_change(struct pool *p)
     p->options.changed(p->options.context);
 }
 
-static void on_found(void *context, enum roster_source source,
-                     enum roster_verdict verdict, const struct roster_entry *entries,
+static void on_found(void *context, enum lineup_source source,
+                     enum lineup_verdict verdict, const struct lineup_entry *entries,
                      size_t count, const char *problem)
 {
     struct pool *p = context;
     note_health(p, source, verdict, problem);
-    if (roster_apply(p->roster, source, verdict, entries, count, rc_clock_ms())) {
+    if (lineup_apply(p->lineup, source, verdict, entries, count, rc_clock_ms())) {
         rc_log(RC_LOG_INFO, "proxy", "pool %s: %s changed it: %zu instances", p->name,
-               source_names[source], roster_count(p->roster));
+               source_names[source], lineup_count(p->lineup));
         after_change(p);
     }
 }
@@ -209,9 +210,9 @@ struct pool *pool_start(const struct pool_options *options)
     p->options = *options;
     rc_random_init(&p->random, options->seed);
     (void)rc_text_put(p->name, sizeof p->name, options->pool->name);
-    p->roster = roster_create(options->pool, options->config->dns_hold_empty_ms,
+    p->lineup = lineup_create(options->pool, options->config->dns_hold_empty_ms,
                               rc_random_next(&p->random), rc_clock_ms());
-    if (p->roster == NULL || start_discovery(p) != RC_OK) {
+    if (p->lineup == NULL || start_discovery(p) != RC_OK) {
         pool_close(p);
         return NULL;
     }
@@ -228,7 +229,7 @@ int pool_configure(struct pool *pool, const struct config *config,
     discovery_close(pool->discovery);
     pool->discovery = NULL;
     close_probes(pool); /* user or password may have changed */
-    int err = roster_configure(pool->roster, config_pool, config->dns_hold_empty_ms,
+    int err = lineup_configure(pool->lineup, config_pool, config->dns_hold_empty_ms,
                                rc_clock_ms());
     sync_probes(pool);
     return err == RC_OK ? start_discovery(pool) : err;
@@ -242,13 +243,13 @@ void pool_close(struct pool *pool)
     discovery_close(pool->discovery);
     close_probes(pool);
     free((void *)pool->probes);
-    roster_destroy(pool->roster);
+    lineup_destroy(pool->lineup);
     free(pool);
 }
 
 bool pool_tick(struct pool *pool)
 {
-    bool changed = roster_tick(pool->roster, rc_clock_ms());
+    bool changed = lineup_tick(pool->lineup, rc_clock_ms());
     if (changed) {
         sync_probes(pool);
     }

@@ -1,4 +1,4 @@
-/* pool_uv.h - one pool as control keeps it: its roster, its discovery, its probes. */
+/* pool_uv.h - one pool as control keeps it: its lineup, its discovery, its probes. */
 #ifndef PROXY_POOL_UV_H
 #define PROXY_POOL_UV_H
 
@@ -7,7 +7,7 @@
 #include <uv.h>
 
 #include "base/metrics.h"
-#include "proxy/roster.h"
+#include "proxy/lineup.h"
 
 struct pool;
 struct dns_resolver;
@@ -40,6 +40,6 @@ bool pool_tick(struct pool *pool);
 void pool_refresh(struct pool *pool);
 
 const char *pool_name(const struct pool *pool);
-struct roster *pool_roster(const struct pool *pool);
+struct lineup *pool_lineup(const struct pool *pool);
 
 #endif

@@ -149,7 +149,7 @@ static bool read_address(const json_t *node, const json_t *service,
 }
 
 /* One element -> one entry; false: it is not for us. */
-static bool read_entry(const json_t *item, const char *tag, struct roster_entry *out)
+static bool read_entry(const json_t *item, const char *tag, struct lineup_entry *out)
 {
     const json_t *node = json_object_get(item, "Node");
     const json_t *service = json_object_get(item, "Service");
@@ -171,7 +171,7 @@ static bool read_entry(const json_t *item, const char *tag, struct roster_entry 
 }
 
 int watch_reply_entries(const struct watch_reply *reply, const char *tag,
-                        struct roster_entry **entries, size_t *count)
+                        struct lineup_entry **entries, size_t *count)
 {
     json_error_t why;
     json_t *root = json_loadb(reply->body, reply->body_size, 0, &why);
@@ -180,7 +180,7 @@ int watch_reply_entries(const struct watch_reply *reply, const char *tag,
         return RC_EMALFORMED;
     }
     size_t size = json_array_size(root);
-    struct roster_entry *made = calloc(size + 1, sizeof *made);
+    struct lineup_entry *made = calloc(size + 1, sizeof *made);
     size_t used = 0;
     for (size_t i = 0; made != NULL && i < size; i++) {
         if (read_entry(json_array_get(root, i), tag, &made[used])) {

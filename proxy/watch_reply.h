@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/roster.h"
+#include "proxy/lineup.h"
 
 enum { WATCH_REPLY_MAX = 8 << 20 };
 
@@ -30,7 +30,7 @@ int watch_reply_parse(const void *bytes, size_t size, enum watch_end end,
  * with a name for an address are left out. `*entries` is owned by the caller, who frees it
  * with free(). RC_OK, RC_EMALFORMED, RC_ENOMEM. */
 int watch_reply_entries(const struct watch_reply *reply, const char *tag,
-                        struct roster_entry **entries, size_t *count);
+                        struct lineup_entry **entries, size_t *count);
 
 /* Appends the request for one service: path and query escaped. */
 void watch_reply_ask(struct rc_buffer *out, const char *service, uint64_t index,

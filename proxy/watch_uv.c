@@ -90,12 +90,12 @@ static void fail(struct watch *w, const char *problem)
         w->pause_ms = PAUSE_MAX_MS;
     }
     end_poll(w);
-    w->options.told(w->options.context, ROSTER_FAILED, NULL, 0, problem);
+    w->options.told(w->options.context, LINEUP_FAILED, NULL, 0, problem);
 }
 
 static void succeed(struct watch *w, const struct watch_reply *reply)
 {
-    struct roster_entry *entries = NULL;
+    struct lineup_entry *entries = NULL;
     size_t count = 0;
     if (reply->status != 200 ||
         watch_reply_entries(reply, w->options.tag, &entries, &count) != RC_OK) {
@@ -108,7 +108,7 @@ static void succeed(struct watch *w, const struct watch_reply *reply)
     w->pause_ms = !news && at_once ? BUSY_PAUSE_MS : 0;
     w->index = reply->index < w->index ? 0 : reply->index; /* it went back: start anew */
     end_poll(w);
-    w->options.told(w->options.context, ROSTER_FULL, entries, count, NULL);
+    w->options.told(w->options.context, LINEUP_FULL, entries, count, NULL);
     free(entries);
 }
 

@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-#include "proxy/roster.h"
+#include "proxy/lineup.h"
 
 struct watch;
 
@@ -21,8 +21,8 @@ struct watch_options {
     uint64_t seed;
     /* FULL with the passing instances (borrowed), or FAILED with `problem` in words. Never
      * called from within watch_start or after watch_close. */
-    void (*told)(void *context, enum roster_verdict verdict,
-                 const struct roster_entry *entries, size_t count, const char *problem);
+    void (*told)(void *context, enum lineup_verdict verdict,
+                 const struct lineup_entry *entries, size_t count, const char *problem);
     void *context;
 };
 

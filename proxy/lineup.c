@@ -1,5 +1,5 @@
-/* roster.c - see roster.h. */
-#include "proxy/roster.h"
+/* lineup.c - see lineup.h. */
+#include "proxy/lineup.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -11,33 +11,33 @@
 enum { ENTRIES_MAX = 4096, EMPTY_ANSWERS = 3, JITTER_PPM = 100000 };
 
 struct source {
-    struct roster_entry *entries; /* the last good word */
+    struct lineup_entry *entries; /* the last good word */
     size_t count;
-    struct roster_source_state state;
+    struct lineup_source_state state;
     unsigned empty_answers; /* in a row */
     uint64_t empty_since_ms;
 };
 
-struct roster {
+struct lineup {
     struct upstream_rules rules;
     uint32_t max_ejected_percent;
     uint32_t hold_empty_ms;
     bool probed; /* servers are asked themselves */
     bool named;  /* the catalog tells roles by tags, or did once */
     struct rc_random random;
-    struct source sources[ROSTER_SOURCE_COUNT];
-    struct roster_member *members; /* ordered by id, then address */
+    struct source sources[LINEUP_SOURCE_COUNT];
+    struct lineup_member *members; /* ordered by id, then address */
     size_t count;
     size_t claimants;
 };
 
 /* --- life --- */
 
-static int set_statics(struct roster *roster, const struct config_pool *config,
+static int set_statics(struct lineup *lineup, const struct config_pool *config,
                        uint64_t now_ms)
 {
-    struct source *source = &roster->sources[ROSTER_STATIC];
-    struct roster_entry *entries = calloc(config->static_count + 1, sizeof *entries);
+    struct source *source = &lineup->sources[LINEUP_STATIC];
+    struct lineup_entry *entries = calloc(config->static_count + 1, sizeof *entries);
     if (entries == NULL) {
         return RC_ENOMEM;
     }
@@ -48,7 +48,7 @@ static int set_statics(struct roster *roster, const struct config_pool *config,
     free(source->entries);
     source->entries = entries;
     source->count = config->static_count;
-    source->state = (struct roster_source_state){.used = config->static_count > 0,
+    source->state = (struct lineup_source_state){.used = config->static_count > 0,
                                                  .known = config->static_count > 0,
                                                  .healthy = true,
                                                  .good_at_ms = now_ms,
@@ -56,54 +56,54 @@ static int set_statics(struct roster *roster, const struct config_pool *config,
     return RC_OK;
 }
 
-static bool reconcile(struct roster *roster, uint64_t now_ms);
+static bool reconcile(struct lineup *lineup, uint64_t now_ms);
 
-int roster_configure(struct roster *roster, const struct config_pool *config,
+int lineup_configure(struct lineup *lineup, const struct config_pool *config,
                      uint32_t hold_empty_ms, uint64_t now_ms)
 {
-    roster->rules = (struct upstream_rules){.slow_start_ms = config->slow_start_ms,
+    lineup->rules = (struct upstream_rules){.slow_start_ms = config->slow_start_ms,
                                             .failures_max = config->outlier_failures,
                                             .base_ms = config->outlier_base_ms};
-    roster->max_ejected_percent = config->outlier_max_percent;
-    roster->hold_empty_ms = hold_empty_ms;
-    roster->probed = config->probe_user[0] != '\0';
-    roster->sources[ROSTER_AGENT].state.used = config->service[0] != '\0';
-    roster->sources[ROSTER_DNS].state.used = config->dns_name[0] != '\0';
-    int err = set_statics(roster, config, now_ms);
+    lineup->max_ejected_percent = config->outlier_max_percent;
+    lineup->hold_empty_ms = hold_empty_ms;
+    lineup->probed = config->probe_user[0] != '\0';
+    lineup->sources[LINEUP_AGENT].state.used = config->service[0] != '\0';
+    lineup->sources[LINEUP_DNS].state.used = config->dns_name[0] != '\0';
+    int err = set_statics(lineup, config, now_ms);
     if (err == RC_OK) {
-        (void)reconcile(roster, now_ms);
+        (void)reconcile(lineup, now_ms);
     }
     return err;
 }
 
-struct roster *roster_create(const struct config_pool *config, uint32_t hold_empty_ms,
+struct lineup *lineup_create(const struct config_pool *config, uint32_t hold_empty_ms,
                              uint64_t seed, uint64_t now_ms)
 {
-    struct roster *made = calloc(1, sizeof *made);
+    struct lineup *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return NULL;
     }
     rc_random_init(&made->random, seed);
-    if (roster_configure(made, config, hold_empty_ms, now_ms) != RC_OK) {
-        roster_destroy(made);
+    if (lineup_configure(made, config, hold_empty_ms, now_ms) != RC_OK) {
+        lineup_destroy(made);
         return NULL;
     }
     return made;
 }
 
-void roster_destroy(struct roster *roster)
+void lineup_destroy(struct lineup *lineup)
 {
-    if (roster == NULL) {
+    if (lineup == NULL) {
         return;
     }
-    for (size_t i = 0; i < roster->count; i++) {
-        instance_release(roster->members[i].instance);
+    for (size_t i = 0; i < lineup->count; i++) {
+        instance_release(lineup->members[i].instance);
     }
-    for (size_t i = 0; i < ROSTER_SOURCE_COUNT; i++) {
-        free(roster->sources[i].entries);
+    for (size_t i = 0; i < LINEUP_SOURCE_COUNT; i++) {
+        free(lineup->sources[i].entries);
     }
-    free(roster->members);
-    free(roster);
+    free(lineup->members);
+    free(lineup);
 }
 
 /* --- roles --- */
@@ -111,19 +111,19 @@ void roster_destroy(struct roster *roster)
 /* A tag that says primary counts only if the server agrees; a server that says primary
  * counts only if the catalog, where it knows roles at all, agrees too: else it is NONE, and
  * sessions that wrote there end. UNKNOWN is only a lack of news: it ends none. */
-static enum upstream_role decide(const struct roster *roster,
-                                 const struct roster_member *member)
+static enum upstream_role decide(const struct lineup *lineup,
+                                 const struct lineup_member *member)
 {
     if (!member->upstream.present) {
         return UPSTREAM_ROLE_UNKNOWN;
     }
-    if (!roster->probed) {
+    if (!lineup->probed) {
         return member->claim;
     }
     if (member->probe == UPSTREAM_ROLE_NONE) {
         return UPSTREAM_ROLE_UNKNOWN;
     }
-    if (member->probe == UPSTREAM_ROLE_PRIMARY && roster->named &&
+    if (member->probe == UPSTREAM_ROLE_PRIMARY && lineup->named &&
         member->claim != UPSTREAM_ROLE_PRIMARY) {
         return UPSTREAM_ROLE_NONE;
     }
@@ -131,80 +131,80 @@ static enum upstream_role decide(const struct roster *roster,
 }
 
 /* Two say primary: the higher timeline is the later promotion; equal or unknown: nobody. */
-static void settle_claims(struct roster *roster)
+static void settle_claims(struct lineup *lineup)
 {
     uint32_t best = 0;
     size_t at_best = 0;
-    for (size_t i = 0; i < roster->count; i++) {
-        const struct roster_member *m = &roster->members[i];
+    for (size_t i = 0; i < lineup->count; i++) {
+        const struct lineup_member *m = &lineup->members[i];
         if (m->role == UPSTREAM_ROLE_PRIMARY && m->timeline >= best) {
             at_best = m->timeline > best ? 1 : at_best + 1;
             best = m->timeline;
         }
     }
-    for (size_t i = 0; i < roster->count; i++) {
-        struct roster_member *m = &roster->members[i];
+    for (size_t i = 0; i < lineup->count; i++) {
+        struct lineup_member *m = &lineup->members[i];
         if (m->role == UPSTREAM_ROLE_PRIMARY && (m->timeline != best || at_best != 1)) {
             m->role = UPSTREAM_ROLE_UNKNOWN;
         }
     }
 }
 
-static bool decide_roles(struct roster *roster)
+static bool decide_roles(struct lineup *lineup)
 {
     bool changed = false;
-    enum upstream_role *before = calloc(roster->count + 1, sizeof *before);
+    enum upstream_role *before = calloc(lineup->count + 1, sizeof *before);
 
-    roster->claimants = 0;
-    for (size_t i = 0; i < roster->count; i++) {
-        struct roster_member *m = &roster->members[i];
+    lineup->claimants = 0;
+    for (size_t i = 0; i < lineup->count; i++) {
+        struct lineup_member *m = &lineup->members[i];
         if (before != NULL) {
             before[i] = m->role;
         }
-        m->role = decide(roster, m);
-        roster->claimants += m->role == UPSTREAM_ROLE_PRIMARY;
+        m->role = decide(lineup, m);
+        lineup->claimants += m->role == UPSTREAM_ROLE_PRIMARY;
     }
-    if (roster->claimants > 1) {
-        settle_claims(roster);
+    if (lineup->claimants > 1) {
+        settle_claims(lineup);
     }
-    for (size_t i = 0; i < roster->count; i++) {
-        changed = changed || before == NULL || before[i] != roster->members[i].role;
+    for (size_t i = 0; i < lineup->count; i++) {
+        changed = changed || before == NULL || before[i] != lineup->members[i].role;
     }
     free(before);
     return changed;
 }
 
-const struct roster_member *roster_primary(const struct roster *roster, size_t *claimants)
+const struct lineup_member *lineup_primary(const struct lineup *lineup, size_t *claimants)
 {
-    const struct roster_member *found = NULL;
-    for (size_t i = 0; i < roster->count; i++) {
-        if (roster->members[i].role == UPSTREAM_ROLE_PRIMARY) {
-            found = &roster->members[i];
+    const struct lineup_member *found = NULL;
+    for (size_t i = 0; i < lineup->count; i++) {
+        if (lineup->members[i].role == UPSTREAM_ROLE_PRIMARY) {
+            found = &lineup->members[i];
         }
     }
-    *claimants = roster->claimants;
+    *claimants = lineup->claimants;
     return found;
 }
 
-bool roster_set_probe(struct roster *roster, const struct instance *instance,
+bool lineup_set_probe(struct lineup *lineup, const struct instance *instance,
                       enum upstream_role role, uint32_t timeline)
 {
-    for (size_t i = 0; i < roster->count; i++) {
-        struct roster_member *m = &roster->members[i];
+    for (size_t i = 0; i < lineup->count; i++) {
+        struct lineup_member *m = &lineup->members[i];
         if (m->instance == instance) {
             m->probe = role;
             m->timeline = timeline;
         }
     }
-    return decide_roles(roster);
+    return decide_roles(lineup);
 }
 
 /* --- members --- */
 
 static int compare(const void *a, const void *b)
 {
-    const struct roster_member *left = a;
-    const struct roster_member *right = b;
+    const struct lineup_member *left = a;
+    const struct lineup_member *right = b;
     int by_id = strcmp(left->instance->id, right->instance->id);
     if (by_id != 0) {
         return by_id;
@@ -213,48 +213,48 @@ static int compare(const void *a, const void *b)
                   sizeof left->instance->address);
 }
 
-static bool is_entry_of(const struct roster_entry *entry,
-                        const struct roster_member *member)
+static bool is_entry_of(const struct lineup_entry *entry,
+                        const struct lineup_member *member)
 {
     return rc_address_equals(&entry->address, &member->instance->address) &&
            (entry->id[0] == '\0' || member->address_only != 0 ||
             rc_text_equals(entry->id, member->instance->id));
 }
 
-static struct roster_member *find_member(struct roster *roster,
-                                         const struct roster_entry *entry)
+static struct lineup_member *find_member(struct lineup *lineup,
+                                         const struct lineup_entry *entry)
 {
-    for (size_t i = 0; i < roster->count; i++) {
-        if (is_entry_of(entry, &roster->members[i])) {
-            return &roster->members[i];
+    for (size_t i = 0; i < lineup->count; i++) {
+        if (is_entry_of(entry, &lineup->members[i])) {
+            return &lineup->members[i];
         }
     }
     return NULL;
 }
 
-static bool has_usable(const struct roster *roster)
+static bool has_usable(const struct lineup *lineup)
 {
-    for (size_t i = 0; i < roster->count; i++) {
-        if (upstream_is_usable(roster->members[i].upstream.state)) {
+    for (size_t i = 0; i < lineup->count; i++) {
+        if (upstream_is_usable(lineup->members[i].upstream.state)) {
             return true;
         }
     }
     return false;
 }
 
-static bool add_member(struct roster *roster, const struct roster_entry *entry,
+static bool add_member(struct lineup *lineup, const struct lineup_entry *entry,
                        enum upstream_start start, uint64_t now_ms)
 {
     char address[RC_ADDRESS_TEXT_MAX];
     rc_address_format(&entry->address, address);
-    struct roster_member *grown =
-        realloc(roster->members, (roster->count + 1) * sizeof *grown);
+    struct lineup_member *grown =
+        realloc(lineup->members, (lineup->count + 1) * sizeof *grown);
     if (grown == NULL) {
         return false;
     }
-    roster->members = grown;
+    lineup->members = grown;
     bool named = entry->id[0] != '\0';
-    struct roster_member made = {
+    struct lineup_member made = {
         .instance = instance_create(named ? entry->id : address, &entry->address),
         .weight = entry->weight,
         .claim = entry->claim,
@@ -263,13 +263,13 @@ static bool add_member(struct roster *roster, const struct roster_entry *entry,
     if (made.instance == NULL) {
         return false;
     }
-    upstream_init(&made.upstream, &roster->rules, start, now_ms);
-    roster->members[roster->count++] = made;
+    upstream_init(&made.upstream, &lineup->rules, start, now_ms);
+    lineup->members[lineup->count++] = made;
     return true;
 }
 
-static bool update_member(struct roster *roster, struct roster_member *member,
-                          const struct roster_entry *entry, uint64_t now_ms)
+static bool update_member(struct lineup *lineup, struct lineup_member *member,
+                          const struct lineup_entry *entry, uint64_t now_ms)
 {
     bool changed = member->weight != entry->weight || !member->upstream.present;
     member->weight = entry->weight;
@@ -277,15 +277,15 @@ static bool update_member(struct roster *roster, struct roster_member *member,
         changed = changed || member->claim != entry->claim;
         member->claim = entry->claim;
     }
-    upstream_set_present(&member->upstream, &roster->rules, now_ms);
+    upstream_set_present(&member->upstream, &lineup->rules, now_ms);
     return changed;
 }
 
 /* The source besides the static entries whose word counts now, or NULL. */
-static const struct source *authority(const struct roster *roster)
+static const struct source *authority(const struct lineup *lineup)
 {
-    const struct source *agent = &roster->sources[ROSTER_AGENT];
-    const struct source *dns = &roster->sources[ROSTER_DNS];
+    const struct source *agent = &lineup->sources[LINEUP_AGENT];
+    const struct source *dns = &lineup->sources[LINEUP_DNS];
     bool agent_known = agent->state.used && agent->state.known;
     bool dns_known = dns->state.used && dns->state.known;
 
@@ -301,7 +301,7 @@ static const struct source *authority(const struct roster *roster)
     return agent_known ? agent : dns_known ? dns : NULL;
 }
 
-static bool is_wanted(const struct source *source, const struct roster_member *member)
+static bool is_wanted(const struct source *source, const struct lineup_member *member)
 {
     for (size_t i = 0; source != NULL && i < source->count; i++) {
         if (is_entry_of(&source->entries[i], member)) {
@@ -311,52 +311,52 @@ static bool is_wanted(const struct source *source, const struct roster_member *m
     return false;
 }
 
-static bool admit(struct roster *roster, const struct source *source,
+static bool admit(struct lineup *lineup, const struct source *source,
                   enum upstream_start start, uint64_t now_ms)
 {
     bool changed = false;
     for (size_t i = 0; source != NULL && i < source->count; i++) {
-        const struct roster_entry *entry = &source->entries[i];
-        struct roster_member *member = find_member(roster, entry);
-        changed = (member != NULL ? update_member(roster, member, entry, now_ms)
-                                  : add_member(roster, entry, start, now_ms)) ||
+        const struct lineup_entry *entry = &source->entries[i];
+        struct lineup_member *member = find_member(lineup, entry);
+        changed = (member != NULL ? update_member(lineup, member, entry, now_ms)
+                                  : add_member(lineup, entry, start, now_ms)) ||
                   changed;
     }
     return changed;
 }
 
 /* Makes the members follow the sources. True when something changed. */
-static bool reconcile(struct roster *roster, uint64_t now_ms)
+static bool reconcile(struct lineup *lineup, uint64_t now_ms)
 {
-    const struct source *statics = &roster->sources[ROSTER_STATIC];
-    const struct source *found = authority(roster);
+    const struct source *statics = &lineup->sources[LINEUP_STATIC];
+    const struct source *found = authority(lineup);
     enum upstream_start start =
-        has_usable(roster) ? UPSTREAM_START_SLOW : UPSTREAM_START_FULL;
+        has_usable(lineup) ? UPSTREAM_START_SLOW : UPSTREAM_START_FULL;
 
     for (size_t i = 0; found != NULL && i < found->count; i++) {
-        roster->named = roster->named || found->entries[i].claim != UPSTREAM_ROLE_NONE;
+        lineup->named = lineup->named || found->entries[i].claim != UPSTREAM_ROLE_NONE;
     }
-    bool changed = admit(roster, statics, start, now_ms);
-    changed = admit(roster, found, start, now_ms) || changed;
-    for (size_t i = 0; i < roster->count; i++) {
-        struct roster_member *m = &roster->members[i];
+    bool changed = admit(lineup, statics, start, now_ms);
+    changed = admit(lineup, found, start, now_ms) || changed;
+    for (size_t i = 0; i < lineup->count; i++) {
+        struct lineup_member *m = &lineup->members[i];
         if (m->upstream.present && !is_wanted(statics, m) && !is_wanted(found, m)) {
             upstream_set_absent(&m->upstream, now_ms);
             changed = true;
         }
     }
-    if (roster->count > 1) {
-        qsort(roster->members, roster->count, sizeof *roster->members, compare);
+    if (lineup->count > 1) {
+        qsort(lineup->members, lineup->count, sizeof *lineup->members, compare);
     }
-    return decide_roles(roster) || changed;
+    return decide_roles(lineup) || changed;
 }
 
 /* --- results --- */
 
-static bool keep_word(struct source *source, const struct roster_entry *entries,
+static bool keep_word(struct source *source, const struct lineup_entry *entries,
                       size_t count, uint64_t now_ms)
 {
-    struct roster_entry *copy = calloc(count + 1, sizeof *copy);
+    struct lineup_entry *copy = calloc(count + 1, sizeof *copy);
     if (copy == NULL) {
         return false;
     }
@@ -374,7 +374,7 @@ static bool keep_word(struct source *source, const struct roster_entry *entries,
     return true;
 }
 
-static bool holds_address(const struct source *source, const struct roster_entry *entry)
+static bool holds_address(const struct source *source, const struct lineup_entry *entry)
 {
     for (size_t i = 0; i < source->count; i++) {
         if (rc_address_equals(&source->entries[i].address, &entry->address) &&
@@ -386,10 +386,10 @@ static bool holds_address(const struct source *source, const struct roster_entry
 }
 
 /* The former word plus what is new in this one. */
-static bool add_word(struct source *source, const struct roster_entry *entries,
+static bool add_word(struct source *source, const struct lineup_entry *entries,
                      size_t count, uint64_t now_ms)
 {
-    struct roster_entry *both = calloc(source->count + count + 1, sizeof *both);
+    struct lineup_entry *both = calloc(source->count + count + 1, sizeof *both);
     if (both == NULL) {
         return false;
     }
@@ -408,7 +408,7 @@ static bool add_word(struct source *source, const struct roster_entry *entries,
 }
 
 /* True when "none" has been said often and long enough to be believed. */
-static bool believe_empty(const struct roster *roster, struct source *source,
+static bool believe_empty(const struct lineup *lineup, struct source *source,
                           uint64_t now_ms)
 {
     if (source->empty_answers == 0) {
@@ -417,42 +417,42 @@ static bool believe_empty(const struct roster *roster, struct source *source,
     source->empty_answers++;
     return source->count == 0 ||
            (source->empty_answers >= EMPTY_ANSWERS &&
-            now_ms - source->empty_since_ms >= roster->hold_empty_ms);
+            now_ms - source->empty_since_ms >= lineup->hold_empty_ms);
 }
 
-bool roster_apply(struct roster *roster, enum roster_source source,
-                  enum roster_verdict verdict, const struct roster_entry *entries,
+bool lineup_apply(struct lineup *lineup, enum lineup_source source,
+                  enum lineup_verdict verdict, const struct lineup_entry *entries,
                   size_t count, uint64_t now_ms)
 {
-    assert(source < ROSTER_SOURCE_COUNT);
-    struct source *from = &roster->sources[source];
+    assert(source < LINEUP_SOURCE_COUNT);
+    struct source *from = &lineup->sources[source];
     bool was_known = from->state.known;
     if (count > ENTRIES_MAX) {
         count = ENTRIES_MAX;
     }
     switch (verdict) {
-    case ROSTER_FULL:
+    case LINEUP_FULL:
         (void)keep_word(from, entries, count, now_ms);
         break;
-    case ROSTER_PARTIAL:
+    case LINEUP_PARTIAL:
         (void)add_word(from, entries, count, now_ms);
         break;
-    case ROSTER_EMPTY:
-        if (believe_empty(roster, from, now_ms)) {
+    case LINEUP_EMPTY:
+        if (believe_empty(lineup, from, now_ms)) {
             (void)keep_word(from, NULL, 0, now_ms);
         }
         break;
-    case ROSTER_FAILED:
-    case ROSTER_VERDICT_COUNT:
+    case LINEUP_FAILED:
+    case LINEUP_VERDICT_COUNT:
         from->state.healthy = false;
         break;
     }
-    return reconcile(roster, now_ms) || was_known != from->state.known;
+    return reconcile(lineup, now_ms) || was_known != from->state.known;
 }
 
 /* --- time --- */
 
-static struct upstream_counts counts_of(const struct roster_member *member)
+static struct upstream_counts counts_of(const struct lineup_member *member)
 {
     struct instance *i = member->instance;
     return (struct upstream_counts){
@@ -464,7 +464,7 @@ static struct upstream_counts counts_of(const struct roster_member *member)
     };
 }
 
-static void clear_counts(const struct roster_member *member)
+static void clear_counts(const struct lineup_member *member)
 {
     struct instance *i = member->instance;
     atomic_store_explicit(&i->failures_in_a_row, 0, memory_order_relaxed);
@@ -473,7 +473,7 @@ static void clear_counts(const struct roster_member *member)
 }
 
 /* Never the last usable one, never more than the configured part of the pool. */
-static bool may_eject(const struct roster *roster, const struct roster_member *candidate)
+static bool may_eject(const struct lineup *lineup, const struct lineup_member *candidate)
 {
     size_t usable = 0;
     size_t ejected = 0;
@@ -481,23 +481,23 @@ static bool may_eject(const struct roster *roster, const struct roster_member *c
     if (candidate->upstream.state == UPSTREAM_TRIAL) {
         return true; /* it is out already */
     }
-    for (size_t i = 0; i < roster->count; i++) {
-        const struct upstream *u = &roster->members[i].upstream;
+    for (size_t i = 0; i < lineup->count; i++) {
+        const struct upstream *u = &lineup->members[i].upstream;
         usable += upstream_is_usable(u->state);
         ejected += u->state == UPSTREAM_EJECTED || u->state == UPSTREAM_TRIAL;
         present += u->present;
     }
-    return usable > 1 && (ejected + 1) * 100 <= present * roster->max_ejected_percent;
+    return usable > 1 && (ejected + 1) * 100 <= present * lineup->max_ejected_percent;
 }
 
-static bool tick_member(struct roster *roster, struct roster_member *member,
+static bool tick_member(struct lineup *lineup, struct lineup_member *member,
                         uint64_t now_ms)
 {
     struct upstream_counts counts = counts_of(member);
-    if (upstream_should_eject(&member->upstream, &roster->rules, &counts) &&
-        may_eject(roster, member)) {
-        upstream_eject(&member->upstream, &roster->rules,
-                       (uint32_t)rc_random_below(&roster->random, JITTER_PPM), now_ms);
+    if (upstream_should_eject(&member->upstream, &lineup->rules, &counts) &&
+        may_eject(lineup, member)) {
+        upstream_eject(&member->upstream, &lineup->rules,
+                       (uint32_t)rc_random_below(&lineup->random, JITTER_PPM), now_ms);
         clear_counts(member);
         return true;
     }
@@ -505,97 +505,97 @@ static bool tick_member(struct roster *roster, struct roster_member *member,
         /* A slot that was taken and never used comes back. */
         atomic_store_explicit(&member->instance->trials, 0, memory_order_relaxed);
     }
-    if (upstream_tick(&member->upstream, &roster->rules, &counts, now_ms)) {
+    if (upstream_tick(&member->upstream, &lineup->rules, &counts, now_ms)) {
         clear_counts(member);
         return true;
     }
     return false;
 }
 
-static bool forget_gone(struct roster *roster)
+static bool forget_gone(struct lineup *lineup)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < roster->count; i++) {
-        if (roster->members[i].upstream.state == UPSTREAM_GONE) {
-            instance_release(roster->members[i].instance);
+    for (size_t i = 0; i < lineup->count; i++) {
+        if (lineup->members[i].upstream.state == UPSTREAM_GONE) {
+            instance_release(lineup->members[i].instance);
         } else {
-            roster->members[kept++] = roster->members[i];
+            lineup->members[kept++] = lineup->members[i];
         }
     }
-    bool changed = kept != roster->count;
-    roster->count = kept;
+    bool changed = kept != lineup->count;
+    lineup->count = kept;
     return changed;
 }
 
-bool roster_tick(struct roster *roster, uint64_t now_ms)
+bool lineup_tick(struct lineup *lineup, uint64_t now_ms)
 {
     bool changed = false;
-    for (size_t i = 0; i < roster->count; i++) {
-        changed = tick_member(roster, &roster->members[i], now_ms) || changed;
+    for (size_t i = 0; i < lineup->count; i++) {
+        changed = tick_member(lineup, &lineup->members[i], now_ms) || changed;
     }
-    return forget_gone(roster) || changed;
+    return forget_gone(lineup) || changed;
 }
 
 /* --- questions --- */
 
-int roster_order(struct roster *roster, const char *id, enum roster_order order,
+int lineup_order(struct lineup *lineup, const char *id, enum lineup_order order,
                  uint64_t now_ms)
 {
     int err = RC_ENOTFOUND;
-    for (size_t i = 0; i < roster->count; i++) {
-        struct roster_member *m = &roster->members[i];
+    for (size_t i = 0; i < lineup->count; i++) {
+        struct lineup_member *m = &lineup->members[i];
         char address[RC_ADDRESS_TEXT_MAX];
         rc_address_format(&m->instance->address, address);
         if (!rc_text_equals(m->instance->id, id) && !rc_text_equals(address, id)) {
             continue;
         }
         err = RC_OK;
-        if (order == ROSTER_DRAIN) {
+        if (order == LINEUP_DRAIN) {
             upstream_drain(&m->upstream, now_ms);
         } else {
-            upstream_undrain(&m->upstream, &roster->rules, now_ms);
+            upstream_undrain(&m->upstream, &lineup->rules, now_ms);
         }
     }
     return err;
 }
 
-size_t roster_count(const struct roster *roster)
+size_t lineup_count(const struct lineup *lineup)
 {
-    return roster->count;
+    return lineup->count;
 }
 
-const struct roster_member *roster_at(const struct roster *roster, size_t index)
+const struct lineup_member *lineup_at(const struct lineup *lineup, size_t index)
 {
-    assert(index < roster->count);
-    return &roster->members[index];
+    assert(index < lineup->count);
+    return &lineup->members[index];
 }
 
-void roster_source_state(const struct roster *roster, enum roster_source source,
-                         struct roster_source_state *out)
+void lineup_source_state(const struct lineup *lineup, enum lineup_source source,
+                         struct lineup_source_state *out)
 {
-    assert(source < ROSTER_SOURCE_COUNT);
-    *out = roster->sources[source].state;
+    assert(source < LINEUP_SOURCE_COUNT);
+    *out = lineup->sources[source].state;
 }
 
-bool roster_is_known(const struct roster *roster)
+bool lineup_is_known(const struct lineup *lineup)
 {
-    for (size_t i = 0; i < ROSTER_SOURCE_COUNT; i++) {
-        if (roster->sources[i].state.known) {
+    for (size_t i = 0; i < LINEUP_SOURCE_COUNT; i++) {
+        if (lineup->sources[i].state.known) {
             return true;
         }
     }
     return false;
 }
 
-int roster_fill(const struct roster *roster, struct snapshot *snapshot, size_t pool)
+int lineup_fill(const struct lineup *lineup, struct snapshot *snapshot, size_t pool)
 {
-    int err = snapshot_reserve(snapshot, pool, roster->count);
+    int err = snapshot_reserve(snapshot, pool, lineup->count);
     if (err != RC_OK) {
         return err;
     }
     struct snapshot_pool *into = &snapshot->pools[pool];
-    for (size_t i = 0; i < roster->count; i++) {
-        const struct roster_member *m = &roster->members[i];
+    for (size_t i = 0; i < lineup->count; i++) {
+        const struct lineup_member *m = &lineup->members[i];
         into->members[i] = (struct snapshot_member){
             .instance = instance_retain(m->instance),
             .state = m->upstream.state,
@@ -608,7 +608,7 @@ int roster_fill(const struct roster *roster, struct snapshot *snapshot, size_t p
             into->primary = i;
         }
     }
-    into->roles_known = roster->probed || roster->named;
-    into->known = roster_is_known(roster);
+    into->roles_known = lineup->probed || lineup->named;
+    into->known = lineup_is_known(lineup);
     return RC_OK;
 }

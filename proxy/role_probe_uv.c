@@ -1,5 +1,5 @@
-/* probe_uv.c - see probe_uv.h. */
-#include "proxy/probe_uv.h"
+/* role_probe_uv.c - see role_probe_uv.h. */
+#include "proxy/role_probe_uv.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -12,8 +12,8 @@
 
 enum { READ_MAX = 4096, SILENCE_MIN_MS = 400, START_LIMIT_MS = 3000 };
 
-struct probe {
-    struct probe_options options; /* pool is not used after the start */
+struct role_probe {
+    struct role_probe_options options; /* pool is not used after the start */
     char user[64];
     char database[64];
     char password[128];
@@ -34,7 +34,7 @@ struct probe {
     bool closing;
 };
 
-static void free_if_closed(struct probe *p)
+static void free_if_closed(struct role_probe *p)
 {
     if (p->closing && !p->socket_open && p->timer_closed) {
         pgprobe_fini(&p->talk);
@@ -43,7 +43,7 @@ static void free_if_closed(struct probe *p)
     }
 }
 
-static void tell(struct probe *p, enum upstream_role role, uint32_t timeline,
+static void tell(struct role_probe *p, enum upstream_role role, uint32_t timeline,
                  const char *problem)
 {
     if (!p->closing && (role != p->told_role || timeline != p->told_timeline)) {
@@ -55,20 +55,20 @@ static void tell(struct probe *p, enum upstream_role role, uint32_t timeline,
 
 static void on_socket_closed(uv_handle_t *handle)
 {
-    struct probe *p = handle->data;
+    struct role_probe *p = handle->data;
     p->socket_open = false;
     p->writing = false;
     free_if_closed(p);
 }
 
-static void hang_up(struct probe *p)
+static void hang_up(struct role_probe *p)
 {
     if (p->socket_open && !uv_is_closing((uv_handle_t *)&p->socket)) {
         uv_close((uv_handle_t *)&p->socket, on_socket_closed);
     }
 }
 
-static void fail(struct probe *p, const char *problem)
+static void fail(struct role_probe *p, const char *problem)
 {
     hang_up(p);
     tell(p, UPSTREAM_ROLE_UNKNOWN, 0, problem);
@@ -76,7 +76,7 @@ static void fail(struct probe *p, const char *problem)
 
 static void on_written(uv_write_t *write, int status)
 {
-    struct probe *p = write->data;
+    struct role_probe *p = write->data;
     p->writing = false;
     if (status != 0 && status != UV_ECANCELED) {
         fail(p, "the connection broke");
@@ -84,7 +84,7 @@ static void on_written(uv_write_t *write, int status)
 }
 
 /* Sends what the conversation wants to say; small, and one piece at a time. */
-static void flush(struct probe *p)
+static void flush(struct role_probe *p)
 {
     struct rc_buffer *out = &p->talk.out;
     if (p->writing || out->size == 0 || uv_is_closing((uv_handle_t *)&p->socket)) {
@@ -104,14 +104,14 @@ static void flush(struct probe *p)
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
-    struct probe *p = handle->data;
+    struct role_probe *p = handle->data;
     (void)suggested;
     *out = uv_buf_init(p->space, sizeof p->space);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *bytes)
 {
-    struct probe *p = stream->data;
+    struct role_probe *p = stream->data;
     if (count == 0) {
         return;
     }
@@ -133,7 +133,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *bytes)
 
 static void on_connected(uv_connect_t *connect, int status)
 {
-    struct probe *p = connect->data;
+    struct role_probe *p = connect->data;
     if (status == UV_ECANCELED) {
         return;
     }
@@ -144,7 +144,7 @@ static void on_connected(uv_connect_t *connect, int status)
     flush(p);
 }
 
-static void dial(struct probe *p)
+static void dial(struct role_probe *p)
 {
     struct sockaddr_storage name;
     if (uv_tcp_init(p->options.loop, &p->socket) != 0) {
@@ -165,7 +165,7 @@ static void dial(struct probe *p)
 }
 
 /* Longer than this without an answer: the role is unknown. */
-static uint64_t patience_ms(const struct probe *p)
+static uint64_t patience_ms(const struct role_probe *p)
 {
     if (p->talk.state == PGPROBE_STARTING) {
         return START_LIMIT_MS;
@@ -176,7 +176,7 @@ static uint64_t patience_ms(const struct probe *p)
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct probe *p = timer->data;
+    struct role_probe *p = timer->data;
     if (!p->socket_open) {
         dial(p);
         return;
@@ -189,9 +189,9 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-struct probe *probe_start(const struct probe_options *options)
+struct role_probe *role_probe_start(const struct role_probe_options *options)
 {
-    struct probe *p = calloc(1, sizeof *p);
+    struct role_probe *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return NULL;
     }
@@ -208,19 +208,19 @@ struct probe *probe_start(const struct probe_options *options)
     return p;
 }
 
-const struct instance *probe_instance(const struct probe *probe)
+const struct instance *role_probe_instance(const struct role_probe *probe)
 {
     return probe->options.instance;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct probe *p = handle->data;
+    struct role_probe *p = handle->data;
     p->timer_closed = true;
     free_if_closed(p);
 }
 
-void probe_close(struct probe *probe)
+void role_probe_close(struct role_probe *probe)
 {
     if (probe == NULL || probe->closing) {
         return;
