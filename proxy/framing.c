@@ -261,6 +261,7 @@ size_t framing_chunk_line(uint64_t size, char space[FRAMING_CHUNK_LINE_MAX])
     for (size_t i = 0; i < digits; i++) {
         space[i] = "0123456789abcdef"[size >> (4 * (digits - 1 - i)) & 15];
     }
-    memcpy(space + digits, "\r\n", 2);
+    space[digits] = '\r';
+    space[digits + 1] = '\n';
     return digits + 2;
 }

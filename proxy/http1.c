@@ -155,31 +155,45 @@ static struct http1_span span_between(size_t start, size_t end)
     return (struct http1_span){(uint16_t)start, (uint16_t)(end - start)};
 }
 
-/* uri-host [ ":" port ] of RFC 3986 section 3.2.2, without user information. */
-static bool is_authority(const char *text, size_t size)
+/* "[" IPv6address "]", roughly: the bytes that can stand there. Returns where it ends, 0 = no. */
+static size_t skip_literal(const char *text, size_t size)
+{
+    size_t at = 1;
+
+    while (at < size &&
+           (http1_is(text[at], HTTP1_HEX) || text[at] == ':' || text[at] == '.')) {
+        at++;
+    }
+    return at >= 3 && at < size && text[at] == ']' ? at + 1 : 0;
+}
+
+/* reg-name or IPv4address. Returns where it ends, 0 = no. */
+static size_t skip_name(const char *text, size_t size)
 {
     size_t at = 0;
 
-    if (size > 0 && text[0] == '[') {
-        at = 1;
-        while (at < size &&
-               (http1_is(text[at], HTTP1_HEX) || text[at] == ':' || text[at] == '.')) {
+    while (at < size && text[at] != ':') {
+        if (http1_is(text[at], HTTP1_REG_NAME)) {
             at++;
+            continue;
         }
-        if (at < 3 || at >= size || text[at++] != ']') {
-            return false;
+        bool escape = text[at] == '%' && size - at > 2 &&
+                      http1_is(text[at + 1], HTTP1_HEX) &&
+                      http1_is(text[at + 2], HTTP1_HEX);
+        if (!escape) {
+            return 0;
         }
-    } else {
-        while (at < size && text[at] != ':') {
-            bool escape = text[at] == '%' && size - at > 2 &&
-                          http1_is(text[at + 1], HTTP1_HEX) &&
-                          http1_is(text[at + 2], HTTP1_HEX);
-            if (!escape && !http1_is(text[at], HTTP1_REG_NAME)) {
-                return false;
-            }
-            at += escape ? 3 : 1;
-        }
+        at += 3;
     }
+    return at;
+}
+
+/* uri-host [ ":" port ] of RFC 3986 section 3.2.2, without user information. */
+static bool is_authority(const char *text, size_t size)
+{
+    bool literal = size > 0 && text[0] == '[';
+    size_t at = literal ? skip_literal(text, size) : skip_name(text, size);
+
     if (at == 0 || at == size) {
         return at > 0;
     }

@@ -131,8 +131,11 @@ static bool is_lookalike(struct rc_span name)
     if (name.size > sizeof dashed || memchr(name.at, '_', name.size) == NULL) {
         return false;
     }
+    memcpy(dashed, name.at, name.size);
     for (size_t i = 0; i < name.size; i++) {
-        dashed[i] = name.at[i] == '_' ? '-' : name.at[i];
+        if (dashed[i] == '_') {
+            dashed[i] = '-';
+        }
     }
     return http1_name_of((struct rc_span){dashed, name.size}) != HTTP1_OTHER;
 }

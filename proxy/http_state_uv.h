@@ -299,7 +299,7 @@ void outbound_drained(struct outbound *out);
 /* Back into the pool if that makes sense, else closed. The exchange has let go of it. */
 enum outbound_fate { OUTBOUND_CLOSE, OUTBOUND_KEEP };
 void outbound_release(struct outbound *out, enum outbound_fate fate,
-                      const struct config_pool *pool);
+                      const struct config_pool *config);
 /* Arms what its flags ask for. */
 void outbound_rearm(struct outbound *out);
 /* The error of a finished connect; 0 if it succeeded. */

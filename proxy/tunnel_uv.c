@@ -29,7 +29,7 @@ static size_t move(struct http_socket *to, struct slab_buffer *first,
         return 0;
     }
     enum http_io io = http_socket_write(
-        to, first, size == 0 ? NULL : from->bytes + from->start, size, &sent);
+        to, first, from == NULL ? NULL : from->bytes + from->start, size, &sent);
     if (sent > 0) {
         slab_consume(from, sent);
     }

@@ -19,31 +19,35 @@ static struct retry_attempt attempt_of(enum retry_class method,
                                   .replayable = true};
 }
 
+/* "y": repeated when sent and replayable; "n": never; "u": only if nothing was sent. */
+static const char *const want[RETRY_FAILURE_COUNT] = {
+    /*                         safe, idempotent, once */
+    [RETRY_CONNECT_FAILED] = "yyy", [RETRY_STALE] = "yyu",  [RETRY_CLOSED] = "yyu",
+    [RETRY_TIMED_OUT] = "nnn",      [RETRY_STATUS] = "nnn", [RETRY_DRAINING] = "yyn",
+    [RETRY_BAD_HEAD] = "nnn",
+};
+
+static void assert_cell(enum retry_failure failure, enum retry_class method, char cell)
+{
+    struct retry_attempt attempt = attempt_of(method, failure);
+
+    if (retry_is_allowed(&attempt) != (cell == 'y')) {
+        fail_msg("%s of class %d after sending", retry_failure_name(failure), method);
+    }
+    attempt.sent = false;
+    if (retry_is_allowed(&attempt) != (cell == 'y' || cell == 'u')) {
+        fail_msg("%s of class %d before sending", retry_failure_name(failure), method);
+    }
+}
+
 static void table_of_failures_and_methods_holds(void **state)
 {
-    /* "y": repeated when sent and replayable; "n": never; "u": only if nothing was sent. */
-    static const char *const want[RETRY_FAILURE_COUNT] = {
-        /*                         safe, idempotent, once */
-        [RETRY_CONNECT_FAILED] = "yyy", [RETRY_STALE] = "yyu",  [RETRY_CLOSED] = "yyu",
-        [RETRY_TIMED_OUT] = "nnn",      [RETRY_STATUS] = "nnn", [RETRY_DRAINING] = "yyn",
-        [RETRY_BAD_HEAD] = "nnn",
-    };
     (void)state;
 
     for (int failure = 0; failure < RETRY_FAILURE_COUNT; failure++) {
         for (int method = 0; method < RETRY_CLASS_COUNT; method++) {
-            struct retry_attempt attempt =
-                attempt_of((enum retry_class)method, (enum retry_failure)failure);
-            char cell = want[failure][method];
-            if (retry_is_allowed(&attempt) != (cell == 'y')) {
-                fail_msg("%s of class %d after sending",
-                         retry_failure_name((enum retry_failure)failure), method);
-            }
-            attempt.sent = false;
-            if (retry_is_allowed(&attempt) != (cell == 'y' || cell == 'u')) {
-                fail_msg("%s of class %d before sending",
-                         retry_failure_name((enum retry_failure)failure), method);
-            }
+            assert_cell((enum retry_failure)failure, (enum retry_class)method,
+                        want[failure][method]);
         }
     }
 }
