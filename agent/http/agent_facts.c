@@ -6,6 +6,7 @@
 #include "agent/gossip/gossip.h"
 #include "agent/http/endpoints.h"
 #include "agent/http/render.h"
+#include "base/text.h"
 
 /* In Stats every value is a string, numbers too. */
 static void put_number(struct rc_json *json, const char *key, uint64_t value)
@@ -57,8 +58,7 @@ static void put_agent_stats(const struct http_api *api, struct rc_json *json)
     uint64_t ttls = 0;
 
     while (local_next_check(api->local, &position, &check)) {
-        ttls +=
-            check.type != NULL && check.type[0] == 't' && check.type[1] == 't' ? 1 : 0;
+        ttls += rc_text_equals(check.type, "ttl") ? 1 : 0;
     }
     rc_json_key(json, "agent");
     rc_json_object(json);

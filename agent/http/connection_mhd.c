@@ -444,6 +444,7 @@ static enum MHD_Result carry_out(struct connection *connection)
     return MHD_NO;
 }
 
+/* The signature is libmicrohttpd's. NOLINTNEXTLINE(readability-function-size) */
 enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
                                    const char *url, const char *method,
                                    const char *version, const char *upload,

@@ -192,7 +192,31 @@ static void add_part(struct parser *p, const char *part)
     }
 }
 
-/* `a.b.c` and `a["b c"]`, whose parts are kept one by one. */
+/* A dot, if a name follows; it is not part of a bare value such as "end.". */
+static bool skip_dot(struct parser *p)
+{
+    bool found = p->at[0] == '.' && name_size(p->at + 1) > 0;
+
+    p->at += found ? 1 : 0;
+    return found;
+}
+
+/* `["b c"]`. False when there is none. */
+static bool read_bracket(struct parser *p)
+{
+    if (p->at[0] != '[' || (p->at[1] != '"' && p->at[1] != '`')) {
+        return false;
+    }
+    p->at++;
+    add_part(p, read_quoted(p));
+    if (p->err == RC_OK && *p->at != ']') {
+        fail_at(p, (size_t)(p->at - p->text), "\"]\"");
+    }
+    p->at += p->err == RC_OK ? 1 : 0;
+    return p->err == RC_OK;
+}
+
+/* `a.b.c` and `a["b c"].d`, whose parts are kept one by one. */
 static void read_word(struct parser *p)
 {
     const char *begin = p->at;
@@ -203,23 +227,11 @@ static void read_word(struct parser *p)
         size_t size = name_size(p->at);
         if (size > 0) {
             add_part(p, keep(p, p->at, size));
+            p->at += size;
         }
-        p->at += size;
-        more = false;
-        if (p->at[0] == '.' && name_size(p->at + 1) > 0) {
-            p->at++;
-            more = true;
-        } else if (p->at[0] == '[' && (p->at[1] == '"' || p->at[1] == '`')) {
-            p->at++;
-            add_part(p, read_quoted(p));
-            if (p->err == RC_OK && *p->at != ']') {
-                fail_at(p, (size_t)(p->at - p->text), "\"]\"");
-            } else if (p->err == RC_OK) {
-                p->at++;
-                p->at += p->at[0] == '.' && name_size(p->at + 1) > 0 ? 1 : 0;
-                more = name_size(p->at) > 0 || p->at[0] == '[';
-            }
+        while (read_bracket(p)) {
         }
+        more = skip_dot(p);
     }
     p->token.text = keep(p, begin, (size_t)(p->at - begin));
 }

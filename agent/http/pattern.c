@@ -131,10 +131,11 @@ static void set_add_all(struct byte_set *set, const struct byte_set *other)
 
 static void set_ignore_case(struct byte_set *set)
 {
-    for (unsigned char c = 'a'; c <= 'z'; c++) {
-        unsigned char upper = (unsigned char)(c - 'a' + 'A');
-        if (set_has(set, c) || set_has(set, upper)) {
-            set_add(set, c);
+    for (int i = 0; i < 26; i++) {
+        unsigned char lower = (unsigned char)('a' + i);
+        unsigned char upper = (unsigned char)('A' + i);
+        if (set_has(set, lower) || set_has(set, upper)) {
+            set_add(set, lower);
             set_add(set, upper);
         }
     }
@@ -220,6 +221,16 @@ static int read_escape(struct reader *r)
     return (unsigned char)c;
 }
 
+/* ASCII, whatever the locale. */
+static void set_add_class(struct byte_set *set, int (*has)(int))
+{
+    for (int c = 0; c < 128; c++) {
+        if (has(c)) {
+            set_add(set, (unsigned char)c);
+        }
+    }
+}
+
 /* "[:alpha:]" inside brackets. False when there is none; steps over it otherwise. */
 static bool read_named_set(struct reader *r, struct byte_set *set)
 {
@@ -235,11 +246,7 @@ static bool read_named_set(struct reader *r, struct byte_set *set)
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
         size_t size = strlen(named[i].name);
         if (strncmp(r->at, named[i].name, size) == 0) {
-            for (int c = 0; c < 128; c++) { /* ASCII, whatever the locale */
-                if (named[i].has(c)) {
-                    set_add(set, (unsigned char)c);
-                }
-            }
+            set_add_class(set, named[i].has);
             r->at += size;
             return true;
         }

@@ -107,7 +107,10 @@ static const struct {
     {"/v1/config", 404, "rollcall is no service mesh"},
 };
 
-enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+enum {
+    ROUTE_COUNT = sizeof routes / sizeof routes[0],
+    LOCATION_BYTES_MAX = 4 * TARGET_BYTES_MAX, /* three bytes for one, when escaped */
+};
 
 const struct route *routes_all(size_t *count)
 {
@@ -188,8 +191,8 @@ static bool is_unclean(const char *path)
 /* The path as it should have been asked for, as Go's mux answers an unclean one. */
 static bool redirect_unclean(struct http_exchange *x)
 {
-    struct rc_buffer clean = {.max = 4 * TARGET_BYTES_MAX};
-    struct rc_buffer location = {.max = 8 * TARGET_BYTES_MAX};
+    struct rc_buffer clean = {.max = LOCATION_BYTES_MAX};
+    struct rc_buffer location = {.max = LOCATION_BYTES_MAX};
     bool differs = target_clean_path(&x->target, &clean);
 
     if (differs) {

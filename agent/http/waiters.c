@@ -52,13 +52,13 @@ void waiters_destroy(struct waiters *waiters)
 
 uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed)
 {
-    char lower[256]; /* longer names share their first part */
+    unsigned char lower[256]; /* longer names share their first part */
     size_t size = 0;
 
     assert(topic < CATALOG_TOPIC_COUNT);
     for (; name[size] != '\0' && size < sizeof lower; size++) {
-        char c = name[size];
-        lower[size] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        unsigned char c = (unsigned char)name[size];
+        lower[size] = c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
     }
     return rc_hash(lower, size, seed) + (uint64_t)topic;
 }
