@@ -201,6 +201,11 @@ static void on_join_intent(struct gossip *g, const struct wire_intent *intent,
         is_news = keep_intent(g, intent, false);
     } else if (intent->ltime <= member->view.status_ltime) {
         return;
+    } else if (member == g->self && g->leave.stage == LEAVE_NOT) {
+        /* Not ours: of our last run, or Serf's trace of a force-leave that it told nobody
+         * because we are its only peer. Either way a newer word of ours is needed. */
+        serf_announce_join(g);
+        return;
     } else {
         member->view.status_ltime = intent->ltime;
         if (member->serf == SERF_LEAVING && member != g->self) {

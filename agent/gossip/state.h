@@ -130,6 +130,8 @@ struct gossip {
     struct deadline reconnect;
     struct deadline kick;
     uint64_t last_kick_ns;
+    uint64_t last_greeting_ns; /* exchange with a stranger that probed us */
+    uint64_t announcement_id;  /* of our last alive message, in its queue */
 
     struct gossip_stream *streams[STREAMS_MAX];
     size_t stream_count;

@@ -27,11 +27,11 @@ static uint64_t spread(struct gossip *g, struct pack_bytes name)
     return id;
 }
 
-static void spread_alive(struct gossip *g, const struct wire_alive *alive)
+static uint64_t spread_alive(struct gossip *g, const struct wire_alive *alive)
 {
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_ALIVE, &wire_format_alive, alive, &g->message);
-    (void)spread(g, alive->node);
+    return spread(g, alive->node);
 }
 
 static uint64_t spread_accusation(struct gossip *g, enum wire_type type,
@@ -67,7 +67,7 @@ void swim_announce(struct gossip *g)
         .versions = {.size = WIRE_VERSIONS_SIZE},
     };
     memcpy(alive.versions.bytes, self->view.versions, WIRE_VERSIONS_SIZE);
-    spread_alive(g, &alive);
+    g->announcement_id = spread_alive(g, &alive);
 }
 
 uint64_t swim_announce_leave(struct gossip *g)
@@ -91,6 +91,16 @@ static void refute(struct gossip *g, uint32_t accused)
     g->counters.refutations++;
     swim_health_add(g, 1);
     swim_announce(g);
+}
+
+/* Somebody still believes an accusation that we have refuted: our answer got lost on the way to
+ * it. Say it again, unless it is on its way. */
+static void repeat_refutation(struct gossip *g)
+{
+    if (g->leave.stage == LEAVE_NOT &&
+        !broadcast_is_waiting(&g->queues[QUEUE_MEMBERSHIP], g->announcement_id)) {
+        swim_announce(g);
+    }
 }
 
 static void drop_suspicion(struct gossip *g, struct member *member)
@@ -208,7 +218,7 @@ static void accept_alive(struct gossip *g, struct member *member,
     if (before != SWIM_ALIVE) {
         roster_set_swim(&g->roster, member, SWIM_ALIVE, g->now_ns);
     }
-    spread_alive(g, alive);
+    (void)spread_alive(g, alive);
     if (before == SWIM_DEAD || before == SWIM_LEFT) {
         serf_member_joined(g, member);
     } else if (is_changed) {
@@ -305,8 +315,13 @@ void swim_suspect(struct gossip *g, const struct wire_accusation *suspect)
 {
     struct member *member = roster_find(&g->roster, suspect->node);
 
-    if (member == NULL || member->swim == SWIM_NONE ||
-        suspect->incarnation < member->view.incarnation) {
+    if (member == NULL || member->swim == SWIM_NONE) {
+        return;
+    }
+    if (suspect->incarnation < member->view.incarnation) {
+        if (member == g->self) {
+            repeat_refutation(g);
+        }
         return;
     }
     if (member->suspicion != NULL) {
