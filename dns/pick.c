@@ -70,6 +70,13 @@ enum dns_existence dns_pick_begin(struct dns_pick *pick,
     return existence;
 }
 
+/* A number below `bound`, which is so small that the bias of one multiplication does not
+ * matter for spreading load; a division would cost as much as the rest of a record. */
+static size_t below(struct rc_random *random, size_t bound)
+{
+    return (size_t)((rc_random_next(random) >> 32) * (uint64_t)bound >> 32);
+}
+
 /* One step of the shuffle of Fisher and Yates: costs nothing for what is not taken. */
 const struct dns_instance *dns_pick_next(struct dns_pick *pick, struct rc_random *random)
 {
@@ -77,7 +84,7 @@ const struct dns_instance *dns_pick_next(struct dns_pick *pick, struct rc_random
         return NULL;
     }
     size_t left = pick->count - pick->taken;
-    size_t other = pick->taken + (left > 1 ? (size_t)rc_random_below(random, left) : 0);
+    size_t other = pick->taken + (left > 1 ? below(random, left) : 0);
     uint16_t chosen = pick->order[other];
     pick->order[other] = pick->order[pick->taken];
     pick->order[pick->taken++] = chosen;

@@ -36,7 +36,7 @@ static int make_names(struct dns_ground *ground, const char *datacenter)
             return RC_EMALFORMED;
         }
     }
-    return RC_OK;
+    return ground->addr_suffix.size + HEX_SIZE <= DNS_NAME_MAX ? RC_OK : RC_EMALFORMED;
 }
 
 int dns_ground_init(struct dns_ground *ground, const struct dns_options *options,
@@ -142,26 +142,39 @@ static int name_of_node(const struct dns_ground *ground, const struct dns_node *
     return name_of_ip(ground, &node->place.ip, out);
 }
 
+/* Of an instance that is not at an IP address of its own. */
 static int name_of_instance(const struct dns_ground *ground,
                             const struct dns_instance *instance, struct dns_name *out)
 {
-    if (dns_instance_is_at_node(instance)) {
-        return name_of_node(ground, instance->node, out);
-    }
     if (instance->place.host != NULL) {
         return dns_name_from_text(instance->place.host, out);
     }
-    return name_of_ip(ground, &instance->place.ip, out);
+    return name_of_node(ground, instance->node, out);
+}
+
+/* The same as name_of_ip(), straight into the message: most targets are of this kind. */
+static void write_name_of_ip(struct dns_reply *reply, const struct rc_address *ip)
+{
+    const struct dns_name *suffix = &reply->ground->addr_suffix;
+    char label[1 + HEX_SIZE];
+    size_t size = rc_address_ip_size(ip);
+
+    label[0] = (char)(2 * size);
+    rc_text_to_hex(ip->ip, size, label + 1);
+    rc_writer_bytes(&reply->writer.bytes, label, 1 + 2 * size);
+    rc_writer_bytes(&reply->writer.bytes, suffix->wire, suffix->size);
 }
 
 enum dns_part dns_reply_srv(struct dns_reply *reply, const struct dns_instance *instance,
                             uint32_t ttl_s, size_t *target_at)
 {
     struct dns_writer *writer = &reply->writer;
+    const struct rc_address *ip = &instance->place.ip;
     struct dns_name target;
 
     *target_at = 0;
-    if (name_of_instance(reply->ground, instance, &target) != RC_OK) {
+    if (ip->family == RC_ADDRESS_NONE &&
+        name_of_instance(reply->ground, instance, &target) != RC_OK) {
         return DNS_PART_PRESENT; /* it has no name at all: left out, not cut */
     }
     dns_record_open_at(writer, DNS_QUESTION_AT, DNS_TYPE_SRV, ttl_s);
@@ -169,7 +182,11 @@ enum dns_part dns_reply_srv(struct dns_reply *reply, const struct dns_instance *
     rc_writer_u16(&writer->bytes, instance->weight);
     rc_writer_u16(&writer->bytes, instance->port);
     *target_at = dns_writer_at(writer);
-    rc_writer_bytes(&writer->bytes, target.wire, target.size); /* whole: RFC 2782 */
+    if (ip->family != RC_ADDRESS_NONE) {
+        write_name_of_ip(reply, ip);
+    } else {
+        rc_writer_bytes(&writer->bytes, target.wire, target.size); /* whole: RFC 2782 */
+    }
     return dns_record_close(writer, DNS_SECTION_ANSWER);
 }
 
