@@ -138,14 +138,13 @@ void render_service_node(struct rc_json *json, const struct catalog_service *ser
     rc_json_object_end(json);
 }
 
-void render_check(struct rc_json *json, const struct catalog_check *check)
+static void put_check(struct rc_json *json, const struct catalog_check *check)
 {
     const struct catalog_service *service =
         check->service_id[0] != '\0'
             ? catalog_service_find(check->node, check->service_id)
             : NULL;
 
-    rc_json_object(json);
     rc_json_put_string(json, "Node", check->node->name);
     rc_json_put_string(json, "CheckID", check->id);
     rc_json_put_string(json, "Name", check->name);
@@ -160,6 +159,20 @@ void render_check(struct rc_json *json, const struct catalog_check *check)
     rc_json_key(json, "Definition");
     rc_json_raw(json, check->definition[0] != '\0' ? check->definition : "{}");
     put_indexes(json, check->create_index, check->modify_index);
+}
+
+void render_check(struct rc_json *json, const struct catalog_check *check)
+{
+    rc_json_object(json);
+    put_check(json, check);
+    rc_json_object_end(json);
+}
+
+void render_check_since(struct rc_json *json, const struct catalog_check *check)
+{
+    rc_json_object(json);
+    put_check(json, check);
+    rc_json_put_u64(json, "SinceMs", check->since_wall_ms);
     rc_json_object_end(json);
 }
 

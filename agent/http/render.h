@@ -26,6 +26,9 @@ void render_service_node(struct rc_json *json, const struct catalog_service *ser
 
 void render_check(struct rc_json *json, const struct catalog_check *check);
 
+/* The same for the status page: with "SinceMs", when the status began, in ms since 1970. */
+void render_check_since(struct rc_json *json, const struct catalog_check *check);
+
 /* {Node, Service, Checks}: an instance with all checks that concern it. */
 void render_instance(struct rc_json *json, const struct catalog_service *service);
 

@@ -128,7 +128,7 @@ static void put_node(struct rc_json *json, const struct catalog_node *node)
     rc_json_key(json, "Checks");
     rc_json_array(json);
     for (size_t i = 0; i < node->check_count; i++) {
-        render_check(json, node->checks[i]);
+        render_check_since(json, node->checks[i]);
     }
     rc_json_array_end(json);
     /* Ours: how gossip sees it, and since when, for the page. */

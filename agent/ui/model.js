@@ -19,14 +19,14 @@ function instanceOf(node, service) {
     tags: service.Tags || [],
     state: worst(all.map((check) => check.Status)),
     maintenance: all.some((check) => check.Type === MAINTENANCE),
-    since: latest(all.map((check) => check.Since)),
+    since: latest(all.map((check) => check.SinceMs)),
     checks: own,
   };
 }
 
-// The newest of some instants; they are RFC 3339 texts in UTC, so text order is time order.
+// The newest of some instants, in ms since 1970; undefined when there is none.
 function latest(instants) {
-  return instants.filter(Boolean).sort().at(-1);
+  return instants.length > 0 ? Math.max(...instants) : undefined;
 }
 
 function faultOf(node, check) {
@@ -37,7 +37,7 @@ function faultOf(node, check) {
     state: check.Status,
     maintenance: check.Type === MAINTENANCE,
     output: check.Type === MAINTENANCE ? check.Notes : check.Output,
-    since: check.Since,
+    since: check.SinceMs,
   };
 }
 
@@ -47,7 +47,7 @@ function nodeOf(node) {
     name: node.Node,
     address: node.Address,
     state: worst(own.map((check) => check.Status)),
-    since: latest(own.map((check) => check.Since)),
+    since: latest(own.map((check) => check.SinceMs)),
     services: node.Services.map((service) => service.Service),
     failing: node.Checks.filter((check) => check.Status !== "passing").length,
     checks: node.Checks.length,
@@ -81,7 +81,7 @@ export function build(nodes) {
   const instances = nodes.flatMap((node) => (node.Services || []).map((service) => instanceOf(node, service)));
   const faults = nodes
     .flatMap((node) => node.Checks.filter((check) => check.Status !== "passing").map((check) => faultOf(node, check)))
-    .sort((a, b) => SEVERITY[b.state] - SEVERITY[a.state] || (a.since < b.since ? 1 : -1));
+    .sort((a, b) => SEVERITY[b.state] - SEVERITY[a.state] || b.since - a.since);
   const services = servicesOf(instances);
   const members = nodes.map(nodeOf).sort(byText("name"));
   return {
@@ -108,7 +108,7 @@ export function matches(service, words) {
 // "12 s", "3 min", "2 h 5 min", "4 d": how long ago, for people.
 export function ago(instant, now) {
   if (!instant) return "";
-  const seconds = Math.max(0, Math.round((now - Date.parse(instant)) / 1000));
+  const seconds = Math.max(0, Math.round((now - instant) / 1000));
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min`;

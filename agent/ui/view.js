@@ -16,7 +16,8 @@ function state(word, maintenance = false) {
 }
 
 function since(instant, now) {
-  return element("time", { dateTime: instant || "", title: instant || "" }, ago(instant, now));
+  const text = instant ? new Date(instant).toISOString() : "";
+  return element("time", { dateTime: text, title: text }, ago(instant, now));
 }
 
 function table(titles, rows) {

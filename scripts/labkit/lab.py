@@ -145,12 +145,17 @@ class Lab:
     def kill(self, node):
         """As if the power had gone: the cable first, so that nothing says good-bye."""
         self.network.cut(node)
-        for pid in self.network.processes(node):
+        for pid in self._processes(node):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        until(lambda: not self.network.processes(node), f"all of {node.name} has ended")
+        until(lambda: not self._processes(node), f"all of {node.name} has ended")
+
+    def _processes(self, node):
+        """All processes on a host, but the one that carries this machine's connections there."""
+        way_in = self._way_in(node.name).pid()
+        return [pid for pid in self.network.processes(node) if pid != way_in]
 
     def start_node(self, node):
         self.network.heal(node)
@@ -221,6 +226,10 @@ class Lab:
         for node in self.inventory.running("proxy"):
             until(lambda: answers(node), f"the webapp answers through {node.name}", seconds=30)
 
+    def _way_in(self, name):
+        """The program that carries connections from this machine to a host."""
+        return Program(f"ways into {name}", self.home / f"forward-{name}.pid", self.home / f"forward-{name}.log")
+
     def _forward(self):
         """Opens the ways in from this machine; a taken port gives way to the next free one."""
         used = {}
@@ -229,7 +238,7 @@ class Lab:
         file = self.home / "ways.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         for name in sorted({way[1] for way in WAYS_IN}):
-            program = Program(f"ways into {name}", self.home / f"forward-{name}.pid", self.home / f"forward-{name}.log")
+            program = self._way_in(name)
             if program.pid() is not None:
                 continue
             words = []
@@ -251,7 +260,7 @@ class Lab:
     def down(self):
         """Ends everything and removes every trace, the data included."""
         for name in {way[1] for way in WAYS_IN}:
-            Program(name, self.home / f"forward-{name}.pid", self.home / f"forward-{name}.log").stop()
+            self._way_in(name).stop()
         for node in self.inventory.nodes:
             for pid in self.network.processes(node):
                 os.kill(pid, signal.SIGKILL)
