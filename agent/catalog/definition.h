@@ -167,7 +167,7 @@ int service_definition_copy(const struct service_definition *from,
 json_t *service_definition_to_json(const struct service_definition *service);
 
 /* The same four for a check that stands alone (check/register, `check {}` at the top of a file):
- * `name` is required and `service_id` comes from the tree. */
+ * `name` is required (in a file, `id` will do) and `service_id` comes from the tree. */
 int check_definition_parse(const json_t *json, enum definition_style style,
                            struct check_definition *out, struct definition_fault *fault);
 void check_definition_fini(struct check_definition *check);

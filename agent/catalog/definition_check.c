@@ -155,6 +155,8 @@ static const struct definition_field check_fields[] = {
     IGNORED_FIELD("Token", "token"),
     IGNORED_FIELD("ProxyHTTP", "proxy_http"),
     IGNORED_FIELD("ProxyGRPC", "proxy_grpc"),
+    IGNORED_FIELD("Namespace", "namespace"),
+    IGNORED_FIELD("Partition", "partition"),
 };
 
 static const struct definition_table check_table = {
@@ -264,6 +266,10 @@ static int set_default(char **place, const char *text)
 static int apply_check_rules(struct definition_reader *reader, const json_t *json,
                              struct check_definition *check)
 {
+    if (check->name == NULL && check->id != NULL && reader->style == DEFINITION_FILE &&
+        set_default(&check->name, check->id) != RC_OK) {
+        return RC_ENOMEM;
+    }
     if (check->name == NULL) {
         return definition_invalid(reader, json, NULL, "Missing check name");
     }

@@ -245,6 +245,10 @@ static const struct definition_field service_fields[] = {
     IGNORED_FIELD("Token", "token"),
     IGNORED_FIELD("Proxy", "proxy"),
     IGNORED_FIELD("Connect", "connect"),
+    IGNORED_FIELD("ProxyDestination", "proxy_destination"),
+    IGNORED_FIELD("Namespace", "namespace"),
+    IGNORED_FIELD("Partition", "partition"),
+    IGNORED_FIELD("Locality", "locality"),
 };
 
 static const struct definition_table service_table = {

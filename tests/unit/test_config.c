@@ -19,7 +19,7 @@ enum { WORDS_MAX = 16 };
 /* Loads the words, which end with NULL, from a copy as long-lived as they are. */
 static int load(const char *const *words, struct agent_config *out, char *error)
 {
-    char *copy[WORDS_MAX];
+    char *copy[WORDS_MAX] = {0};
     size_t count = 0;
 
     for (; words[count] != NULL; count++) {
@@ -140,7 +140,8 @@ static void consuls_examples_load_unchanged(void **state)
         "    timeout = \"1s\"\n    success_before_passing = 5\n  }\n}\n"
         "check = { id = \"mem-util\" name = \"Memory utilization\" "
         "args = [\"/usr/local/bin/check_mem.py\", \"-limit\", \"256MB\"] interval = \"10s\" }\n"
-        "checks = [{ id = \"chk1\" name = \"mem\" ttl = \"30s\" service_id = \"red0\" }]\n");
+        "checks = [{ id = \"web-alias\" alias_service = \"web\" },\n"
+        "  { id = \"chk1\" name = \"mem\" ttl = \"30s\" service_id = \"red0\" }]\n");
     (void)state;
 
     assert_string_equal(config.datacenter, "east-aws");
@@ -151,8 +152,9 @@ static void consuls_examples_load_unchanged(void **state)
     assert_int_equal(config.services[0].checks[0].kind, CHECK_SCRIPT);
     assert_string_equal(config.services[2].name, "web");
     assert_int_equal(config.services[2].checks[0].header.count, 2);
-    assert_int_equal(config.check_count, 2);
-    assert_string_equal(config.checks[1].service_id, "red0");
+    assert_int_equal(config.check_count, 3);
+    assert_string_equal(config.checks[1].name, "web-alias");
+    assert_string_equal(config.checks[2].service_id, "red0");
     assert_int_equal(config.warnings.count, 2);
     assert_string_equal(config.warnings.items[0],
                         "-hcl:9:1: watches has no effect in rollcall");

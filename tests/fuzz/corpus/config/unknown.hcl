@@ -1,0 +1,1 @@
+ports { htp = 1 }
