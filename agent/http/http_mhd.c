@@ -373,7 +373,9 @@ void http_finish(struct http *http, http_ticket ticket, int err, const char *tex
     if (err == RC_OK) {
         exchange_done(x);
     } else {
-        exchange_error(x, 500, "%s", text != NULL ? text : rc_strerror(err));
+        /* Go's multi-error, which Consul's command line prints as it is. */
+        exchange_error(x, 500, "1 error occurred:\n\t* %s\n\n",
+                       text != NULL ? text : rc_strerror(err));
     }
     x->outcome = EXCHANGE_ANSWERED;
     if (connection->suspended) {
