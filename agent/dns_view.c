@@ -164,7 +164,9 @@ static void pack_instance(struct packer *packer, const struct catalog *catalog,
     out->weight = weight > UINT16_MAX ? UINT16_MAX : (uint16_t)weight;
     out->port = service->port;
     out->service_id = pack_text(packer, service->id);
-    out->place = pack_place(packer, service->address);
+    /* An address of its own that is the node's is no address of its own. */
+    bool apart = strcmp(service->address, service->node->address) != 0;
+    out->place = pack_place(packer, apart ? service->address : "");
     out->tags = packer->tags;
     out->tag_count = pack_tags(packer, catalog, service);
 }

@@ -51,7 +51,11 @@ class Server:
             pid = int((self.data / "postmaster.pid").read_text().split()[0])
         except (OSError, ValueError, IndexError):
             return None
-        return pid if Path(f"/proc/{pid}").exists() else None
+        # The file survives a kill, and its number may by now be somebody else's.
+        try:
+            return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "postgres" else None
+        except OSError:
+            return None
 
     def role(self):
         """primary, standby, or None when it does not answer."""

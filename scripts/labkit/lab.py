@@ -145,11 +145,7 @@ class Lab:
     def kill(self, node):
         """As if the power had gone: the cable first, so that nothing says good-bye."""
         self.network.cut(node)
-        for pid in self._processes(node):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        _kill_all(self._processes(node))
         until(lambda: not self._processes(node), f"all of {node.name} has ended")
 
     def _processes(self, node):
@@ -262,14 +258,21 @@ class Lab:
         for name in {way[1] for way in WAYS_IN}:
             self._way_in(name).stop()
         for node in self.inventory.nodes:
-            for pid in self.network.processes(node):
-                os.kill(pid, signal.SIGKILL)
+            _kill_all(self.network.processes(node))
         for node in self.inventory.nodes:
             until(lambda: not self.network.processes(node), f"all of {node.name} has ended")
         self.network.down()
         shutil.rmtree(self.home, ignore_errors=True)
         if HOME.is_dir() and not any(HOME.iterdir()):
             HOME.rmdir()
+
+
+def _kill_all(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it went by itself, or with its parent
 
 
 def _free_port(first, protocols):
