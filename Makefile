@@ -13,7 +13,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wv
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \
             -Wimplicit-fallthrough -Wdouble-promotion -Wframe-larger-than=16384 \
-            -Wno-format-truncation # messages are cut to their space on purpose
+            -Wno-unknown-warning-option -Wno-format-truncation # messages are cut to their space on purpose
 HARDEN   := -fPIE -fno-common -fstack-protector-strong
 FLAGS_debug    := -Og -g3
 FLAGS_release  := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
