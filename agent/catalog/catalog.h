@@ -253,7 +253,9 @@ void catalog_tick(struct catalog *c, uint64_t now_ms);
  * maximum, or the record over CATALOG_RECORD_BYTES_MAX; RC_ENOMEM. On error nothing
  * changed. */
 
-/* Everything between is one step: one index, one version, one rumour. May be nested. */
+/* Everything between is one step: one index, one version, one rumour. May be nested. What
+ * is derived (health of a service, unions of tags, lists of checks) is brought up to date
+ * at the end; until then read by catalog_service_find() and catalog_check_find() only. */
 void catalog_begin(struct catalog *c);
 void catalog_end(struct catalog *c, uint64_t now_ms);
 

@@ -18,8 +18,8 @@ size_t listing_fold(const void *name, size_t size, char space[CATALOG_NAME_MAX +
         return 0;
     }
     for (size_t i = 0; i < size; i++) {
-        char letter = from[i];
-        space[i] = letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+        bool upper = from[i] >= 'A' && from[i] <= 'Z';
+        space[i] = upper ? (char)((unsigned char)from[i] | 0x20U) : from[i];
     }
     space[size] = '\0';
     return size;
@@ -74,7 +74,7 @@ static struct node_entry *make_entry(const char *name)
     }
     entry->name = rc_text_copy(name);
     entry->health = make_health();
-    entry->checks = calloc(1, sizeof *entry->checks);
+    entry->checks = calloc(1, sizeof(void *));
     if (entry->name == NULL || entry->health == NULL || entry->checks == NULL) {
         item_check_destroy(entry->health);
         free(entry->checks);
@@ -184,7 +184,7 @@ static struct name_entry *make_name(struct catalog *c, const char *name, const c
         place--;
     }
     memmove(&c->names[place + 1], &c->names[place],
-            (c->name_count - place) * sizeof *c->names);
+            (c->name_count - place) * sizeof(void *));
     c->names[place] = &entry->view;
     c->name_count++;
     return entry;
@@ -223,7 +223,7 @@ static int link_service(struct catalog *c, struct item_service *item)
     }
     size_t place = place_of_instance(name, &item->view);
     memmove(&name->instances[place + 1], &name->instances[place],
-            (name->view.instance_count - place) * sizeof *name->instances);
+            (name->view.instance_count - place) * sizeof(void *));
     name->instances[place] = &item->view;
     name->view.instance_count++;
     name->view.instances = name->instances;
@@ -247,7 +247,7 @@ static void unlink_service(struct catalog *c, struct item_service *item)
     assert(name->instances[place] == &item->view);
     name->view.instance_count--;
     memmove(&name->instances[place], &name->instances[place + 1],
-            (name->view.instance_count - place) * sizeof *name->instances);
+            (name->view.instance_count - place) * sizeof(void *));
     name->tags_moved = true;
     item->name = NULL;
     step_touch_name(c, name);
@@ -296,7 +296,7 @@ int listing_show(struct catalog *c, struct node_entry *entry)
     }
     size_t place = place_of_node(c, entry->name);
     memmove(&c->nodes[place + 1], &c->nodes[place],
-            (c->node_count - place) * sizeof *c->nodes);
+            (c->node_count - place) * sizeof(void *));
     c->nodes[place] = &entry->view;
     c->node_count++;
     entry->listed = true;
@@ -326,7 +326,7 @@ static void hide(struct catalog *c, struct node_entry *entry)
     assert(c->nodes[place] == &entry->view);
     c->node_count--;
     memmove(&c->nodes[place], &c->nodes[place + 1],
-            (c->node_count - place) * sizeof *c->nodes);
+            (c->node_count - place) * sizeof(void *));
     c->step_nodes = true;
     c->step_checks[entry->health->view.status] = true;
 }
@@ -450,7 +450,7 @@ int listing_put_service(struct catalog *c, struct node_entry *entry,
         return RC_ENOMEM;
     }
     memmove(&entry->services[place + 1], &entry->services[place],
-            (node->service_count - place) * sizeof *entry->services);
+            (node->service_count - place) * sizeof(void *));
     entry->services[place] = &item->view;
     node->service_count++;
     node->services = entry->services;
@@ -467,7 +467,7 @@ void listing_drop_service(struct catalog *c, struct item_service *item)
     unlink_service(c, item);
     entry->view.service_count--;
     memmove(&entry->services[place], &entry->services[place + 1],
-            (entry->view.service_count - place) * sizeof *entry->services);
+            (entry->view.service_count - place) * sizeof(void *));
     entry->weight -= item_service_weight(&item->view);
     step_touch_node(c, entry);
     step_bury_service(c, item);
@@ -482,7 +482,7 @@ static int check_room(struct node_entry *entry)
     }
     size_t larger = entry->checks_capacity == 0 ? 4 : entry->checks_capacity * 2;
     const struct catalog_check **shown =
-        realloc(entry->checks, (larger + 1) * sizeof *shown);
+        realloc(entry->checks, (larger + 1) * sizeof(void *));
     if (shown == NULL) {
         return RC_ENOMEM;
     }
@@ -490,7 +490,7 @@ static int check_room(struct node_entry *entry)
     entry->view.checks = shown;
     entry->checks_moved = true; /* services point into the old array */
     const struct catalog_check **sorted =
-        realloc(entry->checks_by_id, larger * sizeof *sorted);
+        realloc(entry->checks_by_id, larger * sizeof(void *));
     if (sorted == NULL) {
         return RC_ENOMEM;
     }
@@ -531,7 +531,7 @@ int listing_put_check(struct catalog *c, struct node_entry *entry,
             return RC_ENOMEM;
         }
         memmove(&entry->checks_by_id[place + 1], &entry->checks_by_id[place],
-                (entry->checks_count - place) * sizeof *entry->checks_by_id);
+                (entry->checks_count - place) * sizeof(void *));
         entry->checks_by_id[place] = &item->view;
         entry->checks_count++;
         item->view.create_index = entry->listed ? step_index(c) : 0;
@@ -552,7 +552,7 @@ void listing_drop_check(struct catalog *c, struct node_entry *entry,
     step_touch_check(c, entry, &item->view, item->view.status);
     entry->checks_count--;
     memmove(&entry->checks_by_id[place], &entry->checks_by_id[place + 1],
-            (entry->checks_count - place) * sizeof *entry->checks_by_id);
+            (entry->checks_count - place) * sizeof(void *));
     entry->weight -= item_check_weight(&item->view);
     entry->checks_moved = true;
     step_bury_check(c, item);

@@ -299,7 +299,7 @@ static uint64_t skip_head(struct rc_cursor *in)
         return 0;
     }
     if (head < FIX_ARRAY) {
-        return 2U * (head & 0x0fU);
+        return 2 * (uint64_t)(head & 0x0fU);
     }
     if (head < FIX_TEXT) {
         return head & 0x0fU;

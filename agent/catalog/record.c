@@ -14,10 +14,10 @@ enum { ORPHANS_MAX = 1024 };
 uint64_t record_print(const char *owner, uint64_t epoch, uint64_t version)
 {
     uint8_t space[CATALOG_NODE_NAME_MAX + 16];
-    size_t size = strlen(owner);
+    size_t size = strnlen(owner, CATALOG_NODE_NAME_MAX);
 
-    assert(size <= CATALOG_NODE_NAME_MAX);
-    memcpy(space, owner, size);
+    assert(owner[size] == '\0');
+    memcpy(space, owner, size); /* without its NUL */
     for (unsigned i = 0; i < 8; i++) {
         space[size + i] = (uint8_t)(epoch >> (8 * i));
         space[size + 8 + i] = (uint8_t)(version >> (8 * i));

@@ -7,14 +7,13 @@
 
 /* ---- what is newer than a base */
 
-static void add(struct catalog *c, size_t *count, enum op_kind kind, uint64_t version,
-                const void *item)
+/* Items of a delta that broke off are newer than the record: they are not told on. */
+static void add(struct catalog *c, const struct node_entry *entry, size_t *count,
+                struct op_ref told)
 {
-    struct op_ref *ref = &c->refs[(*count)++];
-
-    ref->kind = kind;
-    ref->version = version;
-    ref->item = item;
+    if (told.version <= entry->view.version) {
+        c->refs[(*count)++] = told;
+    }
 }
 
 static int order(const void *left, const void *right)
@@ -54,9 +53,9 @@ static void collect_checks(struct catalog *c, const struct node_entry *entry,
     for (size_t i = 0; i < entry->checks_count; i++) {
         const struct item_check *check = item_of_check(entry->checks_by_id[i]);
         if (check->version > base) {
-            add(c, count, OP_CHECK, check->version, check);
+            add(c, entry, count, (struct op_ref){check->version, OP_CHECK, check});
         } else if (check->state_version > base) {
-            add(c, count, OP_RESULT, check->state_version, check);
+            add(c, entry, count, (struct op_ref){check->state_version, OP_RESULT, check});
         }
     }
 }
@@ -71,19 +70,20 @@ static int collect(struct catalog *c, const struct node_entry *entry, uint64_t b
         return err;
     }
     if (entry->facts != NULL && entry->facts->version > base) {
-        add(c, count, OP_NODE, entry->facts->version, entry->facts);
+        add(c, entry, count,
+            (struct op_ref){entry->facts->version, OP_NODE, entry->facts});
     }
     for (size_t i = 0; i < entry->view.service_count; i++) {
         const struct item_service *service = item_of_service(entry->services[i]);
         if (service->version > base) {
-            add(c, count, OP_SERVICE, service->version, service);
+            add(c, entry, count, (struct op_ref){service->version, OP_SERVICE, service});
         }
     }
     collect_checks(c, entry, base, count);
     for (size_t i = 0; base > 0 && i < entry->tombstone_count; i++) {
         const struct tombstone *stone = &entry->tombstones[i];
         if (stone->version > base) {
-            add(c, count, stone->kind, stone->version, stone);
+            add(c, entry, count, (struct op_ref){stone->version, stone->kind, stone});
         }
     }
     qsort(c->refs, *count, sizeof *c->refs, order);

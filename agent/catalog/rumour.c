@@ -24,7 +24,7 @@ static void remove_at(struct catalog *c, size_t place)
     c->rumours[place]->rumour = (struct rumour){0};
     c->rumour_count--;
     memmove(&c->rumours[place], &c->rumours[place + 1],
-            (c->rumour_count - place) * sizeof c->rumours[0]);
+            (c->rumour_count - place) * sizeof(void *));
     if (c->rumour_at > place) {
         c->rumour_at--;
     }
@@ -52,7 +52,7 @@ void rumour_queue(struct catalog *c, struct node_entry *entry, uint64_t base)
     if (c->rumour_count == STATE_RUMOURS_MAX) {
         remove_at(c, c->rumour_count - 1); /* the oldest; syncs will tell it */
     }
-    memmove(&c->rumours[1], &c->rumours[0], c->rumour_count * sizeof c->rumours[0]);
+    memmove(&c->rumours[1], &c->rumours[0], c->rumour_count * sizeof(void *));
     c->rumours[0] = entry;
     c->rumour_count++;
     c->rumour_at = 0;

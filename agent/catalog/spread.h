@@ -8,7 +8,7 @@ enum {
     SPREAD_TELL_EVERY_MS = 100,     /* our own changes become one rumour */
     SPREAD_OUTPUT_EVERY_MS = 5000,  /* output alone: at most that often for each check */
     SPREAD_OUTPUT_NODES = 20,       /* and slower by that many nodes */
-    SPREAD_SENT_MIN = 4,            /* a rumour is sent at least that often */
+    SPREAD_SENT_MIN = 8,            /* a rumour is sent at least that often */
     SPREAD_PACKET = 1024,           /* a packet with that much room counts as empty */
     SPREAD_SYNC_BYTES = 256 * 1024, /* records in one answer, about */
     SPREAD_DIGEST_OWNERS = 128,     /* more owners: hashes of buckets first */

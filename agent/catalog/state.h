@@ -148,7 +148,10 @@ struct catalog {
     bool step_nodes;
     bool step_services;
     bool step_checks[CATALOG_STATUS_COUNT];
-    bool step_own; /* our record got its new version */
+    bool step_own;     /* our record got its new version */
+    bool tell_pending; /* our own record waits for its turn to be told */
+    bool changes_lost;
+    bool kick_waiting;
     struct node_entry *touched_nodes;
     struct name_entry *touched_names;
     struct item_service *dead_services;
@@ -164,7 +167,6 @@ struct catalog {
 
     struct catalog_change *changes; /* to be taken; names are owned */
     size_t change_count;
-    bool changes_lost;
     struct catalog_change *taken; /* handed out; freed at the next take */
     size_t taken_count;
 
@@ -181,7 +183,6 @@ struct catalog {
     size_t rumour_at;   /* how far the packet under way has come */
     size_t packet_left; /* and how much room it still has */
     uint64_t told_ms;   /* when our own record was last put into the queue */
-    bool tell_pending;  /* our own record waits for its turn */
     uint64_t tell_base;
     struct held_output *held;
     size_t held_count;
@@ -203,7 +204,6 @@ struct catalog {
     size_t action_count;
     size_t actions_capacity;
     struct waiting_action taken_action;
-    bool kick_waiting;
 };
 
 /* ---- listing.c: what readers see */

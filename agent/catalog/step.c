@@ -146,7 +146,7 @@ static void order_checks(struct node_entry *entry)
         entry->checks[1 + i] = entry->checks_by_id[i];
         own += entry->checks_by_id[i]->service_id[0] == '\0' ? 1 : 0;
     }
-    qsort(entry->checks + 1, entry->checks_count, sizeof *entry->checks, by_service);
+    qsort(entry->checks + 1, entry->checks_count, sizeof(void *), by_service);
     node->checks = entry->checks;
     node->check_count = 1 + entry->checks_count;
     node->node_check_count = 1 + own;
@@ -226,7 +226,7 @@ static void add_tag(struct name_entry *name, const char *tag)
     }
     if (place == name->tags_capacity) {
         size_t capacity = place == 0 ? 4 : place * 2;
-        const char **tags = realloc(name->tags, capacity * sizeof *tags);
+        const char **tags = realloc(name->tags, capacity * sizeof(char *));
         if (tags == NULL) {
             return; /* the union is for display; it lacks one */
         }
@@ -263,7 +263,7 @@ static void free_name(struct catalog *c, struct name_entry *name)
     for (size_t i = 0; i < c->name_count; i++) {
         if (c->names[i] == &name->view) {
             memmove(&c->names[i], &c->names[i + 1],
-                    (c->name_count - i - 1) * sizeof *c->names);
+                    (c->name_count - i - 1) * sizeof(void *));
             c->name_count--;
             break;
         }

@@ -95,15 +95,15 @@ void net_packet(struct sim *sim, size_t from, const struct gossip_action *action
 void net_open(struct sim *sim, size_t from, const struct gossip_action *action);
 void net_send(struct sim *sim, size_t from, const struct gossip_action *action);
 void net_close(struct sim *sim, size_t from, uint32_t stream);
-void net_cut(struct sim *sim, size_t line);       /* both ends see it closed */
+void net_cut(struct sim *sim, size_t place);      /* both ends see it closed */
 void net_reset_all(struct sim *sim, size_t node); /* its host is gone */
 bool net_reaches(const struct sim *sim, size_t from, size_t to);
 size_t net_node_at(const struct sim *sim, const struct rc_address *address);
 
 /* ---- sim_check.c: what must hold at every moment */
-void check_member(struct sim *sim, size_t node, const struct gossip_action *action);
+void check_member(struct sim *sim, size_t number, const struct gossip_action *action);
 void check_second(struct sim *sim);
-void check_note(struct sim *sim, size_t node); /* remember what it tells now */
+void check_note(struct sim *sim, size_t number); /* remember what it tells now */
 uint64_t check_print(const struct catalog *c);
 
 void sim_trace(struct sim *sim, const char *format, ...)

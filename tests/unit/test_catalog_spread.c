@@ -267,8 +267,8 @@ static void a_rumour_is_told_a_few_times_only(void **state)
     for (int i = 0; i < 20; i++) {
         told += gossip(pool, 0, 1);
     }
-    assert_int_equal(told, 4);
-    assert_int_equal(catalog_counters(pool->peers[1])->rumours_stale, 3);
+    assert_int_equal(told, 8);
+    assert_int_equal(catalog_counters(pool->peers[1])->rumours_stale, 7);
 }
 
 static void a_flip_is_small(void **state)
