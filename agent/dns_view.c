@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/catalog/catalog.h"
+#include "agent/dns_reverse.h"
 #include "base/err.h"
 #include "base/table.h"
 
@@ -26,6 +27,7 @@ struct dns_view_source {
     uint64_t seed;
     struct rc_table *services;
     struct rc_table *nodes;
+    struct dns_reverse *reverse;
     struct kept *retired; /* may be in use until the next answer begins */
 };
 
@@ -383,49 +385,26 @@ static const struct dns_node *view_node(void *context, struct rc_span name)
     return kept->nodes;
 }
 
-/* Addresses are compared as text first: nearly all differ there. */
-static bool has_address(const char *address, const char *text,
-                        const struct rc_address *ip)
-{
-    struct rc_address parsed;
-
-    if (strcmp(address, text) == 0) {
-        return true;
-    }
-    return ip->family == RC_ADDRESS_IPV6 && strchr(address, ':') != NULL &&
-           rc_address_parse_ip(address, 0, &parsed) == RC_OK &&
-           rc_address_ip_equals(&parsed, ip);
-}
-
 static const struct dns_node *view_node_at(void *context, const struct rc_address *ip)
 {
-    const struct dns_view_source *source = context;
-    char text[RC_ADDRESS_TEXT_MAX];
+    struct dns_view_source *source = context;
 
-    rc_address_format_ip(ip, text);
-    for (size_t i = 0; i < catalog_node_count(source->catalog); i++) {
-        const struct catalog_node *node = catalog_node_at(source->catalog, i);
-        if (is_alive(node) && has_address(node->address, text, ip)) {
-            return view_node(context, rc_span_of(node->name));
-        }
-    }
-    return NULL;
+    const char *name = dns_reverse_node(source->reverse, ip);
+    return name == NULL ? NULL : view_node(context, rc_span_of(name));
 }
 
+/* Of the service at that address, if the instance there may be used. */
 static const char *view_service_at(void *context, const struct rc_address *ip)
 {
-    const struct dns_view_source *source = context;
-    char text[RC_ADDRESS_TEXT_MAX];
+    struct dns_view_source *source = context;
 
-    rc_address_format_ip(ip, text);
-    for (size_t i = 0; i < catalog_name_count(source->catalog); i++) {
-        const struct catalog_name *name = catalog_name_at(source->catalog, i);
-        for (size_t k = 0; k < name->instance_count; k++) {
-            const struct catalog_service *service = name->instances[k];
-            if (has_address(service->address, text, ip) &&
-                health_of(service) != DNS_HEALTH_UNUSABLE) {
-                return name->name;
-            }
+    const char *name = dns_reverse_service(source->reverse, ip);
+    const struct dns_service *service =
+        name == NULL ? NULL : view_service(context, rc_span_of(name));
+    for (size_t i = 0; service != NULL && i < service->instance_count; i++) {
+        if (service->instances[i].health != DNS_HEALTH_UNUSABLE &&
+            rc_address_ip_equals(&service->instances[i].place.ip, ip)) {
+            return service->name;
         }
     }
     return NULL;
@@ -472,7 +451,8 @@ int dns_view_create(const struct catalog *catalog, const char *datacenter, uint6
     source->seed = seed;
     source->services = rc_table_create(seed);
     source->nodes = rc_table_create(seed);
-    if (source->services == NULL || source->nodes == NULL) {
+    source->reverse = dns_reverse_create(catalog, seed);
+    if (source->services == NULL || source->nodes == NULL || source->reverse == NULL) {
         dns_view_destroy(source);
         return RC_ENOMEM;
     }
@@ -508,6 +488,7 @@ void dns_view_destroy(struct dns_view_source *source)
     free_table(source, source->services);
     free_table(source, source->nodes);
     free_retired(source);
+    dns_reverse_destroy(source->reverse);
     free(source);
 }
 

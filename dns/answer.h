@@ -29,7 +29,7 @@ struct dns_service_ttl {
 };
 
 /* Consul's `domain`, `alt_domain` and `dns_config`. All texts and arrays are borrowed.
- * Fill with dns_options_init() first. */
+ * Fill with dns_options_init() first. All but the domains may change between answers. */
 struct dns_options {
     const char *domain;     /* "rollcall": at most 200 characters, final dot allowed */
     const char *alt_domain; /* a second zone, or NULL */

@@ -241,6 +241,13 @@ static void addresses_lead_back_to_nodes_and_services(void **state)
     assert_int_equal(rc_address_parse_ip("10.0.9.9", 0, &ip), RC_OK);
     assert_null(f->view->node_at(f->view->context, &ip));
     assert_string_equal(f->view->service_at(f->view->context, &ip), "web");
+    check(f, f->ours, "web", CATALOG_CRITICAL);
+    assert_null(f->view->service_at(f->view->context, &ip));
+    assert_int_equal(catalog_remove_service(f->ours, ++f->now_ms, "web"), RC_OK);
+    assert_null(f->view->service_at(f->view->context, &ip));
+    assert_int_equal(rc_address_parse_ip("10.0.0.52", 0, &ip), RC_OK);
+    member(f, 1, CATALOG_FAILED);
+    assert_null(f->view->node_at(f->view->context, &ip));
 }
 
 static void results_of_one_answer_live_until_the_next(void **state)
