@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "proxy/silence.h"
 
 struct dial {
     uv_poll_t poll;
@@ -96,7 +97,7 @@ static int open_socket(const struct rc_address *address)
         return -1;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    silence_watch(fd);
     if (connect(fd, (struct sockaddr *)&name, (socklen_t)size) != 0 &&
         errno != EINPROGRESS) {
         int why = errno;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "proxy/http_state_uv.h"
+#include "proxy/silence.h"
 
 /* --- the pool of one instance --- */
 
@@ -179,6 +180,7 @@ static int open_socket(const struct rc_address *address)
         return -1;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    silence_watch(fd);
     if (connect(fd, (struct sockaddr *)&to, size) != 0 && errno != EINPROGRESS) {
         int why = errno;
         (void)close(fd);
