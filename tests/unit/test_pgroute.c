@@ -1,0 +1,169 @@
+/* test_pgroute.c - which server a PostgreSQL session may use, and when it must go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxy/pgroute.h"
+
+static const struct rc_address nowhere = {.family = RC_ADDRESS_IPV4};
+
+struct world {
+    struct snapshot_member members[3];
+    struct snapshot_pool pool;
+};
+
+static struct world make(enum upstream_role a, enum upstream_role b, enum upstream_role c)
+{
+    const enum upstream_role roles[] = {a, b, c};
+    struct world w = {
+        .pool = {.count = 3, .known = true, .roles_known = true, .primary = 3}};
+    for (size_t i = 0; i < 3; i++) {
+        char id[] = {(char)('a' + i), '\0'};
+        w.members[i] = (struct snapshot_member){.instance = instance_create(id, &nowhere),
+                                                .state = UPSTREAM_UP,
+                                                .role = roles[i],
+                                                .present = true,
+                                                .weight = 1};
+        if (roles[i] == UPSTREAM_ROLE_PRIMARY) {
+            w.pool.primary = i;
+        }
+    }
+    return w;
+}
+
+static void end(struct world *w)
+{
+    for (size_t i = 0; i < 3; i++) {
+        instance_release(w->members[i].instance);
+    }
+}
+
+static const char *pick(struct world *w, const struct pgroute_wish *wish, size_t turn)
+{
+    w->pool.members = w->members;
+    const struct snapshot_member *m = pgroute_pick(&w->pool, wish, turn);
+    return m != NULL ? m->instance->id : "-";
+}
+
+static enum pgroute_fate fate(struct world *w, size_t index, enum pgroute_session kind)
+{
+    w->pool.members = w->members;
+    return pgroute_fate(&w->pool, w->members[index].instance, kind);
+}
+
+static void writers_get_the_primary_or_wait(void **state)
+{
+    (void)state;
+    struct pgroute_wish wish = {.target = CONFIG_TARGET_PRIMARY};
+    struct world w =
+        make(UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_STANDBY);
+    assert_string_equal(pick(&w, &wish, 0), "b");
+    w.pool.primary = 3;
+    assert_string_equal(pick(&w, &wish, 0), "-");
+    end(&w);
+}
+
+static void readers_get_the_standby_with_fewest_sessions(void **state)
+{
+    (void)state;
+    struct pgroute_wish wish = {.target = CONFIG_TARGET_STANDBY};
+    struct world w =
+        make(UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_STANDBY);
+    instance_begin(w.members[0].instance);
+    assert_string_equal(pick(&w, &wish, 0), "c");
+    wish.avoid = w.members[2].instance;
+    assert_string_equal(pick(&w, &wish, 0), "a");
+    end(&w);
+}
+
+static void readers_get_the_primary_only_if_allowed(void **state)
+{
+    (void)state;
+    struct pgroute_wish wish = {.target = CONFIG_TARGET_STANDBY};
+    struct world w =
+        make(UPSTREAM_ROLE_UNKNOWN, UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_UNKNOWN);
+    assert_string_equal(pick(&w, &wish, 0), "-");
+    wish.fallback_primary = true;
+    assert_string_equal(pick(&w, &wish, 0), "b");
+    end(&w);
+}
+
+static void when_nobody_tells_roles_each_is_tried_in_turn(void **state)
+{
+    (void)state;
+    struct pgroute_wish wish = {.target = CONFIG_TARGET_PRIMARY};
+    struct world w = make(UPSTREAM_ROLE_NONE, UPSTREAM_ROLE_NONE, UPSTREAM_ROLE_NONE);
+    w.pool.roles_known = false;
+    assert_string_equal(pick(&w, &wish, 0), "a");
+    assert_string_equal(pick(&w, &wish, 1), "b");
+    wish.avoid = w.members[1].instance;
+    assert_string_equal(pick(&w, &wish, 1), "c");
+    end(&w);
+}
+
+static void writers_are_cut_when_their_server_is_not_primary(void **state)
+{
+    (void)state;
+    struct world w =
+        make(UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_UNKNOWN);
+
+    assert_int_equal(fate(&w, 1, PGROUTE_WRITES), PGROUTE_STAY);
+    assert_int_equal(fate(&w, 0, PGROUTE_WRITES), PGROUTE_CUT); /* a standby now */
+    assert_int_equal(fate(&w, 2, PGROUTE_WRITES), PGROUTE_CUT); /* another is primary */
+    w.pool.primary = 3;
+    w.members[1].role = UPSTREAM_ROLE_NONE; /* its tag was taken away */
+    assert_int_equal(fate(&w, 1, PGROUTE_WRITES), PGROUTE_CUT);
+    w.members[1].role = UPSTREAM_ROLE_PRIMARY;
+    w.members[1].present = false;
+    assert_int_equal(fate(&w, 1, PGROUTE_WRITES), PGROUTE_CUT);
+    end(&w);
+}
+
+static void a_lack_of_news_cuts_nobody(void **state)
+{
+    (void)state;
+    struct world w =
+        make(UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_UNKNOWN, UPSTREAM_ROLE_STANDBY);
+    assert_int_equal(fate(&w, 1, PGROUTE_WRITES), PGROUTE_STAY);
+    end(&w);
+}
+
+static void readers_leave_a_server_that_left(void **state)
+{
+    (void)state;
+    struct world w =
+        make(UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_STANDBY);
+    w.members[0].present = false;
+    assert_int_equal(fate(&w, 0, PGROUTE_READS), PGROUTE_LEAVE);
+    assert_int_equal(fate(&w, 1, PGROUTE_READS), PGROUTE_STAY);
+    end(&w);
+}
+
+static void a_pool_that_is_gone_cuts_its_writers(void **state)
+{
+    (void)state;
+    struct world w = make(UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_NONE, UPSTREAM_ROLE_NONE);
+    assert_int_equal(pgroute_fate(NULL, w.members[0].instance, PGROUTE_WRITES),
+                     PGROUTE_CUT);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writers_get_the_primary_or_wait),
+        cmocka_unit_test(readers_get_the_standby_with_fewest_sessions),
+        cmocka_unit_test(readers_get_the_primary_only_if_allowed),
+        cmocka_unit_test(when_nobody_tells_roles_each_is_tried_in_turn),
+        cmocka_unit_test(writers_are_cut_when_their_server_is_not_primary),
+        cmocka_unit_test(a_lack_of_news_cuts_nobody),
+        cmocka_unit_test(readers_leave_a_server_that_left),
+        cmocka_unit_test(a_pool_that_is_gone_cuts_its_writers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
