@@ -56,7 +56,7 @@ static void insert(struct broadcast_queue *queue, struct broadcast *item)
         }
     }
     memmove(&queue->items[low + 1], &queue->items[low],
-            (queue->count - low) * sizeof queue->items[0]);
+            (queue->count - low) * sizeof(struct broadcast *));
     queue->items[low] = item;
     queue->count++;
 }
@@ -65,7 +65,7 @@ static void take_out(struct broadcast_queue *queue, size_t place)
 {
     queue->count--;
     memmove(&queue->items[place], &queue->items[place + 1],
-            (queue->count - place) * sizeof queue->items[0]);
+            (queue->count - place) * sizeof(struct broadcast *));
 }
 
 static void drop_subject(struct broadcast_queue *queue, struct pack_bytes subject)
@@ -91,7 +91,8 @@ static int make_room(struct broadcast_queue *queue)
         return RC_OK;
     }
     size_t capacity = queue->capacity > 0 ? 2 * queue->capacity : 8;
-    struct broadcast **items = realloc(queue->items, capacity * sizeof *items);
+    struct broadcast **items =
+        realloc(queue->items, capacity * sizeof(struct broadcast *));
     if (items == NULL) {
         return RC_ENOMEM;
     }

@@ -67,9 +67,7 @@ static void fill_from_lane(struct gossip *g, struct broadcast_parts *parts)
  * what the lane leaves over is membership's again. */
 static void fill(struct gossip *g, const struct member *to, struct broadcast_parts *parts)
 {
-    bool has_lane = g->lane.fill != NULL && to != NULL && to->view.is_rollcall;
-
-    if (has_lane) {
+    if (g->lane.fill != NULL && to != NULL && to->view.is_rollcall) {
         size_t kept = parts->room < LANE_SHARE ? parts->room : LANE_SHARE;
         parts->room -= kept;
         fill_from_queues(g, parts);

@@ -3,16 +3,16 @@
 
 #include <math.h>
 
-static const double ERROR_MAX = 1.5;
-static const double HEIGHT_MIN = 1e-5;
-static const double TUNING = 0.25; /* cE and cC of the paper */
-static const double ZERO = 1e-6;
-static const double GRAVITY_RHO = 150.0;
-static const double RTT_MAX_S = 10.0;
+static const double error_max = 1.5;
+static const double height_min = 1e-5;
+static const double tuning = 0.25; /* cE and cC of the paper */
+static const double zero = 1e-6;
+static const double gravity_rho = 150.0;
+static const double rtt_max_s = 10.0;
 
 struct gossip_coordinate coordinate_origin(void)
 {
-    return (struct gossip_coordinate){.error = ERROR_MAX, .height = HEIGHT_MIN};
+    return (struct gossip_coordinate){.error = error_max, .height = height_min};
 }
 
 bool coordinate_is_valid(const struct gossip_coordinate *coordinate)
@@ -64,7 +64,7 @@ static double direction(const double *from, const double *to, struct rc_random *
         unit[i] = to[i] - from[i];
     }
     length = magnitude(unit);
-    if (length > ZERO) {
+    if (length > zero) {
         for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
             unit[i] /= length;
         }
@@ -75,7 +75,7 @@ static double direction(const double *from, const double *to, struct rc_random *
     }
     length = magnitude(unit);
     for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
-        unit[i] = length > ZERO ? unit[i] / length : (i == 0 ? 1.0 : 0.0);
+        unit[i] = length > zero ? unit[i] / length : (i == 0 ? 1.0 : 0.0);
     }
     return 0.0;
 }
@@ -91,9 +91,9 @@ static void apply_force(struct gossip_coordinate *c,
     for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
         c->vec[i] += unit[i] * force;
     }
-    if (length > ZERO) {
+    if (length > zero) {
         c->height =
-            fmax(HEIGHT_MIN, (c->height + other->height) * force / length + c->height);
+            fmax(height_min, (c->height + other->height) * force / length + c->height);
     }
 }
 
@@ -101,14 +101,14 @@ static void move(struct gossip_coordinate *self, const struct gossip_coordinate 
                  double rtt_s, struct rc_random *random)
 {
     double distance = gossip_coordinate_distance(self, theirs);
-    double rtt = fmax(rtt_s, ZERO);
+    double rtt = fmax(rtt_s, zero);
     double wrong = fabs(distance - rtt) / rtt;
-    double total = fmax(self->error + theirs->error, ZERO);
+    double total = fmax(self->error + theirs->error, zero);
     double weight = self->error / total;
 
     self->error =
-        fmin(ERROR_MAX, TUNING * weight * wrong + self->error * (1.0 - TUNING * weight));
-    apply_force(self, theirs, TUNING * weight * (rtt - distance), random);
+        fmin(error_max, tuning * weight * wrong + self->error * (1.0 - tuning * weight));
+    apply_force(self, theirs, tuning * weight * (rtt - distance), random);
 }
 
 static void adjust(struct coordinate_self *self, const struct gossip_coordinate *theirs,
@@ -144,7 +144,7 @@ void coordinate_update(struct coordinate_self *self, struct coordinate_peer *pee
 {
     const struct gossip_coordinate origin = coordinate_origin();
 
-    if (!(rtt_s >= 0.0 && rtt_s <= RTT_MAX_S)) {
+    if (!(rtt_s >= 0.0 && rtt_s <= rtt_max_s)) {
         return;
     }
     peer->coordinate = *theirs;
@@ -153,7 +153,7 @@ void coordinate_update(struct coordinate_self *self, struct coordinate_peer *pee
     double rtt = median(peer);
     move(&self->coordinate, theirs, rtt, random);
     adjust(self, theirs, rtt);
-    double far = gossip_coordinate_distance(&origin, &self->coordinate) / GRAVITY_RHO;
+    double far = gossip_coordinate_distance(&origin, &self->coordinate) / gravity_rho;
     apply_force(&self->coordinate, &origin, -far * far, random);
     if (!coordinate_is_valid(&self->coordinate)) {
         *self = (struct coordinate_self){.coordinate = coordinate_origin()};

@@ -21,7 +21,7 @@ int deadline_heap_reserve(struct deadline_heap *heap, size_t count)
     while (capacity <= count) {
         capacity *= 2;
     }
-    struct deadline **items = realloc(heap->items, capacity * sizeof *items);
+    struct deadline **items = realloc(heap->items, capacity * sizeof(struct deadline *));
     if (items == NULL) {
         return RC_ENOMEM;
     }

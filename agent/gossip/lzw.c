@@ -53,7 +53,7 @@ static size_t length_of(const struct decoder *d, uint16_t code)
 {
     size_t length = 1;
     while (code > CODE_END) {
-        code = d->prefix[code];
+        code = d->prefix[code % CODES_MAX]; /* always below; says so to the compiler */
         length++;
     }
     return length;

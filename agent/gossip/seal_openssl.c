@@ -85,7 +85,7 @@ static int create(const uint8_t *key, size_t size, void **out)
     state->context = state->crypto.EVP_CIPHER_CTX_new();
     if (state->context == NULL ||
         state->crypto.EVP_CipherInit_ex(state->context, cipher_for(&state->crypto, size),
-                                        NULL, key, NULL, LOCK) != 1) {
+                                        NULL, key, NULL, (int)LOCK) != 1) {
         destroy(state);
         return RC_ENOMEM;
     }
@@ -103,7 +103,8 @@ static int run(struct state *state, enum direction direction, const uint8_t *non
     if (aad.size > INT_MAX || text.size > INT_MAX) {
         return RC_ETOOBIG;
     }
-    if (c->EVP_CipherInit_ex(state->context, NULL, NULL, NULL, nonce, direction) != 1) {
+    if (c->EVP_CipherInit_ex(state->context, NULL, NULL, NULL, nonce, (int)direction) !=
+        1) {
         return RC_EIO;
     }
     if (aad.size > 0 &&

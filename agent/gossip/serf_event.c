@@ -62,10 +62,10 @@ static bool keep(struct serf_ring *ring, struct serf_slot *slot, uint32_t id,
                                .name_size = name.size,
                                .payload_size = payload.size,
                                .has_payload = payload.at != NULL};
-    if (name.size > 0) {
+    if (name.at != NULL) {
         memcpy(seen->bytes, name.at, name.size);
     }
-    if (payload.size > 0) {
+    if (payload.at != NULL) {
         memcpy(seen->bytes + name.size, payload.at, payload.size);
     }
     slot->seen = seen;

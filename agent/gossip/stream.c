@@ -547,20 +547,19 @@ int stream_accept(struct gossip *g, const struct rc_address *from, uint32_t *out
 
 /* ---- The lane's side. */
 
-int gossip_lane_open(struct gossip *g, uint64_t now_ns, const char *name, uint32_t *out)
+int gossip_lane_open(struct gossip *g, uint64_t now_ns, const char *member, uint32_t *out)
 {
-    const struct member *member = roster_find(&g->roster, pack_text(name));
+    const struct member *to = roster_find(&g->roster, pack_text(member));
     struct gossip_stream *s;
 
     g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
-    if (member == NULL || member == g->self || !member->view.is_rollcall ||
-        member->swim == SWIM_NONE) {
+    if (to == NULL || to == g->self || !to->view.is_rollcall || to->swim == SWIM_NONE) {
         return RC_ENOTFOUND;
     }
     if (lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
         return RC_ETOOBIG;
     }
-    int err = dial(g, &member->view.address, STREAM_LANE, &s);
+    int err = dial(g, &to->view.address, STREAM_LANE, &s);
     if (err == RC_OK) {
         gossip_arm(g, &s->deadline, LANE_IDLE_MS);
         *out = s->id;

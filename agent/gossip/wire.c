@@ -22,8 +22,8 @@ enum field_presence { ALWAYS, UNLESS_ZERO };
 
 struct field {
     const char *name;
-    enum field_kind kind;
     size_t offset;
+    enum field_kind kind;
     enum field_presence presence;
 };
 
@@ -35,11 +35,11 @@ struct wire_format {
 
 #define FIELD(message, name, kind, member)                   \
     {                                                        \
-        name, kind, offsetof(struct message, member), ALWAYS \
+        name, offsetof(struct message, member), kind, ALWAYS \
     }
 #define OPTIONAL(message, name, kind, member)                     \
     {                                                             \
-        name, kind, offsetof(struct message, member), UNLESS_ZERO \
+        name, offsetof(struct message, member), kind, UNLESS_ZERO \
     }
 #define FORMAT(format, message)                                                       \
     const struct wire_format format = {sizeof(struct message),                        \
