@@ -52,6 +52,7 @@ struct prober {
 /* Each makes the prober of its kind on `loop`, or NULL when memory is out. */
 struct prober *tcp_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *script_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
+struct prober *http_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *http_curl_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *postgres_pq_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *alias_prober(const struct catalog *catalog, struct probe_sink sink);

@@ -193,7 +193,7 @@ static void make_probers(struct checks_uv *io)
     }
     io->kinds[CHECK_TCP].prober = tcp_uv_prober(loop, sink_of(io, CHECK_TCP));
     io->kinds[CHECK_SCRIPT].prober = script_uv_prober(loop, sink_of(io, CHECK_SCRIPT));
-    io->kinds[CHECK_HTTP].prober = http_curl_prober(loop, sink_of(io, CHECK_HTTP));
+    io->kinds[CHECK_HTTP].prober = http_uv_prober(loop, sink_of(io, CHECK_HTTP));
     io->kinds[CHECK_POSTGRES].prober =
         postgres_pq_prober(loop, sink_of(io, CHECK_POSTGRES));
     if (io->options.catalog != NULL) {

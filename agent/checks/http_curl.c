@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/checks/http_rules.h"
 #include "agent/checks/http_run_curl.h"
 #include "agent/checks/watch_uv.h"
 #include "base/err.h"
@@ -70,24 +71,10 @@ static void report_failure(struct http_run *run, const char *reason)
     struct rc_buffer text = {0};
     uint64_t probe = run->link.probe;
 
-    /* Go's way to write a method in an error: Get, Post, Options. */
-    rc_buffer_format(&text, "%c", run->method[0]);
-    for (const char *at = run->method + 1; run->method[0] != '\0' && *at != '\0'; at++) {
-        rc_buffer_byte(&text, *at >= 'A' && *at <= 'Z' ? (uint8_t)(*at + 'a' - 'A')
-                                                       : (uint8_t)*at);
-    }
-    rc_buffer_format(&text, " \"%s\": %s", run->url, reason);
+    http_rules_say_failure(&text, run->method, run->url, reason);
     end(run);
     probe_done(&sink, probe, CHECK_CRITICAL, "%s", rc_buffer_string(&text));
     rc_buffer_fini(&text);
-}
-
-static enum check_status judge(long code)
-{
-    if (code >= 200 && code <= 299) {
-        return CHECK_PASSING;
-    }
-    return code == 429 ? CHECK_WARNING : CHECK_CRITICAL;
 }
 
 static void report_answer(struct http_run *run)
@@ -98,17 +85,10 @@ static void report_answer(struct http_run *run)
     long code = 0;
 
     (void)run->curl->info(run->easy, CURLINFO_RESPONSE_CODE, &code);
-    rc_buffer_format(&text, "HTTP %s %s: %s Output: ", run->method, run->url,
-                     run->status);
-    /* The end of a long body is kept, but never at the price of the status. */
-    size_t room = text.size < CHECK_OUTPUT_MAX ? CHECK_OUTPUT_MAX - text.size : 0;
-    size_t skip = run->body.size > room ? run->body.size - room : 0;
-    if (run->body.size > skip) {
-        rc_buffer_append(&text, run->body.bytes + skip, run->body.size - skip);
-    }
+    http_rules_say_answer(&text, run->method, run->url, run->status, &run->body);
     end(run);
     struct check_result result = {
-        .status = judge(code),
+        .status = http_rules_judge(code),
         .output = rc_buffer_string(&text),
         .output_size = text.size,
     };
@@ -126,7 +106,7 @@ static void finish(struct http_run *run, CURLcode code)
         return;
     }
     if (run->was_denied) {
-        report_failure(run, "link-local addresses are not allowed for checks");
+        report_failure(run, http_rules_denied);
         return;
     }
     long number = 0;
@@ -272,7 +252,7 @@ static void start(struct prober *prober, const struct probe_request *request)
     run->curl = &http->curl;
     run->multi = http->multi;
     run->method = rc_text_copy(wanted->method == NULL ? "GET" : wanted->method);
-    run->url = http_run_public_url(wanted->http);
+    run->url = http_rules_public_url(wanted->http);
     probe_run_add(&http->runs, &run->link, request->probe);
     if (run->method == NULL || run->url == NULL) {
         end(run);

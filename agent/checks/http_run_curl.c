@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/checks/http_rules.h"
 #include "base/address.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -52,31 +53,17 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *context)
     return size;
 }
 
-static bool is_denied(const struct sockaddr *socket_address)
-{
-    static const uint8_t aws_metadata[16] = {0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0,    0,
-                                             0,    0,    0,    0,    0, 0, 0x02, 0x54};
-    struct rc_address address;
-
-    if (rc_address_from_sockaddr(socket_address, &address) != RC_OK) {
-        return true;
-    }
-    if (address.family == RC_ADDRESS_IPV4) {
-        return address.ip[0] == 169 && address.ip[1] == 254;
-    }
-    return (address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80) ||
-           memcmp(address.ip, aws_metadata, sizeof aws_metadata) == 0;
-}
-
 /* Signature given by CURLOPT_OPENSOCKETFUNCTION: the address is the one that will really
  * be connected to, whatever the name in the URL said before. */
 static curl_socket_t on_open(void *context, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
     struct http_run *run = context;
+    struct rc_address target;
 
     (void)purpose;
-    if (is_denied(&address->addr)) {
+    if (rc_address_from_sockaddr(&address->addr, &target) != RC_OK ||
+        http_rules_is_denied(&target)) {
         run->was_denied = true;
         return CURL_SOCKET_BAD;
     }
@@ -96,24 +83,14 @@ static bool add_header(struct http_run *run, const char *text)
     return true;
 }
 
-static bool has_header(const struct check_definition *wanted, const char *name)
-{
-    for (size_t i = 0; i < wanted->header.count; i++) {
-        if (rc_text_equals_nocase(wanted->header.items[i].key, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool add_headers(struct http_run *run, const struct check_definition *wanted)
 {
     bool is_ok = add_header(run, "Connection: close") && add_header(run, "Expect:");
 
-    if (is_ok && !has_header(wanted, "Content-Type")) {
+    if (is_ok && !http_rules_has_header(wanted, "Content-Type")) {
         is_ok = add_header(run, "Content-Type:"); /* libcurl would claim a form */
     }
-    if (is_ok && !has_header(wanted, "Accept")) {
+    if (is_ok && !http_rules_has_header(wanted, "Accept")) {
         is_ok = add_header(run, "Accept: text/plain, text/*, */*");
     }
     for (size_t i = 0; i < wanted->header.count && is_ok; i++) {
@@ -150,7 +127,7 @@ static char *rename_server(struct http_run *run, const struct check_definition *
         char *header = rc_text_format("Host: %s:%s", host, port);
         run->connect_to = way == NULL ? NULL : curl->append(NULL, way);
         bool is_ok = run->connect_to != NULL && header != NULL &&
-                     (has_header(wanted, "Host") || add_header(run, header));
+                     (http_rules_has_header(wanted, "Host") || add_header(run, header));
         out = is_ok ? rc_text_copy(url) : NULL;
         free(way);
         free(header);
@@ -219,24 +196,6 @@ static void set_callbacks(struct http_run *run)
     (void)set(easy, CURLOPT_FRESH_CONNECT, 1L);
     (void)set(easy, CURLOPT_FORBID_REUSE, 1L);
     (void)set(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-}
-
-/* The URL without user and password. */
-char *http_run_public_url(const char *url)
-{
-    const char *start = strstr(url, "://");
-
-    if (start == NULL) {
-        return rc_text_copy(url);
-    }
-    start += 3;
-    size_t host_size = strcspn(start, "/?#");
-    const char *at = NULL;
-    for (size_t i = 0; i < host_size; i++) {
-        at = start[i] == '@' ? start + i : at;
-    }
-    return at == NULL ? rc_text_copy(url)
-                      : rc_text_format("%.*s%s", (int)(start - url), url, at + 1);
 }
 
 bool http_run_prepare(struct http_run *run, const struct check_definition *wanted)

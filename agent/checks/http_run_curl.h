@@ -61,7 +61,4 @@ bool http_run_prepare(struct http_run *run, const struct check_definition *wante
 /* Takes the request out of run->multi and frees what it holds. */
 void http_run_fini(struct http_run *run);
 
-/* The URL without user and password; owned by the caller. NULL when memory is out. */
-char *http_run_public_url(const char *url);
-
 #endif

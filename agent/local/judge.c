@@ -75,6 +75,10 @@ static int judge_http(struct local *local, const struct check_definition *check)
         is_bad = is_bad || has_line_end(check->header.items[i].key) ||
                  has_line_end(check->header.items[i].value);
     }
+    if (check->method != NULL && strpbrk(check->method, " \t") != NULL) {
+        return registry_fail(local, RC_EINVAL, "Invalid check: \"%s\" is not a method",
+                             check->method);
+    }
     if (is_bad) {
         return registry_fail(local, RC_EINVAL,
                              "Invalid check: URL, method and headers must not hold line "
