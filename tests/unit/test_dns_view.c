@@ -9,6 +9,7 @@
 #include "agent/catalog/catalog.h"
 #include "agent/dns_view.h"
 #include "base/err.h"
+#include "base/random.h"
 
 enum { PACKET_MAX = 1400, WALL_MS = 1000000 };
 
@@ -265,6 +266,80 @@ static void results_of_one_answer_live_until_the_next(void **state)
     assert_ptr_equal(service(f, "postgres"), second); /* kept while nothing changes */
 }
 
+/* What the view says of a service against the catalog itself. */
+static void assert_agrees(const struct fixture *f, const char *name)
+{
+    const struct catalog_name *want = catalog_name_find(f->ours, name);
+    const struct dns_service *got = service(f, name);
+
+    if (want == NULL) {
+        assert_null(got);
+        return;
+    }
+    assert_int_equal(got->instance_count, want->instance_count);
+    for (size_t i = 0; i < want->instance_count; i++) {
+        const struct catalog_service *instance = want->instances[i];
+        assert_string_equal(got->instances[i].service_id, instance->id);
+        assert_string_equal(got->instances[i].node->name, instance->node->name);
+        assert_int_equal(got->instances[i].port, instance->port);
+        assert_int_equal(got->instances[i].health == DNS_HEALTH_UNUSABLE,
+                         !catalog_service_is_usable(instance));
+    }
+}
+
+static void change_at_random(struct fixture *f, struct rc_random *random)
+{
+    static const char *const services[] = {"a", "b", "c"};
+    static const char *const ids[] = {"1", "2", "3", "4"};
+    const char *id = ids[rc_random_below(random, 4)];
+    const struct catalog_service service = {
+        .id = id,
+        .name = services[rc_random_below(random, 3)],
+        .address = rc_random_below(random, 2) == 0 ? "" : "db.example",
+        .port = (uint16_t)rc_random_below(random, 3)};
+
+    switch (rc_random_below(random, 6)) {
+    case 0:
+        (void)catalog_remove_service(f->ours, ++f->now_ms, id);
+        break;
+    case 1:
+        member(f, rc_random_below(random, 2),
+               (enum catalog_liveness)rc_random_below(random, CATALOG_LEFT));
+        break;
+    case 2: {
+        const struct catalog_check values = {
+            .id = id,
+            .name = "x",
+            .service_id = rc_random_below(random, 4) == 0 ? "" : id,
+            .type = "ttl",
+            .status = (enum catalog_status)rc_random_below(random, CATALOG_STATUS_COUNT)};
+        (void)catalog_put_check(f->ours, ++f->now_ms, &values, NULL);
+        break;
+    }
+    case 3:
+        (void)catalog_put_service(f->theirs[0], ++f->now_ms, &service, NULL);
+        spread(f);
+        break;
+    default:
+        (void)catalog_put_service(f->ours, ++f->now_ms, &service, NULL);
+        break;
+    }
+}
+
+static void every_change_is_in_the_next_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct rc_random random;
+
+    rc_random_init(&random, 11);
+    for (int i = 0; i < 3000; i++) {
+        change_at_random(f, &random);
+        assert_agrees(f, "a");
+        assert_agrees(f, "b");
+        assert_agrees(f, "c");
+    }
+}
+
 static void we_serve_the_zone_when_there_is_no_server(void **state)
 {
     struct fixture *f = *state;
@@ -288,6 +363,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(addresses_lead_back_to_nodes_and_services, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(results_of_one_answer_live_until_the_next, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(every_change_is_in_the_next_answer, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(we_serve_the_zone_when_there_is_no_server, set_up,
                                         tear_down),
