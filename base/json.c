@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/text.h"
 
 struct rc_json rc_json_over(struct rc_buffer *out, unsigned indent)
@@ -99,10 +100,12 @@ static void escape_ascii(struct rc_buffer *out, uint8_t byte)
     }
 }
 
+/* Printable ASCII but " & < > and the backslash; one bit a byte. */
 static bool is_plain_ascii(uint8_t byte)
 {
-    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\' && byte != '<' &&
-           byte != '>' && byte != '&';
+    static const uint64_t plain[2] = {0xafffffbb00000000, 0xffffffffefffffff};
+
+    return byte < 0x80 && (plain[byte / 64] >> (byte % 64) & 1) != 0;
 }
 
 /* The length of the well-formed UTF-8 sequence at `bytes`, 0 if there is none. */
@@ -134,7 +137,7 @@ static size_t put_special(struct rc_buffer *out, const uint8_t *bytes, size_t le
     return size;
 }
 
-static void put_quoted(struct rc_buffer *out, const uint8_t *bytes, size_t size)
+static void put_escaped(struct rc_buffer *out, const uint8_t *bytes, size_t size)
 {
     rc_buffer_byte(out, '"');
     for (size_t at = 0; at < size;) {
@@ -149,6 +152,31 @@ static void put_quoted(struct rc_buffer *out, const uint8_t *bytes, size_t size)
         }
     }
     rc_buffer_byte(out, '"');
+}
+
+/* Most strings need no escape: they are written at once, with their quotes. */
+static void put_quoted(struct rc_buffer *out, const uint8_t *bytes, size_t size)
+{
+    size_t plain = 0;
+
+    while (plain < size && is_plain_ascii(bytes[plain])) {
+        plain++;
+    }
+    if (plain < size) {
+        put_escaped(out, bytes, size);
+        return;
+    }
+    if (rc_buffer_reserve(out, size + 2) != RC_OK) {
+        return;
+    }
+    uint8_t *at = out->bytes + out->size;
+    *at++ = '"';
+    if (size > 0) { /* NULL is allowed for nothing */
+        memcpy(at, bytes, size);
+    }
+    at[size] = '"';
+    at[size + 1] = 0;
+    out->size += size + 2;
 }
 
 void rc_json_key(struct rc_json *json, const char *key)
@@ -174,8 +202,15 @@ void rc_json_string(struct rc_json *json, const char *text)
 
 void rc_json_u64(struct rc_json *json, uint64_t value)
 {
+    char digits[20];
+    size_t at = sizeof digits;
+
     begin_item(json);
-    rc_buffer_format(json->out, "%llu", (unsigned long long)value);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    rc_buffer_append(json->out, digits + at, sizeof digits - at);
 }
 
 void rc_json_i64(struct rc_json *json, int64_t value)

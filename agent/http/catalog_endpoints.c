@@ -16,6 +16,22 @@ void catalog_datacenters(struct http_api *api, struct http_exchange *x)
     exchange_json_end(x);
 }
 
+static void put_nodes(const struct http_api *api, struct http_exchange *x,
+                      const struct filter *filter)
+{
+    struct rc_json json = exchange_json(x);
+
+    rc_json_array(&json);
+    for (size_t i = 0; i < catalog_node_count(api->catalog); i++) {
+        const struct catalog_node *node = catalog_node_at(api->catalog, i);
+        if (query_node_matches(x, node) && filter_accepts(filter, node)) {
+            render_node(&json, node);
+        }
+    }
+    rc_json_array_end(&json);
+    exchange_json_end(x);
+}
+
 void catalog_nodes(struct http_api *api, struct http_exchange *x)
 {
     struct filter *filter = NULL;
@@ -25,16 +41,10 @@ void catalog_nodes(struct http_api *api, struct http_exchange *x)
     }
     if (!query_must_wait(api, x, CATALOG_TOPIC_NODES, "")) {
         query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_NODES, ""));
-        struct rc_json json = exchange_json(x);
-        rc_json_array(&json);
-        for (size_t i = 0; i < catalog_node_count(api->catalog); i++) {
-            const struct catalog_node *node = catalog_node_at(api->catalog, i);
-            if (query_node_matches(x, node) && filter_accepts(filter, node)) {
-                render_node(&json, node);
-            }
+        if (!query_recall(api, x)) {
+            put_nodes(api, x, filter);
+            query_keep(api, x);
         }
-        rc_json_array_end(&json);
-        exchange_json_end(x);
     }
     filter_destroy(filter);
 }
@@ -76,14 +86,11 @@ static void put_all_tags(struct rc_json *json, const struct catalog_name *name)
     }
 }
 
-void catalog_services(struct http_api *api, struct http_exchange *x)
+static void put_services(const struct http_api *api, struct http_exchange *x)
 {
-    if (!query_begin(api, x) || query_must_wait(api, x, CATALOG_TOPIC_SERVICES, "")) {
-        return;
-    }
     bool by_node = target_parameter(&x->target, "node-meta") != NULL;
-    query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_SERVICES, ""));
     struct rc_json json = exchange_json(x);
+
     rc_json_object(&json);
     for (size_t i = 0; i < catalog_name_count(api->catalog); i++) {
         const struct catalog_name *name = catalog_name_at(api->catalog, i);
@@ -103,6 +110,36 @@ void catalog_services(struct http_api *api, struct http_exchange *x)
     exchange_json_end(x);
 }
 
+void catalog_services(struct http_api *api, struct http_exchange *x)
+{
+    if (!query_begin(api, x) || query_must_wait(api, x, CATALOG_TOPIC_SERVICES, "")) {
+        return;
+    }
+    query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_SERVICES, ""));
+    if (!query_recall(api, x)) {
+        put_services(api, x);
+        query_keep(api, x);
+    }
+}
+
+static void put_service_nodes(const struct http_api *api, struct http_exchange *x,
+                              const struct filter *filter)
+{
+    const struct catalog_name *name = catalog_name_find(api->catalog, x->argument);
+    struct rc_json json = exchange_json(x);
+
+    rc_json_array(&json);
+    for (size_t i = 0; name != NULL && i < name->instance_count; i++) {
+        const struct catalog_service *service = name->instances[i];
+        if (query_node_matches(x, service->node) && query_tags_match(api, x, service) &&
+            filter_accepts(filter, service)) {
+            render_service_node(&json, service);
+        }
+    }
+    rc_json_array_end(&json);
+    exchange_json_end(x);
+}
+
 void catalog_service_nodes(struct http_api *api, struct http_exchange *x)
 {
     struct filter *filter = NULL;
@@ -118,19 +155,11 @@ void catalog_service_nodes(struct http_api *api, struct http_exchange *x)
         return;
     }
     if (!query_must_wait(api, x, CATALOG_TOPIC_SERVICE, x->argument)) {
-        const struct catalog_name *name = catalog_name_find(api->catalog, x->argument);
         query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_SERVICE, x->argument));
-        struct rc_json json = exchange_json(x);
-        rc_json_array(&json);
-        for (size_t i = 0; name != NULL && i < name->instance_count; i++) {
-            const struct catalog_service *service = name->instances[i];
-            if (query_node_matches(x, service->node) &&
-                query_tags_match(api, x, service) && filter_accepts(filter, service)) {
-                render_service_node(&json, service);
-            }
+        if (!query_recall(api, x)) {
+            put_service_nodes(api, x, filter);
+            query_keep(api, x);
         }
-        rc_json_array_end(&json);
-        exchange_json_end(x);
     }
     filter_destroy(filter);
 }

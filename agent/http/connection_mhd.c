@@ -95,6 +95,9 @@ static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
     }
     http->connections = connection;
     http->connection_count++;
+    if (http->connection_count > http->connection_peak) {
+        http->connection_peak = http->connection_count;
+    }
 }
 
 static void end_stream(struct connection *connection)
@@ -406,10 +409,38 @@ static enum MHD_Result on_upload(struct connection *connection, const char *uplo
     return connection->body_ignored > BODY_IGNORED_MAX ? MHD_NO : MHD_YES;
 }
 
+/* ---- Buffers. */
+
+static void borrow_buffer(struct connection *connection)
+{
+    struct http *http = connection->http;
+
+    if (connection->exchange.out.bytes == NULL && http->spare_count > 0) {
+        connection->exchange.out = http->spares[--http->spare_count];
+    }
+}
+
+static void return_buffer(struct connection *connection)
+{
+    struct http *http = connection->http;
+    struct rc_buffer *out = &connection->exchange.out;
+
+    if (out->bytes == NULL || out->capacity > HTTP_SPARE_BYTES_MAX ||
+        http->spare_count == HTTP_SPARES_MAX) {
+        http->freed_bytes += out->capacity;
+        rc_buffer_fini(out);
+        return;
+    }
+    rc_buffer_clear(out);
+    http->spares[http->spare_count++] = *out;
+    *out = (struct rc_buffer){0};
+}
+
 static void answer(struct connection *connection)
 {
     struct http_exchange *x = &connection->exchange;
 
+    borrow_buffer(connection);
     if (connection->body_ignored > 0) {
         exchange_error(x, 413, "Request body is too large");
     } else if (connection->target_err == RC_ETOOBIG) {
@@ -433,6 +464,7 @@ static enum MHD_Result carry_out(struct connection *connection)
             exchange_error(x, 500, "%s", rc_strerror(RC_ENOMEM));
             return send_answer(connection);
         }
+        return_buffer(connection);
         suspend(connection);
         return MHD_YES;
     case EXCHANGE_PENDING:
@@ -489,6 +521,7 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
     end_stream(connection);
     connection->exchange.ticket = 0;
+    return_buffer(connection);
     connection->state = CONNECTION_IDLE;
     /* Fails only for a connection that is closing. */
     (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,

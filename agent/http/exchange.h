@@ -83,12 +83,15 @@ struct http_exchange {
     bool stream_json;
 };
 
+struct answers;
+
 /* What handlers may use; all borrowed from http_options. */
 struct http_api {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
     struct rc_metrics *metrics;
+    struct answers *answers; /* may be NULL */
     struct http_facts facts;
     struct http_operations operations;
     const char *const *host_names;

@@ -82,19 +82,11 @@ static bool state_matches(const char *state, const struct catalog_check *check)
            strcmp(state, catalog_status_name(check->status)) == 0;
 }
 
-void health_state(struct http_api *api, struct http_exchange *x)
+static void put_state(const struct http_api *api, struct http_exchange *x,
+                      const struct filter *filter)
 {
-    struct filter *filter = NULL;
-
-    if (!begin(api, x, "Missing check state", &selectors_check, &filter)) {
-        return;
-    }
-    if (query_must_wait(api, x, CATALOG_TOPIC_CHECKS, x->argument)) {
-        filter_destroy(filter);
-        return;
-    }
-    query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_CHECKS, x->argument));
     struct rc_json json = exchange_json(x);
+
     rc_json_array(&json);
     for (size_t n = 0; n < catalog_node_count(api->catalog); n++) {
         const struct catalog_node *node = catalog_node_at(api->catalog, n);
@@ -110,6 +102,22 @@ void health_state(struct http_api *api, struct http_exchange *x)
     }
     rc_json_array_end(&json);
     exchange_json_end(x);
+}
+
+void health_state(struct http_api *api, struct http_exchange *x)
+{
+    struct filter *filter = NULL;
+
+    if (!begin(api, x, "Missing check state", &selectors_check, &filter)) {
+        return;
+    }
+    if (!query_must_wait(api, x, CATALOG_TOPIC_CHECKS, x->argument)) {
+        query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_CHECKS, x->argument));
+        if (!query_recall(api, x)) {
+            put_state(api, x, filter);
+            query_keep(api, x);
+        }
+    }
     filter_destroy(filter);
 }
 
@@ -171,7 +179,10 @@ void health_service(struct http_api *api, struct http_exchange *x)
         exchange_error(x, 400, "Invalid value for ?passing");
     } else if (!query_must_wait(api, x, CATALOG_TOPIC_SERVICE, x->argument)) {
         query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_SERVICE, x->argument));
-        put_instances(api, x, filter, passing);
+        if (!query_recall(api, x)) {
+            put_instances(api, x, filter, passing);
+            query_keep(api, x);
+        }
     }
     filter_destroy(filter);
 }

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/http/answers.h"
 #include "agent/http/server_mhd.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -19,7 +21,9 @@
 
 enum {
     LISTEN_BACKLOG = 1024,
-    CONNECTION_MEMORY_BYTES = 32 * 1024, /* request line and headers, both ways (H3) */
+    /* Request line and headers, both ways: twice the longest target. It is zeroed after every
+     * request, so more would cost each connection its pages and each request its time. */
+    CONNECTION_MEMORY_BYTES = 2 * TARGET_BYTES_MAX,
 };
 
 static void show_place(const struct http_listener *listener, char *space, size_t size)
@@ -147,6 +151,21 @@ static uint64_t daemon_wait_ms(struct MHD_Daemon *daemon)
     return MHD_get_timeout(daemon, &wait_ms) == MHD_YES ? wait_ms : UINT64_MAX;
 }
 
+/* After a crowd has gone, its memory lies free between what stays: glibc keeps it until it
+ * is asked. */
+static void give_memory_back(struct http *http)
+{
+    enum { CROWD = 64, FREED_BYTES = 4 << 20 };
+    bool crowd_left = http->connection_peak >= CROWD &&
+                      http->connection_count < http->connection_peak / 4;
+
+    if (crowd_left || http->freed_bytes >= FREED_BYTES) {
+        (void)malloc_trim(0);
+        http->connection_peak = http->connection_count;
+        http->freed_bytes = 0;
+    }
+}
+
 static void run(void *context)
 {
     struct http *http = context;
@@ -177,6 +196,7 @@ static void run(void *context)
         wait_ms = its_ms < wait_ms ? its_ms : wait_ms;
     }
     pump_wait(http->pump, wait_ms);
+    give_memory_back(http);
     rc_metric_set(http->connections_gauge, (double)http->connection_count);
     rc_metric_set(http->waiting_gauge, (double)waiters_count(http->waiters));
 }
@@ -262,11 +282,13 @@ int http_start(struct uv_loop_s *loop, const struct http_options *options,
     }
     set_up(http, options);
     http->waiters = waiters_create(options->random_seed);
+    http->api.answers = answers_create(); /* without it every body is made anew */
     int err =
         http->waiters == NULL ? RC_ENOMEM : start_listeners(http, options, loop, error);
     if (err != RC_OK) {
         stop_daemons(http);
         waiters_destroy(http->waiters);
+        answers_destroy(http->api.answers);
         free(http);
         return err;
     }
@@ -313,7 +335,10 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
     stop_daemons(http);
     assert(http->connections == NULL);
     waiters_destroy(http->waiters);
-    http->waiters = NULL;
+    answers_destroy(http->api.answers);
+    for (size_t i = 0; i < http->spare_count; i++) {
+        rc_buffer_fini(&http->spares[i]);
+    }
 }
 
 static void wake(struct http *http, uint64_t key)

@@ -657,7 +657,10 @@ struct fragment {
 
 static int *exit_field(struct pattern *p, int exit)
 {
-    return exit > 0 ? &p->program[exit - 1].next : &p->program[-exit - 1].other;
+    size_t at = (size_t)abs(exit);
+
+    assert(at > 0 && at <= PATTERN_STEPS_MAX + 1);
+    return exit > 0 ? &p->program[at - 1].next : &p->program[at - 1].other;
 }
 
 static void connect(struct pattern *p, int exits, int target)

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "agent/http/answers.h"
 #include "agent/http/exchange.h"
 #include "agent/http/filter.h"
 #include "base/err.h"
@@ -187,6 +188,17 @@ void query_headers(struct http_exchange *x, uint64_t index)
     if (x->query.cached) {
         exchange_header(x, "X-Cache", "MISS");
     }
+}
+
+bool query_recall(struct http_api *api, struct http_exchange *x)
+{
+    return answers_recall(api->answers, x,
+                          catalog_index(api->catalog, CATALOG_TOPIC_ALL, ""));
+}
+
+void query_keep(struct http_api *api, const struct http_exchange *x)
+{
+    answers_keep(api->answers, x, catalog_index(api->catalog, CATALOG_TOPIC_ALL, ""));
 }
 
 void query_failed_headers(struct http_exchange *x)

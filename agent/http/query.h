@@ -58,6 +58,11 @@ bool query_filter(struct http_exchange *x, const struct filter_schema *schema,
 /* Sets the four X-Consul-* headers of a read. */
 void query_headers(struct http_exchange *x, uint64_t index);
 
+/* Answers with a body that was made for the same question since the last change of the
+ * catalog. False if there is none: then make one and call query_keep(). */
+bool query_recall(struct http_api *api, struct http_exchange *x);
+void query_keep(struct http_api *api, const struct http_exchange *x);
+
 /* Headers as Consul sends them with a failed read (index 1, no leader). */
 void query_failed_headers(struct http_exchange *x);
 

@@ -16,6 +16,10 @@
 #include "agent/http/waiters.h"
 #include "base/address.h"
 
+/* Buffers of answers are lent for as long as an answer is under way, so that connections
+ * that wait or idle hold none. */
+enum { HTTP_SPARES_MAX = 16, HTTP_SPARE_BYTES_MAX = 64 * 1024 };
+
 enum connection_state {
     CONNECTION_IDLE, /* between requests */
     CONNECTION_HEAD, /* the request line has come */
@@ -49,6 +53,10 @@ struct http {
     size_t daemon_count;
     struct connection *connections;
     size_t connection_count;
+    size_t connection_peak; /* this and the next: since memory was last given back */
+    size_t freed_bytes;
+    struct rc_buffer spares[HTTP_SPARES_MAX]; /* emptied, for the next answers */
+    size_t spare_count;
     bool has_resumed; /* a daemon has to run for that: it does not wake by itself */
     pthread_t thread; /* the loop's: log lines of others are not streamed */
     struct rc_metric *connections_gauge;

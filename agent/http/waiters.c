@@ -56,7 +56,7 @@ uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed)
     size_t size = 0;
 
     assert(topic < CATALOG_TOPIC_COUNT);
-    for (; name[size] != '\0' && size < sizeof lower; size++) {
+    for (; size < sizeof lower && name[size] != '\0'; size++) {
         unsigned char c = (unsigned char)name[size];
         lower[size] = c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
     }
