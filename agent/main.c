@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "agent/agent.h"
+#include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
 #include "agent/config.h"
 #include "base/err.h"

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "agent/agent.h"
+#include "agent/agent_uv.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/logger.h"

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/agent.h"
+#include "agent/agent_uv.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/logger.h"

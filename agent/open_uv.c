@@ -1,22 +1,19 @@
-#include "agent/agent.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/logger.h"
-#include "base/notify.h"
 #include "base/text.h"
+
+/* Opening, in the order of the table at the end. */
 
 enum { SAVE_EVERY_MS = 5000, NS_PER_MS = 1000000 };
 
@@ -25,8 +22,6 @@ static int fail(struct agent *agent, int err, const char *text)
     (void)rc_text_put(agent->error, sizeof agent->error, text);
     return err;
 }
-
-/* ---- Opening, in the order of the table below. */
 
 /* Two agents in one folder would overwrite each other. */
 static int open_data(struct agent *agent)
@@ -450,94 +445,7 @@ static int open_handles(struct agent *agent)
     return RC_OK;
 }
 
-/* ---- Closing. */
-
-static void on_closed(void *context)
-{
-    struct agent *agent = context;
-    agent->open--;
-}
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    on_closed(handle->data);
-}
-
-static void close_edges(struct agent *agent)
-{
-    if (agent->joiner != NULL) {
-        agent->open++;
-        joiner_close(agent->joiner, on_closed, agent);
-        agent->joiner = NULL;
-    }
-    if (agent->http != NULL) {
-        agent->open++;
-        http_close(agent->http, on_closed, agent);
-        agent->http = NULL;
-    }
-    if (agent->dns != NULL) {
-        agent->open++;
-        dns_server_close(agent->dns, on_closed, agent);
-        agent->dns = NULL;
-    }
-    if (agent->checks_edge != NULL) {
-        agent->open++;
-        checks_uv_close(agent->checks_edge, on_closed, agent);
-        agent->checks_edge = NULL;
-    }
-    if (agent->gossip_edge != NULL) {
-        agent->open++;
-        gossip_uv_close(agent->gossip_edge, on_closed);
-        agent->gossip_edge = NULL;
-    }
-}
-
-void agent_close(struct agent *agent)
-{
-    if (agent->phase == AGENT_CLOSING) {
-        return;
-    }
-    agent->phase = AGENT_CLOSING;
-    rc_notify("STOPPING=1");
-    if (agent->leave_ticket != 0 && agent->http != NULL) {
-        http_finish(agent->http, agent->leave_ticket, RC_OK, NULL);
-    }
-    if (agent->local != NULL && agent->gossip != NULL) {
-        agent_save(agent);
-    }
-    close_edges(agent);
-    if (agent->turn.data != NULL) {
-        uv_close((uv_handle_t *)&agent->turn, on_handle_closed);
-        uv_close((uv_handle_t *)&agent->tick, on_handle_closed);
-        uv_close((uv_handle_t *)&agent->save, on_handle_closed);
-        uv_close((uv_handle_t *)&agent->leave_wait, on_handle_closed);
-        for (size_t i = 0; i < AGENT_SIGNALS; i++) {
-            uv_close((uv_handle_t *)&agent->signals[i], on_handle_closed);
-        }
-    }
-}
-
-static void destroy_parts(struct agent *agent)
-{
-    dns_view_destroy(agent->dns_view);
-    collector_destroy(agent->collector);
-    local_destroy(agent->local);
-    local_files_close(agent->store);
-    schedule_destroy(agent->schedule);
-    gossip_destroy(agent->gossip);
-    catalog_destroy(agent->catalog);
-    rc_metrics_destroy(agent->metrics);
-    identity_fini(&agent->identity);
-    agent_config_fini(&agent->config);
-    free(agent->facts);
-    if (agent->lock >= 0) {
-        (void)close(agent->lock);
-    }
-}
-
-/* ---- The whole. */
-
-static int open_all(struct agent *agent)
+int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
         open_data,   open_identity, open_catalog, open_local,
@@ -551,72 +459,4 @@ static int open_all(struct agent *agent)
         }
     }
     return RC_OK;
-}
-
-static void tell_start(const struct agent *agent)
-{
-    char address[RC_ADDRESS_TEXT_MAX];
-    rc_address_format(&agent->identity.advertise, address);
-    for (size_t i = 0; i < agent->config.warnings.count; i++) {
-        rc_log(RC_LOG_WARN, "config", "%s", agent->config.warnings.items[i]);
-    }
-    rc_log(RC_LOG_INFO, "agent", "rollcall %s: node %s (%s) in %s, gossip at %s, %s",
-           cli_version, agent->identity.node_name, agent->identity.node_id,
-           agent->config.datacenter, address,
-           gossip_is_encrypted(agent->gossip) ? "encrypted"
-                                              : "NOT encrypted (set encrypt)");
-}
-
-static int write_pid(const struct agent *agent)
-{
-    char text[24];
-    if (agent->config.pid_file == NULL) {
-        return RC_OK;
-    }
-    int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    return rc_file_replace(agent->config.pid_file, text, (size_t)size);
-}
-
-int agent_run(size_t count, char *const *words)
-{
-    struct agent *agent = calloc(1, sizeof *agent);
-    char error[AGENT_CONFIG_ERROR_MAX];
-
-    if (agent == NULL) {
-        return CLI_FAILED;
-    }
-    agent->lock = -1;
-    agent->word_count = count;
-    agent->words = words;
-    if (agent_config_load(count, words, &agent->config, error) != RC_OK) {
-        (void)fprintf(stderr, "rollcall agent: %s\n", error);
-        free(agent);
-        return CLI_FAILED;
-    }
-    rc_log_setup(agent->config.log_level,
-                 agent->config.log_json ? RC_LOG_JSON : RC_LOG_PLAIN);
-    agent->metrics = rc_metrics_create();
-    (void)uv_loop_init(&agent->loop);
-    int err = open_all(agent);
-    if (err == RC_OK && write_pid(agent) != RC_OK) {
-        err = fail(agent, RC_EIO, "pid_file cannot be written");
-    }
-    if (err == RC_OK) {
-        tell_start(agent);
-        rc_notify("READY=1");
-    } else {
-        (void)fprintf(stderr, "rollcall agent: %s\n",
-                      agent->error[0] != '\0' ? agent->error : rc_strerror(err));
-        agent->exit_status = CLI_FAILED;
-        agent_close(agent);
-    }
-    (void)uv_run(&agent->loop, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&agent->loop);
-    if (agent->config.pid_file != NULL && err == RC_OK) {
-        (void)unlink(agent->config.pid_file);
-    }
-    destroy_parts(agent);
-    int status = agent->exit_status;
-    free(agent);
-    return status;
 }

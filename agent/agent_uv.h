@@ -1,9 +1,9 @@
-/* agent.h - the agent as a whole: its parts, joined to each other on one event loop.
+/* agent_uv.h - the agent as a whole: its parts, joined to each other on one event loop.
  *
- * The only place that knows every part. agent.c opens and closes them, agent_turn.c carries
- * what one part says to the others, agent_orders.c does what operators ask for. */
-#ifndef AGENT_AGENT_H
-#define AGENT_AGENT_H
+ * The only place that knows every part. open_uv.c opens them, agent_uv.c runs and closes
+ * them, turn_uv.c carries what one says to the others, orders_uv.c does what operators ask for. */
+#ifndef AGENT_AGENT_UV_H
+#define AGENT_AGENT_UV_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,7 +79,13 @@ struct agent {
  * Returns the exit status; errors are told on stderr. */
 int agent_run(size_t count, char *const *words);
 
-/* ---- agent_turn.c: from part to part. */
+/* ---- open_uv.c */
+
+/* Opens every part, in order. RC_OK, or an error with one line in `agent->error`; what is open by
+ * then is closed by agent_close(). */
+int agent_open(struct agent *agent);
+
+/* ---- turn_uv.c: from part to part. */
 
 /* Carries out what the parts want of each other; called before each wait of the loop. */
 void agent_turn(struct agent *agent);
@@ -92,7 +98,7 @@ void agent_on_check(void *context, const struct schedule_action *action, uint64_
 /* Writes what must survive a restart, if it has changed. */
 void agent_save(struct agent *agent);
 
-/* ---- agent_orders.c: from operators. */
+/* ---- orders_uv.c: from operators. */
 
 /* For http_options; `context` is the agent. */
 struct http_operations agent_operations(struct agent *agent);
