@@ -385,12 +385,34 @@ static const struct dns_node *view_node(void *context, struct rc_span name)
     return kept->nodes;
 }
 
+/* The node that lives at the address of one that does not: a machine that came back under
+ * another name. */
+static const struct dns_node *view_successor_at(struct dns_view_source *source,
+                                                const struct rc_address *ip)
+{
+    char text[RC_ADDRESS_TEXT_MAX];
+
+    rc_address_format_ip(ip, text);
+    for (size_t i = 0; i < catalog_node_count(source->catalog); i++) {
+        const struct catalog_node *node = catalog_node_at(source->catalog, i);
+        if (is_alive(node) && strcmp(node->address, text) == 0) {
+            return view_node(source, rc_span_of(node->name));
+        }
+    }
+    return NULL;
+}
+
 static const struct dns_node *view_node_at(void *context, const struct rc_address *ip)
 {
     struct dns_view_source *source = context;
 
     const char *name = dns_reverse_node(source->reverse, ip);
-    return name == NULL ? NULL : view_node(context, rc_span_of(name));
+    const struct dns_node *node =
+        name == NULL ? NULL : view_node(context, rc_span_of(name));
+    if (name != NULL && node == NULL) {
+        node = view_successor_at(source, ip);
+    }
+    return node;
 }
 
 /* Of the service at that address, if the instance there may be used. */

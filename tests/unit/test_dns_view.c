@@ -249,6 +249,10 @@ static void addresses_lead_back_to_nodes_and_services(void **state)
     assert_int_equal(rc_address_parse_ip("10.0.0.52", 0, &ip), RC_OK);
     member(f, 1, CATALOG_FAILED);
     assert_null(f->view->node_at(f->view->context, &ip));
+    const struct catalog_member successor = {
+        .name = "pg3", .address = "10.0.0.52", .liveness = CATALOG_ALIVE, .peer = true};
+    catalog_member_event(f->ours, ++f->now_ms, WALL_MS, &successor);
+    assert_string_equal(f->view->node_at(f->view->context, &ip)->name, "pg3");
 }
 
 static void results_of_one_answer_live_until_the_next(void **state)
