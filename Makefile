@@ -107,9 +107,7 @@ lint: ## formatting, layers, headers that stand alone, clang-tidy, cppcheck, she
 	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
 format: ## rewrite the sources in house style
 	clang-format -i $(ALL_CH)
-instPYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
-
-all: $(BINS) ## into $(DESTDIR)$(PREFIX)
+install: $(BINS) ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
 clean: ## remove build/
