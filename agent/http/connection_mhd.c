@@ -88,6 +88,7 @@ static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
     connection->http = http;
     connection->mhd = mhd;
     connection->place = place_of(mhd);
+    connection->since_ms = http->api.now_ms;
     connection->listener_id = -1;
     connection->next = http->connections;
     if (http->connections != NULL) {
@@ -143,6 +144,34 @@ struct connection *connection_of(struct waiter *waiter)
                                  offsetof(struct connection, exchange.waiter));
 }
 
+/* How long this connection may stay as it is; UINT64_MAX: that is others' business. */
+static uint64_t patience_ms(const struct connection *connection)
+{
+    uint64_t request_ms = 1000ULL * connection->http->limits.idle_timeout_s;
+
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+        return connection->is_proven ? request_ms + 1000ULL * IDLE_KEPT_S : request_ms;
+    case CONNECTION_HEAD:
+        return request_ms;
+    case CONNECTION_BODY:
+        return connection->suspended ? UINT64_MAX : 3 * request_ms;
+    case CONNECTION_DONE:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+void connection_sweep(struct http *http)
+{
+    for (const struct connection *c = http->connections; c != NULL; c = c->next) {
+        if (http->api.now_ms - c->since_ms > patience_ms(c)) {
+            /* The daemon reads the end of the stream and closes. */
+            (void)shutdown(descriptor_of(c->mhd), SHUT_RDWR);
+        }
+    }
+}
+
 /* ---- Suspension. */
 
 static void suspend(struct connection *connection)
@@ -160,6 +189,7 @@ void connection_resume(struct connection *connection)
         return;
     }
     connection->suspended = false;
+    connection->since_ms = connection->http->api.now_ms; /* its wait was not its fault */
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
     pump_end_hangup(connection->hangup);
     connection->hangup = NULL;
@@ -311,6 +341,7 @@ void *connection_target(void *closure, const char *raw, struct MHD_Connection *m
         connection->target_err =
             target_parse(&connection->exchange.target, raw, strlen(raw));
         connection->body_ignored = 0;
+        connection->since_ms = connection->http->api.now_ms;
         connection->state = CONNECTION_HEAD;
     }
     return connection;
@@ -523,6 +554,8 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
     connection->exchange.ticket = 0;
     return_buffer(connection);
     connection->state = CONNECTION_IDLE;
+    connection->since_ms = connection->http->api.now_ms;
+    connection->is_proven = true;
     /* Fails only for a connection that is closing. */
     (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
                                     (unsigned)IDLE_KEPT_S);

@@ -21,6 +21,7 @@
 
 enum {
     LISTEN_BACKLOG = 1024,
+    SWEEP_EVERY_MS = 5000,
     /* Request line and headers, both ways: twice the longest target. It is zeroed after every
      * request, so more would cost each connection its pages and each request its time. */
     CONNECTION_MEMORY_BYTES = 2 * TARGET_BYTES_MAX,
@@ -166,36 +167,57 @@ static void give_memory_back(struct http *http)
     }
 }
 
-static void run(void *context)
+/* Blocking queries whose wait is over. */
+static void expire(struct http *http)
 {
-    struct http *http = context;
-    uint64_t wait_ms = UINT64_MAX;
-
-    tell_time(http);
     struct waiter *waiter = waiters_expire(http->waiters, http->api.now_ms);
+
     while (waiter != NULL) {
         struct connection *connection = connection_of(waiter);
         connection->exchange.expired = true;
         connection_resume(connection);
         waiter = waiters_expire(http->waiters, http->api.now_ms);
     }
-    http->has_resumed = false;
-    for (size_t i = 0; i < http->daemon_count; i++) {
-        (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
+    if (http->api.now_ms >= http->sweep_at_ms) {
+        connection_sweep(http);
+        http->sweep_at_ms = http->api.now_ms + SWEEP_EVERY_MS;
     }
+}
+
+/* When to run again at the latest. */
+static uint64_t next_run_ms(const struct http *http)
+{
+    uint64_t wait_ms = UINT64_MAX;
+    uint64_t due_ms = waiters_deadline_ms(http->waiters);
+
     if (http->has_resumed) {
-        wait_ms = 0;
+        return 0;
+    }
+    if (http->connection_count > waiters_count(http->waiters)) {
+        wait_ms = SWEEP_EVERY_MS;
     }
     for (size_t i = 0; i < http->daemon_count; i++) {
         uint64_t its_ms = daemon_wait_ms(http->daemons[i]);
         wait_ms = its_ms < wait_ms ? its_ms : wait_ms;
     }
-    uint64_t due_ms = waiters_deadline_ms(http->waiters);
     if (due_ms != UINT64_MAX) {
         uint64_t its_ms = due_ms > http->api.now_ms ? due_ms - http->api.now_ms : 0;
         wait_ms = its_ms < wait_ms ? its_ms : wait_ms;
     }
-    pump_wait(http->pump, wait_ms);
+    return wait_ms;
+}
+
+static void run(void *context)
+{
+    struct http *http = context;
+
+    tell_time(http);
+    expire(http);
+    http->has_resumed = false;
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
+    }
+    pump_wait(http->pump, next_run_ms(http));
     give_memory_back(http);
     rc_metric_set(http->connections_gauge, (double)http->connection_count);
     rc_metric_set(http->waiting_gauge, (double)waiters_count(http->waiters));

@@ -35,7 +35,9 @@ struct connection {
     struct rc_address peer; /* RC_ADDRESS_NONE over a Unix socket */
     enum guard_place place;
     enum connection_state state;
-    int target_err;        /* of target_parse() */
+    uint64_t since_ms; /* when it began to wait for a request, or that request began */
+    bool is_proven;    /* has been answered before */
+    int target_err;    /* of target_parse() */
     uint64_t body_ignored; /* bytes of a body over its maximum */
     bool suspended;
     bool gone; /* the client left while it was suspended, or we are closing */
@@ -57,6 +59,7 @@ struct http {
     size_t freed_bytes;
     struct rc_buffer spares[HTTP_SPARES_MAX]; /* emptied, for the next answers */
     size_t spare_count;
+    uint64_t sweep_at_ms;
     bool has_resumed; /* a daemon has to run for that: it does not wake by itself */
     pthread_t thread; /* the loop's: log lines of others are not streamed */
     struct rc_metric *connections_gauge;
@@ -81,6 +84,10 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
 
 /* Lets a suspended connection run again; nothing happens if it is not suspended. */
 void connection_resume(struct connection *connection);
+
+/* Ends connections whose request takes too long to come, byte by byte or not at all, which
+ * the daemon's own timeout, told by any byte, does not. Suspended ones are exempt. */
+void connection_sweep(struct http *http);
 
 /* Its client has gone: ends it. */
 void connection_hung_up(void *context, void *subject);

@@ -10,6 +10,7 @@
 
 #include "agent/catalog/catalog.h"
 #include "agent/checks/schedule.h"
+#include "agent/http/answers.h"
 #include "agent/http/routes.h"
 #include "agent/local/local.h"
 #include "base/err.h"
@@ -261,6 +262,40 @@ static void a_wait_that_is_over_answers_what_is_there(void **state)
                         "{\"db\":[],\"web\":[\"primary\",\"v1\"]}");
 }
 
+static void a_kept_answer_is_never_older_than_the_catalog(void **state)
+{
+    static const char *const questions[] = {
+        "/v1/health/service/web",        "/v1/health/service/web?passing",
+        "/v1/health/service/web?tag=v1", "/v1/catalog/service/web",
+        "/v1/catalog/services",          "/v1/catalog/nodes",
+        "/v1/health/state/critical",
+    };
+    enum { COUNT = sizeof questions / sizeof questions[0] };
+    struct world *world = *state;
+    struct rc_buffer fresh = {0};
+
+    world->api.answers = answers_create();
+    for (size_t round = 0; round < 4; round++) {
+        for (size_t i = 0; i < 2 * COUNT; i++) { /* the second time from memory */
+            struct answers *answers = world->api.answers;
+            world->api.answers = NULL;
+            const struct http_exchange *x = ask(world, "GET", questions[i % COUNT], "");
+            rc_buffer_clear(&fresh);
+            rc_buffer_append(&fresh, x->out.bytes, x->out.size);
+            world->api.answers = answers;
+            x = ask(world, "GET", questions[i % COUNT], "");
+            assert_string_equal(rc_buffer_string(&x->out), rc_buffer_string(&fresh));
+            assert_non_null(exchange_header_value(x, "X-Consul-Index"));
+        }
+        put(world,
+            round % 2 == 0 ? "/v1/agent/check/warn/service:web1"
+                           : "/v1/agent/check/pass/service:web1",
+            "");
+    }
+    answers_destroy(world->api.answers);
+    rc_buffer_fini(&fresh);
+}
+
 static void a_service_waits_by_its_hash(void **state)
 {
     struct world *world = *state;
@@ -353,6 +388,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wait_that_is_over_answers_what_is_there, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_kept_answer_is_never_older_than_the_catalog,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_service_waits_by_its_hash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_writes_say_why_and_change_nothing, set_up,
                                         tear_down),

@@ -99,9 +99,9 @@ static void what_is_too_long_is_refused(void **state)
     assert_int_equal(target_parse(&target, raw, TARGET_BYTES_MAX), RC_OK);
     assert_int_equal(target_parse(&target, raw, TARGET_BYTES_MAX + 1), RC_ETOOBIG);
 
-    memcpy(raw, "/?", 2);
-    for (size_t i = 2; i < 400; i += 2) {
-        memcpy(raw + i, "a&", 2);
+    raw[1] = '?';
+    for (size_t i = 3; i < 400; i += 2) {
+        raw[i] = '&';
     }
     assert_int_equal(target_parse(&target, raw, 400), RC_ETOOBIG);
     target_fini(&target);
