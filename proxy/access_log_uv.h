@@ -13,7 +13,7 @@
 #include "proxy/access_log.h"
 #include "proxy/config.h"
 
-enum { ACCESS_LOG_SPACE = 256 * 1024, ACCESS_LOG_FLUSH_MS = 100 };
+enum { ACCESS_LOG_SPACE = 512 * 1024, ACCESS_LOG_FLUSH_MS = 100 };
 
 struct access_log_uv;
 

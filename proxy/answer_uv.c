@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "proxy/http_state_uv.h"
 
+enum { ANSWER_MAX = 1024, ANSWER_TEXT_MAX = 512 }; /* bytes */
+
 void exchange_blame(struct exchange *x, enum access_log_who who)
 {
     if (x->who == ACCESS_LOG_NOBODY) {
@@ -24,6 +26,8 @@ static struct rc_span span_of(const char *text)
 
 static void write_log(const struct exchange *x, uint64_t total_ns)
 {
+    char address[RC_ADDRESS_TEXT_MAX];
+
     if (x->listener->log_form == CONFIG_LOG_OFF) {
         return;
     }
@@ -31,6 +35,7 @@ static void write_log(const struct exchange *x, uint64_t total_ns)
     if (log == NULL) {
         return;
     }
+    rc_address_format(&x->address, address); /* empty if none was tried */
     struct access_log_entry entry = {
         .wall_ms = x->wall_ms,
         .client = span_of(x->client->peer_text),
@@ -38,7 +43,7 @@ static void write_log(const struct exchange *x, uint64_t total_ns)
         .host = span_of(x->names.host),
         .path = span_of(x->names.path),
         .pool = rc_span_of(x->pool == NULL ? NULL : x->pool->name),
-        .instance = span_of(x->names.instance),
+        .instance = span_of(address),
         .request_id = span_of(x->names.request_id),
         .status = x->status,
         .bytes_in = x->bytes_in,
@@ -117,9 +122,10 @@ void exchange_answer(struct exchange *x, unsigned status, const char *text)
     }
     exchange_blame(x, ACCESS_LOG_PROXY);
     if (client->out == NULL) {
-        client->out = slab_lend(&x->http->slab);
+        client->out = http_lend(x->http);
     }
-    if (x->head_sent || client->out == NULL) {
+    /* Interim heads may fill the buffer of a client that does not read. */
+    if (x->head_sent || client->out == NULL || slab_room(client->out) < ANSWER_MAX) {
         exchange_finish(x, CLIENT_CLOSES);
         return;
     }
@@ -136,8 +142,8 @@ void exchange_answer(struct exchange *x, unsigned status, const char *text)
     struct slab_buffer *out = client->out;
     struct rc_writer writer = rc_writer_over(out->bytes + out->end, slab_room(out));
     int err = forward_answer(&answer, &writer);
-    assert(err ==
-           RC_OK); /* a few hundred bytes; the buffer holds one interim head at most */
+    assert(err == RC_OK);
+    (void)err;
     out->end += (uint32_t)rc_writer_size(&writer);
     x->head_sent = true;
     x->phase = EXCHANGE_FLUSHING;
@@ -185,7 +191,7 @@ static void describe(const struct exchange *x, char *space, size_t size)
 void exchange_answer_nobody(struct exchange *x)
 {
     char reason[256];
-    char text[512];
+    char text[ANSWER_TEXT_MAX];
     const char *name = x->pool->service[0] != '\0' ? x->pool->service : x->pool->name;
 
     describe(x, reason, sizeof reason);

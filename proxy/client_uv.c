@@ -170,7 +170,7 @@ static void discard(struct client *client)
 static enum http_io read_once(struct client *client)
 {
     if (client->in == NULL) {
-        client->in = slab_lend(&client->http->slab);
+        client->in = http_lend(client->http);
     }
     return client->in == NULL ? HTTP_IO_FULL
                               : http_socket_read(&client->socket, client->in);

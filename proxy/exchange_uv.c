@@ -120,7 +120,7 @@ static int build_request(struct exchange *x, const char *bytes,
     char port[8];
     char address[RC_ADDRESS_TEXT_MAX];
 
-    x->request = slab_lend(&x->http->slab);
+    x->request = http_lend(x->http);
     if (x->request == NULL) {
         return RC_ENOMEM;
     }
@@ -300,7 +300,7 @@ static enum start start_attempt(struct exchange *x)
     x->attempts++;
     x->instance = instance_retain(member->instance);
     worker_use_begin(x->http->worker, x->instance);
-    rc_address_format(&x->instance->address, x->names.instance);
+    x->address = x->instance->address;
     x->sent = false;
     x->request_sent = 0;
     x->send_broken = false;

@@ -86,6 +86,7 @@ struct outbound {
     bool ended;   /* end of stream seen */
     bool failed;  /* libuv reports an error: what is left to read may still be read */
     bool broken;  /* it was an error, not an orderly end */
+    bool lost;    /* its node does not even acknowledge: no keep-alive race */
     bool paused;  /* not reading: no room */
     bool blocked; /* it takes no more now: WRITABLE is armed */
 };
@@ -108,7 +109,6 @@ struct exchange_names {
     char host[80];
     char path[256];
     char request_id[40];
-    char instance[RC_ADDRESS_TEXT_MAX];
 };
 
 struct exchange {
@@ -122,6 +122,7 @@ struct exchange {
     enum exchange_phase phase;
     struct outbound *out;      /* the connection of this attempt */
     struct instance *instance; /* retained while in use by this attempt */
+    struct rc_address address; /* of the last one, for the log */
 
     /* The request. */
     enum http1_method method;
@@ -253,10 +254,13 @@ struct http {
     size_t log_count;
     uint64_t log_dropped_told;
     bool aborted;
+    bool starved; /* somebody did not get a buffer and waits for one */
 };
 
 /* http_uv.c */
 uint64_t http_now_ms(const struct http *http); /* of this turn of the loop */
+/* A buffer from the slab, or NULL: then whoever pauses is woken when there are some again. */
+struct slab_buffer *http_lend(struct http *http);
 void http_leave(
     struct http *http); /* at the end of each callback: frees what has ended */
 void http_set_timer(struct http *http, struct timer *timer, uint64_t due_ms);

@@ -16,6 +16,13 @@ uint64_t http_now_ms(const struct http *http)
     return uv_now(http->worker->loop);
 }
 
+struct slab_buffer *http_lend(struct http *http)
+{
+    struct slab_buffer *buffer = slab_lend(&http->slab);
+    http->starved = http->starved || buffer == NULL;
+    return buffer;
+}
+
 void http_leave(struct http *http)
 {
     while (http->dead != NULL) {
@@ -55,6 +62,24 @@ static void close_idle_clients(struct http *http)
     }
 }
 
+/* Those who paused for want of a buffer have nothing that could wake them. */
+static void feed_starved(struct http *http)
+{
+    struct client *client = NULL;
+
+    if (!http->starved || http->slab.lent >= http->slab.lent_max) {
+        return;
+    }
+    http->starved = false;
+    LIST_FOREACH(client, &http->clients, link)
+    {
+        client_drained(client);
+        if (client->exchange != NULL && client->exchange->out != NULL) {
+            outbound_drained(client->exchange->out);
+        }
+    }
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     struct http *http = handle->data;
@@ -76,6 +101,7 @@ static void on_tick(uv_timer_t *handle)
     if (http->worker->draining) {
         close_idle_clients(http);
     }
+    feed_starved(http);
     http_leave(http);
     show_gauges(http);
     if (http->wheel.count == 0) {

@@ -1,6 +1,7 @@
 /* response_uv.c - the response on its way: heads read and rewritten, bodies passed on as they
  * come, one buffer at most held between the two sides. */
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ static bool put_head(struct exchange *x, const struct forward_response *from)
     struct client *client = x->client;
 
     if (client->out == NULL) {
-        client->out = slab_lend(&x->http->slab);
+        client->out = http_lend(x->http);
     }
     if (client->out == NULL) {
         return false;
@@ -184,6 +185,8 @@ static void end_without_head(struct exchange *x)
 
     if (slab_size(out->in) > 0 || x->interim > 0) {
         exchange_attempt_failed(x, RETRY_BAD_HEAD, INSTANCE_BROKE);
+    } else if (out->lost) {
+        exchange_attempt_failed(x, RETRY_CLOSED, INSTANCE_TIMED_OUT);
     } else if (out->reused) {
         /* The keep-alive race: nobody's fault (RFC 9112 section 9.3.1). */
         exchange_attempt_failed(x, RETRY_STALE, INSTANCE_NOT_TO_BLAME);
@@ -332,7 +335,7 @@ static enum flow pass_copied(struct exchange *x)
     int err = RC_OK;
 
     if (x->client->out == NULL) {
-        x->client->out = slab_lend(&x->http->slab);
+        x->client->out = http_lend(x->http);
     }
     if (x->client->out == NULL) {
         exchange_cut(x, ACCESS_LOG_PROXY, INSTANCE_NOT_TO_BLAME);
@@ -456,7 +459,7 @@ void response_pump(struct exchange *x)
 static enum http_io read_once(struct outbound *out)
 {
     if (out->in == NULL) {
-        out->in = slab_lend(&out->http->slab);
+        out->in = http_lend(out->http);
     }
     return out->in == NULL ? HTTP_IO_FULL : http_socket_read(&out->socket, out->in);
 }
@@ -484,6 +487,7 @@ void response_on_bytes(struct exchange *x)
         } else {
             out->ended = true;
             out->broken = io == HTTP_IO_BROKEN;
+            out->lost = out->broken && (errno == ETIMEDOUT || errno == EHOSTUNREACH);
             outbound_rearm(out);
             more = false;
         }

@@ -87,7 +87,7 @@ void tunnel_on_bytes(struct exchange *x)
     struct outbound *out = x->out;
 
     if (out->in == NULL) {
-        out->in = slab_lend(&x->http->slab);
+        out->in = http_lend(x->http);
     }
     enum http_io io =
         out->in == NULL ? HTTP_IO_FULL : http_socket_read(&out->socket, out->in);

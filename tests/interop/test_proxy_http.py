@@ -680,6 +680,33 @@ def test_slow_reader_holds_one_buffer_not_the_body(lab):
     assert drain(client, size) == size
 
 
+def test_proxy_without_buffers_refuses_and_recovers(lab):
+    """56 buffers for 80 clients that all want some at once."""
+    def serve(stream, backend):
+        while read_request(stream, backend) is not None:
+            time.sleep(0.05)
+            stream.send(ok("x" * 30000))
+
+    proxy = lab.proxy(lab.backend(serve), top="buffer_limit 1MiB")
+    results = []
+    text = POST + "Content-Length: 30000\r\n\r\n" + "y" * 30000
+    for thread in hammer(proxy, 2, text, results, threads=80):
+        thread.join()
+    assert results.count(200) > 20
+    assert proxy.ask(get()).status == 200
+
+
+def test_interim_heads_beyond_the_buffer_are_not_fatal(lab):
+    early = "HTTP/1.1 103 Early Hints\r\nA: %s\r\n\r\n" % ("b" * 15000)
+    proxy = lab.proxy(lab.backend(says(early * 16 + ok("x"))))
+    client = proxy.client()
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.send(get() * 8)
+    time.sleep(0.3)
+    client.close()
+    assert proxy.ask("GET / HTTP/1.0\r\n\r\n").status == 200
+
+
 def test_stop_finishes_what_runs_and_says_close(lab):
     def serve(stream, backend):
         read_request(stream, backend)
