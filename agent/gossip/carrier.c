@@ -172,6 +172,7 @@ static void send_to_some(struct gossip *g, size_t max,
     max = max < TICK_NODES_MAX ? max : TICK_NODES_MAX;
     size_t count = roster_pick(&g->roster, &g->random, wants, g, targets, max);
     for (size_t i = 0; i < count; i++) {
+        assert(targets[i] != NULL);
         const struct carrier_to to = {&targets[i]->view.address, targets[i],
                                       CARRIER_TICK};
         (void)carrier_send(g, &to, NULL, 0);

@@ -22,7 +22,9 @@ enum {
 struct gossip_lane {
     void *ctx;
     /* Writes the next rumour into `space` if it fits into `size` bytes, returns its length;
-     * 0: nothing more for this packet. Each call that returns bytes is one transmission. */
+     * 0: nothing more for this packet. Each call that returns bytes is one transmission. Within
+     * a packet `size` falls from call to call; after a 0, or at a larger `size`, another packet
+     * begins. */
     size_t (*fill)(void *ctx, uint64_t now_ms, uint8_t *space, size_t size);
     /* A rumour arrived. `from` is the sender's name, NULL when its address is nobody's. */
     void (*receive)(void *ctx, uint64_t now_ms, const char *from, const uint8_t *bytes,
