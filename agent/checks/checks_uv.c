@@ -102,7 +102,7 @@ static void carry_out(struct checks_uv *io, const struct schedule_action *action
         io->options.on_action(io->options.context, action, uv_now(io->options.loop));
         break;
     case SCHEDULE_ACTION_COUNT:
-        assert(!"no action");
+        assert(false && "no action");
     }
 }
 

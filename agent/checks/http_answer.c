@@ -110,7 +110,7 @@ static int take_line(struct http_answer *answer)
     case HTTP_ANSWER_PHASE_COUNT:
         break;
     }
-    assert(!"these phases have no lines");
+    assert(false && "these phases have no lines");
     return RC_EMALFORMED;
 }
 

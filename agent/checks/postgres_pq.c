@@ -10,12 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libpq-fe.h>
-
 #include "agent/checks/checks.h"
+#include "agent/checks/libpq_pq.h"
 #include "agent/checks/watch_uv.h"
 #include "base/err.h"
-#include "base/library.h"
 #include "base/text.h"
 
 /* Valid in both roles and without privileges. A receiver that has stopped makes
@@ -36,33 +34,6 @@ static const char question[] =
 
 enum { ANSWER_COLUMNS = 6 };
 
-/* The part of libpq that is used, filled by rc_library_load(). */
-struct libpq {
-    PQconninfoOption *(*parse)(const char *text, char **error);
-    void (*free_options)(PQconninfoOption *options);
-    void (*free_text)(void *text);
-    PGconn *(*start)(const char *text);
-    PostgresPollingStatusType (*poll)(PGconn *connection);
-    ConnStatusType (*status)(const PGconn *connection);
-    int (*file)(const PGconn *connection);
-    char *(*error)(const PGconn *connection);
-    int (*nonblocking)(PGconn *connection, int wanted);
-    PQnoticeProcessor (*on_notice)(PGconn *connection, PQnoticeProcessor processor,
-                                   void *context);
-    int (*send)(PGconn *connection, const char *query);
-    int (*flush)(PGconn *connection);
-    int (*consume)(PGconn *connection);
-    int (*is_busy)(PGconn *connection);
-    PGresult *(*result)(PGconn *connection);
-    ExecStatusType (*result_status)(const PGresult *result);
-    char *(*result_error)(const PGresult *result);
-    int (*rows)(const PGresult *result);
-    int (*columns)(const PGresult *result);
-    char *(*value)(const PGresult *result, int row, int column);
-    void (*clear)(PGresult *result);
-    void (*finish)(PGconn *connection);
-};
-
 struct postgres {
     struct prober prober;
     struct uv_loop_s *loop;
@@ -70,7 +41,6 @@ struct postgres {
     struct probe_run *sessions; /* by check, not by run */
     struct libpq pq;
     bool is_loaded;
-    char error[256]; /* why libpq could not be loaded */
 };
 
 enum phase { PHASE_IDLE, PHASE_CONNECTING, PHASE_ASKING };
@@ -90,44 +60,6 @@ struct session {
     bool is_fresh;    /* connected in this run: no second try */
     PGresult *answer; /* of the question, until all has been read */
 };
-
-static int load(struct postgres *postgres)
-{
-    struct libpq *pq = &postgres->pq;
-    const struct rc_symbol symbols[] = {
-        {"PQconninfoParse", (void **)&pq->parse},
-        {"PQconninfoFree", (void **)&pq->free_options},
-        {"PQfreemem", (void **)&pq->free_text},
-        {"PQconnectStart", (void **)&pq->start},
-        {"PQconnectPoll", (void **)&pq->poll},
-        {"PQstatus", (void **)&pq->status},
-        {"PQsocket", (void **)&pq->file},
-        {"PQerrorMessage", (void **)&pq->error},
-        {"PQsetnonblocking", (void **)&pq->nonblocking},
-        {"PQsetNoticeProcessor", (void **)&pq->on_notice},
-        {"PQsendQuery", (void **)&pq->send},
-        {"PQflush", (void **)&pq->flush},
-        {"PQconsumeInput", (void **)&pq->consume},
-        {"PQisBusy", (void **)&pq->is_busy},
-        {"PQgetResult", (void **)&pq->result},
-        {"PQresultStatus", (void **)&pq->result_status},
-        {"PQresultErrorMessage", (void **)&pq->result_error},
-        {"PQntuples", (void **)&pq->rows},
-        {"PQnfields", (void **)&pq->columns},
-        {"PQgetvalue", (void **)&pq->value},
-        {"PQclear", (void **)&pq->clear},
-        {"PQfinish", (void **)&pq->finish},
-    };
-
-    if (postgres->is_loaded) {
-        return RC_OK;
-    }
-    int err = rc_library_load("libpq.so.5", "libpq5", symbols,
-                              sizeof symbols / sizeof symbols[0], postgres->error,
-                              sizeof postgres->error);
-    postgres->is_loaded = err == RC_OK;
-    return err;
-}
 
 /* ---- the end of a run ------------------------------------------------------------ */
 
@@ -489,11 +421,12 @@ static void start(struct prober *prober, const struct probe_request *request)
 {
     struct postgres *postgres = (struct postgres *)prober;
 
-    if (load(postgres) != RC_OK) {
-        probe_done(&postgres->sink, request->probe, CHECK_CRITICAL, "%s",
-                   postgres->error);
+    char error[LIBPQ_ERROR_MAX];
+    if (!postgres->is_loaded && libpq_load(&postgres->pq, error) != RC_OK) {
+        probe_done(&postgres->sink, request->probe, CHECK_CRITICAL, "%s", error);
         return;
     }
+    postgres->is_loaded = true;
     struct session *session =
         (struct session *)probe_run_find(postgres->sessions, request->check);
     if (session == NULL) {
