@@ -23,7 +23,7 @@ enum {
 
 static void put_message(struct broadcast_parts *parts, struct pack_bytes message)
 {
-    assert(message.size > 0 && message.size <= UINT16_MAX);
+    assert(message.size > 0 && message.size <= PACKET_MAX);
     rc_buffer_append(parts->bytes, message.at, message.size);
     parts->sizes[parts->count++] = (uint16_t)message.size;
     size_t cost = parts->cost + message.size;
@@ -124,6 +124,10 @@ size_t carrier_send(struct gossip *g, const struct carrier_to *to,
     rc_buffer_clear(&g->parts);
     rc_buffer_clear(&g->plain);
     for (size_t i = 0; i < count; i++) {
+        if (messages[i].size > parts.room) { /* made of what somebody sent us */
+            gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
+            return 0;
+        }
         put_message(&parts, messages[i]);
     }
     if (to->load == CARRIER_PIGGYBACK || to->load == CARRIER_TICK) {

@@ -438,6 +438,10 @@ void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
         gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
         return;
     }
+    if (ping->node.size > ROSTER_NAME_MAX) {
+        gossip_refuse(g, GOSSIP_REFUSED_NAME);
+        return;
+    }
     if (gossip_read_address(g, ping->target, ping->port, &target) != RC_OK) {
         gossip_refuse(g, GOSSIP_REFUSED_ADDRESS);
         return;

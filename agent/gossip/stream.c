@@ -313,6 +313,9 @@ static int on_user(struct gossip *g, struct gossip_stream *s, struct rc_cursor *
 static int on_push_pull(struct gossip *g, struct gossip_stream *s,
                         struct pack_bytes content)
 {
+    if (s->purpose == STREAM_PING) {
+        return RC_EMALFORMED; /* no answer to a ping */
+    }
     int err = pushpull_scan(&s->scan, content);
     if (err != RC_OK) {
         return err;

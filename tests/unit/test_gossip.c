@@ -554,6 +554,28 @@ static void odd_members_are_refused_at_the_door(void **state)
     net_destroy(net);
 }
 
+/* A compressed packet can hold a name of 60 KB; it must not come out of us again. */
+static void what_others_make_too_large_is_not_sent_on(void **state)
+{
+    static uint8_t name[60000];
+    static const uint8_t ip[4] = {10, 0, 0, 9};
+    const struct wire_indirect_ping ping = {.seq = 1,
+                                            .target = {ip, 4},
+                                            .port = 7946,
+                                            .node = {name, sizeof name},
+                                            .nack = true};
+    struct net *net = net_create(30);
+
+    (void)state;
+    memset(name, 'x', sizeof name);
+    (void)net_add(net, NULL);
+    inject(net, 0, &wire_format_indirect_ping, WIRE_INDIRECT_PING, &ping);
+    net_run_ms(net, 1000);
+
+    assert_int_equal(refused(net, 0, GOSSIP_REFUSED_NAME), 1);
+    net_destroy(net);
+}
+
 static void queues_and_tables_stay_bounded(void **state)
 {
     static const uint8_t ip[4] = {10, 1, 1, 1};
@@ -653,6 +675,7 @@ int main(void)
         cmocka_unit_test(with_a_key_only_the_key_gets_in),
         cmocka_unit_test(labels_keep_pools_apart),
         cmocka_unit_test(odd_members_are_refused_at_the_door),
+        cmocka_unit_test(what_others_make_too_large_is_not_sent_on),
         cmocka_unit_test(queues_and_tables_stay_bounded),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
         cmocka_unit_test(bad_options_are_refused),
