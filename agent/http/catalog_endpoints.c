@@ -164,6 +164,20 @@ void catalog_service_nodes(struct http_api *api, struct http_exchange *x)
     filter_destroy(filter);
 }
 
+/* Instances that speak Connect: there are none, and there may be a wait for them. */
+void catalog_mesh(struct http_api *api, struct http_exchange *x)
+{
+    if (!query_begin(api, x) ||
+        query_must_wait(api, x, CATALOG_TOPIC_SERVICE, x->argument)) {
+        return;
+    }
+    query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_SERVICE, x->argument));
+    struct rc_json json = exchange_json(x);
+    rc_json_array(&json);
+    rc_json_array_end(&json);
+    exchange_json_end(x);
+}
+
 enum node_form { NODE_FORM_MAP, NODE_FORM_LIST };
 
 static void put_node_services(struct rc_json *json, const struct catalog_node *node,

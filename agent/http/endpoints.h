@@ -52,6 +52,7 @@ http_handler catalog_services;
 http_handler catalog_service_nodes;
 http_handler catalog_node_map;
 http_handler catalog_node_list;
+http_handler catalog_mesh;
 http_handler catalog_register;
 http_handler catalog_deregister;
 

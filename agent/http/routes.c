@@ -61,6 +61,8 @@ static const struct route routes[] = {
     {"/v1/catalog/node/", HTTP_GET, catalog_node_map, ROUTE_NODE_READ, ROUTE_REFUSES_NS},
     {"/v1/catalog/node-services/", HTTP_GET, catalog_node_list, ROUTE_NODE_READ,
      ROUTE_REFUSES_NS},
+    {"/v1/catalog/connect/", HTTP_GET, catalog_mesh, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS},
     {"/v1/catalog/register", HTTP_PUT, catalog_register, ROUTE_NODE_WRITE,
      ROUTE_REFUSES_NS},
     {"/v1/catalog/deregister", HTTP_PUT, catalog_deregister, ROUTE_NODE_WRITE,
@@ -71,6 +73,9 @@ static const struct route routes[] = {
     {"/v1/health/state/", HTTP_GET, health_state, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
     {"/v1/health/service/", HTTP_GET, health_service, ROUTE_SERVICE_READ,
      ROUTE_REFUSES_NS},
+
+    {"/v1/health/connect/", HTTP_GET, catalog_mesh, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
+    {"/v1/health/ingress/", HTTP_GET, catalog_mesh, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS},
 
     {"/v1/status/leader", HTTP_GET, status_leader, ROUTE_OPEN, ROUTE_IGNORES_NS},
     {"/v1/status/peers", HTTP_GET, status_peers, ROUTE_OPEN, ROUTE_IGNORES_NS},
@@ -88,7 +93,7 @@ static const struct route routes[] = {
 };
 
 /* Parts of Consul's API that are not here. 404 is what its clients take for "nothing there";
- * the ACL words are Consul's own for an agent without ACLs. */
+ * the words about ACLs and Connect are Consul's own for an agent without them. */
 static const struct {
     const char *prefix;
     unsigned status;
@@ -103,6 +108,8 @@ static const struct {
     {"/v1/snapshot", 404, "Snapshots are not available in this version of rollcall"},
     {"/v1/operator/", 404,
      "Operator endpoints are not available in this version of rollcall"},
+    {"/v1/agent/connect/", 500, "Connect must be enabled in order to use this endpoint"},
+    {"/v1/connect/ca/", 500, "Connect must be enabled in order to use this endpoint"},
     {"/v1/connect/", 404, "rollcall is no service mesh"},
     {"/v1/config", 404, "rollcall is no service mesh"},
 };

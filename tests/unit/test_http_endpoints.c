@@ -276,7 +276,7 @@ static void a_kept_answer_is_never_older_than_the_catalog(void **state)
 
     world->api.answers = answers_create();
     for (size_t round = 0; round < 4; round++) {
-        for (size_t i = 0; i < 2 * COUNT; i++) { /* the second time from memory */
+        for (size_t i = 0; i < (size_t)2 * COUNT; i++) { /* the second time from memory */
             struct answers *answers = world->api.answers;
             world->api.answers = NULL;
             const struct http_exchange *x = ask(world, "GET", questions[i % COUNT], "");
