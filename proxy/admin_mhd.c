@@ -160,6 +160,7 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection,
     return queued;
 }
 
+/* The signature is libmicrohttpd's. NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method,
                                   const char *version, const char *upload,

@@ -233,7 +233,7 @@ struct bound {
 static bool is_overloaded(const struct bound *bound, const struct snapshot_member *member,
                           uint32_t weight)
 {
-    if (bound->percent == 0) {
+    if (bound->percent == 0 || bound->weight == 0) {
         return false;
     }
     uint64_t share = bound->in_flight * bound->percent * weight;

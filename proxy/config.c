@@ -77,7 +77,7 @@ static int read_discovery_agent(struct config_reader *reader, size_t statement,
 {
     static const struct config_rule rules[] = {
         {"address", CONFIG_RULE_ADDRESS, FIELD(agent), 0, 0, NULL},
-        {"wait", CONFIG_RULE_DURATION, FIELD(agent_wait_ms), 1000, 600 * 1000, NULL},
+        {"wait", CONFIG_RULE_DURATION, FIELD(agent_wait_ms), 1000, 600000, NULL},
         {0},
     };
     return config_read_block(reader, (int)statement, rules, config);

@@ -6,10 +6,10 @@
 #include "proxy/config_read.h"
 
 /* `pool NAME { ... }`: appends to config->pools, for which there is room. */
-int config_read_pool(struct config_reader *reader, size_t statement, void *config);
+int config_read_pool(struct config_reader *reader, size_t statement, void *into);
 
 /* `listen MODE ADDRESS { ... }`: appends to config->listeners; all pools are known. */
-int config_read_listener(struct config_reader *reader, size_t statement, void *config);
+int config_read_listener(struct config_reader *reader, size_t statement, void *into);
 
 /* `host`, `route` and the words of a route, inside `listen http`. */
 int config_read_hosts(struct config_reader *reader, size_t statement,

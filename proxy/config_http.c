@@ -294,9 +294,11 @@ int config_read_hosts(struct config_reader *reader, size_t statement,
     }
     for (size_t i = 0; err == RC_OK && i < listener->host_count; i++) {
         struct config_host *host = &listener->hosts[i];
-        qsort(host->routes, host->route_count, sizeof *host->routes, longest_first);
+        if (host->route_count > 1) {
+            qsort(host->routes, host->route_count, sizeof *host->routes, longest_first);
+        }
     }
-    if (err == RC_OK) {
+    if (err == RC_OK && listener->host_count > 1) {
         qsort(listener->hosts, listener->host_count, sizeof *listener->hosts,
               most_exact_first);
     }

@@ -148,7 +148,7 @@ static int read_outlier(struct config_reader *reader, size_t statement, void *po
 {
     static const struct config_rule rules[] = {
         {"failures", CONFIG_RULE_COUNT, FIELD(outlier_failures), 0, 1000000, NULL},
-        {"base", CONFIG_RULE_DURATION, FIELD(outlier_base_ms), 1, 300 * 1000, NULL},
+        {"base", CONFIG_RULE_DURATION, FIELD(outlier_base_ms), 1, 300000, NULL},
         {"max_ejected", CONFIG_RULE_PERCENT, FIELD(outlier_max_percent), 0, 100, NULL},
         {0},
     };
@@ -172,7 +172,7 @@ static const struct config_rule pool_rules[] = {
     {"probe_user", CONFIG_RULE_TEXT, FIELD(probe_user), 0, 64, NULL},
     {"probe_database", CONFIG_RULE_TEXT, FIELD(probe_database), 0, 64, NULL},
     {"probe_password", CONFIG_RULE_TEXT, FIELD(probe_password), 0, 128, NULL},
-    {"probe_every", CONFIG_RULE_DURATION, FIELD(probe_every_ms), 20, 60 * 1000, NULL},
+    {"probe_every", CONFIG_RULE_DURATION, FIELD(probe_every_ms), 20, 60000, NULL},
     {0},
 };
 

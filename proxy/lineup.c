@@ -209,8 +209,10 @@ static int compare(const void *a, const void *b)
     if (by_id != 0) {
         return by_id;
     }
-    return memcmp(&left->instance->address, &right->instance->address,
-                  sizeof left->instance->address);
+    const struct rc_address *a_address = &left->instance->address;
+    const struct rc_address *b_address = &right->instance->address;
+    int by_ip = memcmp(a_address->ip, b_address->ip, sizeof a_address->ip);
+    return by_ip != 0 ? by_ip : (int)a_address->port - (int)b_address->port;
 }
 
 static bool is_entry_of(const struct lineup_entry *entry,

@@ -74,6 +74,23 @@ static enum pgwire_kind read_cancel(struct rc_cursor *cursor, struct pgwire_firs
     return ok ? PGWIRE_CANCEL : PGWIRE_BAD;
 }
 
+/* What follows length and code. */
+static enum pgwire_kind read_packet(uint32_t code, struct rc_cursor *body,
+                                    struct pgwire_first *out)
+{
+    bool bare = rc_cursor_left(body) == 0;
+    switch (code) {
+    case CODE_SSL:
+        return bare ? PGWIRE_SSL : PGWIRE_BAD;
+    case CODE_GSSENC:
+        return bare ? PGWIRE_GSSENC : PGWIRE_BAD;
+    case CODE_CANCEL:
+        return read_cancel(body, out);
+    default: /* a protocol version: major 3, whatever the minor */
+        return code >> 16 == 3 ? read_startup(body, out) : PGWIRE_BAD;
+    }
+}
+
 void pgwire_read_first(const void *bytes, size_t size, struct pgwire_first *out)
 {
     struct rc_cursor cursor = rc_cursor_over(bytes, size);
@@ -100,15 +117,7 @@ void pgwire_read_first(const void *bytes, size_t size, struct pgwire_first *out)
     struct rc_cursor body = rc_cursor_over((const uint8_t *)bytes + 8, length - 8);
     out->size = length;
     out->protocol = code;
-    if (code == CODE_SSL || code == CODE_GSSENC) {
-        out->kind = length != 8        ? PGWIRE_BAD
-                    : code == CODE_SSL ? PGWIRE_SSL
-                                       : PGWIRE_GSSENC;
-    } else if (code == CODE_CANCEL) {
-        out->kind = read_cancel(&body, out);
-    } else {
-        out->kind = code >> 16 == 3 ? read_startup(&body, out) : PGWIRE_BAD;
-    }
+    out->kind = read_packet(code, &body, out);
 }
 
 int pgwire_read_message(const void *bytes, size_t size, struct pgwire_message *out)

@@ -128,8 +128,16 @@ static void forget_key(struct session *s)
 static void unlink_session(struct session *s)
 {
     struct postgres *p = s->postgres;
-    *(s->previous != NULL ? &s->previous->next : &p->first) = s->next;
-    *(s->next != NULL ? &s->next->previous : &p->last) = s->previous;
+    if (p->first == s) {
+        p->first = s->next;
+    } else {
+        s->previous->next = s->next;
+    }
+    if (s->next != NULL) {
+        s->next->previous = s->previous;
+    } else {
+        p->last = s->previous;
+    }
 }
 
 static void end_session(struct session *s, enum relay_closing how)
@@ -513,6 +521,7 @@ static void snapshot_changed(struct worker *worker, void *state,
     /* First those who must not go on, then those who wait: their server may be the same. */
     for (struct session *s = p->first; s != NULL; s = next) {
         next = s->next;
+        assert(s->postgres == p);
         if (has_server(s)) {
             look_at(s);
         }
@@ -592,8 +601,10 @@ static void abort_all(struct worker *worker, void *state)
 {
     struct postgres *p = state;
     (void)worker;
-    while (p->first != NULL) {
-        refuse(p->first, "57P01", "rollcall-proxy: stopping");
+    struct session *next = NULL;
+    for (struct session *s = p->first; s != NULL; s = next) {
+        next = s->next;
+        refuse(s, "57P01", "rollcall-proxy: stopping");
     }
     uv_close((uv_handle_t *)&p->sweep, NULL);
 }

@@ -210,8 +210,10 @@ static void abort_all(struct worker *worker, void *state)
 {
     struct tcp *tcp = state;
     (void)worker;
-    while (tcp->sessions != NULL) {
-        end_session(tcp->sessions, RELAY_RESET);
+    struct session *next = NULL;
+    for (struct session *s = tcp->sessions; s != NULL; s = next) {
+        next = s->next;
+        end_session(s, RELAY_RESET);
     }
     uv_close((uv_handle_t *)&tcp->sweep, NULL);
 }

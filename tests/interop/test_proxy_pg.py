@@ -8,9 +8,11 @@ import http.server
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -191,14 +193,13 @@ def in_background(work):
 
 
 @pytest.fixture
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pg")
-    for part in (path, *path.parents):
-        if str(part).startswith("/tmp/") and part != pathlib.Path("/tmp"):
-            part.chmod(0o755)
-    if os.getuid() == 0:
-        subprocess.run(["chown", USER, path], check=True)
-    return path
+def folder():
+    """A folder that PostgreSQL's user can reach: pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-pg-") as path:
+        os.chmod(path, 0o755)
+        if os.getuid() == 0:
+            shutil.chown(path, USER)
+        yield pathlib.Path(path)
 
 
 @pytest.fixture

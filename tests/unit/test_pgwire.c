@@ -218,14 +218,14 @@ static void byte_by_byte_is_the_same(void **state)
 {
     (void)state;
     struct pghello h = begin(PGHELLO_WANTS_PRIMARY);
-    char all[64];
-    size_t size = 0;
-    memcpy(all, auth_ok, 9);
-    memcpy(all + 9, standby_on, 23);
-    memcpy(all + 32, ready, 6);
-    for (size = 0; size < 38; size++) {
-        hear(&h, all + size, 1);
+    struct rc_buffer all = {0};
+    rc_buffer_append(&all, auth_ok, sizeof auth_ok - 1);
+    rc_buffer_append(&all, standby_on, sizeof standby_on);
+    rc_buffer_append(&all, ready, sizeof ready - 1);
+    for (size_t i = 0; i < all.size; i++) {
+        pghello_receive(&h, all.bytes + i, 1);
     }
+    rc_buffer_fini(&all);
     assert_int_equal(h.state, PGHELLO_STANDBY);
     pghello_fini(&h);
 }
