@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,6 +23,7 @@
 enum {
     LISTEN_BACKLOG = 1024,
     SWEEP_EVERY_MS = 5000,
+    OTHER_DESCRIPTORS = 1024, /* of gossip, DNS, checks, files */
     /* Request line and headers, both ways: twice the longest target. It is zeroed after every
      * request, so more would cost each connection its pages and each request its time. */
     CONNECTION_MEMORY_BYTES = 2 * TARGET_BYTES_MAX,
@@ -257,6 +259,19 @@ static void set_up(struct http *http, const struct http_options *options)
     }
 }
 
+/* The usual soft limit of 1024 descriptors is for programs that use select(). Without room
+ * the daemons stop accepting until a connection ends, which is no fault either. */
+static void make_room(const struct http *http)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)http->limits.connections_max + OTHER_DESCRIPTORS;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static void stop_daemons(struct http *http)
 {
     for (size_t i = 0; i < http->daemon_count; i++) {
@@ -304,6 +319,7 @@ int http_start(struct uv_loop_s *loop, const struct http_options *options,
     }
     set_up(http, options);
     http->waiters = waiters_create(options->random_seed);
+    make_room(http);
     http->api.answers = answers_create(); /* without it every body is made anew */
     int err =
         http->waiters == NULL ? RC_ENOMEM : start_listeners(http, options, loop, error);
