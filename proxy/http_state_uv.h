@@ -32,7 +32,8 @@ enum {
     HTTP_INTERIM_MAX = 16,       /* 1xx responses to one request */
     HTTP_LINGER_MS = 2000,       /* how long, */
     HTTP_LINGER_BYTES = 1 << 20, /* and how much we read to let an answer arrive */
-    HTTP_IDLE_OUTBOUND_MAX = 64, /* kept connections per instance */
+    HTTP_IDLE_OUTBOUND_MAX =
+        1024,                 /* kept per instance: what was busy within the idle limit */
     HTTP_FRESH_MS = 1000,     /* idle for less: good enough for what cannot be repeated */
     HTTP_IDLE_FLOOR_MS = 500, /* the least that a learned idle limit can be */
     HTTP_RATE_WINDOW_MS = 30000, /* request bodies must bring ... */

@@ -173,7 +173,6 @@ static int open_socket(const struct rc_address *address)
 {
     struct sockaddr_storage to;
     socklen_t size = (socklen_t)rc_address_to_sockaddr(address, &to);
-
     int one = 1;
 
     int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -134,7 +134,8 @@ static bool is_too_slow(struct exchange *x)
 {
     uint64_t now_ms = http_now_ms(x->http);
 
-    if (now_ms < x->window_end_ms || x->request_read) {
+    /* Once the answer has begun the two talk at their own pace. */
+    if (now_ms < x->window_end_ms || x->request_read || x->head_sent) {
         return false;
     }
     bool slow = x->window_bytes > 0 && x->window_bytes < HTTP_RATE_BYTES &&
