@@ -12,11 +12,13 @@ LAZY     := libpq libcurl libcrypto
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \
-            -Wimplicit-fallthrough -Wdouble-promotion -Wframe-larger-than=16384 \
+            -Wimplicit-fallthrough -Wdouble-promotion \
             -Wno-unknown-warning-option -Wno-format-truncation # messages are cut to their space on purpose
 HARDEN   := -fPIE -fno-common -fstack-protector-strong
-FLAGS_debug    := -Og -g3
-FLAGS_release  := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
+FRAME          := -Wframe-larger-than=16384 # the sanitizers' frames are larger
+FLAGS_debug    := -Og -g3 $(FRAME)
+FLAGS_release  := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
+                  $(FRAME)
 FLAGS_asan     := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
                   -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
