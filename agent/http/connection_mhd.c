@@ -1,23 +1,17 @@
 #include <assert.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "agent/http/routes.h"
 #include "agent/http/server_mhd.h"
-#include "base/clock.h"
 #include "base/err.h"
-#include "base/logger.h"
-#include "base/metrics.h"
 #include "base/text.h"
 
 enum {
     IDLE_KEPT_S = 60, /* a connection that has proven itself may idle this long */
     BODY_IGNORED_MAX = 16 << 20,
-    STREAM_BLOCK_BYTES = 4096,
-    STREAM_HELD_MAX = 256 * 1024, /* log lines waiting for a slow reader */
 };
 
 /* ---- Connections come and go. */
@@ -101,19 +95,11 @@ static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
     }
 }
 
-static void end_stream(struct connection *connection)
-{
-    if (connection->listener_id >= 0) {
-        rc_log_unlisten(connection->listener_id);
-        connection->listener_id = -1;
-    }
-}
-
 static void end(struct http *http, struct connection *connection)
 {
     waiters_remove(http->waiters, &connection->exchange.waiter);
     pump_end_hangup(connection->hangup);
-    end_stream(connection);
+    answer_end_stream(connection);
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
     } else {
@@ -174,7 +160,7 @@ void connection_sweep(struct http *http)
 
 /* ---- Suspension. */
 
-static void suspend(struct connection *connection)
+void connection_suspend(struct connection *connection)
 {
     assert(!connection->suspended);
     connection->hangup = pump_watch_hangup(connection->http->pump,
@@ -205,126 +191,6 @@ void connection_hung_up(void *context, void *subject)
     (void)context;
     connection->gone = true;
     connection_resume(connection);
-}
-
-/* ---- Answers. */
-
-static void add_headers(struct MHD_Response *response, const struct http_exchange *x)
-{
-    const char *text = (const char *)x->header_text.bytes;
-
-    /* Each fails only without memory, or for a value that is no header value. */
-    (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
-    (void)MHD_add_response_header(response, "X-Consul-Default-Acl-Policy", "allow");
-    if (x->content_type != NULL) {
-        (void)MHD_add_response_header(response, "Content-Type", x->content_type);
-    }
-    for (size_t i = 0; i < x->header_count; i++) {
-        (void)MHD_add_response_header(response, x->headers[i].name,
-                                      text + x->headers[i].value_at);
-    }
-}
-
-/* Queues `response`, which is given up, as the answer. */
-static enum MHD_Result queue(struct connection *connection, struct MHD_Response *response)
-{
-    if (response == NULL) {
-        return MHD_NO;
-    }
-    add_headers(response, &connection->exchange);
-    enum MHD_Result queued =
-        MHD_queue_response(connection->mhd, connection->exchange.status, response);
-    MHD_destroy_response(response);
-    return queued;
-}
-
-static void count_answer(const struct connection *connection)
-{
-    const struct http_exchange *x = &connection->exchange;
-    char labels[192];
-
-    if (connection->http->api.metrics == NULL) {
-        return;
-    }
-    const char *path = x->target.path != NULL ? routes_label(x->target.path) : "";
-    (void)snprintf(labels, sizeof labels, "path=\"%s\",code=\"%u\"", path, x->status);
-    rc_metric_add(rc_metrics_counter(connection->http->api.metrics,
-                                     "rollcall_http_requests_total", labels,
-                                     "HTTP requests answered, by route and status."),
-                  1);
-}
-
-/* The bytes stay in the connection's buffer until the answer is out. */
-static enum MHD_Result send_answer(struct connection *connection)
-{
-    struct http_exchange *x = &connection->exchange;
-
-    if (x->out.err != RC_OK) {
-        exchange_error(x, 500, "%s", rc_strerror(x->out.err));
-    }
-    count_answer(connection);
-    connection->state = CONNECTION_DONE;
-    if (x->page != NULL) {
-        /* MHD takes the bytes as not const, but PERSISTENT means it only reads them. */
-        return queue(connection,
-                     MHD_create_response_from_buffer(x->page_size, (void *)x->page,
-                                                     MHD_RESPMEM_PERSISTENT));
-    }
-    return queue(connection, MHD_create_response_from_buffer(x->out.size, x->out.bytes,
-                                                             MHD_RESPMEM_PERSISTENT));
-}
-
-/* ---- Log lines as a stream. */
-
-static void on_log_line(void *context, const char *line)
-{
-    struct connection *connection = context;
-    struct rc_buffer *out = &connection->exchange.out;
-
-    if (!pthread_equal(pthread_self(), connection->http->thread) ||
-        out->size > STREAM_HELD_MAX) {
-        return; /* a reader that does not keep up loses lines, nobody else waits */
-    }
-    rc_buffer_text(out, line);
-    rc_buffer_byte(out, '\n');
-    connection_resume(connection);
-}
-
-static ssize_t read_stream(void *context, uint64_t position, char *space, size_t size)
-{
-    struct connection *connection = context;
-    struct rc_buffer *out = &connection->exchange.out;
-
-    (void)position;
-    if (connection->gone) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    if (out->size == 0) {
-        suspend(connection);
-        return 0;
-    }
-    size = size < out->size ? size : out->size;
-    memcpy(space, out->bytes, size);
-    rc_buffer_consume(out, size);
-    return (ssize_t)size;
-}
-
-static enum MHD_Result start_stream(struct connection *connection)
-{
-    struct http_exchange *x = &connection->exchange;
-
-    connection->listener_id =
-        rc_log_listen((enum rc_log_level)x->stream_level, on_log_line, connection);
-    if (connection->listener_id < 0) {
-        exchange_error(x, 429, "Too many monitors at this agent");
-        return send_answer(connection);
-    }
-    rc_buffer_clear(&x->out);
-    count_answer(connection);
-    connection->state = CONNECTION_DONE;
-    return queue(connection,
-                 MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
-                                                   read_stream, connection, NULL));
 }
 
 /* ---- Requests. */
@@ -402,7 +268,7 @@ static enum MHD_Result refuse(struct connection *connection, unsigned status,
 {
     exchange_error(&connection->exchange, status, "%s", text);
     exchange_header(&connection->exchange, "Connection", "close");
-    return send_answer(connection);
+    return answer_send(connection);
 }
 
 static enum MHD_Result on_head(struct connection *connection, const char *method)
@@ -440,38 +306,11 @@ static enum MHD_Result on_upload(struct connection *connection, const char *uplo
     return connection->body_ignored > BODY_IGNORED_MAX ? MHD_NO : MHD_YES;
 }
 
-/* ---- Buffers. */
-
-static void borrow_buffer(struct connection *connection)
-{
-    struct http *http = connection->http;
-
-    if (connection->exchange.out.bytes == NULL && http->spare_count > 0) {
-        connection->exchange.out = http->spares[--http->spare_count];
-    }
-}
-
-static void return_buffer(struct connection *connection)
-{
-    struct http *http = connection->http;
-    struct rc_buffer *out = &connection->exchange.out;
-
-    if (out->bytes == NULL || out->capacity > HTTP_SPARE_BYTES_MAX ||
-        http->spare_count == HTTP_SPARES_MAX) {
-        http->freed_bytes += out->capacity;
-        rc_buffer_fini(out);
-        return;
-    }
-    rc_buffer_clear(out);
-    http->spares[http->spare_count++] = *out;
-    *out = (struct rc_buffer){0};
-}
-
 static void answer(struct connection *connection)
 {
     struct http_exchange *x = &connection->exchange;
 
-    borrow_buffer(connection);
+    answer_borrow(connection);
     if (connection->body_ignored > 0) {
         exchange_error(x, 413, "Request body is too large");
     } else if (connection->target_err == RC_ETOOBIG) {
@@ -489,20 +328,20 @@ static enum MHD_Result carry_out(struct connection *connection)
 
     switch (x->outcome) {
     case EXCHANGE_ANSWERED:
-        return send_answer(connection);
+        return answer_send(connection);
     case EXCHANGE_WAITING:
         if (waiters_add(connection->http->waiters, &x->waiter) != RC_OK) {
             exchange_error(x, 500, "%s", rc_strerror(RC_ENOMEM));
-            return send_answer(connection);
+            return answer_send(connection);
         }
-        return_buffer(connection);
-        suspend(connection);
+        answer_return(connection);
+        connection_suspend(connection);
         return MHD_YES;
     case EXCHANGE_PENDING:
-        suspend(connection);
+        connection_suspend(connection);
         return MHD_YES;
     case EXCHANGE_STREAMING:
-        return start_stream(connection);
+        return answer_stream(connection);
     }
     return MHD_NO;
 }
@@ -534,7 +373,7 @@ enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
         answer(connection);
         return carry_out(connection);
     case CONNECTION_DONE: /* http_finish() has answered while it was suspended */
-        return send_answer(connection);
+        return answer_send(connection);
     }
     return MHD_NO;
 }
@@ -550,9 +389,9 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
         return;
     }
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
-    end_stream(connection);
+    answer_end_stream(connection);
     connection->exchange.ticket = 0;
-    return_buffer(connection);
+    answer_return(connection);
     connection->state = CONNECTION_IDLE;
     connection->since_ms = connection->http->api.now_ms;
     connection->is_proven = true;

@@ -1,7 +1,7 @@
-/* server_mhd.h - the two halves of the libmicrohttpd edge, seen by each other.
+/* server_mhd.h - the parts of the libmicrohttpd edge, seen by each other.
  *
  * http_mhd.c opens and runs the daemons; connection_mhd.c lives through the requests of
- * each connection. Everything happens on the loop's thread. */
+ * each connection; answer_mhd.c sends what came of them. All on the loop's thread. */
 #ifndef AGENT_HTTP_SERVER_MHD_H
 #define AGENT_HTTP_SERVER_MHD_H
 
@@ -81,6 +81,18 @@ enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
                                    size_t *upload_size, void **context);
 void connection_completed(void *closure, struct MHD_Connection *mhd, void **context,
                           enum MHD_RequestTerminationCode code);
+
+/* answer_mhd.c: queues what the exchange holds, or log lines as they come, as the answer. */
+enum MHD_Result answer_send(struct connection *connection);
+enum MHD_Result answer_stream(struct connection *connection);
+void answer_end_stream(struct connection *connection); /* when it streams */
+
+/* Lends the exchange a buffer to write into, and takes it back. */
+void answer_borrow(struct connection *connection);
+void answer_return(struct connection *connection);
+
+/* Lets the connection wait, watching whether its client goes away. */
+void connection_suspend(struct connection *connection);
 
 /* Lets a suspended connection run again; nothing happens if it is not suspended. */
 void connection_resume(struct connection *connection);
