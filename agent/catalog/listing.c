@@ -163,6 +163,22 @@ static size_t place_of_instance(const struct name_entry *name,
     return low;
 }
 
+size_t listing_place_of_name(const struct catalog *c, const char *name)
+{
+    size_t low = 0;
+    size_t high = c->name_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(c->names[middle]->name, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static struct name_entry *make_name(struct catalog *c, const char *name, const char *key)
 {
     struct name_entry *entry = calloc(1, sizeof *entry);
@@ -179,10 +195,7 @@ static struct name_entry *make_name(struct catalog *c, const char *name, const c
         return NULL;
     }
     entry->view.name = entry->name;
-    size_t place = c->name_count;
-    while (place > 0 && strcmp(c->names[place - 1]->name, name) > 0) {
-        place--;
-    }
+    size_t place = listing_place_of_name(c, name);
     memmove(&c->names[place + 1], &c->names[place],
             (c->name_count - place) * sizeof(void *));
     c->names[place] = &entry->view;

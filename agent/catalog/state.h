@@ -216,6 +216,9 @@ size_t listing_fold(const void *name, size_t size, char space[CATALOG_NAME_MAX +
 struct node_entry *listing_entry(struct catalog *c, const char *name);
 struct node_entry *listing_find(const struct catalog *c, const char *name);
 
+/* Where a service name stands, or should stand, among the names. */
+size_t listing_place_of_name(const struct catalog *c, const char *name);
+
 int listing_show(struct catalog *c, struct node_entry *entry); /* RC_OK or RC_ENOMEM */
 /* Takes everything of a node away, the entry itself too when the step ends. */
 void listing_remove(struct catalog *c, struct node_entry *entry);

@@ -260,14 +260,11 @@ static void free_name(struct catalog *c, struct name_entry *name)
     if (listing_fold(name->name, strlen(name->name), key) > 0) {
         (void)rc_table_remove(c->names_by_key, key);
     }
-    for (size_t i = 0; i < c->name_count; i++) {
-        if (c->names[i] == &name->view) {
-            memmove(&c->names[i], &c->names[i + 1],
-                    (c->name_count - i - 1) * sizeof(void *));
-            c->name_count--;
-            break;
-        }
-    }
+    size_t place = listing_place_of_name(c, name->name);
+    assert(c->names[place] == &name->view);
+    c->name_count--;
+    memmove(&c->names[place], &c->names[place + 1],
+            (c->name_count - place) * sizeof(void *));
     free(name->instances);
     free(name->tags);
     free(name->name);

@@ -172,6 +172,7 @@ static void settle(struct sim *sim, size_t number)
         }
     }
     (void)catalog_take_changes(node->catalog, &changes);
+    check_note(sim, number);
     if (node->leaving) {
         sim_trace(sim, "%s has left", node->name);
         node->leaving = false;
@@ -218,6 +219,7 @@ static void start(struct sim *sim, size_t number)
 
     node->life++;
     node->tick_ns = 0;
+    node->noted_version = 0;
     start_catalog(sim, node);
     node->lane = (struct lane){.catalog = node->catalog};
     rc_random_init(&node->nonces, rc_random_next(&sim->network));
@@ -238,7 +240,6 @@ static void start(struct sim *sim, size_t number)
     must(gossip_create(&options, sim->now_ns, &node->gossip), "gossip_create");
     node->lane.gossip = node->gossip;
     memset(node->seen_incarnation, 0, sizeof node->seen_incarnation);
-    check_note(sim, number);
     settle(sim, number);
 }
 
@@ -556,7 +557,6 @@ void sim_register(struct sim *sim, size_t node, const char *service)
     must(catalog_put_check(c, now_ms, &check, NULL), "put_check");
     catalog_end(c, now_ms);
     sim_trace(sim, "%s registers %s", sim_name(sim, node), service);
-    check_note(sim, node);
     settle(sim, node);
 }
 
@@ -579,7 +579,6 @@ void sim_set_check(struct sim *sim, size_t node, const char *service,
     must(catalog_update_check(sim->nodes[node].catalog, sim_now_ms(sim), &result),
          "update_check");
     sim_trace(sim, "%s: %s is %s", sim_name(sim, node), id, catalog_status_name(status));
-    check_note(sim, node);
     settle(sim, node);
 }
 

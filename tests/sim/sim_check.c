@@ -86,6 +86,10 @@ void check_note(struct sim *sim, size_t number)
     struct node *node = &sim->nodes[number];
     const struct catalog_node *self = catalog_self(node->catalog);
 
+    if (node->noted_version == self->version) {
+        return;
+    }
+    node->noted_version = self->version;
     for (size_t i = 0; i < self->service_count; i++) {
         remember(node, print_service(self->services[i]));
     }
@@ -225,7 +229,6 @@ void check_second(struct sim *sim)
         if (node->gossip == NULL) {
             continue;
         }
-        check_note(sim, i);
         check_self(sim, node);
         sim->digest = mix_number(sim->digest, check_print(node->catalog));
         sim->digest = mix_number(sim->digest, gossip_self(node->gossip)->incarnation);

@@ -67,6 +67,7 @@ struct node {
     bool disk_lost;
     uint32_t seen_incarnation[SIM_NODES_MAX]; /* of others, by number */
     struct rc_table *past;                    /* print of each item it ever told */
+    uint64_t noted_version; /* of its record when that was last looked at */
 };
 
 struct sim {
@@ -103,7 +104,8 @@ size_t net_node_at(const struct sim *sim, const struct rc_address *address);
 /* ---- sim_check.c: what must hold at every moment */
 void check_member(struct sim *sim, size_t number, const struct gossip_action *action);
 void check_second(struct sim *sim);
-void check_note(struct sim *sim, size_t number); /* remember what it tells now */
+void check_note(struct sim *sim,
+                size_t number); /* remember what it tells, if that is new */
 uint64_t check_print(const struct catalog *c);
 
 void sim_trace(struct sim *sim, const char *format, ...)
