@@ -294,9 +294,6 @@ static const struct source *authority(const struct lineup *lineup)
     if (agent_known && agent->state.healthy) {
         return agent;
     }
-    if (dns_known && dns->state.healthy) {
-        return dns;
-    }
     if (agent_known && dns_known) {
         return agent->state.good_at_ms >= dns->state.good_at_ms ? agent : dns;
     }

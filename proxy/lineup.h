@@ -5,8 +5,8 @@
  * their upstream states. For PostgreSQL it also decides who may be written. Pure.
  *
  * Whose word counts: static entries always. Of the agent's watch and DNS the agent, while its
- * watch answers; DNS when the watch has failed or never answered; and when both are silent
- * the set that was last good stays. */
+ * watch answers; else the later good word of the two, so DNS takes over when the watch has
+ * failed or never answered, and when both are silent the last good set stays. */
 #ifndef PROXY_LINEUP_H
 #define PROXY_LINEUP_H
 

@@ -527,7 +527,8 @@ static void snapshot_changed(struct worker *worker, void *state,
         }
     }
     for (struct session *s = p->first; s != NULL; s = next) {
-        next = s->next;
+        /* Those who were freed above are out of the list, which the checker cannot follow. */
+        next = s->next; /* NOLINT(clang-analyzer-unix.Malloc) */
         if (s->stage == STAGE_WAIT) {
             find_server(s);
         }
