@@ -92,7 +92,7 @@ static void faults_are_named(void **state)
     static const struct {
         const char *pattern;
         const char *why;
-    } cases[] = {
+    } faults[] = {
         {"(a", "missing closing )"},
         {"a)", "unexpected )"},
         {"[a", "missing closing ]"},
@@ -109,11 +109,11 @@ static void faults_are_named(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         struct pattern *pattern = NULL;
         const char *why = "";
-        assert_int_not_equal(pattern_compile(cases[i].pattern, &pattern, &why), RC_OK);
-        assert_string_equal(why, cases[i].why);
+        assert_int_not_equal(pattern_compile(faults[i].pattern, &pattern, &why), RC_OK);
+        assert_string_equal(why, faults[i].why);
     }
 }
 
