@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/gossip/carrier.h"
+#include "agent/gossip/leave.h"
 #include "agent/gossip/probe.h"
 #include "agent/gossip/serf.h"
 #include "agent/gossip/state.h"
@@ -298,7 +299,6 @@ static void enter(struct gossip *g, uint64_t now_ns)
 
 static void on_push_pull(struct gossip *g);
 static void on_reconnect(struct gossip *g);
-static void on_leave(struct gossip *g);
 
 static void fire(struct gossip *g, struct deadline *deadline)
 {
@@ -326,7 +326,7 @@ static void fire(struct gossip *g, struct deadline *deadline)
         on_reconnect(g);
         return;
     case DEADLINE_LEAVE:
-        on_leave(g);
+        leave_step(g);
         return;
     case DEADLINE_KICK:
         carrier_kick(g);
@@ -445,75 +445,10 @@ int gossip_join(struct gossip *g, uint64_t now_ns, const struct rc_address *addr
     return RC_OK;
 }
 
-static bool is_alone(const struct gossip *g)
-{
-    for (size_t i = 0; i < g->roster.list_count; i++) {
-        if (wants_push_pull(g->roster.list[i], g)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void enter_stage(struct gossip *g, enum leave_stage stage, uint64_t last_ms)
-{
-    g->leave.stage = stage;
-    g->leave.until_ns = g->now_ns + last_ms * NS_PER_MS;
-}
-
 void gossip_leave(struct gossip *g, uint64_t now_ns)
 {
     enter(g, now_ns);
-    if (g->leave.stage != LEAVE_NOT) {
-        return;
-    }
-    g->leave.broadcast_id = serf_announce_leave(g);
-    enter_stage(g, LEAVE_INTENT, g->profile->broadcast_timeout_ms);
-    carrier_tick(g);
-    gossip_arm(g, &g->leave.deadline, 0);
-}
-
-static void complete_leave(struct gossip *g)
-{
-    g->leave.stage = LEAVE_DONE;
-    g->self->serf = SERF_LEFT;
-    serf_publish(g, g->self, GOSSIP_EVENT_LEFT);
-    gossip_tell(g, &(struct gossip_action){.type = GOSSIP_LEFT_POOL});
-}
-
-/* First the intent must be out, then the dead message, then we stay to answer probes: a dead
- * message that overtakes the intent would show us as failed. */
-static void on_leave(struct gossip *g)
-{
-    struct leave *leave = &g->leave;
-    bool is_over = g->now_ns >= leave->until_ns || is_alone(g);
-
-    switch (leave->stage) {
-    case LEAVE_INTENT:
-        if (is_over ||
-            !broadcast_is_waiting(&g->queues[QUEUE_INTENTS], leave->broadcast_id)) {
-            leave->broadcast_id = swim_announce_leave(g);
-            enter_stage(g, LEAVE_DEAD, g->profile->broadcast_timeout_ms);
-            carrier_tick(g);
-        }
-        break;
-    case LEAVE_DEAD:
-        if (is_over ||
-            !broadcast_is_waiting(&g->queues[QUEUE_MEMBERSHIP], leave->broadcast_id)) {
-            enter_stage(g, LEAVE_LINGER, g->profile->leave_propagate_ms);
-        }
-        break;
-    case LEAVE_LINGER:
-        if (is_over) {
-            complete_leave(g);
-            return;
-        }
-        break;
-    case LEAVE_NOT:
-    case LEAVE_DONE:
-        return;
-    }
-    gossip_arm(g, &leave->deadline, is_alone(g) ? 1 : g->profile->gossip_every_ms / 2);
+    leave_begin(g);
 }
 
 int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
@@ -554,111 +489,4 @@ bool gossip_next_action(struct gossip *g, struct gossip_action *out)
         g->taken = member_of(out->member);
     }
     return is_there;
-}
-
-const char *gossip_member_event_name(enum gossip_member_event event)
-{
-    static const char *const names[GOSSIP_MEMBER_EVENT_COUNT] = {
-        [GOSSIP_EVENT_JOIN] = "join",       [GOSSIP_EVENT_UPDATE] = "update",
-        [GOSSIP_EVENT_SUSPECT] = "suspect", [GOSSIP_EVENT_ALIVE] = "alive",
-        [GOSSIP_EVENT_LEAVING] = "leaving", [GOSSIP_EVENT_LEFT] = "left",
-        [GOSSIP_EVENT_FAILED] = "failed",   [GOSSIP_EVENT_REAP] = "reap",
-    };
-
-    assert(event < GOSSIP_MEMBER_EVENT_COUNT);
-    return names[event];
-}
-
-const char *gossip_refusal_name(enum gossip_refusal refusal)
-{
-    static const char *const names[GOSSIP_REFUSAL_COUNT] = {
-        [GOSSIP_REFUSED_MALFORMED] = "malformed",
-        [GOSSIP_REFUSED_TYPE] = "type",
-        [GOSSIP_REFUSED_CRC] = "crc",
-        [GOSSIP_REFUSED_KEY] = "key",
-        [GOSSIP_REFUSED_LABEL] = "label",
-        [GOSSIP_REFUSED_VERSION] = "version",
-        [GOSSIP_REFUSED_NAME] = "name",
-        [GOSSIP_REFUSED_ADDRESS] = "address",
-        [GOSSIP_REFUSED_CONFLICT] = "conflict",
-        [GOSSIP_REFUSED_PING] = "ping",
-        [GOSSIP_REFUSED_TOO_BIG] = "too_big",
-        [GOSSIP_REFUSED_TOO_MANY] = "too_many",
-        [GOSSIP_REFUSED_STALE] = "stale",
-        [GOSSIP_REFUSED_NO_MEMORY] = "no_memory",
-    };
-
-    assert(refusal < GOSSIP_REFUSAL_COUNT);
-    return names[refusal];
-}
-
-/* ---- Readers. */
-
-const struct gossip_member *gossip_self(const struct gossip *g)
-{
-    return &g->self->view;
-}
-
-const struct gossip_member *gossip_find(const struct gossip *g, const char *name)
-{
-    const struct member *member = roster_find(&g->roster, pack_text(name));
-    return member == NULL || member->serf == SERF_NONE ? NULL : &member->view;
-}
-
-const struct gossip_member *gossip_next_member(const struct gossip *g, size_t *position)
-{
-    const struct member *member;
-
-    while ((member = rc_table_next(g->roster.by_name, position, NULL)) != NULL) {
-        if (member->serf != SERF_NONE) {
-            return &member->view;
-        }
-    }
-    return NULL;
-}
-
-size_t gossip_member_count(const struct gossip *g)
-{
-    return rc_table_count(g->roster.by_name);
-}
-
-uint32_t gossip_health_score(const struct gossip *g)
-{
-    return g->health;
-}
-
-bool gossip_is_encrypted(const struct gossip *g)
-{
-    return g->envelope.seal_count > 0;
-}
-
-void gossip_counters(const struct gossip *g, struct gossip_counters *out)
-{
-    *out = g->counters;
-    out->queue_membership = (uint32_t)g->queues[QUEUE_MEMBERSHIP].count;
-    out->queue_intents = (uint32_t)g->queues[QUEUE_INTENTS].count;
-    out->queue_events = (uint32_t)g->queues[QUEUE_EVENTS].count;
-    out->queue_queries = (uint32_t)g->queues[QUEUE_QUERIES].count;
-    out->streams_open = (uint32_t)g->stream_count;
-}
-
-void gossip_clocks(const struct gossip *g, uint64_t out[3])
-{
-    memcpy(out, g->serf.clocks, sizeof g->serf.clocks);
-}
-
-int gossip_coordinate(const struct gossip *g, const char *name,
-                      struct gossip_coordinate *out)
-{
-    const struct member *member = roster_find(&g->roster, pack_text(name));
-
-    if (member == g->self) {
-        *out = g->coordinate.coordinate;
-        return RC_OK;
-    }
-    if (member == NULL || member->distance == NULL) {
-        return RC_ENOTFOUND;
-    }
-    *out = member->distance->coordinate;
-    return RC_OK;
 }

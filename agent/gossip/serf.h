@@ -35,13 +35,19 @@ void serf_reap(struct gossip *g);
 /* A failed member worth trying, or NULL: the more have failed, the likelier. */
 const struct member *serf_reconnect_target(struct gossip *g);
 
-/* The user state of a push/pull. */
-void serf_write_state(struct gossip *g, struct rc_buffer *out);
-void serf_merge_state(struct gossip *g, struct rc_cursor *in);
-
 /* Lamport's rules: another's time was seen; a time of our own is used up. */
 void serf_witness(struct gossip *g, enum serf_clock clock, uint64_t ltime);
 uint64_t serf_use_time(struct gossip *g, enum serf_clock clock);
+
+/* Somebody joined or leaves, by its own word or by another's. */
+void serf_on_join_intent(struct gossip *g, const struct wire_intent *intent,
+                         enum serf_source source);
+void serf_on_leave_intent(struct gossip *g, const struct wire_intent *intent,
+                          enum serf_source source);
+
+/* ---- serf_state.c: the user state of a push/pull. */
+void serf_write_state(struct gossip *g, struct rc_buffer *out);
+void serf_merge_state(struct gossip *g, struct rc_cursor *in);
 
 /* ---- serf_event.c */
 void serf_event_fini(struct gossip *g);

@@ -11,15 +11,13 @@
 
 enum {
     INBOUND_MAX = 128, /* memberlist's bound of push/pulls in progress */
-    LANE_HEAD_SIZE = 5,
-    LANE_IDLE_MS = 60000,
     BUFFER_MAX = ENVELOPE_FRAME_MAX + 64,
     USER_MESSAGE_MAX = 65536
 };
 
 /* ---- The table. */
 
-static struct gossip_stream *find(const struct gossip *g, uint32_t id)
+struct gossip_stream *stream_find(const struct gossip *g, uint32_t id)
 {
     for (size_t i = 0; i < g->stream_count; i++) {
         if (g->streams[i]->id == id && !g->streams[i]->is_closed) {
@@ -38,7 +36,7 @@ static size_t count_of(const struct gossip *g, bool dialed)
     return count;
 }
 
-static size_t lane_count(const struct gossip *g)
+size_t stream_lane_count(const struct gossip *g)
 {
     size_t count = 0;
     for (size_t i = 0; i < g->stream_count; i++) {
@@ -72,7 +70,7 @@ static int add(struct gossip *g, const struct rc_address *address,
     }
     do {
         g->next_stream++;
-    } while (g->next_stream == 0 || find(g, g->next_stream) != NULL);
+    } while (g->next_stream == 0 || stream_find(g, g->next_stream) != NULL);
     s->id = g->next_stream;
     s->purpose = purpose;
     s->is_dialed = purpose != STREAM_UNKNOWN;
@@ -126,7 +124,7 @@ static void settle(struct gossip *g, struct gossip_stream *s, int err)
     }
 }
 
-static void hang_up(struct gossip *g, const struct gossip_stream *s)
+void stream_hang_up(struct gossip *g, const struct gossip_stream *s)
 {
     gossip_tell(g, &(struct gossip_action){.type = GOSSIP_STREAM_CLOSE, .stream = s->id});
 }
@@ -134,12 +132,12 @@ static void hang_up(struct gossip *g, const struct gossip_stream *s)
 static void finish(struct gossip *g, struct gossip_stream *s, int err)
 {
     settle(g, s, err);
-    hang_up(g, s);
+    stream_hang_up(g, s);
 }
 
 void stream_gone(struct gossip *g, uint32_t id)
 {
-    struct gossip_stream *s = find(g, id);
+    struct gossip_stream *s = stream_find(g, id);
     if (s != NULL) {
         settle(g, s, RC_ECLOSED);
     }
@@ -152,7 +150,7 @@ void stream_expired(struct gossip *g, struct gossip_stream *s)
 
 /* ---- Sending. */
 
-static int send_plain(struct gossip *g, struct gossip_stream *s, struct pack_bytes plain)
+int stream_send(struct gossip *g, struct gossip_stream *s, struct pack_bytes plain)
 {
     struct gossip_action action = {.type = GOSSIP_STREAM_SEND, .stream = s->id};
     size_t mark = outbox_mark(&g->outbox);
@@ -172,7 +170,7 @@ static int send_plain(struct gossip *g, struct gossip_stream *s, struct pack_byt
     return RC_OK;
 }
 
-static int dial(struct gossip *g, const struct rc_address *to,
+int stream_dial(struct gossip *g, const struct rc_address *to,
                 enum stream_purpose purpose, struct gossip_stream **out)
 {
     int err = add(g, to, purpose, out);
@@ -192,7 +190,7 @@ static int send_state(struct gossip *g, struct gossip_stream *s, enum pushpull_k
     pushpull_write(g, kind, &state);
     int err = state.err;
     if (err == RC_OK) {
-        err = send_plain(g, s, (struct pack_bytes){state.bytes, state.size});
+        err = stream_send(g, s, (struct pack_bytes){state.bytes, state.size});
     }
     rc_buffer_fini(&state);
     return err;
@@ -203,7 +201,7 @@ int stream_push_pull(struct gossip *g, const struct rc_address *to,
 {
     struct gossip_stream *s;
 
-    int err = dial(g, to, purpose, &s);
+    int err = stream_dial(g, to, purpose, &s);
     if (err != RC_OK) {
         return err;
     }
@@ -220,10 +218,10 @@ void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
 {
     struct gossip_stream *s;
 
-    if (dial(g, &target->view.address, STREAM_PING, &s) == RC_OK) {
+    if (stream_dial(g, &target->view.address, STREAM_PING, &s) == RC_OK) {
         s->seq = seq;
         (void)deadline_set(&g->deadlines, &s->deadline, until_ns);
-        (void)send_plain(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+        (void)stream_send(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
     }
 }
 
@@ -233,7 +231,7 @@ static void send_err(struct gossip *g, struct gossip_stream *s, const char *text
 
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_ERR, &wire_format_err, &message, &g->message);
-    (void)send_plain(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+    (void)stream_send(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
 }
 
 /* ---- Receiving: what the content means. Handlers return RC_OK when the stream is done (and
@@ -255,7 +253,7 @@ static int on_ping(struct gossip *g, struct gossip_stream *s, struct rc_cursor *
     const struct wire_ack ack = {.seq = ping.seq};
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_ACK, &wire_format_ack, &ack, &g->message);
-    (void)send_plain(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+    (void)stream_send(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
     finish(g, s, RC_OK);
     return RC_OK;
 }
@@ -372,35 +370,6 @@ static int handle_once(struct gossip *g, struct gossip_stream *s,
     return err == RC_ETRUNCATED && is_whole ? RC_EMALFORMED : err;
 }
 
-/* All whole messages of a lane stream; what they took is in `*used`. The owner may close the
- * stream from inside. */
-static int handle_lane(struct gossip *g, struct gossip_stream *s,
-                       struct pack_bytes content, size_t *used)
-{
-    struct rc_cursor in = rc_cursor_over(content.at, content.size);
-
-    gossip_arm(g, &s->deadline, LANE_IDLE_MS);
-    while (!s->is_closed && rc_cursor_left(&in) >= LANE_HEAD_SIZE) {
-        uint8_t mark = rc_cursor_u8(&in);
-        size_t size = rc_cursor_u32(&in);
-        if (mark != WIRE_LANE) {
-            return RC_EMALFORMED;
-        }
-        if (size > GOSSIP_LANE_MESSAGE_MAX) {
-            return RC_ETOOBIG;
-        }
-        const uint8_t *bytes = rc_cursor_take(&in, size);
-        if (bytes == NULL) {
-            break;
-        }
-        *used = (size_t)(in.at - content.at);
-        if (g->lane.stream_message != NULL) {
-            g->lane.stream_message(g->lane.ctx, gossip_now_ms(g), s->id, bytes, size);
-        }
-    }
-    return s->is_closed ? RC_OK : RC_ETRUNCATED;
-}
-
 static int handle_content(struct gossip *g, struct gossip_stream *s,
                           struct rc_buffer *content)
 {
@@ -410,7 +379,7 @@ static int handle_content(struct gossip *g, struct gossip_stream *s,
         return RC_ETRUNCATED;
     }
     if (s->purpose == STREAM_UNKNOWN && content->bytes[0] == WIRE_LANE) {
-        if (lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
+        if (stream_lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
             return RC_ETOOBIG;
         }
         s->purpose = STREAM_LANE;
@@ -419,7 +388,7 @@ static int handle_content(struct gossip *g, struct gossip_stream *s,
         return handle_once(g, s, (struct pack_bytes){content->bytes, content->size});
     }
     int err =
-        handle_lane(g, s, (struct pack_bytes){content->bytes, content->size}, &used);
+        stream_lane_data(g, s, (struct pack_bytes){content->bytes, content->size}, &used);
     rc_buffer_consume(content, used);
     return err;
 }
@@ -518,7 +487,7 @@ static bool is_over_budget(const struct gossip *g, size_t more)
 
 void stream_data(struct gossip *g, uint32_t id, struct pack_bytes bytes)
 {
-    struct gossip_stream *s = find(g, id);
+    struct gossip_stream *s = stream_find(g, id);
 
     if (s == NULL) {
         return;
@@ -546,65 +515,4 @@ int stream_accept(struct gossip *g, const struct rc_address *from, uint32_t *out
     g->counters.streams_in++;
     *out = s->id;
     return RC_OK;
-}
-
-/* ---- The lane's side. */
-
-int gossip_lane_open(struct gossip *g, uint64_t now_ns, const char *member, uint32_t *out)
-{
-    const struct member *to = roster_find(&g->roster, pack_text(member));
-    struct gossip_stream *s;
-
-    g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
-    if (to == NULL || to == g->self || !to->view.is_rollcall || to->swim == SWIM_NONE) {
-        return RC_ENOTFOUND;
-    }
-    if (lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
-        return RC_ETOOBIG;
-    }
-    int err = dial(g, &to->view.address, STREAM_LANE, &s);
-    if (err == RC_OK) {
-        gossip_arm(g, &s->deadline, LANE_IDLE_MS);
-        *out = s->id;
-    }
-    return err;
-}
-
-int gossip_lane_send(struct gossip *g, uint64_t now_ns, uint32_t stream,
-                     const uint8_t *bytes, size_t size)
-{
-    struct gossip_stream *s = find(g, stream);
-    struct rc_buffer message = {0};
-
-    g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
-    if (s == NULL || s->purpose != STREAM_LANE) {
-        return RC_ENOTFOUND;
-    }
-    if (size > GOSSIP_LANE_MESSAGE_MAX) {
-        return RC_ETOOBIG;
-    }
-    const uint8_t head[LANE_HEAD_SIZE] = {WIRE_LANE, (uint8_t)(size >> 24),
-                                          (uint8_t)(size >> 16), (uint8_t)(size >> 8),
-                                          (uint8_t)size};
-    rc_buffer_append(&message, head, sizeof head);
-    rc_buffer_append(&message, bytes, size);
-    int err = message.err;
-    if (err == RC_OK) {
-        err = send_plain(g, s, (struct pack_bytes){message.bytes, message.size});
-    }
-    rc_buffer_fini(&message);
-    gossip_arm(g, &s->deadline, LANE_IDLE_MS);
-    return err;
-}
-
-void gossip_lane_close(struct gossip *g, uint64_t now_ns, uint32_t stream)
-{
-    struct gossip_stream *s = find(g, stream);
-
-    g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
-    if (s != NULL && s->purpose == STREAM_LANE) {
-        s->is_closed = true;
-        deadline_clear(&g->deadlines, &s->deadline);
-        hang_up(g, s);
-    }
 }

@@ -44,6 +44,29 @@ int stream_push_pull(struct gossip *g, const struct rc_address *to,
 void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
                  uint64_t until_ns);
 
+/* ---- For lane_stream.c. */
+
+struct gossip_stream *stream_find(const struct gossip *g, uint32_t id); /* NULL: gone */
+size_t stream_lane_count(const struct gossip *g);
+
+/* Connects. RC_OK, RC_ETOOBIG (too many streams), RC_ENOMEM. */
+int stream_dial(struct gossip *g, const struct rc_address *to,
+                enum stream_purpose purpose, struct gossip_stream **out);
+
+/* Sends `plain` in a frame, after the label if it is the first. RC_OK, RC_ETOOBIG, RC_ENOMEM. */
+int stream_send(struct gossip *g, struct gossip_stream *s, struct pack_bytes plain);
+
+/* Has the connection flushed and closed. */
+void stream_hang_up(struct gossip *g, const struct gossip_stream *s);
+
+/* Hands out all whole messages of a lane stream; what they took is in `*used`. The owner may
+ * close the stream from inside. RC_OK (closed), RC_ETRUNCATED (more is to come),
+ * RC_EMALFORMED, RC_ETOOBIG. */
+int stream_lane_data(struct gossip *g, struct gossip_stream *s, struct pack_bytes content,
+                     size_t *used);
+
+/* ---- The end. */
+
 /* Frees what was closed; at the end of each turn, when nobody holds a stream. */
 void stream_sweep(struct gossip *g);
 void stream_fini(struct gossip *g);
