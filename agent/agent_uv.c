@@ -143,8 +143,8 @@ int agent_run(size_t count, char *const *words)
     int err = agent_open(agent);
     if (err == RC_OK && write_pid(agent) != RC_OK) {
         err = RC_EIO;
-        (void)rc_text_put(agent->error, sizeof agent->error,
-                          "pid_file cannot be written");
+        (void)snprintf(agent->error, sizeof agent->error, "pid_file %s cannot be written",
+                       agent->config.pid_file);
     }
     if (err == RC_OK) {
         tell_start(agent);

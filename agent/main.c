@@ -38,6 +38,9 @@ static int validate_command(const struct cli_command *self, int count, char **wo
         }
         if (rc_text_equals(words[i], "-quiet") || rc_text_equals(words[i], "--quiet")) {
             quiet = true;
+        } else if (words[i][0] == '-' && words[i][1] != '\0') {
+            (void)fprintf(stderr, "rollcall validate: no such flag: %s\n", words[i]);
+            return CLI_USAGE;
         } else {
             words[paths++] = words[i];
         }

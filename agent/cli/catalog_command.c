@@ -1,10 +1,12 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/cli/client.h"
 #include "agent/cli/columns.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/flags.h"
+#include "agent/cli/say.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -33,13 +35,13 @@ static void add_selection(struct rc_buffer *path, const struct catalog_flags *fl
     add_query(path, "near", flags->near);
     add_query(path, "filter", flags->filter);
     for (size_t i = 0; i < flags->node_meta.count; i++) {
-        char pair[1024];
-        (void)snprintf(pair, sizeof pair, "%s", flags->node_meta.items[i]);
-        char *equals = strchr(pair, '=');
+        char *pair = rc_text_copy(flags->node_meta.items[i]);
+        char *equals = pair != NULL ? strchr(pair, '=') : NULL;
         if (equals != NULL) {
             *equals = ':'; /* key=value on the command line, key:value in the API */
         }
         add_query(path, "node-meta", pair);
+        free(pair);
     }
 }
 
@@ -47,20 +49,6 @@ static const char *text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text != NULL ? text : "";
-}
-
-static void add_pairs(struct cli_columns *columns, const json_t *pairs)
-{
-    struct rc_buffer text = {0};
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)pairs, key, value)
-    {
-        rc_buffer_format(&text, "%s%s=%s", text.size > 0 ? ", " : "", key,
-                         json_string_value(value));
-    }
-    cli_cell(columns, rc_buffer_string(&text));
-    rc_buffer_fini(&text);
 }
 
 static void print_nodes(const json_t *nodes, const struct catalog_flags *flags)
@@ -82,8 +70,8 @@ static void print_nodes(const json_t *nodes, const struct catalog_flags *flags)
         cli_cell(&columns, text_of(node, "Address"));
         cli_cell(&columns, text_of(node, "Datacenter"));
         if (flags->detailed) {
-            add_pairs(&columns, json_object_get(node, "TaggedAddresses"));
-            add_pairs(&columns, json_object_get(node, meta));
+            cli_cell_pairs(&columns, json_object_get(node, "TaggedAddresses"), ", ");
+            cli_cell_pairs(&columns, json_object_get(node, meta), ", ");
         }
     }
     cli_columns_print(&columns);
@@ -110,7 +98,7 @@ static int nodes(const struct cli_client_flags *client, const struct catalog_fla
     if (flags->format == CLI_FORMAT_JSON) {
         cli_print_json(answer);
     } else if (json_array_size(answer) == 0) {
-        (void)printf("No nodes match the given query - try expanding your search\n");
+        cli_error("No nodes match the given query - try expanding your search.");
     } else {
         print_nodes(answer, flags);
     }
@@ -118,47 +106,94 @@ static int nodes(const struct cli_client_flags *client, const struct catalog_fla
     return CLI_DONE;
 }
 
-/* catalog/node answers another shape: {"Services": {id: {"Service", "Tags"}}}. */
-static json_t *services_of_node(const json_t *node)
+/* The set of tags under `name`, made when missing. */
+static json_t *tags_of(json_t *names, const char *name)
+{
+    json_t *tags = json_object_get(names, name);
+    if (tags == NULL) {
+        tags = json_object();
+        (void)json_object_set_new(names, name, tags);
+    }
+    return tags;
+}
+
+static void add_tags(json_t *set, const json_t *list)
+{
+    size_t index;
+    const json_t *tag;
+    json_array_foreach(list, index, tag)
+    {
+        if (json_is_string(tag)) {
+            (void)json_object_set_new(set, json_string_value(tag), json_true());
+        }
+    }
+}
+
+/* {name: {tag: true}} from catalog/services, {name: [tag]}, or from catalog/node,
+ * {"Services": {id: {"Service", "Tags"}}}. Owned by the caller. */
+static json_t *tag_sets(const json_t *answer, const struct catalog_flags *flags)
 {
     json_t *names = json_object();
-    const char *id;
-    json_t *service;
-    json_object_foreach(json_object_get(node, "Services"), id, service)
+    const json_t *services =
+        flags->node != NULL ? json_object_get(answer, "Services") : answer;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)services, key, value)
     {
-        const char *name = text_of(service, "Service");
-        json_t *tags = json_object_get(names, name);
-        if (tags == NULL) {
-            tags = json_array();
-            (void)json_object_set_new(names, name, tags);
+        if (flags->node != NULL) {
+            add_tags(tags_of(names, text_of(value, "Service")),
+                     json_object_get(value, "Tags"));
+        } else {
+            add_tags(tags_of(names, key), value);
         }
-        (void)json_array_extend(tags, json_object_get(service, "Tags"));
     }
     return names;
+}
+
+static void add_tag_cell(struct cli_columns *columns, const json_t *tags)
+{
+    struct rc_buffer text = {0};
+    const char **sorted = cli_sorted_keys(tags);
+    for (size_t i = 0; sorted[i] != NULL; i++) {
+        rc_buffer_format(&text, "%s%s", i > 0 ? "," : "", sorted[i]);
+    }
+    cli_cell(columns, rc_buffer_string(&text));
+    rc_buffer_fini(&text);
+    free(sorted);
 }
 
 static void print_services(const json_t *names, const struct catalog_flags *flags)
 {
     struct cli_columns columns = {.width = flags->tags ? 2 : 1};
+    const char **sorted = cli_sorted_keys(names);
+    for (size_t i = 0; sorted[i] != NULL; i++) {
+        cli_cell(&columns, sorted[i]);
+        if (flags->tags) {
+            add_tag_cell(&columns, json_object_get(names, sorted[i]));
+        }
+    }
+    cli_columns_print(&columns);
+    free(sorted);
+}
+
+/* {name: [tag, ...]}, as catalog/services answers. */
+static void print_services_json(const json_t *names)
+{
+    json_t *out = json_object();
     const char *name;
     json_t *tags;
     json_object_foreach((json_t *)names, name, tags)
     {
-        cli_cell(&columns, name);
-        if (flags->tags) {
-            struct rc_buffer text = {0};
-            size_t index;
-            const json_t *tag;
-            json_array_foreach(tags, index, tag)
-            {
-                rc_buffer_format(&text, "%s%s", index > 0 ? "," : "",
-                                 json_string_value(tag));
-            }
-            cli_cell(&columns, rc_buffer_string(&text));
-            rc_buffer_fini(&text);
+        const char **sorted = cli_sorted_keys(tags);
+        json_t *list = json_array();
+        for (size_t i = 0; sorted[i] != NULL; i++) {
+            (void)json_array_append_new(list, json_string(sorted[i]));
         }
+        (void)json_object_set_new(out, name, list);
+        free(sorted);
     }
-    cli_columns_print(&columns);
+    cli_print_json(out);
+    json_decref(out);
 }
 
 static int services(const struct cli_client_flags *client,
@@ -180,9 +215,11 @@ static int services(const struct cli_client_flags *client,
     if (err != RC_OK) {
         return CLI_FAILED;
     }
-    json_t *names = flags->node != NULL ? services_of_node(answer) : json_incref(answer);
+    json_t *names = tag_sets(answer, flags);
     if (flags->format == CLI_FORMAT_JSON) {
-        cli_print_json(names);
+        print_services_json(names);
+    } else if (json_object_size(names) == 0) {
+        cli_error("No services match the given query - try expanding your search.");
     } else {
         print_services(names, flags);
     }
@@ -191,18 +228,26 @@ static int services(const struct cli_client_flags *client,
     return CLI_DONE;
 }
 
-static int datacenters(const struct cli_client_flags *client)
+static int datacenters(const struct cli_client_flags *client,
+                       const struct catalog_flags *flags)
 {
+    struct cli_columns columns = {.width = 1};
     json_t *answer = NULL;
     size_t index;
     const json_t *name;
+
     if (cli_get_json(client, "/v1/catalog/datacenters", "Error listing datacenters",
                      &answer) != RC_OK) {
         return CLI_FAILED;
     }
-    json_array_foreach(answer, index, name)
-    {
-        (void)printf("%s\n", json_string_value(name));
+    if (flags->format == CLI_FORMAT_JSON) {
+        cli_print_json(answer);
+    } else {
+        json_array_foreach(answer, index, name)
+        {
+            cli_cell(&columns, json_string_value(name));
+        }
+        cli_columns_print(&columns);
     }
     json_decref(answer);
     return CLI_DONE;
@@ -240,7 +285,7 @@ int catalog_run(const struct cli_command *self, int count, char **words)
         return services(&parsed.client, &chosen);
     }
     if (parsed.word_count == 1 && rc_text_equals(parsed.words[0], "datacenters")) {
-        return datacenters(&parsed.client);
+        return datacenters(&parsed.client, &chosen);
     }
     return cli_misuse(self, "wants one of: nodes, services, datacenters");
 }

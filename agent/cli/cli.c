@@ -1,9 +1,11 @@
 #include "agent/cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/cli/commands.h"
+#include "agent/cli/say.h"
 #include "base/text.h"
 
 #ifndef ROLLCALL_VERSION
@@ -99,10 +101,23 @@ static int unknown(const struct command_list *list, const char *name)
             close = command->name;
         }
     }
-    (void)fprintf(stderr, "rollcall: no command '%s'%s%s%s; see rollcall help\n", name,
-                  close != NULL ? ", did you mean '" : "", close != NULL ? close : "",
-                  close != NULL ? "'?" : "");
+    cli_error("rollcall: no command '%s'%s%s%s; see rollcall help", name,
+              close != NULL ? ", did you mean '" : "", close != NULL ? close : "",
+              close != NULL ? "'?" : "");
     return CLI_USAGE;
+}
+
+/* A full disk behind `>` must not look like success; a closed pipe is no news to anybody. */
+static int finish(int result)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return result;
+    }
+    if (errno != EPIPE && errno != 0) {
+        cli_error("rollcall: standard output: %s", strerrordesc_np(errno));
+    }
+    return CLI_FAILED;
 }
 
 int cli_run(const struct cli_command *own, size_t own_count, int count, char **arguments)
@@ -115,7 +130,7 @@ int cli_run(const struct cli_command *own, size_t own_count, int count, char **a
     }
     if (rc_text_equals(name, "help") || rc_text_equals(name, "-h") ||
         rc_text_equals(name, "-help") || rc_text_equals(name, "--help")) {
-        return print_list(&list, stdout);
+        return finish(print_list(&list, stdout));
     }
     if (rc_text_equals(name, "-v") || rc_text_equals(name, "-version") ||
         rc_text_equals(name, "--version")) {
@@ -124,7 +139,7 @@ int cli_run(const struct cli_command *own, size_t own_count, int count, char **a
     const struct cli_command *command;
     for (size_t i = 0; (command = command_at(&list, i)) != NULL; i++) {
         if (rc_text_equals(command->name, name)) {
-            return command->run(command, count - 1, arguments + 1);
+            return finish(command->run(command, count - 1, arguments + 1));
         }
     }
     return unknown(&list, name);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cli/say.h"
 #include "base/err.h"
 
 int cli_get_json(const struct cli_client_flags *flags, const char *path, const char *what,
@@ -22,7 +23,7 @@ int cli_get_json(const struct cli_client_flags *flags, const char *path, const c
         }
     }
     if (err != RC_OK) {
-        (void)fprintf(stderr, "%s: %s\n", what, answer.error);
+        cli_error("%s: %s", what, answer.error);
     }
     rc_buffer_fini(&answer.body);
     return err;
@@ -36,7 +37,7 @@ int cli_put(const struct cli_client_flags *flags, const char *path, const char *
 
     int err = cli_ask(flags, &request, &answer);
     if (err != RC_OK) {
-        (void)fprintf(stderr, "%s: %s\n", what, answer.error);
+        cli_error("%s: %s", what, answer.error);
     }
     rc_buffer_fini(&answer.body);
     return err;

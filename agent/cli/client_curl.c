@@ -11,7 +11,7 @@
 #include "base/library.h"
 #include "base/text.h"
 
-enum { ANSWER_MAX = 64 << 20, TOKEN_MAX = 4096, URL_MAX = 8192 };
+enum { ANSWER_MAX = 64 << 20, TOKEN_MAX = 4096 };
 
 /* What is used of libcurl, which is loaded at the first request. */
 static struct {
@@ -55,13 +55,22 @@ static int load(char *error, size_t size)
 struct transfer {
     const struct cli_request *request;
     struct cli_answer *answer;
+    CURL *handle;
+    char *url; /* owned */
 };
+
+static bool is_good(long status)
+{
+    return status >= 200 && status < 300;
+}
 
 static size_t on_bytes(char *bytes, size_t one, size_t size, void *context)
 {
     struct transfer *transfer = context;
+    long status = 0;
     (void)one; /* always 1 */
-    if (transfer->request->piece != NULL) {
+    (void)curl.getinfo(transfer->handle, CURLINFO_RESPONSE_CODE, &status);
+    if (transfer->request->piece != NULL && is_good(status)) {
         return transfer->request->piece(transfer->request->context, bytes, size) ? size
                                                                                  : 0;
     }
@@ -69,33 +78,46 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *context)
     return transfer->answer->body.err == RC_OK ? size : 0;
 }
 
-/* host:port, http://..., https://... or unix://path. */
-static void set_target(CURL *handle, const struct cli_client_flags *flags,
-                       const char *path)
+/* host:port, http://..., https://... or unix://path. RC_OK or RC_ENOMEM. */
+static int set_target(struct transfer *transfer, const struct cli_client_flags *flags)
 {
-    char url[URL_MAX];
+    struct rc_buffer url = {0};
     const char *address = flags->http_addr;
-    const char *separator = strchr(path, '?') != NULL ? "&" : "?";
-    const char *scheme = strstr(address, "://") != NULL ? "" : "http://";
+    const char *path = transfer->request->path;
 
     if (rc_text_starts_with(address, "unix://")) {
-        (void)curl.setopt(handle, CURLOPT_UNIX_SOCKET_PATH, address + strlen("unix://"));
+        (void)curl.setopt(transfer->handle, CURLOPT_UNIX_SOCKET_PATH,
+                          address + strlen("unix://"));
         address = "localhost";
-        scheme = "http://";
     }
+    if (strstr(address, "://") == NULL) {
+        rc_buffer_text(&url, flags->tls ? "https://" : "http://");
+    }
+    rc_buffer_format(&url, "%s%s", address, path);
     if (flags->datacenter != NULL) {
-        (void)snprintf(url, sizeof url, "%s%s%s%sdc=%s", scheme, address, path, separator,
-                       flags->datacenter);
-    } else {
-        (void)snprintf(url, sizeof url, "%s%s%s", scheme, address, path);
+        rc_buffer_text(&url, strchr(path, '?') != NULL ? "&dc=" : "?dc=");
+        cli_escape(&url, flags->datacenter);
     }
-    (void)curl.setopt(handle, CURLOPT_URL, url);
+    transfer->url = rc_buffer_steal(&url);
+    rc_buffer_fini(&url);
+    if (transfer->url == NULL) {
+        return RC_ENOMEM;
+    }
+    (void)curl.setopt(transfer->handle, CURLOPT_URL, transfer->url);
+    return RC_OK;
 }
 
 static void set_tls(CURL *handle, const struct cli_client_flags *flags)
 {
     if (flags->ca_file != NULL) {
         (void)curl.setopt(handle, CURLOPT_CAINFO, flags->ca_file);
+    }
+    if (flags->ca_path != NULL) {
+        (void)curl.setopt(handle, CURLOPT_CAPATH, flags->ca_path);
+    }
+    if (flags->tls_unverified) {
+        (void)curl.setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl.setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     if (flags->client_cert != NULL) {
         (void)curl.setopt(handle, CURLOPT_SSLCERT, flags->client_cert);
@@ -123,6 +145,11 @@ static int add_token(const struct cli_client_flags *flags, struct curl_slist **h
         }
         token = rc_buffer_string(&file);
     }
+    if (token != NULL && strpbrk(token, "\r\n") != NULL) {
+        (void)snprintf(error, error_size, "a token is one line");
+        rc_buffer_fini(&file);
+        return RC_EINVAL;
+    }
     if (token != NULL && token[0] != '\0') {
         char *line = rc_text_format("X-Consul-Token: %s", token);
         *headers = curl.append(*headers, line != NULL ? line : "");
@@ -132,19 +159,38 @@ static int add_token(const struct cli_client_flags *flags, struct curl_slist **h
     return RC_OK;
 }
 
-static int perform(CURL *handle, const struct cli_client_flags *flags,
-                   const struct cli_request *request, struct cli_answer *out)
+/* Why there was no answer. Whoever closed our output knows why it ended: nothing to tell. */
+static void explain(const struct transfer *transfer, CURLcode code)
 {
-    CURLcode code = curl.perform(handle);
+    struct cli_answer *out = transfer->answer;
+    long number = 0;
+    const char *why = curl.strerror(code);
+
+    if (code == CURLE_WRITE_ERROR && out->body.err == RC_ETOOBIG) {
+        why = "the answer is larger than 64 MiB";
+    } else if (code == CURLE_COULDNT_CONNECT &&
+               curl.getinfo(transfer->handle, CURLINFO_OS_ERRNO, &number) == CURLE_OK &&
+               number != 0 && strerrordesc_np((int)number) != NULL) {
+        why = strerrordesc_np((int)number);
+    }
+    (void)snprintf(out->error, sizeof out->error, "%s \"%.300s\": %s%s",
+                   rc_text_equals(transfer->request->method, "GET") ? "Get" : "Put",
+                   transfer->url, why,
+                   code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST
+                       ? "; is an agent running there? (-http-addr, CONSUL_HTTP_ADDR)"
+                       : "");
+}
+
+static int perform(const struct transfer *transfer)
+{
+    struct cli_answer *out = transfer->answer;
+    CURLcode code = curl.perform(transfer->handle);
     if (code != CURLE_OK) {
-        (void)snprintf(
-            out->error, sizeof out->error,
-            "%s %s: %s; is an agent running there? (-http-addr, CONSUL_HTTP_ADDR)",
-            request->method, flags->http_addr, curl.strerror(code));
+        explain(transfer, code);
         return RC_EIO;
     }
-    (void)curl.getinfo(handle, CURLINFO_RESPONSE_CODE, &out->status);
-    if (out->status >= 200 && out->status < 300) {
+    (void)curl.getinfo(transfer->handle, CURLINFO_RESPONSE_CODE, &out->status);
+    if (is_good(out->status)) {
         return RC_OK;
     }
     (void)snprintf(out->error, sizeof out->error,
@@ -153,10 +199,30 @@ static int perform(CURL *handle, const struct cli_client_flags *flags,
     return RC_EDENIED;
 }
 
+static void set_request(struct transfer *transfer, const struct cli_client_flags *flags,
+                        struct curl_slist *headers)
+{
+    CURL *handle = transfer->handle;
+    set_tls(handle, flags);
+    if (flags->auth != NULL) {
+        (void)curl.setopt(handle, CURLOPT_USERPWD, flags->auth);
+    }
+    (void)curl.setopt(handle, CURLOPT_CUSTOMREQUEST, transfer->request->method);
+    (void)curl.setopt(handle, CURLOPT_HTTPHEADER, headers);
+    (void)curl.setopt(handle, CURLOPT_NOPROXY, "*"); /* agents are never behind one */
+    (void)curl.setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl.setopt(handle, CURLOPT_CONNECTTIMEOUT, 10L);
+    (void)curl.setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
+    (void)curl.setopt(handle, CURLOPT_WRITEDATA, transfer);
+    if (transfer->request->body != NULL) {
+        (void)curl.setopt(handle, CURLOPT_POSTFIELDS, transfer->request->body);
+    }
+}
+
 int cli_ask(const struct cli_client_flags *flags, const struct cli_request *request,
             struct cli_answer *out)
 {
-    struct transfer transfer = {request, out};
+    struct transfer transfer = {.request = request, .answer = out};
     struct curl_slist *headers = NULL;
 
     memset(out, 0, sizeof *out);
@@ -165,28 +231,22 @@ int cli_ask(const struct cli_client_flags *flags, const struct cli_request *requ
     if (err != RC_OK) {
         return err;
     }
-    CURL *handle = curl.init();
-    if (handle == NULL) {
+    transfer.handle = curl.init();
+    if (transfer.handle == NULL) {
         return RC_ENOMEM;
     }
     err = add_token(flags, &headers, out->error, sizeof out->error);
     if (err == RC_OK) {
+        err = set_target(&transfer, flags);
+    }
+    if (err == RC_OK) {
         headers = curl.append(headers, "Content-Type: application/json");
         headers = curl.append(headers, "Expect:");
-        set_target(handle, flags, request->path);
-        set_tls(handle, flags);
-        (void)curl.setopt(handle, CURLOPT_CUSTOMREQUEST, request->method);
-        (void)curl.setopt(handle, CURLOPT_HTTPHEADER, headers);
-        (void)curl.setopt(handle, CURLOPT_NOPROXY, "*"); /* agents are never behind one */
-        (void)curl.setopt(handle, CURLOPT_CONNECTTIMEOUT, 10L);
-        (void)curl.setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
-        (void)curl.setopt(handle, CURLOPT_WRITEDATA, &transfer);
-        if (request->body != NULL) {
-            (void)curl.setopt(handle, CURLOPT_POSTFIELDS, request->body);
-        }
-        err = perform(handle, flags, request, out);
+        set_request(&transfer, flags, headers);
+        err = perform(&transfer);
     }
     curl.free_all(headers);
-    curl.cleanup(handle);
+    curl.cleanup(transfer.handle);
+    free(transfer.url);
     return err;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cli/say.h"
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -20,11 +21,7 @@ static void add(struct cli_columns *columns, char *cell)
         columns->cells = cells;
         columns->capacity = capacity;
     }
-    for (char *at = cell; *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 0x7f) {
-            *at = '?'; /* nobody writes to our terminal by naming a service */
-        }
-    }
+    cli_clean(cell, CLI_ONE_LINE);
     columns->cells[columns->count++] = cell;
 }
 
@@ -46,6 +43,43 @@ void cli_cell_format(struct cli_columns *columns, const char *format, ...)
     va_end(arguments);
     cli_cell(columns, rc_buffer_string(&text));
     rc_buffer_fini(&text);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **cli_sorted_keys(const json_t *object)
+{
+    const char **keys = calloc(json_object_size(object) + 1, sizeof *keys);
+    size_t count = 0;
+    const char *key;
+    json_t *value;
+    if (keys == NULL) {
+        abort();
+    }
+    json_object_foreach((json_t *)object, key, value)
+    {
+        keys[count++] = key;
+    }
+    qsort(keys, count, sizeof *keys, by_text);
+    return keys;
+}
+
+void cli_cell_pairs(struct cli_columns *columns, const json_t *object,
+                    const char *separator)
+{
+    struct rc_buffer text = {0};
+    const char **keys = cli_sorted_keys(object);
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        const char *value = json_string_value(json_object_get(object, keys[i]));
+        rc_buffer_format(&text, "%s%s=%s", i > 0 ? separator : "", keys[i],
+                         value != NULL ? value : "");
+    }
+    cli_cell(columns, rc_buffer_string(&text));
+    rc_buffer_fini(&text);
+    free(keys);
 }
 
 /* Characters, not bytes: UTF-8's continuation bytes take no column. */

@@ -15,10 +15,18 @@ struct cli_columns {
     char **cells; /* owned */
 };
 
-/* Appends one cell (copied; control characters become '?'). NULL gives an empty one. */
+/* Appends one cell (copied and cleaned, see say.h). NULL gives an empty one. */
 void cli_cell(struct cli_columns *columns, const char *text);
 void cli_cell_format(struct cli_columns *columns, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* One cell of "key=value" for each pair of strings in `object`, in order of the keys. */
+void cli_cell_pairs(struct cli_columns *columns, const json_t *object,
+                    const char *separator);
+
+/* The keys of `object` in order, ended by NULL; they are borrowed from it, the list itself is
+ * owned by the caller: free(). Aborts when memory is out, as all of this file. */
+const char **cli_sorted_keys(const json_t *object);
 
 /* Prints to stdout, two spaces between columns, and frees the cells. */
 void cli_columns_print(struct cli_columns *columns);

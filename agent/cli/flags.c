@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/say.h"
 #include "base/err.h"
 #include "base/text.h"
 
-enum { NAME_MAX_BYTES = 64, CLIENT_FLAG_COUNT = 8 };
+enum { NAME_MAX_BYTES = 64, CLIENT_FLAG_COUNT = 9 };
 
 struct flag_set {
     const struct cli_flag *own;
@@ -28,6 +29,7 @@ static void client_flags(struct cli_client_flags *to,
          "file that holds the token (CONSUL_HTTP_TOKEN_FILE)"},
         {"ca-file", CLI_TEXT, &to->ca_file, "FILE",
          "certificates that may sign the agent's (CONSUL_CACERT)"},
+        {"ca-path", CLI_TEXT, &to->ca_path, "FOLDER", "a folder of such (CONSUL_CAPATH)"},
         {"client-cert", CLI_TEXT, &to->client_cert, "FILE",
          "our certificate (CONSUL_CLIENT_CERT)"},
         {"client-key", CLI_TEXT, &to->client_key, "FILE", "its key (CONSUL_CLIENT_KEY)"},
@@ -38,7 +40,35 @@ static void client_flags(struct cli_client_flags *to,
     memcpy(out, flags, sizeof flags);
 }
 
-static void take_environment(struct cli_client_flags *client)
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name); // NOLINT(concurrency-mt-unsafe): one thread
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static int set_switch(bool *place, const char *value)
+{
+    if (value == NULL || rc_text_equals(value, "true") || rc_text_equals(value, "1")) {
+        *place = true;
+        return RC_OK;
+    }
+    *place = false;
+    return rc_text_equals(value, "false") || rc_text_equals(value, "0") ? RC_OK
+                                                                        : RC_EINVAL;
+}
+
+/* RC_OK, or RC_EINVAL after telling which variable is wrong. */
+static int take_switch(const char *name, bool *place)
+{
+    const char *value = environment(name);
+    if (value == NULL || set_switch(place, value) == RC_OK) {
+        return RC_OK;
+    }
+    cli_error("%s wants true or false, not \"%s\"", name, value);
+    return RC_EINVAL;
+}
+
+static int take_environment(struct cli_client_flags *client)
 {
     const struct {
         const char *name;
@@ -47,17 +77,26 @@ static void take_environment(struct cli_client_flags *client)
         {"CONSUL_HTTP_ADDR", &client->http_addr},
         {"CONSUL_HTTP_TOKEN", &client->token},
         {"CONSUL_HTTP_TOKEN_FILE", &client->token_file},
+        {"CONSUL_HTTP_AUTH", &client->auth},
         {"CONSUL_CACERT", &client->ca_file},
+        {"CONSUL_CAPATH", &client->ca_path},
         {"CONSUL_CLIENT_CERT", &client->client_cert},
         {"CONSUL_CLIENT_KEY", &client->client_key},
     };
+    bool verify = true;
+
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
-        const char *value =
-            getenv(variables[i].name); // NOLINT(concurrency-mt-unsafe): one thread
-        if (value != NULL && value[0] != '\0') {
+        const char *value = environment(variables[i].name);
+        if (value != NULL) {
             *variables[i].place = value;
         }
     }
+    int err = take_switch("CONSUL_HTTP_SSL", &client->tls);
+    if (err == RC_OK) {
+        err = take_switch("CONSUL_HTTP_SSL_VERIFY", &verify);
+    }
+    client->tls_unverified = !verify;
+    return err;
 }
 
 static const struct cli_flag *find(const struct flag_set *set, const char *name)
@@ -73,17 +112,6 @@ static const struct cli_flag *find(const struct flag_set *set, const char *name)
         }
     }
     return NULL;
-}
-
-static int set_switch(bool *place, const char *value)
-{
-    if (value == NULL || rc_text_equals(value, "true") || rc_text_equals(value, "1")) {
-        *place = true;
-        return RC_OK;
-    }
-    *place = false;
-    return rc_text_equals(value, "false") || rc_text_equals(value, "0") ? RC_OK
-                                                                        : RC_EINVAL;
 }
 
 static int set_flag(const struct cli_flag *flag, const char *value)
@@ -142,23 +170,21 @@ static int read_flag(const struct cli_command *command, const struct flag_set *s
         flag = find(set, name);
     }
     if (flag == NULL) {
-        (void)fprintf(stderr, "rollcall %s: no such flag: %s\n", command->name,
-                      words[*at]);
+        cli_error("rollcall %s: no such flag: %s", command->name, words[*at]);
         return RC_EINVAL;
     }
     value = value != NULL ? value + 1 : NULL;
     if (value == NULL && flag->kind != CLI_SWITCH) {
         if (*at + 1 >= count) {
-            (void)fprintf(stderr, "rollcall %s: -%s wants a value\n", command->name,
-                          name);
+            cli_error("rollcall %s: -%s wants a value", command->name, name);
             return RC_EINVAL;
         }
         value = words[++*at];
     }
     int err = set_flag(flag, value);
     if (err != RC_OK) {
-        (void)fprintf(stderr, "rollcall %s: -%s: %s\n", command->name, name,
-                      err == RC_ETOOBIG ? "given too often" : "wants true or false");
+        cli_error("rollcall %s: -%s: %s", command->name, name,
+                  err == RC_ETOOBIG ? "given too often" : "wants true or false");
     }
     return err == RC_OK ? RC_OK : RC_EINVAL;
 }
@@ -177,8 +203,10 @@ int cli_parse(const struct cli_command *command, const struct cli_flag *flags,
     memset(out, 0, sizeof *out);
     out->client.http_addr = "127.0.0.1:8500";
     client_flags(&out->client, set.client);
-    take_environment(&out->client);
     out->words = words;
+    if (take_environment(&out->client) != RC_OK) {
+        return RC_EINVAL;
+    }
     for (int i = 0; i < count; i++) {
         if (asks_for_help(words[i])) {
             print_help(command, &set);
@@ -210,7 +238,7 @@ int cli_parse_exit(int err)
 
 int cli_misuse(const struct cli_command *command, const char *text)
 {
-    (void)fprintf(stderr, "rollcall %s: %s\nSee: rollcall %s -help\n", command->name,
-                  text, command->name);
+    cli_error("rollcall %s: %s\nSee: rollcall %s -help", command->name, text,
+              command->name);
     return CLI_USAGE;
 }

@@ -33,11 +33,15 @@ struct cli_client_flags {
     const char *http_addr;
     const char *token;
     const char *token_file;
+    const char *auth; /* "user:password" for whatever stands before the agent */
     const char *ca_file;
+    const char *ca_path;
     const char *client_cert;
     const char *client_key;
     const char *datacenter;
     bool stale;
+    bool tls;            /* for an address without a scheme */
+    bool tls_unverified; /* take any certificate */
 };
 
 struct cli_parsed {

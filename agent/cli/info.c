@@ -5,7 +5,9 @@
 #include "agent/cli/columns.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/flags.h"
+#include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/text.h"
 
 static void print_section(const char *name, const json_t *section)
 {
@@ -14,9 +16,13 @@ static void print_section(const char *name, const json_t *section)
     (void)printf("%s:\n", name);
     json_object_foreach((json_t *)section, key, value)
     {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        (void)printf("\t%s = %s\n", key,
-                     json_is_string(value) ? json_string_value(value) : text);
+        char *text = json_is_string(value)
+                         ? rc_text_copy(json_string_value(value))
+                         : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        if (text != NULL) {
+            cli_clean(text, CLI_ONE_LINE);
+            (void)printf("\t%s = %s\n", key, text);
+        }
         free(text);
     }
 }
@@ -37,8 +43,9 @@ int info_run(const struct cli_command *self, int count, char **words)
     if (err != RC_OK) {
         return cli_parse_exit(err);
     }
-    if (cli_format_parse(format_text, &format) != RC_OK) {
-        return cli_misuse(self, "-format is table or json");
+    if (parsed.word_count > 0 || cli_format_parse(format_text, &format) != RC_OK) {
+        return cli_misuse(self, parsed.word_count > 0 ? "takes no words"
+                                                      : "-format is table or json");
     }
     if (cli_get_json(&parsed.client, "/v1/agent/self", "Error querying agent",
                      &self_facts) != RC_OK) {

@@ -19,6 +19,9 @@ int keygen_run(const struct cli_command *self, int count, char **words)
     if (err != RC_OK) {
         return cli_parse_exit(err);
     }
+    if (parsed.word_count > 0) {
+        return cli_misuse(self, "takes no words");
+    }
     if (sodium_init() < 0) {
         (void)fprintf(stderr, "rollcall keygen: libsodium does not start\n");
         return CLI_FAILED;

@@ -45,20 +45,6 @@ static void add_address(struct cli_columns *columns, const json_t *member)
                     address != NULL ? address : "", ipv6 ? "]" : "", port);
 }
 
-static void add_tags(struct cli_columns *columns, const json_t *member)
-{
-    struct rc_buffer text = {0};
-    const char *key;
-    json_t *value;
-    json_object_foreach(json_object_get(member, "Tags"), key, value)
-    {
-        rc_buffer_format(&text, "%s%s=%s", text.size > 0 ? "," : "", key,
-                         json_string_value(value));
-    }
-    cli_cell(columns, rc_buffer_string(&text));
-    rc_buffer_fini(&text);
-}
-
 static void add_brief(struct cli_columns *columns, const json_t *member)
 {
     const char *build = tag_of(member, "build");
@@ -94,7 +80,7 @@ static void print_table(const json_t *members, bool detailed)
         add_address(&columns, member);
         cli_cell(&columns, status_of(member));
         if (detailed) {
-            add_tags(&columns, member);
+            cli_cell_pairs(&columns, json_object_get(member, "Tags"), ",");
         } else {
             add_brief(&columns, member);
         }

@@ -4,6 +4,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/flags.h"
+#include "agent/cli/say.h"
 #include "base/err.h"
 
 int join_run(const struct cli_command *self, int count, char **words)
@@ -29,7 +30,7 @@ int join_run(const struct cli_command *self, int count, char **words)
         rc_buffer_fini(&path);
     }
     if (joined == 0) {
-        (void)fprintf(stderr, "Failed to join any nodes.\n");
+        cli_error("Failed to join any nodes.");
         return CLI_FAILED;
     }
     (void)printf("Successfully joined cluster by contacting %d nodes.\n", joined);

@@ -3,6 +3,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/flags.h"
+#include "agent/cli/say.h"
 #include "base/err.h"
 
 static bool print_piece(void *context, const char *bytes, size_t size)
@@ -29,14 +30,17 @@ int monitor_run(const struct cli_command *self, int count, char **words)
     if (err != RC_OK) {
         return cli_parse_exit(err);
     }
+    if (parsed.word_count > 0) {
+        return cli_misuse(self, "takes no words");
+    }
     rc_buffer_text(&path, "/v1/agent/monitor?loglevel=");
     cli_escape(&path, level);
     rc_buffer_text(&path, json ? "&logjson" : "");
     const struct cli_request request = {
         .method = "GET", .path = rc_buffer_string(&path), .piece = print_piece};
     err = cli_ask(&parsed.client, &request, &answer);
-    if (err != RC_OK) {
-        (void)fprintf(stderr, "Error following the log: %s\n", answer.error);
+    if (err != RC_OK && !ferror(stdout)) { /* `monitor | head` is no error to tell */
+        cli_error("Error following the log: %s", answer.error);
     }
     rc_buffer_fini(&answer.body);
     rc_buffer_fini(&path);

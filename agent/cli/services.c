@@ -5,6 +5,8 @@
 #include "agent/cli/client.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/flags.h"
+#include "agent/cli/say.h"
+#include "base/address.h"
 #include "base/err.h"
 #include "base/settings.h"
 #include "base/text.h"
@@ -17,6 +19,7 @@ struct service_flags {
     const char *kind;
     struct cli_list tags;
     struct cli_list meta;
+    struct cli_list tagged_addresses;
 };
 
 static int register_one(const struct cli_client_flags *client, const json_t *definition,
@@ -62,7 +65,7 @@ static int handle(const struct cli_client_flags *client, enum what what,
     const char *id = text_of(definition, "id") != NULL ? text_of(definition, "id")
                                                        : text_of(definition, "ID");
     if (name == NULL && id == NULL) {
-        (void)fprintf(stderr, "%s: a service has neither name nor id\n", file);
+        cli_error("%s: a service has neither name nor id", file);
         return RC_EINVAL;
     }
     return what == REGISTER ? register_one(client, definition, name != NULL ? name : id)
@@ -80,7 +83,7 @@ static int handle_file(const struct cli_client_flags *client, enum what what,
 
     int err = rc_settings_load(file, &settings, error);
     if (err != RC_OK) {
-        (void)fprintf(stderr, "%s\n", error);
+        cli_error("%s", error);
         return err;
     }
     for (size_t i = 0; i < sizeof keys / sizeof keys[0] && err == RC_OK; i++) {
@@ -94,10 +97,70 @@ static int handle_file(const struct cli_client_flags *client, enum what what,
     }
     rc_settings_destroy(settings);
     if (found == 0) {
-        (void)fprintf(stderr, "%s: no service in it\n", file);
+        cli_error("%s: no service in it", file);
         return RC_ENOTFOUND;
     }
     return err;
+}
+
+/* "key=value" cut in two: RC_OK with `*key` owned by the caller, or RC_EINVAL. */
+static int cut(const char *pair, char **key, const char **value)
+{
+    const char *equals = strchr(pair, '=');
+    if (equals == NULL || equals == pair) {
+        return RC_EINVAL;
+    }
+    *key = rc_text_copy_span((struct rc_span){pair, (size_t)(equals - pair)});
+    *value = equals + 1;
+    return *key != NULL ? RC_OK : RC_ENOMEM;
+}
+
+/* "10.0.0.1", "10.0.0.1:80", "[2001:db8::1]:80", "2001:db8::1": NULL when it is none. */
+static json_t *read_tagged(const char *text)
+{
+    struct rc_address address;
+    char ip[RC_ADDRESS_TEXT_MAX];
+    if (rc_address_parse(text, 0, &address) != RC_OK) {
+        return NULL;
+    }
+    rc_address_format_ip(&address, ip);
+    return json_pack("{s:s, s:i}", "Address", ip, "Port", (int)address.port);
+}
+
+static int add_pairs(json_t *definition, const struct service_flags *flags)
+{
+    for (size_t i = 0; i < flags->meta.count; i++) {
+        char *key = NULL;
+        const char *value = NULL;
+        if (cut(flags->meta.items[i], &key, &value) != RC_OK) {
+            return RC_EINVAL;
+        }
+        (void)json_object_set_new(json_object_get(definition, "Meta"), key,
+                                  json_string(value));
+        free(key);
+    }
+    return RC_OK;
+}
+
+static int add_tagged(json_t *definition, const struct service_flags *flags)
+{
+    for (size_t i = 0; i < flags->tagged_addresses.count; i++) {
+        char *key = NULL;
+        const char *value = NULL;
+        if (cut(flags->tagged_addresses.items[i], &key, &value) != RC_OK) {
+            return RC_EINVAL;
+        }
+        json_t *address = read_tagged(value);
+        if (address != NULL) {
+            (void)json_object_set_new(json_object_get(definition, "TaggedAddresses"), key,
+                                      address);
+        }
+        free(key);
+        if (address == NULL) {
+            return RC_EINVAL;
+        }
+    }
+    return RC_OK;
 }
 
 /* The definition that the flags describe; NULL after telling what is wrong. */
@@ -110,25 +173,25 @@ static json_t *from_flags(const struct cli_command *self,
         return NULL;
     }
     json_t *out =
-        json_pack("{s:s, s:s*, s:s*, s:s*, s:I, s:[], s:{}}", "Name", flags->name, "ID",
-                  flags->id, "Address", flags->address, "Kind", flags->kind, "Port",
-                  (json_int_t)port, "Tags", "Meta");
+        json_pack("{s:s, s:s*, s:s*, s:s*, s:I, s:[], s:{}, s:{}}", "Name", flags->name,
+                  "ID", flags->id, "Address", flags->address, "Kind", flags->kind, "Port",
+                  (json_int_t)port, "Tags", "Meta", "TaggedAddresses");
+    if (out == NULL) {
+        (void)cli_misuse(self, "what the flags say must be UTF-8");
+        return NULL;
+    }
     for (size_t i = 0; i < flags->tags.count; i++) {
         (void)json_array_append_new(json_object_get(out, "Tags"),
                                     json_string(flags->tags.items[i]));
     }
-    for (size_t i = 0; i < flags->meta.count; i++) {
-        const char *equals = strchr(flags->meta.items[i], '=');
-        if (equals == NULL) {
-            (void)cli_misuse(self, "-meta is KEY=VALUE");
-            json_decref(out);
-            return NULL;
-        }
-        char *key = rc_text_copy_span((struct rc_span){
-            flags->meta.items[i], (size_t)(equals - flags->meta.items[i])});
-        (void)json_object_set_new(json_object_get(out, "Meta"), key,
-                                  json_string(equals + 1));
-        free(key);
+    const char *wrong = add_pairs(out, flags) != RC_OK ? "-meta is KEY=VALUE"
+                        : add_tagged(out, flags) != RC_OK
+                            ? "-tagged-address is NAME=IP or NAME=IP:PORT"
+                            : NULL;
+    if (wrong != NULL) {
+        (void)cli_misuse(self, wrong);
+        json_decref(out);
+        return NULL;
     }
     return out;
 }
@@ -165,6 +228,8 @@ int services_run(const struct cli_command *self, int count, char **words)
         {"port", CLI_TEXT, &chosen.port, "PORT", "its port"},
         {"tag", CLI_LIST, &chosen.tags, "TAG", "a tag; may be repeated"},
         {"meta", CLI_LIST, &chosen.meta, "KEY=VALUE", "metadata; may be repeated"},
+        {"tagged-address", CLI_LIST, &chosen.tagged_addresses, "NAME=ADDR",
+         "another address, such as lan=10.0.0.1:80; may be repeated"},
         {"kind", CLI_TEXT, &chosen.kind, "KIND", "kept and shown, not acted on"},
     };
     struct cli_parsed parsed;
@@ -184,6 +249,9 @@ int services_run(const struct cli_command *self, int count, char **words)
     }
     if (parsed.word_count == 1) {
         return run_flags(self, &parsed.client, what, &chosen);
+    }
+    if (chosen.id != NULL || chosen.name != NULL) {
+        return cli_misuse(self, "either files, or -name and -id");
     }
     for (int i = 1; i < parsed.word_count; i++) {
         if (handle_file(&parsed.client, what, parsed.words[i]) != RC_OK) {

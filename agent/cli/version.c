@@ -18,8 +18,9 @@ int version_run(const struct cli_command *self, int count, char **words)
     if (err != RC_OK) {
         return cli_parse_exit(err);
     }
-    if (cli_format_parse(format_text, &format) != RC_OK) {
-        return cli_misuse(self, "-format is table or json");
+    if (parsed.word_count > 0 || cli_format_parse(format_text, &format) != RC_OK) {
+        return cli_misuse(self, parsed.word_count > 0 ? "takes no words"
+                                                      : "-format is table or json");
     }
     if (format == CLI_FORMAT_JSON) {
         json_t *facts =
