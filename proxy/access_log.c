@@ -107,8 +107,14 @@ static void put_clf_time(struct rc_writer *out, uint64_t wall_ms)
                time + 11);
 }
 
-/* The common form with pool, instance, time and how it ended in place of the referrer and user
- * agent, which we do not keep: `- -` holds their place for old tools. */
+static void put_or_dash(struct rc_writer *out, struct rc_span text)
+{
+    put_text(out, " \"");
+    put_escaped(out, text.size > 0 ? text : rc_span_of("-"));
+    put_text(out, "\"");
+}
+
+/* Apache's combined form, and behind it instance, milliseconds and how it ended. */
 int access_log_combined(const struct access_log_entry *entry, struct rc_writer *out)
 {
     put_escaped(out, entry->client);
@@ -118,8 +124,10 @@ int access_log_combined(const struct access_log_entry *entry, struct rc_writer *
     put_escaped(out, entry->method);
     put_text(out, " ");
     put_escaped(out, entry->path);
-    put_format(out, " HTTP/1.1\" %u %" PRIu64 " \"-\" \"-\" ", entry->status,
-               entry->bytes_out);
+    put_format(out, " HTTP/1.1\" %u %" PRIu64, entry->status, entry->bytes_out);
+    put_or_dash(out, entry->referrer);
+    put_or_dash(out, entry->agent);
+    put_text(out, " ");
     put_escaped(out, entry->instance);
     put_format(out, " %.3f %c%c\n", milliseconds(entry->total_us),
                who_letters[entry->who], phase_letters[entry->phase]);

@@ -43,6 +43,8 @@ struct access_log_entry {
     struct rc_span pool;
     struct rc_span instance;
     struct rc_span request_id;
+    struct rc_span referrer; /* these two in the combined form only */
+    struct rc_span agent;
     unsigned status; /* as sent; 499 = the client went first */
     uint64_t bytes_in;
     uint64_t bytes_out;

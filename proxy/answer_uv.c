@@ -45,6 +45,8 @@ static void write_log(const struct exchange *x, uint64_t total_ns)
         .pool = rc_span_of(x->pool == NULL ? NULL : x->pool->name),
         .instance = span_of(address),
         .request_id = span_of(x->names.request_id),
+        .referrer = span_of(x->names.referrer),
+        .agent = span_of(x->names.agent),
         .status = x->status,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,

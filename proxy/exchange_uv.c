@@ -41,6 +41,20 @@ static struct exchange *create(struct client *client)
     return x;
 }
 
+/* What only the combined form of the log shows. */
+static void take_combined(struct exchange *x, const char *bytes,
+                          const struct http1_field *field)
+{
+    struct rc_span name = http1_text(bytes, field->name);
+    struct rc_span value = http1_text(bytes, field->value);
+
+    if (rc_span_equals_nocase(name, "user-agent")) {
+        put_name(x->names.agent, sizeof x->names.agent, value);
+    } else if (rc_span_equals_nocase(name, "referer")) {
+        put_name(x->names.referrer, sizeof x->names.referrer, value);
+    }
+}
+
 static void take_names(struct exchange *x, const char *bytes,
                        const struct http1_request *request)
 {
@@ -55,6 +69,9 @@ static void take_names(struct exchange *x, const char *bytes,
             config_trusts(x->listener, &x->client->peer)) {
             put_name(x->names.request_id, sizeof x->names.request_id,
                      http1_text(bytes, field->value));
+        }
+        if (x->listener->log_form == CONFIG_LOG_COMBINED && field->known == HTTP1_OTHER) {
+            take_combined(x, bytes, field);
         }
     }
 }
@@ -525,10 +542,21 @@ void exchange_on_outbound(struct exchange *x, int status, int events)
     }
 }
 
-void exchange_wake(struct exchange *x)
+static void look_again(struct exchange *x)
 {
-    if (x->phase == EXCHANGE_QUEUED && try_attempts(x)) {
+    if (try_attempts(x)) {
         request_pump(x);
+    }
+}
+
+void exchange_on_snapshot(struct exchange *x)
+{
+    if (x->phase == EXCHANGE_QUEUED) {
+        look_again(x);
+    } else if (x->phase == EXCHANGE_TUNNEL && x->out->pool->gone &&
+               x->tunnel_end_ms == 0) {
+        x->tunnel_end_ms = http_now_ms(x->http) + x->snapshot->config->drain_timeout_ms;
+        exchange_touch(x);
     }
 }
 
@@ -567,7 +595,9 @@ static uint32_t patience_ms(const struct exchange *x)
 void exchange_touch(struct exchange *x)
 {
     x->progress_ms = http_now_ms(x->http);
-    client_set_deadline(x->client, x->progress_ms + patience_ms(x));
+    uint64_t due_ms = x->progress_ms + patience_ms(x);
+    bool leaving = x->tunnel_end_ms != 0 && x->tunnel_end_ms < due_ms;
+    client_set_deadline(x->client, leaving ? x->tunnel_end_ms : due_ms);
 }
 
 static void on_waiting_too_long(struct exchange *x)
@@ -587,7 +617,7 @@ void exchange_on_timer(struct exchange *x)
 {
     switch (x->phase) {
     case EXCHANGE_QUEUED:
-        exchange_wake(x);
+        look_again(x);
         return;
     case EXCHANGE_CONNECTING:
         exchange_attempt_failed(x, RETRY_CONNECT_FAILED, INSTANCE_CONNECT_FAILED);

@@ -110,6 +110,8 @@ struct exchange_names {
     char host[80];
     char path[256];
     char request_id[40];
+    char referrer[128]; /* the last two only for the combined form */
+    char agent[128];
 };
 
 struct exchange {
@@ -162,8 +164,9 @@ struct exchange {
     uint32_t tried_count;
     struct instance *tried[HTTP_TRIED_MAX]; /* retained: those that failed */
     enum retry_failure last_failure;
-    uint64_t give_up_ms;  /* QUEUED: until when we look for an instance */
-    uint64_t progress_ms; /* last byte moved */
+    uint64_t give_up_ms;    /* QUEUED: until when we look for an instance */
+    uint64_t tunnel_end_ms; /* 0, or when a tunnel to an instance that leaves is cut */
+    uint64_t progress_ms;   /* last byte moved */
 
     /* For log and metrics. */
     struct exchange_names names;
@@ -336,8 +339,9 @@ void client_set_deadline(struct client *client, uint64_t due_ms);
 /* A complete head lies at the front of client->in (`size` bytes), or a fault was found in it. */
 void exchange_begin(struct client *client, size_t size, enum http1_fault fault);
 void exchange_on_timer(struct exchange *x);
-/* The snapshot has changed: those who wait for an instance look again. */
-void exchange_wake(struct exchange *x);
+/* The snapshot has changed: those who wait for an instance look again, tunnels to one that has
+ * left get drain_timeout. */
+void exchange_on_snapshot(struct exchange *x);
 void exchange_on_outbound(struct exchange *x, int status, int events);
 /* The client has reset, or gone before its request was complete. */
 void exchange_client_gone(struct exchange *x);

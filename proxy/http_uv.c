@@ -300,7 +300,7 @@ static void snapshot_changed(struct worker *worker, void *state,
     while (client != NULL) {
         struct client *next = LIST_NEXT(client, link);
         if (client->exchange != NULL) {
-            exchange_wake(client->exchange);
+            exchange_on_snapshot(client->exchange);
         }
         client = next;
     }

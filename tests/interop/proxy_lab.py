@@ -248,7 +248,8 @@ def says(answer, close=False):
 
 
 class Proxy:
-    def __init__(self, directory, backends, pool="", route="", listener="", top=""):
+    def __init__(self, directory, backends, pool="", route="", listener="", top="",
+                 log="json"):
         self.port, self.admin = free_port(), free_port()
         self.log = directory / "access.log"
         self.config = directory / "proxy.conf"
@@ -265,10 +266,10 @@ listen http 127.0.0.1:%d {
     host * {
         route / { pool web; %s }
     }
-    access_log file %s json
+    access_log file %s %s
     %s
 }
-""" % (self.admin, top, statics, pool, self.port, route, self.log, listener))
+""" % (self.admin, top, statics, pool, self.port, route, self.log, log, listener))
         self.errors = open(directory / "proxy.err", "w+b")
         self.process = subprocess.Popen([program(), "-config", str(self.config)],
                                         stdout=self.errors, stderr=self.errors)

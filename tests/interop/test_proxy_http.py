@@ -723,6 +723,44 @@ def test_stop_finishes_what_runs_and_says_close(lab):
     assert proxy.process.wait(5) == 0
 
 
+def test_reload_moves_requests_and_keeps_clients(lab):
+    old, new = lab.backend(echo("old")), lab.backend(echo("new"))
+    proxy = lab.proxy(old, top="drain_timeout 1s")
+    client = proxy.client()
+    assert client.ask(get()).body.startswith(b"old")
+    text = proxy.config.read_text().replace(str(old.port), str(new.port))
+    proxy.config.write_text(text)
+    proxy.process.send_signal(signal.SIGHUP)
+    end = time.time() + 3
+    while not client.ask(get()).body.startswith(b"new"):
+        assert time.time() < end
+        time.sleep(0.01)
+    while any(sock.fileno() >= 0 for sock in old.open):  # its idle connections are closed
+        assert time.time() < end
+        time.sleep(0.01)
+
+
+def test_tunnel_to_an_instance_that_left_is_cut_after_the_drain_timeout(lab):
+    old, new = lab.backend(websocket), lab.backend(echo("new"))
+    proxy = lab.proxy(old, top="drain_timeout 500ms")
+    client = proxy.client()
+    client.send(get("/", SWITCH % "websocket"))
+    assert client.response().status == 101 and client.exactly(5) == b"hello"
+    text = proxy.config.read_text().replace(str(old.port), str(new.port))
+    proxy.config.write_text(text)
+    proxy.process.send_signal(signal.SIGHUP)
+    client.send(b"abc")
+    assert client.exactly(3) == b"ABC"
+    assert client.is_closed(within=3)
+
+
+def test_combined_log_names_the_browser(lab):
+    proxy = lab.proxy(lab.backend(echo()), log="combined")
+    proxy.ask(get("/x", "User-Agent: curl/8\r\nReferer: http://a/\r\n"))
+    line = proxy.logged(1)[0]
+    assert '"GET /x HTTP/1.1" 200' in line and '"http://a/" "curl/8"' in line
+
+
 def test_access_log_tells_the_story_of_a_request(lab):
     backend = lab.backend(echo())
     proxy = lab.proxy(free_port(), backend)

@@ -22,6 +22,7 @@ static struct access_log_entry entry_of(const char *path)
         .pool = rc_span_of("web"),
         .instance = rc_span_of("10.0.0.1:80"),
         .request_id = rc_span_of("id"),
+        .agent = rc_span_of("curl/8"),
         .status = 499,
         .bytes_in = 1,
         .bytes_out = 2,
@@ -62,7 +63,7 @@ static void combined_line_is_the_known_form(void **state)
     assert_int_equal(access_log_combined(&entry, &out), RC_OK);
     space[rc_writer_size(&out)] = '\0';
     assert_string_equal(space, "10.0.0.9 - - [02/Jan/2006:15:04:05 +0000] "
-                               "\"GET /a\\\"b HTTP/1.1\" 499 2 \"-\" \"-\" "
+                               "\"GET /a\\\"b HTTP/1.1\" 499 2 \"-\" \"curl/8\" "
                                "10.0.0.1:80 1.500 CH\n");
 }
 
