@@ -206,7 +206,7 @@ struct catalog {
     struct waiting_action taken_action;
 };
 
-/* ---- listing.c: what readers see */
+/* ---- listing.c: nodes, and the names over all of them */
 
 /* Lower-case ASCII copy with NUL. Returns its size; 0 if it is empty or too long. */
 size_t listing_fold(const void *name, size_t size, char space[CATALOG_NAME_MAX + 1]);
@@ -224,6 +224,15 @@ int listing_show(struct catalog *c, struct node_entry *entry); /* RC_OK or RC_EN
 void listing_remove(struct catalog *c, struct node_entry *entry);
 /* Fills the view's facts from record and gossip; touches what that changes. */
 void listing_set_facts(struct catalog *c, struct node_entry *entry);
+
+/* Lists a service of a listed node under its name, and the reverse. RC_OK or RC_ENOMEM. */
+int listing_link_service(struct catalog *c, struct item_service *item);
+void listing_unlink_service(struct catalog *c, struct item_service *item);
+
+/* Makes room for one more pointer: returns the array, moved if need be, or NULL. */
+void *listing_with_room(void *items, size_t count, size_t *capacity);
+
+/* ---- listing_items.c: what one node runs */
 
 /* Puts the item in place of what has its id (taken; also on error). RC_OK or RC_ENOMEM. */
 int listing_put_service(struct catalog *c, struct node_entry *entry,
