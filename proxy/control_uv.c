@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/entropy.h"
 #include "base/err.h"
 #include "base/logger.h"
 #include "base/metrics.h"
@@ -510,7 +510,7 @@ static struct control *create(uv_loop_t *loop, const struct control_options *opt
     c->config_path = options->config_path;
     c->protocols = options->protocols;
     c->metrics = rc_metrics_create();
-    rc_random_init(&c->random, rc_clock_ns() ^ ((uint64_t)getpid() << 32));
+    rc_random_init(&c->random, rc_entropy_u64());
     c->cancels = cancel_map_create(rc_random_next(&c->random));
     return c;
 }

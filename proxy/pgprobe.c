@@ -8,7 +8,13 @@
 #include "base/text.h"
 #include "proxy/pgwire.h"
 
-enum { AUTH_OK = 0, AUTH_CLEARTEXT = 3, AUTH_SASL = 10, IN_MAX = 2 * PGWIRE_MESSAGE_MAX };
+enum {
+    AUTH_OK = 0,
+    AUTH_SASL = 10,
+    AUTH_SASL_CONTINUE = 11,
+    AUTH_SASL_FINAL = 12,
+    IN_MAX = 2 * PGWIRE_MESSAGE_MAX,
+};
 
 /* The name of the current WAL file begins with the timeline; only a primary answers. */
 static const char timeline_query[] =
@@ -23,10 +29,11 @@ static void fail(struct pgprobe *probe, const char *problem)
 }
 
 void pgprobe_init(struct pgprobe *probe, const char *user, const char *database,
-                  const char *password)
+                  const char *password, const char *nonce)
 {
     *probe = (struct pgprobe){.role = UPSTREAM_ROLE_UNKNOWN, .password = password};
     probe->in.max = IN_MAX;
+    (void)rc_text_put(probe->scram.nonce, sizeof probe->scram.nonce, nonce);
     pgwire_write_startup(&probe->out, user, database);
 }
 
@@ -36,19 +43,55 @@ void pgprobe_fini(struct pgprobe *probe)
     rc_buffer_fini(&probe->out);
 }
 
+/* SASLInitialResponse: mechanism, length, the client's first message. */
+static void begin_scram(struct pgprobe *probe)
+{
+    static const char mechanism[] = "SCRAM-SHA-256";
+    struct rc_buffer first = {0};
+    struct rc_buffer body = {0};
+    char nonce[SCRAM_NONCE_MAX];
+
+    (void)rc_text_put(nonce, sizeof nonce, probe->scram.nonce);
+    if (scram_begin(&probe->scram, "", nonce, &first) == RC_OK) {
+        uint8_t size[4] = {0, 0, (uint8_t)(first.size >> 8), (uint8_t)first.size};
+        rc_buffer_append(&body, mechanism, sizeof mechanism);
+        rc_buffer_append(&body, size, sizeof size);
+        rc_buffer_append(&body, first.bytes, first.size);
+        pgwire_write_password(&probe->out, body.bytes, body.size);
+    }
+    rc_buffer_fini(&first);
+    rc_buffer_fini(&body);
+}
+
+static void continue_scram(struct pgprobe *probe, const struct pgwire_message *message)
+{
+    struct rc_buffer last = {0};
+    if (scram_continue(&probe->scram, probe->password, message->body + 4,
+                       message->body_size - 4, &last) == RC_OK) {
+        pgwire_write_password(&probe->out, last.bytes, last.size);
+    } else {
+        fail(probe, "the server's password exchange makes no sense");
+    }
+    rc_buffer_fini(&last);
+}
+
 static void on_auth(struct pgprobe *probe, const struct pgwire_message *message)
 {
     uint32_t code = pgwire_auth_code(message);
     if (code == AUTH_OK) {
         return;
     }
-    if (code == AUTH_CLEARTEXT && probe->password[0] != '\0') {
-        pgwire_write_password(&probe->out, probe->password, strlen(probe->password) + 1);
-        return;
+    if (probe->password[0] == '\0') {
+        fail(probe, "the server wants a password for probe_user");
+    } else if (code == AUTH_SASL) {
+        begin_scram(probe);
+    } else if (code == AUTH_SASL_CONTINUE) {
+        continue_scram(probe, message);
+    } else if (code != AUTH_SASL_FINAL || scram_finish(&probe->scram, message->body + 4,
+                                                       message->body_size - 4) != RC_OK) {
+        fail(probe, "the server wants a kind of password the probe does not give: "
+                    "SCRAM-SHA-256 is needed");
     }
-    fail(probe, probe->password[0] == '\0'
-                    ? "the server wants a password for probe_user"
-                    : "the server wants a kind of password the probe cannot give");
 }
 
 static void on_parameter(struct pgprobe *probe, const struct pgwire_message *message)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "proxy/scram_sodium.h"
 #include "proxy/upstream.h"
 
 enum { PGPROBE_SEND_MAX = 1024 }; /* most that stands in `out` at once */
@@ -31,13 +32,15 @@ struct pgprobe {
     struct rc_buffer in;
     struct rc_buffer out; /* to be sent, then cleared by the caller */
     const char *password; /* borrowed; "" = none */
+    struct scram scram;   /* while a password is proven by SCRAM-SHA-256 */
     bool server_says_standby;
     bool server_spoke; /* of in_hot_standby at all */
 };
 
-/* Starts a conversation: the start-up packet stands in `out`. The texts must outlive it. */
+/* Starts a conversation: the start-up packet stands in `out`. `password` must outlive it; `nonce`
+ * is new for each conversation, printable, without commas, below SCRAM_NONCE_MAX; copied. */
 void pgprobe_init(struct pgprobe *probe, const char *user, const char *database,
-                  const char *password);
+                  const char *password, const char *nonce);
 void pgprobe_fini(struct pgprobe *probe);
 
 /* Bytes from the server. Afterwards look at state, role and out. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/entropy.h"
 #include "base/text.h"
 #include "proxy/pgprobe.h"
 
@@ -155,7 +156,11 @@ static void dial(struct role_probe *p)
     p->connect.data = p;
     p->asked_at_ms = rc_clock_ms();
     pgprobe_fini(&p->talk);
-    pgprobe_init(&p->talk, p->user, p->database, p->password);
+    uint8_t random[SCRAM_NONCE_MAX / 4];
+    char nonce[2 * sizeof random + 1];
+    rc_entropy(random, sizeof random);
+    rc_text_to_hex(random, sizeof random, nonce);
+    pgprobe_init(&p->talk, p->user, p->database, p->password, nonce);
     (void)uv_tcp_nodelay(&p->socket, 1);
     (void)rc_address_to_sockaddr(&p->options.instance->address, &name);
     if (uv_tcp_connect(&p->connect, &p->socket, (const struct sockaddr *)&name,

@@ -56,7 +56,7 @@ static void as_hello(const uint8_t *data, size_t size, size_t cut, enum pghello_
 static void as_probe(const uint8_t *data, size_t size)
 {
     struct pgprobe probe;
-    pgprobe_init(&probe, "u", "d", "p");
+    pgprobe_init(&probe, "u", "d", "p", "n");
     pgprobe_receive(&probe, data, size);
     assert(probe.state != PGPROBE_FAILED || probe.problem != NULL);
     pgprobe_fini(&probe);

@@ -361,6 +361,15 @@ def test_without_a_probe_the_start_of_a_session_shows_what_the_server_is(pair, s
         connect(proxy.write, user="scrammed", password="secret")
 
 
+def test_a_probe_may_have_a_password(pair, start):
+    proxy = start(probe="probe_user scrammed; probe_password secret")
+    with contextlib.closing(connect(proxy.write)) as session:
+        assert cluster_name(session) == "pg1"
+    proxy = start(probe="probe_user scrammed; probe_password wrong", wait="500ms")
+    with pytest.raises(psycopg2.OperationalError, match="no primary is available"):
+        connect(proxy.write)
+
+
 def test_of_two_that_claim_the_higher_timeline_wins(pair, proxy):
     first, second, agent = pair
     session = connect(proxy.write)
@@ -407,7 +416,10 @@ def test_nonsense_is_refused(pair, proxy):
 def test_admin_tells_who_is_primary(pair, proxy):
     with contextlib.closing(connect(proxy.write)) as session:
         assert cluster_name(session) == "pg1"
-        with urllib.request.urlopen("http://127.0.0.1:%d/upstreams" % proxy.admin, timeout=5) as answer:
-            pool = json.load(answer)["pools"][0]
-    roles = {instance["id"]: instance["role"] for instance in pool["instances"]}
-    assert roles == {"pg1/postgres": "primary", "pg2/postgres": "standby"}
+    until(lambda: roles(proxy) == {"pg1/postgres": "primary", "pg2/postgres": "standby"})
+
+
+def roles(proxy):
+    with urllib.request.urlopen("http://127.0.0.1:%d/upstreams" % proxy.admin, timeout=5) as answer:
+        pool = json.load(answer)["pools"][0]
+    return {instance["id"]: instance["role"] for instance in pool["instances"]}

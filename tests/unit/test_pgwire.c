@@ -249,7 +249,7 @@ static void answer(struct pgprobe *probe, const char *bytes, size_t size)
 
 static void start(struct pgprobe *probe, const char *role, size_t size)
 {
-    pgprobe_init(probe, "probe", "postgres", "");
+    pgprobe_init(probe, "probe", "postgres", "", "n");
     answer(probe, auth_ok, sizeof auth_ok - 1);
     answer(probe, role, size);
     answer(probe, ready, sizeof ready - 1);
@@ -282,7 +282,7 @@ static void a_probe_that_is_refused_says_why(void **state)
 {
     (void)state;
     struct pgprobe p;
-    pgprobe_init(&p, "probe", "postgres", "");
+    pgprobe_init(&p, "probe", "postgres", "", "n");
     answer(&p, starting, sizeof starting);
     assert_int_equal(p.state, PGPROBE_FAILED);
     assert_string_equal(p.problem, "the server is starting");
@@ -294,7 +294,7 @@ static void a_server_without_in_hot_standby_is_not_guessed_at(void **state)
 {
     (void)state;
     struct pgprobe p;
-    pgprobe_init(&p, "probe", "postgres", "");
+    pgprobe_init(&p, "probe", "postgres", "", "n");
     answer(&p, auth_ok, sizeof auth_ok - 1);
     answer(&p, ready, sizeof ready - 1);
     assert_int_equal(p.state, PGPROBE_FAILED);
