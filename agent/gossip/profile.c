@@ -16,7 +16,9 @@ enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, MINUTE_MS = 60 * 1000 };
  * 1.25 s: at 10 % loss a round fails with p = 0.002 (ping, three relays, TCP), and then the
  * accusation and its refutation each travel in some twenty packets before the time is up.
  * (memberlist's four transmissions are used up in little more than one tick of three targets:
- * at 10 % loss one refutation in a hundred would miss somebody.) */
+ * at 10 % loss one refutation in a hundred would miss somebody.) Local health may only double
+ * a round: with several dead at once helpers are silent too, and longer rounds would cost more
+ * than they save. */
 static const struct gossip_profile profiles[] = {
     {
         .name = "lan",
@@ -106,7 +108,7 @@ static const struct gossip_profile profiles[] = {
         .gossip_nodes = 3,
         .gossip_to_the_dead_ms = 30000,
         .push_pull_every_ms = 10000,
-        .health_max = 4,
+        .health_max = 2,
         .reap_every_ms = 5000,
         .reconnect_every_ms = 5000,
         .reconnect_timeout_ms = DAY_MS,
