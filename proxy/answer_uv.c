@@ -10,7 +10,7 @@
 
 enum { ANSWER_MAX = 1024, ANSWER_TEXT_MAX = 512 }; /* bytes */
 
-void exchange_blame(struct exchange *x, enum access_log_who who)
+void answer_blame(struct exchange *x, enum access_log_who who)
 {
     if (x->who == ACCESS_LOG_NOBODY) {
         x->who = who;
@@ -80,7 +80,7 @@ static void count(const struct exchange *x, uint64_t total_ns)
     }
 }
 
-void exchange_finish(struct exchange *x, enum client_next next)
+void answer_finish(struct exchange *x, enum client_next next)
 {
     struct http *http = x->http;
     struct client *client = x->client;
@@ -103,32 +103,32 @@ void exchange_finish(struct exchange *x, enum client_next next)
     client_exchange_over(client, next);
 }
 
-void exchange_cut(struct exchange *x, enum access_log_who who,
-                  enum instance_outcome outcome)
+void answer_cut(struct exchange *x, enum access_log_who who,
+                enum instance_outcome outcome)
 {
-    exchange_blame(x, who);
-    exchange_release_outbound(x, outcome, OUTBOUND_CLOSE);
-    exchange_finish(x, x->truncate_loud ? CLIENT_RESETS : CLIENT_CLOSES);
+    answer_blame(x, who);
+    attempt_release(x, outcome, OUTBOUND_CLOSE);
+    answer_finish(x, x->truncate_loud ? CLIENT_RESETS : CLIENT_CLOSES);
 }
 
 /* --- answers --- */
 
-void exchange_answer(struct exchange *x, unsigned status, const char *text)
+void answer_send(struct exchange *x, unsigned status, const char *text)
 {
     struct client *client = x->client;
 
-    exchange_release_outbound(x, INSTANCE_NOT_TO_BLAME, OUTBOUND_CLOSE);
+    attempt_release(x, INSTANCE_NOT_TO_BLAME, OUTBOUND_CLOSE);
     x->status = status;
     if (status >= 400 && status < 500) {
-        exchange_blame(x, ACCESS_LOG_CLIENT);
+        answer_blame(x, ACCESS_LOG_CLIENT);
     }
-    exchange_blame(x, ACCESS_LOG_PROXY);
+    answer_blame(x, ACCESS_LOG_PROXY);
     if (client->out == NULL) {
         client->out = http_lend(x->http);
     }
     /* Interim heads may fill the buffer of a client that does not read. */
     if (x->head_sent || client->out == NULL || slab_room(client->out) < ANSWER_MAX) {
-        exchange_finish(x, CLIENT_CLOSES);
+        answer_finish(x, CLIENT_CLOSES);
         return;
     }
     x->keep_client = x->keep_client && x->request_read && client_may_stay(client);
@@ -190,7 +190,7 @@ static void describe(const struct exchange *x, char *space, size_t size)
     }
 }
 
-void exchange_answer_nobody(struct exchange *x)
+void answer_nobody(struct exchange *x)
 {
     char reason[256];
     char text[ANSWER_TEXT_MAX];
@@ -200,6 +200,6 @@ void exchange_answer_nobody(struct exchange *x)
     (void)snprintf(text, sizeof text,
                    "503 no instance of service \"%s\" is alive (reason: %s)", name,
                    reason);
-    exchange_blame(x, ACCESS_LOG_INSTANCE);
-    exchange_answer(x, 503, text);
+    answer_blame(x, ACCESS_LOG_INSTANCE);
+    answer_send(x, 503, text);
 }

@@ -19,6 +19,7 @@
 #include "proxy/forward.h"
 #include "proxy/framing.h"
 #include "proxy/http1.h"
+#include "proxy/http_socket_uv.h"
 #include "proxy/instance.h"
 #include "proxy/retry.h"
 #include "proxy/slab.h"
@@ -48,15 +49,6 @@ struct http;
 struct client;
 struct exchange;
 struct outbound;
-
-/* --- sockets --- */
-
-/* A descriptor under libuv's eye. */
-struct http_socket {
-    uv_poll_t poll;
-    int fd;     /* -1 once closed */
-    int events; /* armed */
-};
 
 /* --- connections to instances: outbound_uv.c --- */
 
@@ -92,7 +84,7 @@ struct outbound {
     bool blocked; /* it takes no more now: WRITABLE is armed */
 };
 
-/* --- one request: exchange_uv.c, relay_uv.c --- */
+/* --- one request: exchange_uv.c, attempt_uv.c, request_uv.c, response_uv.c, answer_uv.c --- */
 
 enum exchange_phase {
     EXCHANGE_QUEUED,     /* no connection: waits for an instance, or before a repeat */
@@ -271,31 +263,6 @@ void http_set_timer(struct http *http, struct timer *timer, uint64_t due_ms);
 struct http_pool_metrics *http_pool_metrics(struct http *http, const char *pool);
 struct access_log_uv *http_log(struct http *http, const char *path);
 
-/* socket_uv.c: thin calls around the descriptor. */
-/* Starts to watch `fd`, which it takes. RC_OK or RC_EIO (then `fd` is closed). */
-int http_socket_open(struct http_socket *socket, uv_loop_t *loop, int fd, void *owner);
-void http_socket_arm(struct http_socket *socket, int events, uv_poll_cb on_event);
-void http_socket_close(struct http_socket *socket, uv_close_cb on_closed);
-void http_socket_reset(struct http_socket *socket); /* the next close sends RST */
-
-/* How reading or writing went. */
-enum http_io {
-    HTTP_IO_DONE,
-    HTTP_IO_BLOCKED,
-    HTTP_IO_ENDED,
-    HTTP_IO_BROKEN,
-    HTTP_IO_FULL
-};
-
-/* Reads once into the free room: DONE (bytes came), BLOCKED (none now), ENDED (end of stream),
- * BROKEN (error), FULL (no room). */
-enum http_io http_socket_read(struct http_socket *socket, struct slab_buffer *into);
-/* Writes the buffer (may be NULL), then `size` more bytes, as far as the socket takes them.
- * What of the buffer is written is consumed from it; `*extra_sent` counts the others. DONE
- * (all), BLOCKED or BROKEN. */
-enum http_io http_socket_write(struct http_socket *socket, struct slab_buffer *from,
-                               const uint8_t *extra, size_t size, size_t *extra_sent);
-
 /* outbound_uv.c */
 /* A kept connection that is good for this class of request, or NULL. */
 struct outbound *outbound_reuse(struct http *http, struct instance *instance,
@@ -335,7 +302,7 @@ bool client_may_stay(const struct client *client);
 /* Sets the client's one deadline. */
 void client_set_deadline(struct client *client, uint64_t due_ms);
 
-/* exchange_uv.c: one request, its attempts, its end */
+/* exchange_uv.c: one request from its head on */
 /* A complete head lies at the front of client->in (`size` bytes), or a fault was found in it. */
 void exchange_begin(struct client *client, size_t size, enum http1_fault fault);
 void exchange_on_timer(struct exchange *x);
@@ -345,30 +312,35 @@ void exchange_on_snapshot(struct exchange *x);
 void exchange_on_outbound(struct exchange *x, int status, int events);
 /* The client has reset, or gone before its request was complete. */
 void exchange_client_gone(struct exchange *x);
-/* The attempt failed before anything of its response went to the client: repeats or answers. */
-void exchange_attempt_failed(struct exchange *x, enum retry_failure failure,
-                             enum instance_outcome outcome);
-/* Repeats instead of passing on this answer of the instance, if the rules allow. */
-bool exchange_repeat_instead(struct exchange *x, enum retry_failure failure,
-                             enum instance_outcome outcome);
-/* Lets go of instance and connection. */
-void exchange_release_outbound(struct exchange *x, enum instance_outcome outcome,
-                               enum outbound_fate fate);
 /* Progress was made: the deadline of this phase starts anew. */
 void exchange_touch(struct exchange *x);
 
+/* attempt_uv.c: where a request is tried, and whether again */
+/* Tries instances until one takes the connection; waits or answers when none does. */
+void attempt_start(struct exchange *x);
+/* The connection stands, or could not be made. */
+void attempt_on_connected(struct exchange *x);
+/* The attempt failed before anything of its response went to the client: repeats or answers. */
+void attempt_failed(struct exchange *x, enum retry_failure failure,
+                    enum instance_outcome outcome);
+/* Repeats instead of passing on this answer of the instance, if the rules allow. */
+bool attempt_repeat_instead(struct exchange *x, enum retry_failure failure,
+                            enum instance_outcome outcome);
+/* Lets go of instance and connection. */
+void attempt_release(struct exchange *x, enum instance_outcome outcome,
+                     enum outbound_fate fate);
 /* answer_uv.c: answers of our own, and how an exchange ends */
 /* Gives up with an answer of our own, or by cutting if a head is already out. */
-void exchange_answer(struct exchange *x, unsigned status, const char *text);
+void answer_send(struct exchange *x, unsigned status, const char *text);
 /* 503, saying what is wrong with the pool. */
-void exchange_answer_nobody(struct exchange *x);
+void answer_nobody(struct exchange *x);
 /* Cuts the client's connection so that it shows that the answer is not complete. */
-void exchange_cut(struct exchange *x, enum access_log_who who,
-                  enum instance_outcome outcome);
+void answer_cut(struct exchange *x, enum access_log_who who,
+                enum instance_outcome outcome);
 /* Counts, logs, frees (at http_leave) and hands the client on. */
-void exchange_finish(struct exchange *x, enum client_next next);
+void answer_finish(struct exchange *x, enum client_next next);
 /* Says in the log who ended it; the first word stays. */
-void exchange_blame(struct exchange *x, enum access_log_who who);
+void answer_blame(struct exchange *x, enum access_log_who who);
 
 /* request_uv.c: client -> instance */
 void request_pump(struct exchange *x);

@@ -324,7 +324,7 @@ static void abort_http(struct worker *worker, void *state)
     http->aborted = true;
     while ((client = LIST_FIRST(&http->clients)) != NULL) {
         if (client->exchange != NULL) {
-            exchange_cut(client->exchange, ACCESS_LOG_PROXY, INSTANCE_NOT_TO_BLAME);
+            answer_cut(client->exchange, ACCESS_LOG_PROXY, INSTANCE_NOT_TO_BLAME);
         }
         client_close(client);
     }

@@ -88,13 +88,13 @@ static int take_piece(struct exchange *x)
 /* The request breaks the rules in its body. */
 static void refuse_body(struct exchange *x, unsigned status, const char *text)
 {
-    exchange_blame(x, ACCESS_LOG_CLIENT);
+    answer_blame(x, ACCESS_LOG_CLIENT);
     if (x->head_sent) {
-        exchange_cut(x, ACCESS_LOG_CLIENT, INSTANCE_NOT_TO_BLAME);
+        answer_cut(x, ACCESS_LOG_CLIENT, INSTANCE_NOT_TO_BLAME);
         return;
     }
-    exchange_release_outbound(x, INSTANCE_NOT_TO_BLAME, OUTBOUND_CLOSE);
-    exchange_answer(x, status, text);
+    attempt_release(x, INSTANCE_NOT_TO_BLAME, OUTBOUND_CLOSE);
+    answer_send(x, status, text);
 }
 
 static bool can_send(const struct exchange *x)

@@ -17,7 +17,7 @@ static const char last_chunk[] = "0\r\n\r\n";
 static void refuse_head(struct exchange *x, enum http1_fault fault)
 {
     rc_metric_add(x->http->metrics.bad_responses[fault], 1);
-    exchange_attempt_failed(x, RETRY_BAD_HEAD, INSTANCE_BAD_ANSWER);
+    attempt_failed(x, RETRY_BAD_HEAD, INSTANCE_BAD_ANSWER);
 }
 
 /* Writes a head into the client's buffer. False: no buffer, or no room. */
@@ -52,7 +52,7 @@ static bool pass_interim(struct exchange *x, const char *bytes,
         return false;
     }
     if (!x->http10 && !put_head(x, &from)) {
-        exchange_answer(x, 502, "the instance sent too large a head");
+        answer_send(x, 502, "the instance sent too large a head");
         return false;
     }
     return true;
@@ -106,14 +106,14 @@ static bool is_listed(const struct exchange *x, unsigned status)
 static bool repeat_instead(struct exchange *x, const struct http1_response *response)
 {
     if (response->status == 503 && (response->head.says & HTTP1_SAYS_RETRY_NOW) != 0 &&
-        exchange_repeat_instead(x, RETRY_DRAINING, INSTANCE_NOT_TO_BLAME)) {
+        attempt_repeat_instead(x, RETRY_DRAINING, INSTANCE_NOT_TO_BLAME)) {
         return true;
     }
     return is_listed(x, response->status) &&
-           exchange_repeat_instead(x, RETRY_STATUS,
-                                   is_gateway_failure(response->status)
-                                       ? INSTANCE_GATEWAY_STATUS
-                                       : INSTANCE_OK);
+           attempt_repeat_instead(x, RETRY_STATUS,
+                                  is_gateway_failure(response->status)
+                                      ? INSTANCE_GATEWAY_STATUS
+                                      : INSTANCE_OK);
 }
 
 static void switch_protocols(struct exchange *x, const char *bytes,
@@ -130,7 +130,7 @@ static void switch_protocols(struct exchange *x, const char *bytes,
         return;
     }
     if (!put_head(x, &from)) {
-        exchange_answer(x, 502, "the instance sent too large a head");
+        answer_send(x, 502, "the instance sent too large a head");
         return;
     }
     slab_consume(x->out->in, response->head.size);
@@ -168,7 +168,7 @@ static void take_final(struct exchange *x, const char *bytes,
     enum forward_connection kept = x->http10 ? FORWARD_KEEP_ALIVE : FORWARD_SILENT;
     from.connection = x->keep_client ? kept : FORWARD_CLOSE;
     if (!put_head(x, &from)) {
-        exchange_answer(x, 502, "the instance sent too large a head");
+        answer_send(x, 502, "the instance sent too large a head");
         return;
     }
     slab_consume(x->out->in, response->head.size);
@@ -184,14 +184,14 @@ static void end_without_head(struct exchange *x)
     const struct outbound *out = x->out;
 
     if (slab_size(out->in) > 0 || x->interim > 0) {
-        exchange_attempt_failed(x, RETRY_BAD_HEAD, INSTANCE_BROKE);
+        attempt_failed(x, RETRY_BAD_HEAD, INSTANCE_BROKE);
     } else if (out->lost) {
-        exchange_attempt_failed(x, RETRY_CLOSED, INSTANCE_TIMED_OUT);
+        attempt_failed(x, RETRY_CLOSED, INSTANCE_TIMED_OUT);
     } else if (out->reused) {
         /* The keep-alive race: nobody's fault (RFC 9112 section 9.3.1). */
-        exchange_attempt_failed(x, RETRY_STALE, INSTANCE_NOT_TO_BLAME);
+        attempt_failed(x, RETRY_STALE, INSTANCE_NOT_TO_BLAME);
     } else {
-        exchange_attempt_failed(x, RETRY_CLOSED, INSTANCE_BROKE);
+        attempt_failed(x, RETRY_CLOSED, INSTANCE_BROKE);
     }
 }
 
@@ -262,7 +262,7 @@ static void cut_after_flush(struct exchange *x, enum instance_outcome outcome)
 {
     (void)flush_client(x);
     if (x->phase == EXCHANGE_RELAYING) {
-        exchange_cut(x, ACCESS_LOG_INSTANCE, outcome);
+        answer_cut(x, ACCESS_LOG_INSTANCE, outcome);
     }
 }
 
@@ -338,7 +338,7 @@ static enum flow pass_copied(struct exchange *x)
         x->client->out = http_lend(x->http);
     }
     if (x->client->out == NULL) {
-        exchange_cut(x, ACCESS_LOG_PROXY, INSTANCE_NOT_TO_BLAME);
+        answer_cut(x, ACCESS_LOG_PROXY, INSTANCE_NOT_TO_BLAME);
         return FLOW_STOPPED;
     }
     while (err == RC_OK && !framing_is_done(&x->response_decoder)) {
@@ -373,7 +373,7 @@ static void finish_body(struct exchange *x)
     bool request_done = x->request_read && x->request_sent == x->request->end;
     bool keep =
         x->keep_outbound && request_done && !x->send_broken && slab_size(x->out->in) == 0;
-    exchange_release_outbound(x, outcome_of(x), keep ? OUTBOUND_KEEP : OUTBOUND_CLOSE);
+    attempt_release(x, outcome_of(x), keep ? OUTBOUND_KEEP : OUTBOUND_CLOSE);
     x->phase = EXCHANGE_FLUSHING;
 }
 
@@ -421,13 +421,13 @@ static void finish_flushing(struct exchange *x)
         return;
     }
     if (x->keep_client && client_may_stay(client)) {
-        exchange_finish(x, CLIENT_GOES_ON);
+        answer_finish(x, CLIENT_GOES_ON);
         return;
     }
     /* Unread bytes behind a closed socket become a reset that overtakes the answer. */
     bool more_may_come = !x->request_read || slab_size(client->in) > 0 ||
                          x->keep_client || x->status == 400;
-    exchange_finish(x, more_may_come ? CLIENT_LINGERS : CLIENT_CLOSES);
+    answer_finish(x, more_may_come ? CLIENT_LINGERS : CLIENT_CLOSES);
 }
 
 void response_pump(struct exchange *x)

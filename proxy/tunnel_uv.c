@@ -39,9 +39,9 @@ static size_t move(struct http_socket *to, struct slab_buffer *first,
 
 static void end_tunnel(struct exchange *x, enum access_log_who who)
 {
-    exchange_blame(x, who);
-    exchange_release_outbound(x, INSTANCE_OK, OUTBOUND_CLOSE);
-    exchange_finish(x, CLIENT_CLOSES);
+    answer_blame(x, who);
+    attempt_release(x, INSTANCE_OK, OUTBOUND_CLOSE);
+    answer_finish(x, CLIENT_CLOSES);
 }
 
 /* Passes an end on, once all before it has been passed. */

@@ -1,11 +1,12 @@
-/* socket_uv.c - descriptors under libuv's eye: arm, read, write, close. */
+/* http_socket_uv.c - thin calls around a descriptor. */
+#include "proxy/http_socket_uv.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
-#include "proxy/http_state_uv.h"
 
 int http_socket_open(struct http_socket *socket, uv_loop_t *loop, int fd, void *owner)
 {
