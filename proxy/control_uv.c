@@ -1,4 +1,5 @@
-/* control_uv.c - see control_uv.h. */
+/* control_uv.c - see control_uv.h. Long because start, reload and stop are told in one place: the
+ * order in which the parts come and go is the whole point. */
 #include "proxy/control_uv.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
-/* lineup.c - see lineup.h. */
+/* lineup.c - see lineup.h. Long because members, sources and roles are one state: each change of
+ * one is judged against the other two. */
 #include "proxy/lineup.h"
 
 #include <assert.h>

@@ -1,5 +1,6 @@
 /* postgres_uv.c - see postgres_uv.h. A session goes through the stages below; what it may do
- * is decided by pgwire, pghello and pgroute. */
+ * is decided by pgwire, pghello and pgroute. Long because all stages of a session stand in one file,
+ * in the order in which they are passed. */
 #include "proxy/postgres_uv.h"
 
 #include <assert.h>
