@@ -34,10 +34,12 @@ override LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 ALL_CH := $(shell find base dns agent proxy tests -name '*.[ch]' | sort)
 ALL_C  := $(filter %.c,$(ALL_CH))
 MAINS  := agent/main.c proxy/main.c
-LIB    := $(OUT)/librollcall.a
-LIB_O  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/% $(MAINS),$(ALL_C)))
+# One archive a program and one for what they share: neither can lean on the other.
+SHARED := $(OUT)/libshared.a
+AGENT  := $(OUT)/libagent.a
+PROXY  := $(OUT)/libproxy.a
+objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(MAINS),$(filter $(1),$(ALL_C))))
 PAGES  := $(filter-out %.md,$(wildcard agent/ui/*))
-LIB_O  += $(OUT)/generated/ui_pages.o
 BINS   := $(OUT)/rollcall $(OUT)/rollcall-proxy
 UNIT   := $(patsubst %.c,$(OUT)/%,$(filter tests/unit/test_%.c,$(ALL_C)))
 SIM    := $(patsubst %.c,$(OUT)/%,$(filter tests/sim/test_%.c,$(ALL_C)))
@@ -50,7 +52,10 @@ PYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
 all: $(BINS) ## build rollcall and rollcall-proxy into build/release
 
-$(LIB): $(LIB_O)
+$(SHARED): $(call objects,base/% dns/%)
+$(AGENT): $(call objects,agent/%) $(OUT)/generated/ui_pages.o
+$(PROXY): $(call objects,proxy/%)
+$(SHARED) $(AGENT) $(PROXY):
 	@rm -f $@
 	@$(AR) qcs $@ $^
 $(OUT)/generated/ui_pages.c: scripts/embed-pages $(PAGES)
@@ -61,18 +66,18 @@ $(OUT)/generated/ui_pages.o: $(OUT)/generated/ui_pages.c
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
-$(OUT)/rollcall: $(OUT)/agent/main.o $(LIB)
+$(OUT)/rollcall: $(OUT)/agent/main.o $(AGENT) $(SHARED)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(LIB)
+$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(PROXY) $(SHARED)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(LIB)
+$(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(AGENT) $(PROXY) $(SHARED)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
-$(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(LIB)
+$(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(AGENT) $(PROXY) $(SHARED)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
-$(FUZZ): %: %.o $(LIB)
+$(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 $(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
-                                       $(OUT)/tests/fuzz/replay_main.o $(LIB)
+                                       $(OUT)/tests/fuzz/replay_main.o $(AGENT) $(PROXY) $(SHARED)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 unit: $(UNIT) ## unit tests: no network, no sleeping
