@@ -150,7 +150,6 @@ static int check_room(struct node_entry *entry)
     }
     entry->checks = shown;
     entry->view.checks = shown;
-    entry->checks_moved = true; /* services point into the old array */
     const struct catalog_check **sorted =
         realloc(entry->checks_by_id, larger * sizeof(void *));
     if (sorted == NULL) {
@@ -159,6 +158,52 @@ static int check_room(struct node_entry *entry)
     entry->checks_by_id = sorted;
     entry->checks_capacity = larger;
     return RC_OK;
+}
+
+/* The order readers see: the node's own checks, then by service; each by id. */
+static int by_service(const struct catalog_check *a, const struct catalog_check *b)
+{
+    int order = strcmp(a->service_id, b->service_id);
+
+    return order != 0 ? order : strcmp(a->id, b->id);
+}
+
+/* Where a check stands or should stand behind serfHealth, among `count` shown ones. */
+static size_t place_shown(const struct node_entry *entry, size_t count,
+                          const struct catalog_check *check)
+{
+    size_t low = 1;
+    size_t high = 1 + count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (by_service(entry->checks[middle], check) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void show_check(struct node_entry *entry, size_t count,
+                       const struct catalog_check *check)
+{
+    size_t place = place_shown(entry, count, check);
+
+    memmove(&entry->checks[place + 1], &entry->checks[place],
+            (1 + count - place) * sizeof(void *));
+    entry->checks[place] = check;
+}
+
+static void hide_check(struct node_entry *entry, size_t count,
+                       const struct catalog_check *check)
+{
+    size_t place = place_shown(entry, count, check);
+
+    assert(entry->checks[place] == check);
+    memmove(&entry->checks[place], &entry->checks[place + 1],
+            (count - place) * sizeof(void *));
 }
 
 static void touch_check(struct catalog *c, struct node_entry *entry,
@@ -185,6 +230,8 @@ int listing_put_check(struct catalog *c, struct node_entry *entry,
         item->view.create_index = old->view.create_index;
         step_touch_check(c, entry, &old->view, before);
         entry->weight -= item_check_weight(&old->view);
+        hide_check(entry, entry->checks_count, &old->view);
+        show_check(entry, entry->checks_count - 1, &item->view);
         entry->checks_by_id[place] = &item->view;
         step_bury_check(c, old);
     } else {
@@ -195,11 +242,11 @@ int listing_put_check(struct catalog *c, struct node_entry *entry,
         memmove(&entry->checks_by_id[place + 1], &entry->checks_by_id[place],
                 (entry->checks_count - place) * sizeof(void *));
         entry->checks_by_id[place] = &item->view;
+        show_check(entry, entry->checks_count, &item->view);
         entry->checks_count++;
         item->view.create_index = entry->listed ? step_index(c) : 0;
     }
     entry->weight += item_check_weight(&item->view);
-    entry->checks_moved = true;
     touch_check(c, entry, item, before);
     return RC_OK;
 }
@@ -212,11 +259,11 @@ void listing_drop_check(struct catalog *c, struct node_entry *entry,
     assert(entry->checks_by_id[place] == &item->view);
     step_touch_node(c, entry);
     step_touch_check(c, entry, &item->view, item->view.status);
+    hide_check(entry, entry->checks_count, &item->view);
     entry->checks_count--;
     memmove(&entry->checks_by_id[place], &entry->checks_by_id[place + 1],
             (entry->checks_count - place) * sizeof(void *));
     entry->weight -= item_check_weight(&item->view);
-    entry->checks_moved = true;
     step_bury_check(c, item);
 }
 

@@ -61,7 +61,6 @@ struct node_entry {
 
     bool listed;
     bool peer;           /* speaks catalog */
-    bool checks_moved;   /* `checks` must be made anew */
     uint64_t want_epoch; /* a rumour told of this place in time: to be passed on */
     uint64_t want_version;
     uint64_t index;

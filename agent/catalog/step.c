@@ -126,31 +126,18 @@ static void tell(struct catalog *c, enum catalog_topic topic, const char *name)
     change->index = c->index;
 }
 
-/* Checks in the order readers see: the node's own, then by service, each by id. */
-static int by_service(const void *left, const void *right)
-{
-    const struct catalog_check *a = *(const struct catalog_check *const *)left;
-    const struct catalog_check *b = *(const struct catalog_check *const *)right;
-    int order = strcmp(a->service_id, b->service_id);
-
-    return order != 0 ? order : strcmp(a->id, b->id);
-}
-
-static void order_checks(struct node_entry *entry)
+/* The node's own checks come first, serfHealth before all. */
+static void count_checks(struct node_entry *entry)
 {
     struct catalog_node *node = &entry->view;
-    size_t own = 0;
+    size_t own = 1;
 
-    entry->checks[0] = &entry->health->view;
-    for (size_t i = 0; i < entry->checks_count; i++) {
-        entry->checks[1 + i] = entry->checks_by_id[i];
-        own += entry->checks_by_id[i]->service_id[0] == '\0' ? 1 : 0;
-    }
-    qsort(entry->checks + 1, entry->checks_count, sizeof(void *), by_service);
     node->checks = entry->checks;
     node->check_count = 1 + entry->checks_count;
-    node->node_check_count = 1 + own;
-    entry->checks_moved = false;
+    while (own < node->check_count && entry->checks[own]->service_id[0] == '\0') {
+        own++;
+    }
+    node->node_check_count = own;
 }
 
 static void worst_of(const struct catalog_check *const *checks, size_t count,
@@ -200,9 +187,7 @@ static void refresh(struct node_entry *entry)
 {
     struct catalog_node *node = &entry->view;
 
-    if (entry->checks_moved) {
-        order_checks(entry);
-    }
+    count_checks(entry);
     worst_of(node->checks, node->node_check_count, &node->status, &node->maintenance);
     share_checks(entry);
 }
