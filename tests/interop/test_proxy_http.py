@@ -723,6 +723,19 @@ def test_stop_finishes_what_runs_and_says_close(lab):
     assert proxy.process.wait(5) == 0
 
 
+def test_grace_still_accepts_but_keeps_nobody(lab):
+    proxy = lab.proxy(lab.backend(echo()), top="grace 1s")
+    kept = proxy.client()
+    assert kept.ask(get()).field("connection") == []
+    proxy.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert kept.ask(get()).field("connection") == ["close"]
+    assert proxy.ask(get()).field("connection") == ["close"]
+    idle = proxy.client()
+    assert proxy.process.wait(5) == 0
+    assert idle.is_closed()
+
+
 def test_reload_moves_requests_and_keeps_clients(lab):
     old, new = lab.backend(echo("old")), lab.backend(echo("new"))
     proxy = lab.proxy(old, top="drain_timeout 1s")
