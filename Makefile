@@ -117,6 +117,8 @@ format: ## rewrite the sources in house style
 install: $(BINS) ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 agent/rollcall.1 proxy/rollcall-proxy.1 $(DESTDIR)$(PREFIX)/share/man/man1
 clean: ## remove build/
 	rm -rf build
 help: ## this list

@@ -15,7 +15,8 @@ int cli_get_json(const struct cli_client_flags *flags, const char *path, const c
 
     int err = cli_ask(flags, &request, &answer);
     if (err == RC_OK) {
-        *out = json_loadb((const char *)answer.body.bytes, answer.body.size, 0, &error);
+        *out = json_loadb((const char *)answer.body.bytes, answer.body.size,
+                          JSON_DECODE_ANY, &error);
         if (*out == NULL) {
             (void)snprintf(answer.error, sizeof answer.error,
                            "the answer is not JSON: %.200s", error.text);

@@ -57,11 +57,16 @@ static int parse(struct settings *out, char *words)
     return err;
 }
 
+static void set(const char *name, const char *value)
+{
+    (void)setenv(name, value, 1); // NOLINT(concurrency-mt-unsafe): one thread
+}
+
 static int clear_environment(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
-        (void)unsetenv(variables[i]);
+        (void)unsetenv(variables[i]); // NOLINT(concurrency-mt-unsafe): one thread
     }
     return 0;
 }
@@ -194,10 +199,10 @@ static void the_agent_is_the_local_one_unless_told_otherwise(void **state)
     assert_null(got.parsed.client.token);
     assert_false(got.parsed.client.tls);
 
-    (void)setenv("CONSUL_HTTP_ADDR", "10.0.0.9:8500", 1);
-    (void)setenv("CONSUL_HTTP_TOKEN", "", 1);
-    (void)setenv("CONSUL_HTTP_SSL", "true", 1);
-    (void)setenv("CONSUL_HTTP_SSL_VERIFY", "false", 1);
+    set("CONSUL_HTTP_ADDR", "10.0.0.9:8500");
+    set("CONSUL_HTTP_TOKEN", "");
+    set("CONSUL_HTTP_SSL", "true");
+    set("CONSUL_HTTP_SSL_VERIFY", "false");
     assert_int_equal(parse(&got, none), RC_OK);
     assert_string_equal(got.parsed.client.http_addr, "10.0.0.9:8500");
     assert_null(got.parsed.client.token);
@@ -216,7 +221,7 @@ static void a_variable_that_makes_no_sense_is_named(void **state)
     struct settings got = {0};
     (void)state;
 
-    (void)setenv("CONSUL_HTTP_SSL_VERIFY", "perhaps", 1);
+    set("CONSUL_HTTP_SSL_VERIFY", "perhaps");
     assert_int_equal(parse(&got, none), RC_EINVAL);
     assert_string_equal(got.told,
                         "CONSUL_HTTP_SSL_VERIFY wants true or false, not \"perhaps\"\n");

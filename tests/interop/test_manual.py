@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+"""The manual pages say everything that the programs take, and are well formed."""
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release")
+AGENT_PAGE = ROOT / "agent/rollcall.1"
+PROXY_PAGE = ROOT / "proxy/rollcall-proxy.1"
+
+
+def said(*words):
+    result = subprocess.run([str(BUILD / words[0]), *words[1:]], capture_output=True, text=True, timeout=30, check=True)
+    return result.stdout
+
+
+def commands():
+    return re.findall(r"^  ([a-z-]+) ", said("rollcall", "help"), re.M)
+
+
+def macros(page, name):
+    """All words that a macro such as Fl is given, commas and the like left out."""
+    return set(re.findall(r"[\w.*-]+", " ".join(re.findall(rf"\b{name} ([^\n]*)", page.read_text()))))
+
+
+def test_every_command_has_its_entry():
+    page = AGENT_PAGE.read_text()
+    assert len(commands()) >= 14
+    for command in commands():
+        assert re.search(rf"^\.It Cm {command}\b", page, re.M), command
+
+
+def test_every_flag_of_the_agent_is_explained():
+    flags = re.findall(r"^  -([a-z-]+)", said("rollcall", "agent", "--help"), re.M)
+    assert len(flags) > 30
+    assert set(flags) <= macros(AGENT_PAGE, "Fl")
+
+
+def test_every_flag_of_every_command_is_explained():
+    for command in commands():
+        flags = re.findall(r"^  -([a-z-]+)", said("rollcall", command, "-help"), re.M)
+        assert set(flags) <= macros(AGENT_PAGE, "Fl"), command
+
+
+def test_every_key_of_the_configuration_is_explained():
+    table = (ROOT / "agent/config_key.c").read_text().split("agent_config_keys[] = {", 1)[1]
+    keys = re.findall(r'(?:\w+\(|\{)"([a-z_.]+)"', re.sub(r"\s+", " ", table).replace("( ", "("))
+    assert len(keys) > 150
+    assert set(keys) - macros(AGENT_PAGE, "Va") == set()
+
+
+def test_every_route_of_the_api_is_named():
+    text = AGENT_PAGE.read_text()
+    for group, name in re.findall(r'(?:AGENT|"/v1/(?:catalog|health|status|coordinate)/)( ")?([a-z-]+)',
+                                  (ROOT / "agent/http/routes.c").read_text()):
+        assert name in text, (group, name)
+
+
+def test_every_option_and_word_of_the_proxy_is_explained():
+    options = re.findall(r"^  -([a-z-]+)", said("rollcall-proxy", "-help"), re.M)
+    assert len(options) == 6
+    assert set(options) <= macros(PROXY_PAGE, "Fl")
+    words = set()
+    for file in ("config.c", "config_pool.c", "config_listen.c", "config_http.c"):
+        words |= set(re.findall(r'\{"([a-z_]+)", CONFIG_RULE', (ROOT / "proxy" / file).read_text()))
+    assert len(words) > 40
+    assert words - macros(PROXY_PAGE, "Ic") == set()
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="needs mandoc")
+@pytest.mark.parametrize("page", [AGENT_PAGE, PROXY_PAGE], ids=lambda page: page.stem)
+def test_pages_are_well_formed(page):
+    found = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=30,
+                           check=False).stdout
+    assert [line for line in found.splitlines() if "referenced manual not found" not in line] == []
+
+
+def test_the_examples_are_taken(tmp_path):
+    """What the pages show as configuration is read without a complaint."""
+    examples = re.findall(r"\.Bd -literal -offset indent\n(.*?)\.Ed", AGENT_PAGE.read_text(), re.S)
+    agent = next(text for text in examples if "data_dir" in text)
+    path = tmp_path / "agent.hcl"
+    key = said("rollcall", "keygen").strip()
+    path.write_text(agent.replace("what rollcall keygen printed", key))
+    assert said("rollcall", "validate", str(path)) == "Configuration is valid!\n"
+    proxy = tmp_path / "proxy.conf"
+    proxy.write_text(re.search(r"indent\n(.*?)\.Ed", PROXY_PAGE.read_text(), re.S).group(1))
+    assert "listen http 0.0.0.0:80" in said("rollcall-proxy", "-check", str(proxy))
