@@ -375,7 +375,10 @@ static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *re
             strcmp(entry->name, owner) != 0) {
             continue;
         }
-        err = put_record(reply, entry, epoch == entry->view.epoch ? since : 0);
+        since = epoch == entry->view.epoch ? since : 0;
+        if (since == 0 || since < entry->view.version) { /* else they know more than we */
+            err = put_record(reply, entry, since);
+        }
     }
     mpack_read_close(in, wanted);
     return err != RC_OK ? err : in->err;
