@@ -4,6 +4,8 @@ BUILD  ?= release
 PREFIX ?= /usr/local
 OUT    := build/$(BUILD)
 SHELL  := /bin/sh
+# V=1 shows whole commands.
+Q      := $(if $(V),,@)
 
 PKGS     := libuv libcares libsodium libmicrohttpd jansson \
             $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
@@ -62,23 +64,31 @@ $(OUT)/generated/ui_pages.c: scripts/embed-pages $(PAGES)
 	@mkdir -p $(@D)
 	scripts/embed-pages agent/ui >$@.new && mv $@.new $@
 $(OUT)/generated/ui_pages.o: $(OUT)/generated/ui_pages.c
-	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
+	$(if $(V),,@echo '  CC  $<')
+	$(Q)$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
+	$(if $(V),,@echo '  CC  $<')
+	$(Q)$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
 $(OUT)/rollcall: $(OUT)/agent/main.o $(AGENT) $(SHARED)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(PROXY) $(SHARED)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(AGENT) $(PROXY) $(SHARED)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 $(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(AGENT) $(PROXY) $(SHARED)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 $(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
                                        $(OUT)/tests/fuzz/replay_main.o $(AGENT) $(PROXY) $(SHARED)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 unit: $(UNIT) ## unit tests: no network, no sleeping
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
@@ -107,7 +117,7 @@ lint: ## formatting, layers, headers that stand alone, clang-tidy, cppcheck, she
 	@set -e; for h in $(filter %.h,$(ALL_CH)); do \
 	    printf '#include "%s"\n#include "%s"\n' $$h $$h | \
 	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
-	printf '%s\n' $(ALL_C) | xargs -P 2 -n 4 sh -c \
+	printf '%s\n' $(ALL_C) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
 	shellcheck scripts/install-deps scripts/check-layers.sh vagrant/provision .ci/run
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \

@@ -83,6 +83,7 @@ def proxy(places):
     """proxy.conf of a web node: the webapp for visitors, the database for the webapp."""
     return f"""\
 admin 127.0.0.1:8800
+drain_timeout 5s
 
 discovery agent {{ address 127.0.0.1:8500 }}
 discovery dns   {{ servers 127.0.0.1:8600 }}
