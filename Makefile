@@ -104,7 +104,13 @@ lab: ## a five-node lab on this machine, from nothing (root): what is missing is
 	scripts/lab --build $(BUILD) up
 check: ## every test, from nothing (root for the lab): what is missing is installed
 	scripts/install-deps run build test
-	$(MAKE) all unit sim replay integration
+	$(MAKE) tests
+tests: ## every test, one kind after the other
+	$(MAKE) all $(UNIT) $(SIM) $(REPLAY)
+	$(MAKE) unit
+	$(MAKE) sim
+	$(MAKE) replay
+	$(MAKE) integration
 integration: $(BINS) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
 	ROLLCALL_BUILD=$(BUILD) $(PYTEST) tests/interop tests/lab
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
@@ -134,6 +140,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim replay fuzz lab check integration figures lint format install clean help
+.PHONY: all unit sim replay fuzz lab check tests integration figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))
