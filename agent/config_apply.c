@@ -224,8 +224,7 @@ int agent_config_apply_file(struct agent_config_reader *reader, const char *path
 static int is_config_name(const struct dirent *entry)
 {
     return entry->d_name[0] != '.' && (rc_text_ends_with(entry->d_name, ".hcl") ||
-                                       rc_text_ends_with(entry->d_name, ".json") ||
-                                       rc_text_ends_with(entry->d_name, ".conf"));
+                                       rc_text_ends_with(entry->d_name, ".json"));
 }
 
 /* By byte, whatever the locale says. */

@@ -23,7 +23,7 @@ int agent_config_apply(struct agent_config_reader *reader,
 int agent_config_apply_text(struct agent_config_reader *reader, const char *name,
                             const char *text);
 
-/* The same for one file, and for all *.hcl, *.json and *.conf of a folder in order of name. Also
+/* The same for one file, and for all *.hcl and *.json of a folder in order of name. Also
  * RC_EIO. */
 int agent_config_apply_file(struct agent_config_reader *reader, const char *path);
 int agent_config_apply_folder(struct agent_config_reader *reader, const char *path);

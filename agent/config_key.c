@@ -47,7 +47,7 @@ const struct agent_config_key agent_config_keys[] = {
     /* What to read. */
     {NULL, "config-file", &TEXT, 0, CONFIG_SOURCE, "a file to read; may be repeated"},
     {NULL, "config-dir", &TEXT, 0, CONFIG_SOURCE,
-     "a folder whose *.hcl, *.json and *.conf are read in order of name; may be repeated"},
+     "a folder whose *.hcl and *.json are read in order of name; may be repeated"},
     {NULL, "hcl", &TEXT, 0, CONFIG_SOURCE, "settings themselves, as in a file"},
     {NULL, "dev", &SWITCH, 0, CONFIG_SOURCE,
      "a lone agent on 127.0.0.1 that keeps nothing on disk"},

@@ -107,6 +107,17 @@ listen postgres 127.0.0.1:5433 {{ pool postgres; target standby; probe_user roll
 """
 
 
+def write(inventory, node, secrets, places, folder):
+    """Writes the files of one node: agent.hcl, readable by its owner and group only (it holds the
+    gossip key), services.hcl, and on web nodes proxy.conf beside the folder's `*.hcl`."""
+    secret = folder / "agent.hcl"
+    secret.touch(mode=0o640)
+    secret.write_text(agent(inventory, node, secrets, places))
+    (folder / "services.hcl").write_text(services(node))
+    if "proxy" in node.runs:
+        (folder / "proxy.conf").write_text(proxy(places))
+
+
 def webapp_environment(node, secrets):
     return {
         "TODOMVC_NODE": node.name,

@@ -83,13 +83,8 @@ class Lab:
             place.chmod(0o777 if place.name == "log" else 0o700)
         shutil.chown(folder / "data", "nobody", "nogroup")
         places = configuration.Places(str(folder / "data"), str(folder / "log"))
-        agent = folder / "config" / "agent.hcl"
-        agent.touch(mode=0o640)  # it holds the gossip key
-        shutil.chown(agent, "root", "nogroup")
-        agent.write_text(configuration.agent(self.inventory, node, self.secrets, places))
-        (folder / "config" / "services.hcl").write_text(configuration.services(node))
-        if "proxy" in node.runs:
-            (folder / "proxy.conf").write_text(configuration.proxy(places))
+        configuration.write(self.inventory, node, self.secrets, places, folder / "config")
+        shutil.chown(folder / "config" / "agent.hcl", "root", "nogroup")
 
     # -- services -------------------------------------------------------------------------------
 
@@ -106,7 +101,7 @@ class Lab:
         if service == "agent":
             return [*enter, str(self.programs_folder / "rollcall"), "agent", f"-config-dir={folder / 'config'}"]
         if service == "proxy":
-            return [*enter, str(self.programs_folder / "rollcall-proxy"), "-config", str(folder / "proxy.conf")]
+            return [*enter, str(self.programs_folder / "rollcall-proxy"), "-config", str(folder / "config" / "proxy.conf")]
         if service == "todomvc":
             return [*enter, "/usr/bin/gunicorn", "--chdir", str(self.home / "todomvc"), "--workers", "2",
                     "--threads", "4", "--keep-alive", "30", "--graceful-timeout", "5",
