@@ -22,7 +22,8 @@ struct settings {
     bool loud;
     const char *name;
     struct cli_list tags;
-    struct cli_parsed parsed;
+    struct cli_parsed parsed; /* points into `list` */
+    char *list[WORDS_MAX];
     char *told; /* what was printed to stderr; owned */
 };
 
@@ -34,7 +35,6 @@ static const char *const variables[] = {
 /* Parses words separated by spaces. */
 static int parse(struct settings *out, char *words)
 {
-    char *list[WORDS_MAX];
     int count = 0;
     size_t size = 0;
     const struct cli_flag flags[] = {
@@ -47,11 +47,11 @@ static int parse(struct settings *out, char *words)
     memset(out, 0, sizeof *out);
     for (char *at = words; at != NULL && *at != '\0';) {
         assert_true(count < WORDS_MAX);
-        list[count++] = strsep(&at, " ");
+        out->list[count++] = strsep(&at, " ");
     }
     FILE *before = stderr;
     stderr = open_memstream(&out->told, &size);
-    int err = cli_parse(&command, flags, 3, count, list, &out->parsed);
+    int err = cli_parse(&command, flags, 3, count, out->list, &out->parsed);
     (void)fclose(stderr);
     stderr = before;
     return err;
