@@ -69,6 +69,7 @@ struct agent {
     struct joiner *joiner;
 
     enum agent_phase phase;
+    bool leaving_on_purpose; /* also while closing afterwards */
     int exit_status;
     http_ticket leave_ticket; /* who asked us to leave by the API; 0: nobody */
     unsigned open;            /* edges that have not closed yet */

@@ -83,12 +83,9 @@ struct agent_config {
     bool log_json;
     bool leave_on_terminate; /* true, unlike Consul's servers */
     bool skip_leave_on_interrupt;
-    uint64_t leave_drain_ms; /* performance.leave_drain_time; 5 s */
     bool enable_script_checks;
     bool enable_local_script_checks;
-    bool discard_check_output;
     int64_t check_output_max_size;       /* 4096 */
-    uint64_t check_update_interval_ms;   /* 5 min */
     int64_t http_connections_per_client; /* limits.http_max_conns_per_client; 200 */
     bool ui;                             /* true */
     struct agent_dns_config dns;

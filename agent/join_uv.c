@@ -296,6 +296,14 @@ static void on_list_tried(void *context, size_t joined, const char *error)
         return;
     }
     joiner->failures++;
+    if (joiner->failures == joiner->options.retry_max) {
+        rc_log(RC_LOG_ERROR, "agent", "nobody to join after %zu attempts (retry_max): %s",
+               joiner->failures, error[0] != '\0' ? error : "no address to try");
+        if (joiner->options.on_gave_up != NULL) {
+            joiner->options.on_gave_up(joiner->options.context);
+        }
+        return;
+    }
     rc_log(joiner->failures == 1 || joiner->failures % 30 == 0 ? RC_LOG_WARN
                                                                : RC_LOG_DEBUG,
            "agent", "nobody to join yet (attempt %zu): %s; trying again every %llu ms",

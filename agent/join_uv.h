@@ -25,6 +25,10 @@ struct join_options {
     struct gossip_uv *edge;
     uint16_t default_port;
     uint64_t retry_every_ms;
+    uint64_t retry_max; /* attempts before giving up; 0: never */
+    /* Called after the last attempt in vain; NULL: nobody wants to know. */
+    void (*on_gave_up)(void *context);
+    void *context;
     const char *const
         *names;        /* what to keep trying: addresses or names, ":port" allowed */
     size_t name_count; /* borrowed until closed */

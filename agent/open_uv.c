@@ -282,6 +282,7 @@ static int open_http(struct agent *agent)
         .operations = agent_operations(agent),
         .limits = {.connections_per_client =
                        (uint32_t)config->http_connections_per_client},
+        .without_page = !config->ui,
         .random_seed = rc_entropy_u64(),
     };
     return http_start(&agent->loop, &options, agent->error, &agent->http);
@@ -373,6 +374,14 @@ static int open_dns(struct agent *agent)
     return dns_server_start(&agent->loop, &options, &agent->dns, agent->error);
 }
 
+/* Whoever set retry_max wants to be told, by the exit status, not by a lonely agent. */
+static void on_join_gave_up(void *context)
+{
+    struct agent *agent = context;
+    agent->exit_status = CLI_FAILED;
+    agent_close(agent);
+}
+
 static int open_joiner(struct agent *agent)
 {
     const struct join_options options = {
@@ -381,6 +390,9 @@ static int open_joiner(struct agent *agent)
         .edge = agent->gossip_edge,
         .default_port = (uint16_t)agent->config.ports.serf_lan,
         .retry_every_ms = agent->config.retry_interval_ms,
+        .retry_max = (uint64_t)agent->config.retry_max,
+        .on_gave_up = on_join_gave_up,
+        .context = agent,
         .names = (const char *const *)agent->config.join.items,
         .name_count = agent->config.join.count,
         .known = agent->identity.kept.members,

@@ -24,8 +24,9 @@ void agent_begin_leave(struct agent *agent)
     }
     rc_log(RC_LOG_INFO, "agent", "leaving the cluster");
     rc_notify("STOPPING=1");
-    agent_save(agent);
     agent->phase = AGENT_LEAVING;
+    agent->leaving_on_purpose = true;
+    agent_save(agent);
     (void)uv_timer_start(&agent->leave_wait, on_leave_too_long, LEAVE_MAX_MS, 0);
     gossip_leave(agent->gossip, rc_clock_ns());
     gossip_uv_flush(agent->gossip_edge);

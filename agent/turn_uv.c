@@ -124,6 +124,9 @@ static void gather_members(const struct agent *agent, struct keep *out)
     size_t position = 0;
 
     out->member_count = 0;
+    if (agent->leaving_on_purpose && !agent->config.rejoin_after_leave) {
+        return; /* we left on purpose: the next start joins whom it is told to join */
+    }
     while ((member = gossip_next_member(agent->gossip, &position)) != NULL &&
            out->member_count < KEEP_MEMBERS_MAX) {
         if (member->status == GOSSIP_ALIVE && member != gossip_self(agent->gossip)) {

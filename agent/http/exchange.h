@@ -101,6 +101,7 @@ struct http_api {
     uint64_t now_ms;  /* monotonic */
     uint64_t wall_ms; /* since 1970 */
     http_ticket last_ticket;
+    bool without_page; /* nothing under /ui/ */
 };
 
 /* A zeroed struct is an idle exchange. Empties it for the next request. */

@@ -105,6 +105,8 @@ struct http_options {
     const char *const *host_names;
     size_t host_name_count;
 
+    bool without_page; /* nothing under /ui/ */
+
     uint64_t random_seed; /* jitter of blocking queries, seeds of tables */
 };
 

@@ -236,6 +236,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .operations = options->operations,
         .host_names = options->host_names,
         .host_name_count = options->host_name_count,
+        .without_page = options->without_page,
         .seed = options->random_seed,
     };
     rc_random_init(&http->api.random, options->random_seed);

@@ -12,16 +12,23 @@ static void redirect(struct http_exchange *x)
     x->status = 301;
 }
 
+static bool is_served(const struct http_api *api)
+{
+    return http_page_count > 0 && !api->without_page;
+}
+
 void pages_redirect(struct http_api *api, struct http_exchange *x)
 {
-    (void)api;
-    redirect(x);
+    if (is_served(api)) {
+        redirect(x);
+    } else {
+        x->status = 404;
+    }
 }
 
 void pages_root(struct http_api *api, struct http_exchange *x)
 {
-    (void)api;
-    if (http_page_count > 0) {
+    if (is_served(api)) {
         redirect(x);
         return;
     }
@@ -54,9 +61,8 @@ static const struct http_page *page_of(const char *path)
 
 void pages_file(struct http_api *api, struct http_exchange *x)
 {
-    const struct http_page *page = page_of(x->argument);
+    const struct http_page *page = is_served(api) ? page_of(x->argument) : NULL;
 
-    (void)api;
     if (page == NULL) {
         x->status = 404;
         return;
