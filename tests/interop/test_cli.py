@@ -7,6 +7,7 @@ has them. Everything runs in a network namespace of its own (needs root): ports 
 import base64
 import contextlib
 import json
+import socket
 import os
 import re
 import signal
@@ -440,4 +441,47 @@ class TestLeaving:
     def test_leave_ends_the_agent_in_good_order(self, place):
         with place.agent("-dev") as process:
             done(place.run("leave"), "Graceful leave complete\n")
+            assert process.wait(20) == 0
+
+
+class TestWhatItWasTold:
+    def test_retry_max_ends_an_agent_that_finds_nobody(self, place):
+        result = place.run("agent", "-dev", "-node=alone", "-retry-join=127.0.0.9", "-retry-interval=50ms", "-retry-max=3")
+        assert result.returncode == 1
+        assert "nobody to join after 3 attempts (retry_max)" in result.stderr
+
+    def test_without_the_page_there_is_none(self, place):
+        def status(path):
+            return subprocess.run([*place.enter, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
+                                   f"http://127.0.0.1:8500{path}"], capture_output=True, text=True, check=False).stdout
+        with place.agent("-dev", "-node=plain", "-ui=false"):
+            assert (status("/ui/"), status("/v1/catalog/nodes")) == ("404", "200")
+        with place.agent("-dev", "-node=plain"):
+            assert status("/ui/") == "200"
+
+    @pytest.mark.parametrize("flags, kept", [((), 0), (("-rejoin",), 1)])
+    def test_members_are_remembered_after_leaving_only_if_asked(self, place, tmp_path, flags, kept):
+        other = ("agent", "-dev", "-node=other", "-bind=127.0.0.2", "-client=127.0.0.2")
+        with place.agent("-node=one", "-bind=127.0.0.1", f"-data-dir={tmp_path}", *flags):
+            process = place.popen(ROLLCALL, *other, "-join=127.0.0.1", stderr=subprocess.DEVNULL)
+            try:
+                place.wait_for(lambda: "other" in place.run("members", "-status=alive").stdout)
+                assert place.run("leave").returncode == 0
+            finally:
+                process.kill()
+                process.wait()
+        assert len(json.loads((tmp_path / "node.json").read_text())["members"]) == kept
+
+    def test_systemd_is_told_when_it_is_ready_and_when_it_stops(self, place, tmp_path):
+        path = tmp_path / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(str(path))
+            listener.settimeout(10)
+            process = place.popen("env", f"NOTIFY_SOCKET={path}", ROLLCALL, "agent", "-dev", "-node=unit",
+                                  stderr=subprocess.DEVNULL)
+            assert listener.recv(100) == b"READY=1"
+            process.send_signal(signal.SIGHUP)
+            assert [listener.recv(100) for _ in range(2)] == [b"RELOADING=1", b"READY=1"]
+            process.terminate()
+            assert listener.recv(100) == b"STOPPING=1"
             assert process.wait(20) == 0
