@@ -227,6 +227,9 @@ static int apply_state(struct work *work, struct item_check *item, const struct 
     bool completes = op->state_version == item->state_version && check->output_cut &&
                      !op->check.output_cut;
 
+    if (op->state_version < item->version) {
+        return RC_OK; /* from before the check as it now is: only a faulty writer says that */
+    }
     if (!work->replace && op->state_version <= item->state_version && !completes) {
         return RC_OK;
     }

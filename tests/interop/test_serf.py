@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROLLCALL = str(ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "debug") / "rollcall")
+ROLLCALL = str(ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall")
 SERF = shutil.which("serf") or "/usr/bin/serf"
 ALIVE, LEFT, FAILED = 1, 3, 4  # Consul's and Serf's numbers
 
