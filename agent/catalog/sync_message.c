@@ -286,7 +286,8 @@ static int read_digests(struct catalog *c, struct rc_cursor *in,
     struct rc_span bits = mpack_read_bin(in, fields);
     struct mpack_items list = mpack_read_array(in, fields);
 
-    if (in->err == RC_OK && bits.size != 0 && bits.size != sizeof map.bits) {
+    /* Before the cursor's error is looked at: a broken list does not make the bits fit. */
+    if (bits.size != 0 && bits.size != sizeof map.bits) {
         return RC_EMALFORMED;
     }
     memcpy(map.bits, bits.at, bits.size);
