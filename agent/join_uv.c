@@ -341,8 +341,9 @@ static bool is_alive_member(const struct gossip *gossip, const struct rc_address
     return false;
 }
 
-/* True when most of the pool is lost, or somebody on the list is not in it: two halves that
- * started apart, or were apart for longer than gossip remembers, find each other so. */
+/* True when most of the pool is lost, when we are alone but were not in our last run, or when
+ * somebody on the list is not in it: two halves that started apart, or were apart for longer
+ * than gossip remembers, find each other so. */
 static bool someone_is_missing(const struct joiner *joiner)
 {
     const struct join_options *options = &joiner->options;
@@ -355,7 +356,7 @@ static bool someone_is_missing(const struct joiner *joiner)
         alive += member->status == GOSSIP_ALIVE;
         lost += member->status == GOSSIP_FAILED;
     }
-    if (alive < lost) {
+    if (alive < lost || (alive == 1 && options->known_count > 0)) {
         return true;
     }
     for (size_t i = 0; i < options->name_count; i++) {

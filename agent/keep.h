@@ -18,7 +18,7 @@ struct keep {
     uint32_t incarnation; /* 0: not known */
     struct rc_buffer
         epoch; /* of the catalog, as catalog_export() gave it; may be empty */
-    struct rc_address members[KEEP_MEMBERS_MAX]; /* who was alive last */
+    struct rc_address members[KEEP_MEMBERS_MAX]; /* the living, then the lost */
     size_t member_count;
 };
 

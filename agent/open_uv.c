@@ -445,7 +445,8 @@ static int open_handles(struct agent *agent)
     (void)uv_timer_init(&agent->loop, &agent->tick);
     (void)uv_timer_init(&agent->loop, &agent->leave_wait);
     (void)uv_timer_init(&agent->loop, &agent->save);
-    (void)uv_timer_start(&agent->save, on_save, SAVE_EVERY_MS, SAVE_EVERY_MS);
+    /* At once too: a node that loses power in its first seconds is the same node after. */
+    (void)uv_timer_start(&agent->save, on_save, 0, SAVE_EVERY_MS);
     for (size_t i = 0; i < AGENT_SIGNALS; i++) {
         agent->signals[i].data = agent;
         (void)uv_signal_init(&agent->loop, &agent->signals[i]);

@@ -118,20 +118,40 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
 
 /* ---- What survives a restart. */
 
-static void gather_members(const struct agent *agent, struct keep *out)
+/* Adds the addresses of members that stand so, but ours; returns how many others there are. */
+static size_t add_members(const struct agent *agent, unsigned stands, struct keep *out)
 {
     const struct gossip_member *member;
     size_t position = 0;
+    size_t others = 0;
 
+    while ((member = gossip_next_member(agent->gossip, &position)) != NULL) {
+        if (member == gossip_self(agent->gossip)) {
+            continue;
+        }
+        others++;
+        if ((stands & 1U << member->status) != 0 &&
+            out->member_count < KEEP_MEMBERS_MAX) {
+            out->members[out->member_count++] = member->address;
+        }
+    }
+    return others;
+}
+
+/* Who is alive, then who was: an agent that is cut off, or has not met anybody yet, and then
+ * loses power must not have forgotten whom to look for. */
+static void gather_members(const struct agent *agent, const struct keep *kept,
+                           struct keep *out)
+{
     out->member_count = 0;
     if (agent->leaving_on_purpose && !agent->config.rejoin_after_leave) {
         return; /* we left on purpose: the next start joins whom it is told to join */
     }
-    while ((member = gossip_next_member(agent->gossip, &position)) != NULL &&
-           out->member_count < KEEP_MEMBERS_MAX) {
-        if (member->status == GOSSIP_ALIVE && member != gossip_self(agent->gossip)) {
-            out->members[out->member_count++] = member->address;
-        }
+    size_t others = add_members(agent, 1U << GOSSIP_ALIVE, out);
+    (void)add_members(agent, 1U << GOSSIP_SUSPECT | 1U << GOSSIP_FAILED, out);
+    if (others == 0) {
+        out->member_count = kept->member_count;
+        memcpy(out->members, kept->members, sizeof out->members);
     }
 }
 
@@ -141,7 +161,7 @@ static bool refresh(struct agent *agent, struct keep *kept)
     struct keep now = {0};
     struct rc_buffer epoch = {0};
 
-    gather_members(agent, &now);
+    gather_members(agent, kept, &now);
     catalog_export(agent->catalog, &epoch);
     uint32_t incarnation = gossip_self(agent->gossip)->incarnation;
     bool changed =
