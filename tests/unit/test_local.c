@@ -216,7 +216,7 @@ static int reboot(struct world *world, uint64_t away_ms)
 static struct service_definition service_of(const char *text)
 {
     struct service_definition service;
-    struct definition_fault fault;
+    struct definition_fault fault = {0};
     json_t *json = json_loads(text, 0, NULL);
 
     if (service_definition_parse(json, DEFINITION_API, &service, &fault) != RC_OK) {
@@ -229,7 +229,7 @@ static struct service_definition service_of(const char *text)
 static struct check_definition check_of(const char *text)
 {
     struct check_definition check;
-    struct definition_fault fault;
+    struct definition_fault fault = {0};
     json_t *json = json_loads(text, 0, NULL);
 
     if (check_definition_parse(json, DEFINITION_API, &check, &fault) != RC_OK) {
