@@ -250,7 +250,7 @@ static const char *why(int err)
     case RC_EDENIED:
         return "the encryption keys differ";
     case RC_ECLOSED:
-        return "connection refused or closed";
+        return "connection refused, or closed without an answer (another encryption key?)";
     default:
         return rc_strerror(err);
     }

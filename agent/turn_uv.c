@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "base/logger.h"
 
+enum { CONFLICT_EVERY_MS = 30000, NS_PER_MS = 1000000 };
+
 static void arm_tick(struct agent *agent);
 
 static void on_tick(uv_timer_t *timer)
@@ -69,9 +71,16 @@ static void log_member(const struct gossip_action *action)
            action->member->name, address);
 }
 
-static void on_conflict(struct agent *agent, const struct gossip_action *action)
+/* Every rumour of the other tells again: once in a while is enough to read. */
+static void on_conflict(struct agent *agent, uint64_t now_ns,
+                        const struct gossip_action *action)
 {
     char address[RC_ADDRESS_TEXT_MAX];
+    if (agent->conflict_told_ns != 0 &&
+        now_ns - agent->conflict_told_ns < (uint64_t)CONFLICT_EVERY_MS * NS_PER_MS) {
+        return;
+    }
+    agent->conflict_told_ns = now_ns;
     rc_address_format(&action->address, address);
     if (action->member == gossip_self(agent->gossip)) {
         rc_log(RC_LOG_ERROR, "gossip",
@@ -95,7 +104,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         joiner_on_result(agent->joiner, action);
         break;
     case GOSSIP_NAME_CONFLICT:
-        on_conflict(agent, action);
+        on_conflict(agent, now_ns, action);
         break;
     case GOSSIP_LEFT_POOL:
         rc_log(RC_LOG_INFO, "agent", "left the cluster");

@@ -20,8 +20,8 @@ CONFIG = 'profile = "fast"\nretry_interval = "1s"\n'
 
 
 class Agent:
-    def __init__(self, binary, folder, number):
-        self.binary, self.number = binary, number
+    def __init__(self, binary, folder, number, name=None):
+        self.binary, self.name = binary, name or f"n{number}"
         self.address = f"127.0.0.{number}"
         self.folder = Path(folder) / f"n{number}"
         self.folder.mkdir()
@@ -31,7 +31,7 @@ class Agent:
     def start(self, *words):
         log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
-            [self.binary, "agent", "-node", f"n{self.number}", "-bind", self.address, "-client", self.address,
+            [self.binary, "agent", "-node", self.name, "-bind", self.address, "-client", self.address,
              "-data-dir", str(self.folder / "data"), "-config-file", str(self.folder / "agent.hcl"), *words],
             stdout=log, stderr=log)
         log.close()
