@@ -92,6 +92,16 @@ static void on_conflict(struct agent *agent, uint64_t now_ns,
     }
 }
 
+static void on_tcp_only(const struct gossip_action *action)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    rc_address_format(&action->address, address);
+    rc_log(
+        RC_LOG_WARN, "gossip",
+        "%s answers at %s by TCP but not by UDP: does a firewall block UDP between us?",
+        action->member->name, address);
+}
+
 void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action *action)
 {
     struct agent *agent = context;
@@ -105,6 +115,9 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         break;
     case GOSSIP_NAME_CONFLICT:
         on_conflict(agent, now_ns, action);
+        break;
+    case GOSSIP_TCP_ONLY:
+        on_tcp_only(action);
         break;
     case GOSSIP_LEFT_POOL:
         rc_log(RC_LOG_INFO, "agent", "left the cluster");

@@ -107,7 +107,8 @@ enum gossip_action_type {
     GOSSIP_JOIN_RESULT, /* of `address`: `err` RC_OK, RC_ETIMEOUT, RC_ECLOSED, RC_EDENIED
                              (keys differ), RC_EMALFORMED, RC_ECONFLICT (merge refused) */
     GOSSIP_NAME_CONFLICT, /* `address` uses the name of `member` (which may be us) */
-    GOSSIP_LEFT_POOL,     /* leaving is complete */
+    GOSSIP_TCP_ONLY,  /* `member` answers probes by TCP, twice running, but not by UDP */
+    GOSSIP_LEFT_POOL, /* leaving is complete */
     GOSSIP_ACTION_TYPE_COUNT
 };
 

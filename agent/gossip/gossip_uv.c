@@ -360,6 +360,7 @@ static void carry_out(struct gossip_uv *io, uint64_t now_ns,
     case GOSSIP_QUERY:
     case GOSSIP_JOIN_RESULT:
     case GOSSIP_NAME_CONFLICT:
+    case GOSSIP_TCP_ONLY:
     case GOSSIP_LEFT_POOL:
         if (io->options.on_action != NULL) {
             io->options.on_action(io->options.ctx, now_ns, action);

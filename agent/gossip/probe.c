@@ -239,6 +239,19 @@ static void succeed(struct gossip *g)
     probe_abandon(g);
 }
 
+/* Once is loss, twice running is a firewall; it is told once until UDP works again. */
+static void tell_tcp_only(struct gossip *g, struct member *target)
+{
+    if (target->view.tcp_only && !target->is_tcp_only_told) {
+        target->is_tcp_only_told = true;
+        gossip_tell(g, &(struct gossip_action){.type = GOSSIP_TCP_ONLY,
+                                               .address = target->view.address,
+                                               .member = &target->view,
+                                               .status = target->view.status});
+    }
+    target->view.tcp_only = true;
+}
+
 void probe_end(struct gossip *g)
 {
     struct probe *probe = &g->probe;
@@ -246,8 +259,8 @@ void probe_end(struct gossip *g)
 
     assert(target != NULL);
     if (probe->tcp_answered) {
-        target->view.tcp_only = true;
         g->counters.probes_by_tcp++;
+        tell_tcp_only(g, target);
         succeed(g);
         return;
     }
@@ -334,6 +347,7 @@ void probe_on_ack(struct gossip *g, const struct wire_ack *ack)
     }
     uint64_t rtt_ns = g->now_ns - g->probe.started_ns;
     target->view.tcp_only = false;
+    target->is_tcp_only_told = false;
     succeed(g);
     if (ack->payload.size > 0) { /* relayed acks have none */
         learn_coordinate(g, target, ack->payload, rtt_ns);

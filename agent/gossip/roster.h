@@ -35,7 +35,8 @@ struct member {
     bool is_erased;                   /* out of the tables; freed when nothing waits */
     bool is_mapped;                   /* announces its IPv4 address in 16 bytes */
     bool prune;                       /* erase it as soon as it has left */
-    bool was_hurried;                 /* probed out of turn in this suspicion */
+    bool is_tcp_only_told;
+    bool was_hurried; /* probed out of turn in this suspicion */
     char name[];
 };
 

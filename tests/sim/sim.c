@@ -129,6 +129,7 @@ static void carry_out(struct sim *sim, size_t number, const struct gossip_action
     case GOSSIP_QUERY:
     case GOSSIP_JOIN_RESULT:
     case GOSSIP_NAME_CONFLICT:
+    case GOSSIP_TCP_ONLY:
     case GOSSIP_ACTION_TYPE_COUNT:
         break;
     }

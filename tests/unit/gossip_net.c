@@ -107,8 +107,8 @@ static void send_packet(struct net *net, size_t from, const struct gossip_action
 {
     size_t to = node_at(net, &action->address);
 
-    if (to == SIZE_MAX || is_cut(net, from, to) ||
-        rc_random_chance(&net->random, net->loss_ppm)) {
+    if (to == SIZE_MAX || is_cut(net, from, to) || net->nodes[from].is_udp_cut ||
+        net->nodes[to].is_udp_cut || rc_random_chance(&net->random, net->loss_ppm)) {
         return;
     }
     fly(net,
@@ -224,6 +224,9 @@ static void drain(struct net *net, size_t i)
             break;
         case GOSSIP_NAME_CONFLICT:
             node->conflicts++;
+            break;
+        case GOSSIP_TCP_ONLY:
+            node->tcp_only_told++;
             break;
         case GOSSIP_USER_EVENT:
             node->user_events++;

@@ -18,13 +18,15 @@ struct net_seen {
 struct net_node {
     struct gossip *gossip; /* NULL: killed */
     struct rc_address address;
-    uint32_t cut; /* bit i: nothing passes to or from node i */
+    uint32_t cut;    /* bit i: nothing passes to or from node i */
+    bool is_udp_cut; /* streams pass, packets do not */
     uint64_t paused_until_ns;
     struct net_seen seen[NET_SEEN_MAX];
     size_t seen_count;
     size_t joins_done;
     int join_err; /* of the last one */
     size_t conflicts;
+    size_t tcp_only_told;
     size_t user_events;
     bool has_left;
 };

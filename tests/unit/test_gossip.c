@@ -345,6 +345,29 @@ static void a_force_leave_of_the_failed_makes_it_left_and_prune_erases_it(void *
     net_destroy(net);
 }
 
+static void a_node_without_udp_stays_and_is_told_of_once(void **state)
+{
+    struct net *net = net_create(21);
+
+    (void)state;
+    net_pool(net, 4, "fast");
+    net->nodes[3].is_udp_cut = true;
+    net_run_ms(net, 30000);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(net_status(net, i, 3), GOSSIP_ALIVE);
+        assert_int_equal(net->nodes[i].tcp_only_told, 1);
+        assert_int_equal(net_told_ms(net, i, 3, GOSSIP_EVENT_FAILED, 0), 0);
+    }
+    assert_int_equal(net->nodes[3].tcp_only_told, 3); /* one for each of the others */
+
+    net->nodes[3].is_udp_cut = false;
+    net_run_ms(net, 10000);
+    net->nodes[3].is_udp_cut = true;
+    net_run_ms(net, 10000);
+    assert_int_equal(net->nodes[0].tcp_only_told, 2);
+    net_destroy(net);
+}
+
 static void a_pool_cut_in_two_heals_by_itself(void **state)
 {
     struct net *net;
@@ -667,6 +690,7 @@ int main(void)
         cmocka_unit_test(a_living_name_stays_where_it_is),
         cmocka_unit_test(a_force_leave_of_the_living_is_taken_back),
         cmocka_unit_test(a_force_leave_of_the_failed_makes_it_left_and_prune_erases_it),
+        cmocka_unit_test(a_node_without_udp_stays_and_is_told_of_once),
         cmocka_unit_test(a_pool_cut_in_two_heals_by_itself),
         cmocka_unit_test(a_member_that_slept_accuses_nobody),
         cmocka_unit_test(two_survivors_of_five_find_out_that_they_are_alone),
