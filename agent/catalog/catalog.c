@@ -168,16 +168,16 @@ uint64_t catalog_epoch(const struct catalog *c)
 void catalog_export(const struct catalog *c, struct rc_buffer *out)
 {
     rc_buffer_byte(out, RECORD_FORMAT);
-    mpack_array(out, 1);
-    mpack_uint(out, catalog_epoch(c));
+    rc_pack_write_array(out, 1);
+    rc_pack_write_number(out, catalog_epoch(c));
 }
 
 int catalog_import(struct catalog *c, const void *bytes, size_t size)
 {
     struct rc_cursor in = rc_cursor_over(bytes, size);
     uint8_t format = rc_cursor_u8(&in);
-    struct mpack_items fields = mpack_read_open(&in);
-    uint64_t epoch = mpack_read_uint(&in, &fields);
+    struct rc_pack_items fields = rc_pack_open(&in);
+    uint64_t epoch = rc_pack_next_number(&in, &fields);
 
     if (in.err != RC_OK || format != RECORD_FORMAT || epoch == 0 || epoch == UINT64_MAX) {
         return RC_EMALFORMED;
@@ -195,7 +195,7 @@ void catalog_export_record(struct catalog *c, struct rc_buffer *out)
     rc_buffer_clear(&c->out);
     if (record_write(c, c->self, 0, 0, &reached) == RC_OK) {
         rc_buffer_byte(out, RECORD_FORMAT);
-        mpack_array(out, 1);
+        rc_pack_write_array(out, 1);
         rc_buffer_append(out, c->out.bytes, c->out.size);
     }
 }
@@ -223,7 +223,7 @@ int catalog_import_record(struct catalog *c, uint64_t now_ms, const void *bytes,
 {
     struct rc_cursor in = rc_cursor_over(bytes, size);
     uint8_t format = rc_cursor_u8(&in);
-    struct mpack_items list = mpack_read_open(&in);
+    struct rc_pack_items list = rc_pack_open(&in);
     struct delta delta;
     struct op op;
 

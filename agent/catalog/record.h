@@ -8,8 +8,8 @@
 #ifndef AGENT_CATALOG_RECORD_H
 #define AGENT_CATALOG_RECORD_H
 
-#include "agent/catalog/mpack.h"
 #include "agent/catalog/state.h"
+#include "base/pack.h"
 
 enum {
     RECORD_FORMAT = 1,        /* first byte of every rumour and stream message */
@@ -71,7 +71,7 @@ void record_write_op(struct rc_buffer *out, const struct op_ref *ref, uint64_t b
 
 /* Reads the next item of an array as a delta, checking its whole shape. RC_OK,
  * RC_ETRUNCATED, RC_EMALFORMED or RC_ETOOBIG. */
-int record_read(struct rc_cursor *in, struct mpack_items *from, struct delta *out);
+int record_read(struct rc_cursor *in, struct rc_pack_items *from, struct delta *out);
 
 /* Reads one operation; texts must have room for the rest of the message. */
 int record_read_op(struct rc_cursor *in, uint64_t base, struct rc_buffer *texts,

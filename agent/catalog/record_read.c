@@ -22,15 +22,15 @@ static const char *keep(struct rc_cursor *in, struct rc_buffer *texts,
     return (const char *)texts->bytes + start;
 }
 
-static const char *text(struct rc_cursor *in, struct mpack_items *from,
+static const char *text(struct rc_cursor *in, struct rc_pack_items *from,
                         struct rc_buffer *texts, size_t max)
 {
-    return keep(in, texts, mpack_read_text(in, from), max);
+    return keep(in, texts, rc_pack_next_text(in, from), max);
 }
 
-static uint64_t number(struct rc_cursor *in, struct mpack_items *from, uint64_t max)
+static uint64_t number(struct rc_cursor *in, struct rc_pack_items *from, uint64_t max)
 {
-    uint64_t value = mpack_read_uint(in, from);
+    uint64_t value = rc_pack_next_number(in, from);
 
     if (value > max) {
         rc_cursor_fail(in, RC_EMALFORMED);
@@ -39,10 +39,10 @@ static uint64_t number(struct rc_cursor *in, struct mpack_items *from, uint64_t 
     return value;
 }
 
-static size_t read_pairs(struct rc_cursor *in, struct mpack_items *from,
+static size_t read_pairs(struct rc_cursor *in, struct rc_pack_items *from,
                          struct rc_buffer *texts, struct catalog_pair *out)
 {
-    struct mpack_items list = mpack_read_array(in, from);
+    struct rc_pack_items list = rc_pack_next_array(in, from);
     size_t count = list.left / 2;
 
     if (count > CATALOG_META_MAX) {
@@ -53,14 +53,14 @@ static size_t read_pairs(struct rc_cursor *in, struct mpack_items *from,
         out[i].key = text(in, &list, texts, CATALOG_META_KEY_MAX);
         out[i].value = text(in, &list, texts, CATALOG_META_VALUE_MAX);
     }
-    mpack_read_close(in, &list);
+    rc_pack_close(in, &list);
     return count;
 }
 
-static size_t read_tagged(struct rc_cursor *in, struct mpack_items *from,
+static size_t read_tagged(struct rc_cursor *in, struct rc_pack_items *from,
                           struct rc_buffer *texts, struct catalog_tagged_address *out)
 {
-    struct mpack_items list = mpack_read_array(in, from);
+    struct rc_pack_items list = rc_pack_next_array(in, from);
     size_t count = list.left / 3;
 
     if (count > CATALOG_TAGGED_MAX) {
@@ -72,11 +72,11 @@ static size_t read_tagged(struct rc_cursor *in, struct mpack_items *from,
         out[i].address = text(in, &list, texts, CATALOG_NAME_MAX);
         out[i].port = (uint16_t)number(in, &list, UINT16_MAX);
     }
-    mpack_read_close(in, &list);
+    rc_pack_close(in, &list);
     return count;
 }
 
-static void read_node(struct rc_cursor *in, struct mpack_items *fields,
+static void read_node(struct rc_cursor *in, struct rc_pack_items *fields,
                       struct rc_buffer *texts, struct op *op)
 {
     op->node.id = text(in, fields, texts, CATALOG_NAME_MAX);
@@ -88,10 +88,10 @@ static void read_node(struct rc_cursor *in, struct mpack_items *fields,
     op->node.tagged_address_count = read_tagged(in, fields, texts, op->tagged);
 }
 
-static size_t read_tags(struct rc_cursor *in, struct mpack_items *from,
+static size_t read_tags(struct rc_cursor *in, struct rc_pack_items *from,
                         struct rc_buffer *texts, const char **out)
 {
-    struct mpack_items list = mpack_read_array(in, from);
+    struct rc_pack_items list = rc_pack_next_array(in, from);
     size_t count = list.left;
 
     if (count > CATALOG_TAGS_MAX) {
@@ -104,7 +104,7 @@ static size_t read_tags(struct rc_cursor *in, struct mpack_items *from,
     return count;
 }
 
-static void read_service(struct rc_cursor *in, struct mpack_items *fields,
+static void read_service(struct rc_cursor *in, struct rc_pack_items *fields,
                          struct rc_buffer *texts, struct op *op)
 {
     struct catalog_service *service = &op->service;
@@ -120,24 +120,24 @@ static void read_service(struct rc_cursor *in, struct mpack_items *fields,
     service->tag_count = read_tags(in, fields, texts, op->tags);
     service->weight_passing = (uint32_t)number(in, fields, UINT32_MAX);
     service->weight_warning = (uint32_t)number(in, fields, UINT32_MAX);
-    service->enable_tag_override = mpack_read_uint(in, fields) != 0;
-    service->term = mpack_read_uint(in, fields);
+    service->enable_tag_override = rc_pack_next_number(in, fields) != 0;
+    service->term = rc_pack_next_number(in, fields);
     service->meta = op->meta;
     service->meta_count = read_pairs(in, fields, texts, op->meta);
     service->tagged_addresses = op->tagged;
     service->tagged_address_count = read_tagged(in, fields, texts, op->tagged);
 }
 
-static void read_result(struct rc_cursor *in, struct mpack_items *fields,
+static void read_result(struct rc_cursor *in, struct rc_pack_items *fields,
                         struct rc_buffer *texts, struct op *op)
 {
     op->check.status = (enum catalog_status)number(in, fields, CATALOG_STATUS_COUNT - 1);
-    op->check.since_wall_ms = mpack_read_uint(in, fields);
+    op->check.since_wall_ms = rc_pack_next_number(in, fields);
     op->check.output = text(in, fields, texts, CATALOG_OUTPUT_MAX);
-    op->check.output_cut = mpack_read_uint(in, fields) != 0;
+    op->check.output_cut = rc_pack_next_number(in, fields) != 0;
 }
 
-static void read_check(struct rc_cursor *in, struct mpack_items *fields,
+static void read_check(struct rc_cursor *in, struct rc_pack_items *fields,
                        struct rc_buffer *texts, struct op *op)
 {
     op->check.id = text(in, fields, texts, CATALOG_NAME_MAX);
@@ -146,12 +146,12 @@ static void read_check(struct rc_cursor *in, struct mpack_items *fields,
     op->check.service_id = text(in, fields, texts, CATALOG_NAME_MAX);
     op->check.type = text(in, fields, texts, CATALOG_NAME_MAX);
     op->check.definition = text(in, fields, texts, CATALOG_DEFINITION_MAX);
-    op->state_version = mpack_read_uint(in, fields);
+    op->state_version = rc_pack_next_number(in, fields);
     read_result(in, fields, texts, op);
     op->id = op->check.id;
 }
 
-static void read_kind(struct rc_cursor *in, struct mpack_items *fields,
+static void read_kind(struct rc_cursor *in, struct rc_pack_items *fields,
                       struct rc_buffer *texts, struct op *op)
 {
     switch (op->kind) {
@@ -181,11 +181,11 @@ static void read_kind(struct rc_cursor *in, struct mpack_items *fields,
 int record_read_op(struct rc_cursor *in, uint64_t base, struct rc_buffer *texts,
                    struct op *out)
 {
-    struct mpack_items fields = mpack_read_open(in);
-    uint64_t kind = mpack_read_uint(in, &fields);
+    struct rc_pack_items fields = rc_pack_open(in);
+    uint64_t kind = rc_pack_next_number(in, &fields);
 
     out->kind = kind < OP_KIND_COUNT ? (enum op_kind)kind : OP_KIND_COUNT;
-    out->version = base + mpack_read_uint(in, &fields);
+    out->version = base + rc_pack_next_number(in, &fields);
     out->state_version = 0;
     out->id = "";
     out->node = (struct catalog_node){0};
@@ -193,28 +193,28 @@ int record_read_op(struct rc_cursor *in, uint64_t base, struct rc_buffer *texts,
     out->check = (struct catalog_check){0};
     read_kind(in, &fields, texts, out);
     out->state_version += out->version;
-    mpack_read_close(in, &fields);
+    rc_pack_close(in, &fields);
     if (out->version < base || out->state_version < out->version) { /* it wrapped */
         rc_cursor_fail(in, RC_EMALFORMED);
     }
     return in->err;
 }
 
-int record_read(struct rc_cursor *in, struct mpack_items *from, struct delta *out)
+int record_read(struct rc_cursor *in, struct rc_pack_items *from, struct delta *out)
 {
-    struct mpack_items fields = mpack_read_array(in, from);
-    struct rc_span owner = mpack_read_text(in, &fields);
+    struct rc_pack_items fields = rc_pack_next_array(in, from);
+    struct rc_span owner = rc_pack_next_text(in, &fields);
 
-    out->epoch = mpack_read_uint(in, &fields);
-    out->base = mpack_read_uint(in, &fields);
-    out->whole = (mpack_read_uint(in, &fields) & RECORD_WHOLE) != 0;
-    struct mpack_items ops = mpack_read_array(in, &fields);
+    out->epoch = rc_pack_next_number(in, &fields);
+    out->base = rc_pack_next_number(in, &fields);
+    out->whole = (rc_pack_next_number(in, &fields) & RECORD_WHOLE) != 0;
+    struct rc_pack_items ops = rc_pack_next_array(in, &fields);
     out->op_count = ops.left;
     const uint8_t *start = in->at;
-    mpack_read_close(in, &ops);
+    rc_pack_close(in, &ops);
     out->ops = rc_cursor_over(start, (size_t)(in->at - start));
-    out->version = mpack_read_uint(in, &fields);
-    mpack_read_close(in, &fields); /* the signature, and what later versions add */
+    out->version = rc_pack_next_number(in, &fields);
+    rc_pack_close(in, &fields); /* the signature, and what later versions add */
     if (in->err != RC_OK) {
         return in->err;
     }

@@ -95,47 +95,47 @@ static int collect(struct catalog *c, const struct node_entry *entry, uint64_t b
 static void write_pairs(struct rc_buffer *out, const struct catalog_pair *pairs,
                         size_t count)
 {
-    mpack_array(out, 2 * count);
+    rc_pack_write_array(out, 2 * count);
     for (size_t i = 0; i < count; i++) {
-        mpack_text(out, pairs[i].key);
-        mpack_text(out, pairs[i].value);
+        rc_pack_write_text(out, pairs[i].key);
+        rc_pack_write_text(out, pairs[i].value);
     }
 }
 
 static void write_tagged(struct rc_buffer *out,
                          const struct catalog_tagged_address *tagged, size_t count)
 {
-    mpack_array(out, 3 * count);
+    rc_pack_write_array(out, 3 * count);
     for (size_t i = 0; i < count; i++) {
-        mpack_text(out, tagged[i].name);
-        mpack_text(out, tagged[i].address);
-        mpack_uint(out, tagged[i].port);
+        rc_pack_write_text(out, tagged[i].name);
+        rc_pack_write_text(out, tagged[i].address);
+        rc_pack_write_number(out, tagged[i].port);
     }
 }
 
 static void write_facts(struct rc_buffer *out, const struct item_facts *facts)
 {
-    mpack_text(out, facts->view.id);
-    mpack_text(out, facts->view.address);
-    mpack_text(out, facts->view.datacenter);
+    rc_pack_write_text(out, facts->view.id);
+    rc_pack_write_text(out, facts->view.address);
+    rc_pack_write_text(out, facts->view.datacenter);
     write_pairs(out, facts->view.meta, facts->view.meta_count);
     write_tagged(out, facts->view.tagged_addresses, facts->view.tagged_address_count);
 }
 
 static void write_service(struct rc_buffer *out, const struct catalog_service *service)
 {
-    mpack_text(out, service->id);
-    mpack_text(out, strcmp(service->id, service->name) == 0 ? "" : service->name);
-    mpack_text(out, service->address);
-    mpack_uint(out, service->port);
-    mpack_array(out, service->tag_count);
+    rc_pack_write_text(out, service->id);
+    rc_pack_write_text(out, strcmp(service->id, service->name) == 0 ? "" : service->name);
+    rc_pack_write_text(out, service->address);
+    rc_pack_write_number(out, service->port);
+    rc_pack_write_array(out, service->tag_count);
     for (size_t i = 0; i < service->tag_count; i++) {
-        mpack_text(out, service->tags[i]);
+        rc_pack_write_text(out, service->tags[i]);
     }
-    mpack_uint(out, service->weight_passing);
-    mpack_uint(out, service->weight_warning);
-    mpack_uint(out, service->enable_tag_override ? 1 : 0);
-    mpack_uint(out, service->term);
+    rc_pack_write_number(out, service->weight_passing);
+    rc_pack_write_number(out, service->weight_warning);
+    rc_pack_write_number(out, service->enable_tag_override ? 1 : 0);
+    rc_pack_write_number(out, service->term);
     write_pairs(out, service->meta, service->meta_count);
     write_tagged(out, service->tagged_addresses, service->tagged_address_count);
 }
@@ -146,10 +146,10 @@ static void write_result(struct rc_buffer *out, const struct catalog_check *chec
     size_t size = strlen(check->output);
     size_t fit = item_text_fit(check->output, size, output_max);
 
-    mpack_uint(out, check->status);
-    mpack_uint(out, check->since_wall_ms);
-    mpack_text_bytes(out, check->output, fit);
-    mpack_uint(out, fit < size || check->output_cut ? 1 : 0);
+    rc_pack_write_number(out, check->status);
+    rc_pack_write_number(out, check->since_wall_ms);
+    rc_pack_write_bytes(out, (struct rc_pack_bytes){(const uint8_t *)check->output, fit});
+    rc_pack_write_number(out, fit < size || check->output_cut ? 1 : 0);
 }
 
 static void write_check(struct rc_buffer *out, const struct item_check *item,
@@ -157,13 +157,13 @@ static void write_check(struct rc_buffer *out, const struct item_check *item,
 {
     const struct catalog_check *check = &item->view;
 
-    mpack_text(out, check->id);
-    mpack_text(out, check->name);
-    mpack_text(out, check->notes);
-    mpack_text(out, check->service_id);
-    mpack_text(out, check->type);
-    mpack_text(out, check->definition);
-    mpack_uint(out, item->state_version - item->version);
+    rc_pack_write_text(out, check->id);
+    rc_pack_write_text(out, check->name);
+    rc_pack_write_text(out, check->notes);
+    rc_pack_write_text(out, check->service_id);
+    rc_pack_write_text(out, check->type);
+    rc_pack_write_text(out, check->definition);
+    rc_pack_write_number(out, item->state_version - item->version);
     write_result(out, check, output_max);
 }
 
@@ -177,16 +177,16 @@ void record_write_op(struct rc_buffer *out, const struct op_ref *ref, uint64_t b
                      size_t output_max)
 {
     assert(ref->version >= base);
-    mpack_array(out, field_counts[ref->kind]);
-    mpack_uint(out, ref->kind);
-    mpack_uint(out, ref->version - base);
+    rc_pack_write_array(out, field_counts[ref->kind]);
+    rc_pack_write_number(out, ref->kind);
+    rc_pack_write_number(out, ref->version - base);
     switch (ref->kind) {
     case OP_NODE:
         write_facts(out, ref->item);
         break;
     case OP_NO_CHECK:
     case OP_NO_SERVICE:
-        mpack_text(out, ((const struct tombstone *)ref->item)->id);
+        rc_pack_write_text(out, ((const struct tombstone *)ref->item)->id);
         break;
     case OP_SERVICE:
         write_service(out, &((const struct item_service *)ref->item)->view);
@@ -195,7 +195,7 @@ void record_write_op(struct rc_buffer *out, const struct op_ref *ref, uint64_t b
         write_check(out, ref->item, output_max);
         break;
     case OP_RESULT:
-        mpack_text(out, ((const struct item_check *)ref->item)->view.id);
+        rc_pack_write_text(out, ((const struct item_check *)ref->item)->view.id);
         write_result(out, &((const struct item_check *)ref->item)->view, output_max);
         break;
     case OP_KIND_COUNT:
@@ -209,23 +209,23 @@ void record_write_op(struct rc_buffer *out, const struct op_ref *ref, uint64_t b
 static void write_head(struct rc_buffer *out, const struct node_entry *entry,
                        uint64_t base, uint64_t flags)
 {
-    mpack_array(out, 7);
-    mpack_text(out, entry->name);
-    mpack_uint(out, entry->view.epoch);
-    mpack_uint(out, base);
-    mpack_uint(out, flags);
+    rc_pack_write_array(out, 7);
+    rc_pack_write_text(out, entry->name);
+    rc_pack_write_number(out, entry->view.epoch);
+    rc_pack_write_number(out, base);
+    rc_pack_write_number(out, flags);
 }
 
 static void write_tail(struct rc_buffer *out, uint64_t version)
 {
-    mpack_uint(out, version);
-    mpack_nil(out);
+    rc_pack_write_number(out, version);
+    rc_pack_write_nil(out);
 }
 
 void record_write_hint(struct catalog *c, const struct node_entry *entry)
 {
     write_head(&c->out, entry, entry->view.version, 0);
-    mpack_array(&c->out, 0);
+    rc_pack_write_array(&c->out, 0);
     write_tail(&c->out, entry->view.version);
 }
 
@@ -290,7 +290,7 @@ int record_write(struct catalog *c, const struct node_entry *entry, uint64_t bas
     }
     c->out.max = limit == 0 ? 0 : start + limit - RECORD_TRAILER;
     write_head(&c->out, entry, base, flags);
-    size_t place = mpack_array_open(&c->out);
+    size_t place = rc_pack_write_open(&c->out);
     size_t written = c->out.err == RC_OK ? write_ops(c, count, base) : 0;
     c->out.max = 0;
     bool none = written == 0 && count > 0;
@@ -299,7 +299,7 @@ int record_write(struct catalog *c, const struct node_entry *entry, uint64_t bas
         roll_back(&c->out, start);
         return err;
     }
-    mpack_array_close(&c->out, place, written);
+    rc_pack_write_close(&c->out, place, written);
     *reached = written == count ? entry->view.version : c->refs[written - 1].version;
     write_tail(&c->out, *reached);
     return c->out.err;

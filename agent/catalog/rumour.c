@@ -88,7 +88,7 @@ static int write_rumour(struct catalog *c, struct node_entry *entry, size_t size
     }
     rc_buffer_clear(&c->out);
     rc_buffer_byte(&c->out, RECORD_FORMAT);
-    mpack_array(&c->out, 1);
+    rc_pack_write_array(&c->out, 1);
     int err = record_write(c, entry, entry->rumour.cursor, size - 2, &reached);
     if (err == RC_ETOOBIG && size >= SPREAD_PACKET) {
         record_write_hint(c, entry); /* it fits into no packet: let them ask */
@@ -165,7 +165,7 @@ static void pass_on(struct catalog *c, const struct delta *delta,
 static int read_rumour(struct catalog *c, uint64_t now_ms, const char *from,
                        struct rc_cursor *in)
 {
-    struct mpack_items list = mpack_read_open(in);
+    struct rc_pack_items list = rc_pack_open(in);
     struct delta delta;
     struct applied applied;
 

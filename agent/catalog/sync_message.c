@@ -32,8 +32,8 @@ static void start(struct catalog *c, size_t fields, enum kind kind)
 {
     rc_buffer_clear(&c->out);
     rc_buffer_byte(&c->out, RECORD_FORMAT);
-    mpack_array(&c->out, fields);
-    mpack_uint(&c->out, kind);
+    rc_pack_write_array(&c->out, fields);
+    rc_pack_write_number(&c->out, kind);
 }
 
 /* ---- writing */
@@ -61,7 +61,7 @@ static void write_buckets(struct catalog *c)
         bytes[i] = (uint8_t)(hashes[i / 8] >> (8 * (7 - i % 8)));
     }
     start(c, 2, BUCKETS);
-    mpack_bin(&c->out, bytes, sizeof bytes);
+    rc_pack_write_bytes(&c->out, (struct rc_pack_bytes){bytes, sizeof bytes});
 }
 
 /* `map` NULL: all buckets. */
@@ -73,20 +73,20 @@ static void write_digests(struct catalog *c, const struct bitmap *map)
 
     start(c, 3, DIGESTS);
     if (map == NULL) {
-        mpack_nil(&c->out);
+        rc_pack_write_nil(&c->out);
     } else {
-        mpack_bin(&c->out, map->bits, sizeof map->bits);
+        rc_pack_write_bytes(&c->out, (struct rc_pack_bytes){map->bits, sizeof map->bits});
     }
-    size_t place = mpack_array_open(&c->out);
+    size_t place = rc_pack_write_open(&c->out);
     while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
         if (entry->view.epoch != 0 && (map == NULL || has_bucket(map, entry->name))) {
-            mpack_text(&c->out, entry->name);
-            mpack_uint(&c->out, entry->view.epoch);
-            mpack_uint(&c->out, entry->view.version);
+            rc_pack_write_text(&c->out, entry->name);
+            rc_pack_write_number(&c->out, entry->view.epoch);
+            rc_pack_write_number(&c->out, entry->view.version);
             count += 3;
         }
     }
-    mpack_array_close(&c->out, place, count);
+    rc_pack_write_close(&c->out, place, count);
 }
 
 void sync_write_first(struct catalog *c)
@@ -106,12 +106,12 @@ bool sync_write_outputs(struct catalog *c, const char *member)
         return false;
     }
     start(c, 4, ANSWER);
-    mpack_uint(&c->out, 0);
-    mpack_array(&c->out, 3);
-    mpack_text(&c->out, entry->name);
-    mpack_uint(&c->out, entry->view.epoch);
-    mpack_uint(&c->out, entry->cut_below - 1);
-    mpack_array(&c->out, 0);
+    rc_pack_write_number(&c->out, 0);
+    rc_pack_write_array(&c->out, 3);
+    rc_pack_write_text(&c->out, entry->name);
+    rc_pack_write_number(&c->out, entry->view.epoch);
+    rc_pack_write_number(&c->out, entry->cut_below - 1);
+    rc_pack_write_array(&c->out, 0);
     return true;
 }
 
@@ -130,22 +130,22 @@ static void open_reply(struct reply *reply)
     struct catalog *c = reply->c;
 
     start(c, 4, ANSWER);
-    mpack_uint(&c->out, 0); /* `more`, one byte: set when closing */
-    reply->wanted_place = mpack_array_open(&c->out);
+    rc_pack_write_number(&c->out, 0); /* `more`, one byte: set when closing */
+    reply->wanted_place = rc_pack_write_open(&c->out);
 }
 
 static void want(struct reply *reply, const char *owner, uint64_t epoch, uint64_t since)
 {
-    mpack_text(&reply->c->out, owner);
-    mpack_uint(&reply->c->out, epoch);
-    mpack_uint(&reply->c->out, since);
+    rc_pack_write_text(&reply->c->out, owner);
+    rc_pack_write_number(&reply->c->out, epoch);
+    rc_pack_write_number(&reply->c->out, since);
     reply->wanted += 3;
 }
 
 static void open_records(struct reply *reply)
 {
-    mpack_array_close(&reply->c->out, reply->wanted_place, reply->wanted);
-    reply->records_place = mpack_array_open(&reply->c->out);
+    rc_pack_write_close(&reply->c->out, reply->wanted_place, reply->wanted);
+    reply->records_place = rc_pack_write_open(&reply->c->out);
 }
 
 static int put_record(struct reply *reply, const struct node_entry *entry, uint64_t since)
@@ -168,7 +168,7 @@ static int close_reply(struct reply *reply)
 {
     struct rc_buffer *out = &reply->c->out;
 
-    mpack_array_close(out, reply->records_place, reply->records);
+    rc_pack_write_close(out, reply->records_place, reply->records);
     if (reply->more && out->err == RC_OK) {
         assert(out->bytes[3] == 0); /* format, array, kind, more */
         out->bytes[3] = 1;
@@ -179,11 +179,11 @@ static int close_reply(struct reply *reply)
 /* ---- reading */
 
 static int read_buckets(struct catalog *c, struct rc_cursor *in,
-                        struct mpack_items *fields, enum sync_next *next)
+                        struct rc_pack_items *fields, enum sync_next *next)
 {
     uint64_t ours[STATE_BUCKETS];
     struct bitmap map = {{0}};
-    struct rc_span theirs = mpack_read_bin(in, fields);
+    struct rc_span theirs = rc_pack_next_text(in, fields);
     bool differ = false;
 
     if (in->err != RC_OK || theirs.size != sizeof ours) {
@@ -202,10 +202,10 @@ static int read_buckets(struct catalog *c, struct rc_cursor *in,
     return c->out.err;
 }
 
-static bool read_owner(struct rc_cursor *in, struct mpack_items *from,
+static bool read_owner(struct rc_cursor *in, struct rc_pack_items *from,
                        char owner[CATALOG_NODE_NAME_MAX + 1])
 {
-    struct rc_span name = mpack_read_text(in, from);
+    struct rc_span name = rc_pack_next_text(in, from);
 
     if (in->err != RC_OK || name.size == 0 || name.size > CATALOG_NODE_NAME_MAX ||
         memchr(name.at, '\0', name.size) != NULL) {
@@ -278,13 +278,13 @@ static int send_newer(struct reply *reply, const struct bitmap *map)
 }
 
 static int read_digests(struct catalog *c, struct rc_cursor *in,
-                        struct mpack_items *fields, enum sync_next *next)
+                        struct rc_pack_items *fields, enum sync_next *next)
 {
     struct reply reply = {.c = c};
     struct bitmap map = {{0}};
     char owner[CATALOG_NODE_NAME_MAX + 1];
-    struct rc_span bits = mpack_read_bin(in, fields);
-    struct mpack_items list = mpack_read_array(in, fields);
+    struct rc_span bits = rc_pack_next_text(in, fields);
+    struct rc_pack_items list = rc_pack_next_array(in, fields);
 
     /* Before the cursor's error is looked at: a broken list does not make the bits fit. */
     if (bits.size != 0 && bits.size != sizeof map.bits) {
@@ -294,8 +294,8 @@ static int read_digests(struct catalog *c, struct rc_cursor *in,
     c->seen_mark++;
     open_reply(&reply);
     while (list.left >= 3 && read_owner(in, &list, owner)) {
-        uint64_t epoch = mpack_read_uint(in, &list);
-        uint64_t version = mpack_read_uint(in, &list);
+        uint64_t epoch = rc_pack_next_number(in, &list);
+        uint64_t version = rc_pack_next_number(in, &list);
         if (in->err == RC_OK) {
             compare(&reply, owner, epoch, version);
         }
@@ -335,7 +335,7 @@ static void learn(struct catalog *c, const struct delta *delta,
 }
 
 static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
-                        struct mpack_items *records)
+                        struct rc_pack_items *records)
 {
     int err = RC_OK;
 
@@ -361,7 +361,7 @@ static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in
 }
 
 static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *reply,
-                       struct mpack_items *wanted)
+                       struct rc_pack_items *wanted)
 {
     char owner[CATALOG_NODE_NAME_MAX + 1];
     int err = RC_OK;
@@ -369,8 +369,8 @@ static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *re
     open_reply(reply);
     open_records(reply);
     while (err == RC_OK && wanted->left >= 3 && read_owner(in, wanted, owner)) {
-        uint64_t epoch = mpack_read_uint(in, wanted);
-        uint64_t since = mpack_read_uint(in, wanted);
+        uint64_t epoch = rc_pack_next_number(in, wanted);
+        uint64_t since = rc_pack_next_number(in, wanted);
         const struct node_entry *entry = listing_find(c, owner);
         if (entry == NULL || entry->view.epoch == 0 || in->err != RC_OK ||
             strcmp(entry->name, owner) != 0) {
@@ -381,22 +381,22 @@ static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *re
             err = put_record(reply, entry, since);
         }
     }
-    mpack_read_close(in, wanted);
+    rc_pack_close(in, wanted);
     return err != RC_OK ? err : in->err;
 }
 
 static int read_answer(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
-                       struct mpack_items *fields, enum sync_next *next)
+                       struct rc_pack_items *fields, enum sync_next *next)
 {
     struct reply reply = {.c = c};
-    bool more = mpack_read_uint(in, fields) != 0;
-    struct mpack_items wanted = mpack_read_array(in, fields);
+    bool more = rc_pack_next_number(in, fields) != 0;
+    struct rc_pack_items wanted = rc_pack_next_array(in, fields);
     struct rc_cursor wanted_at = *in;
     bool asks = wanted.left > 0;
-    struct mpack_items skipped = wanted;
+    struct rc_pack_items skipped = wanted;
 
-    mpack_read_close(in, &skipped);
-    struct mpack_items records = mpack_read_array(in, fields);
+    rc_pack_close(in, &skipped);
+    struct rc_pack_items records = rc_pack_next_array(in, fields);
     int err = in->err != RC_OK ? in->err : read_records(c, now_ms, in, &records);
     *next = more ? SYNC_CLOSE_MORE : SYNC_CLOSE;
     if (err != RC_OK || !asks) {
@@ -416,8 +416,8 @@ int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size
     if (in.err == RC_OK && format != RECORD_FORMAT) {
         return RC_EUNSUPPORTED;
     }
-    struct mpack_items fields = mpack_read_open(&in);
-    uint64_t kind = mpack_read_uint(&in, &fields);
+    struct rc_pack_items fields = rc_pack_open(&in);
+    uint64_t kind = rc_pack_next_number(&in, &fields);
     if (in.err != RC_OK) {
         return in.err;
     }

@@ -68,12 +68,12 @@ static void take_out(struct broadcast_queue *queue, size_t place)
             (queue->count - place) * sizeof(struct broadcast *));
 }
 
-static void drop_subject(struct broadcast_queue *queue, struct pack_bytes subject)
+static void drop_subject(struct broadcast_queue *queue, struct rc_pack_bytes subject)
 {
     for (size_t i = 0; i < queue->count && subject.size > 0; i++) {
         struct broadcast *item = queue->items[i];
-        struct pack_bytes other = {item->bytes, item->subject_size};
-        if (pack_equals(subject, other)) {
+        struct rc_pack_bytes other = {item->bytes, item->subject_size};
+        if (rc_pack_equals(subject, other)) {
             take_out(queue, i);
             free(item);
             return;
@@ -101,8 +101,8 @@ static int make_room(struct broadcast_queue *queue)
     return RC_OK;
 }
 
-int broadcast_add(struct broadcast_queue *queue, struct pack_bytes subject,
-                  struct pack_bytes message, uint64_t *id)
+int broadcast_add(struct broadcast_queue *queue, struct rc_pack_bytes subject,
+                  struct rc_pack_bytes message, uint64_t *id)
 {
     assert(message.size > 0); /* an empty part crashes memberlist before 0.2.4 */
     if (message.size > BROADCAST_SIZE_MAX || subject.size > BROADCAST_SUBJECT_MAX) {

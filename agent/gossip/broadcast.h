@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/gossip/pack.h"
+#include "base/pack.h"
 
 /* A message larger than this fits no packet and would wait for ever: refused at the door. */
 enum { BROADCAST_SIZE_MAX = 1300, BROADCAST_SUBJECT_MAX = 260 };
@@ -29,8 +29,8 @@ void broadcast_fini(struct broadcast_queue *queue);
 
 /* Queues a copy of `message`. `subject` (kind and name; size 0: none) replaces what waits
  * under the same. `*id`, if asked for, lets one wait for it. RC_OK, RC_ETOOBIG, RC_ENOMEM. */
-int broadcast_add(struct broadcast_queue *queue, struct pack_bytes subject,
-                  struct pack_bytes message, uint64_t *id);
+int broadcast_add(struct broadcast_queue *queue, struct rc_pack_bytes subject,
+                  struct rc_pack_bytes message, uint64_t *id);
 
 /* Whether the message with `id` still has transmissions to go. */
 bool broadcast_is_waiting(const struct broadcast_queue *queue, uint64_t id);

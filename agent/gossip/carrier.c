@@ -21,7 +21,7 @@ enum {
 
 /* ---- Sending. */
 
-static void put_message(struct broadcast_parts *parts, struct pack_bytes message)
+static void put_message(struct broadcast_parts *parts, struct rc_pack_bytes message)
 {
     assert(message.size > 0 && message.size <= PACKET_MAX);
     rc_buffer_append(parts->bytes, message.at, message.size);
@@ -97,7 +97,7 @@ static void send_plain(struct gossip *g, const struct rc_address *to,
     size_t mark = outbox_mark(&g->outbox);
     struct gossip_action action = {.type = GOSSIP_SEND_PACKET, .address = *to};
 
-    envelope_close_packet(&g->envelope, (struct pack_bytes){plain->bytes, plain->size},
+    envelope_close_packet(&g->envelope, (struct rc_pack_bytes){plain->bytes, plain->size},
                           &g->outbox.bytes);
     size_t size = g->outbox.bytes.size - mark;
     if (plain->err != RC_OK || outbox_add_written(&g->outbox, &action, mark) != RC_OK) {
@@ -109,7 +109,7 @@ static void send_plain(struct gossip *g, const struct rc_address *to,
 }
 
 size_t carrier_send(struct gossip *g, const struct carrier_to *to,
-                    const struct pack_bytes *messages, size_t count)
+                    const struct rc_pack_bytes *messages, size_t count)
 {
     uint16_t sizes[ENVELOPE_PARTS_MAX];
     struct broadcast_parts parts = {
@@ -140,7 +140,8 @@ size_t carrier_send(struct gossip *g, const struct carrier_to *to,
     if (is_checked && to->member != NULL &&
         to->member->view.versions[1] >= CRC_PROTOCOL) {
         rc_buffer_clear(&g->parts);
-        envelope_add_crc((struct pack_bytes){g->plain.bytes, g->plain.size}, &g->parts);
+        envelope_add_crc((struct rc_pack_bytes){g->plain.bytes, g->plain.size},
+                         &g->parts);
         send_plain(g, to->address, &g->parts);
     } else {
         send_plain(g, to->address, &g->plain);
@@ -307,7 +308,7 @@ void carrier_user_message(struct gossip *g, const struct rc_address *from,
 }
 
 static void handle_message(struct gossip *g, const struct rc_address *from,
-                           struct pack_bytes message)
+                           struct rc_pack_bytes message)
 {
     static message_handler *const handlers[] = {
         [WIRE_PING] = on_ping,   [WIRE_INDIRECT_PING] = on_indirect_ping,
@@ -341,11 +342,11 @@ static enum gossip_refusal refusal_of(int err)
 }
 
 void carrier_receive(struct gossip *g, const struct rc_address *from,
-                     struct pack_bytes packet)
+                     struct rc_pack_bytes packet)
 {
     struct envelope_reader reader;
-    struct pack_bytes plain;
-    struct pack_bytes message;
+    struct rc_pack_bytes plain;
+    struct rc_pack_bytes message;
 
     g->counters.packets_in++;
     g->counters.bytes_in += packet.size;

@@ -20,11 +20,11 @@ struct carrier_to {
 /* Sends one packet with `messages` (each with its type byte) first. Returns how many
  * messages it carries; 0: nothing to say, no packet. */
 size_t carrier_send(struct gossip *g, const struct carrier_to *to,
-                    const struct pack_bytes *messages, size_t count);
+                    const struct rc_pack_bytes *messages, size_t count);
 
 /* Handles all messages of one packet. */
 void carrier_receive(struct gossip *g, const struct rc_address *from,
-                     struct pack_bytes packet);
+                     struct rc_pack_bytes packet);
 
 /* A user message: Serf's, or a rumour of the lane. `from` is NULL if it came by stream. */
 void carrier_user_message(struct gossip *g, const struct rc_address *from,

@@ -52,9 +52,9 @@ void envelope_fini(struct envelope *envelope)
     memset(envelope, 0, sizeof *envelope);
 }
 
-static struct pack_bytes label_of(const struct envelope *envelope)
+static struct rc_pack_bytes label_of(const struct envelope *envelope)
 {
-    return (struct pack_bytes){envelope->label, envelope->label_size};
+    return (struct rc_pack_bytes){envelope->label, envelope->label_size};
 }
 
 size_t envelope_overhead(const struct envelope *envelope)
@@ -64,8 +64,8 @@ size_t envelope_overhead(const struct envelope *envelope)
 }
 
 /* Appends version, nonce, ciphertext, tag under the first key. */
-static void append_sealed(const struct envelope *envelope, struct pack_bytes aad,
-                          struct pack_bytes plain, struct rc_buffer *out)
+static void append_sealed(const struct envelope *envelope, struct rc_pack_bytes aad,
+                          struct rc_pack_bytes plain, struct rc_buffer *out)
 {
     size_t size = SEAL_OVERHEAD + plain.size;
 
@@ -98,15 +98,15 @@ static int cut_padding(struct rc_buffer *out, size_t start)
 }
 
 /* Appends the plain bytes of `sealed`, trying every key. */
-static int append_opened(const struct envelope *envelope, struct pack_bytes aad,
-                         struct pack_bytes sealed, struct rc_buffer *out)
+static int append_opened(const struct envelope *envelope, struct rc_pack_bytes aad,
+                         struct rc_pack_bytes sealed, struct rc_buffer *out)
 {
     if (sealed.size < SEAL_OVERHEAD || sealed.at[0] > VERSION_PLAIN) {
         return RC_EDENIED;
     }
     const uint8_t *nonce = sealed.at + VERSION_SIZE;
-    struct pack_bytes text = {nonce + SEAL_NONCE_SIZE,
-                              sealed.size - VERSION_SIZE - SEAL_NONCE_SIZE};
+    struct rc_pack_bytes text = {nonce + SEAL_NONCE_SIZE,
+                                 sealed.size - VERSION_SIZE - SEAL_NONCE_SIZE};
     size_t start = out->size;
     if (rc_buffer_reserve(out, text.size) != RC_OK) {
         return out->err;
@@ -130,7 +130,7 @@ static void append_label(const struct envelope *envelope, struct rc_buffer *out)
     }
 }
 
-void envelope_close_packet(const struct envelope *envelope, struct pack_bytes plain,
+void envelope_close_packet(const struct envelope *envelope, struct rc_pack_bytes plain,
                            struct rc_buffer *out)
 {
     append_label(envelope, out);
@@ -157,15 +157,15 @@ int envelope_accept_stream(const struct envelope *envelope, struct rc_cursor *in
     if (at.err != RC_OK) {
         return at.err;
     }
-    if (!pack_equals(label_of(envelope), (struct pack_bytes){bytes, size})) {
+    if (!rc_pack_equals(label_of(envelope), (struct rc_pack_bytes){bytes, size})) {
         return RC_ECONFLICT;
     }
     *in = at;
     return RC_OK;
 }
 
-int envelope_open_packet(const struct envelope *envelope, struct pack_bytes packet,
-                         struct rc_buffer *scratch, struct pack_bytes *out)
+int envelope_open_packet(const struct envelope *envelope, struct rc_pack_bytes packet,
+                         struct rc_buffer *scratch, struct rc_pack_bytes *out)
 {
     struct rc_cursor in = rc_cursor_over(packet.at, packet.size);
 
@@ -173,14 +173,14 @@ int envelope_open_packet(const struct envelope *envelope, struct pack_bytes pack
     if (err != RC_OK) {
         return err;
     }
-    struct pack_bytes inside = {in.at, rc_cursor_left(&in)};
+    struct rc_pack_bytes inside = {in.at, rc_cursor_left(&in)};
     if (envelope->seal_count > 0) {
         rc_buffer_clear(scratch);
         err = append_opened(envelope, label_of(envelope), inside, scratch);
         if (err != RC_OK) {
             return err;
         }
-        inside = (struct pack_bytes){scratch->bytes, scratch->size};
+        inside = (struct rc_pack_bytes){scratch->bytes, scratch->size};
     }
     if (inside.size == 0) {
         return RC_ETRUNCATED;
@@ -190,7 +190,7 @@ int envelope_open_packet(const struct envelope *envelope, struct pack_bytes pack
 }
 
 /* Half a byte at a time: a table of 16 entries is small enough to stay in cache. */
-uint32_t envelope_crc32(struct pack_bytes bytes)
+uint32_t envelope_crc32(struct rc_pack_bytes bytes)
 {
     static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
                                        0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
@@ -205,7 +205,7 @@ uint32_t envelope_crc32(struct pack_bytes bytes)
     return ~crc;
 }
 
-void envelope_add_crc(struct pack_bytes plain, struct rc_buffer *out)
+void envelope_add_crc(struct rc_pack_bytes plain, struct rc_buffer *out)
 {
     uint8_t head[ENVELOPE_CRC_HEAD_SIZE];
     struct rc_writer writer = rc_writer_over(head, sizeof head);
@@ -217,7 +217,7 @@ void envelope_add_crc(struct pack_bytes plain, struct rc_buffer *out)
     rc_buffer_append(out, plain.at, plain.size);
 }
 
-int envelope_strip_crc(struct pack_bytes *bytes)
+int envelope_strip_crc(struct rc_pack_bytes *bytes)
 {
     struct rc_cursor in = rc_cursor_over(bytes->at, bytes->size);
 
@@ -225,7 +225,7 @@ int envelope_strip_crc(struct pack_bytes *bytes)
         return RC_OK;
     }
     uint32_t crc = rc_cursor_u32(&in);
-    struct pack_bytes inside = {in.at, rc_cursor_left(&in)};
+    struct rc_pack_bytes inside = {in.at, rc_cursor_left(&in)};
     if (inside.size == 0 || envelope_crc32(inside) != crc) {
         return RC_EMALFORMED;
     }
@@ -233,7 +233,7 @@ int envelope_strip_crc(struct pack_bytes *bytes)
     return RC_OK;
 }
 
-void envelope_reader_init(struct envelope_reader *reader, struct pack_bytes plain,
+void envelope_reader_init(struct envelope_reader *reader, struct rc_pack_bytes plain,
                           struct rc_buffer *unpacked)
 {
     rc_buffer_clear(unpacked);
@@ -242,7 +242,7 @@ void envelope_reader_init(struct envelope_reader *reader, struct pack_bytes plai
     reader->unpacked = unpacked;
 }
 
-static int enter_compound(struct envelope_reader *reader, struct pack_bytes message)
+static int enter_compound(struct envelope_reader *reader, struct rc_pack_bytes message)
 {
     struct rc_cursor in = rc_cursor_over(message.at + 1, message.size - 1);
     size_t count = rc_cursor_u8(&in);
@@ -262,7 +262,7 @@ static int enter_compound(struct envelope_reader *reader, struct pack_bytes mess
 
 /* Room for all that a packet may unpack to is taken at once, so that slices of what was
  * unpacked before stay where they are. */
-static int enter_compressed(struct envelope_reader *reader, struct pack_bytes message)
+static int enter_compressed(struct envelope_reader *reader, struct rc_pack_bytes message)
 {
     struct rc_cursor in = rc_cursor_over(message.at + 1, message.size - 1);
     size_t start = reader->unpacked->size;
@@ -277,13 +277,13 @@ static int enter_compressed(struct envelope_reader *reader, struct pack_bytes me
     if (err != RC_OK) {
         return err;
     }
-    reader->next = (struct pack_bytes){reader->unpacked->bytes + start,
-                                       reader->unpacked->size - start};
+    reader->next = (struct rc_pack_bytes){reader->unpacked->bytes + start,
+                                          reader->unpacked->size - start};
     return RC_OK;
 }
 
 /* The next part of the innermost compound that has one; RC_ENOTFOUND when all are done. */
-static int take_part(struct envelope_reader *reader, struct pack_bytes *out)
+static int take_part(struct envelope_reader *reader, struct rc_pack_bytes *out)
 {
     while (reader->depth > 0) {
         struct rc_cursor *sizes = &reader->levels[reader->depth - 1].sizes;
@@ -298,17 +298,17 @@ static int take_part(struct envelope_reader *reader, struct pack_bytes *out)
             reader->depth--;
             return RC_ETRUNCATED;
         }
-        *out = (struct pack_bytes){bytes, size};
+        *out = (struct rc_pack_bytes){bytes, size};
         return size > 0 ? RC_OK : RC_EMALFORMED;
     }
     return RC_ENOTFOUND;
 }
 
-int envelope_reader_next(struct envelope_reader *reader, struct pack_bytes *out)
+int envelope_reader_next(struct envelope_reader *reader, struct rc_pack_bytes *out)
 {
     for (;;) {
-        struct pack_bytes message = reader->next;
-        reader->next = (struct pack_bytes){NULL, 0};
+        struct rc_pack_bytes message = reader->next;
+        reader->next = (struct rc_pack_bytes){NULL, 0};
         if (message.size == 0) {
             int err = take_part(reader, &message);
             if (err != RC_OK) {
@@ -355,15 +355,15 @@ void envelope_open_stream(const struct envelope *envelope, struct rc_buffer *out
 }
 
 /* Frame head and label: what a frame's tag also covers. */
-static struct pack_bytes frame_aad(const struct envelope *envelope, const uint8_t *head,
-                                   uint8_t *space)
+static struct rc_pack_bytes frame_aad(const struct envelope *envelope,
+                                      const uint8_t *head, uint8_t *space)
 {
     memcpy(space, head, ENVELOPE_FRAME_HEAD_SIZE);
     memcpy(space + ENVELOPE_FRAME_HEAD_SIZE, envelope->label, envelope->label_size);
-    return (struct pack_bytes){space, ENVELOPE_FRAME_HEAD_SIZE + envelope->label_size};
+    return (struct rc_pack_bytes){space, ENVELOPE_FRAME_HEAD_SIZE + envelope->label_size};
 }
 
-void envelope_close_frame(const struct envelope *envelope, struct pack_bytes plain,
+void envelope_close_frame(const struct envelope *envelope, struct rc_pack_bytes plain,
                           struct rc_buffer *out)
 {
     uint8_t head[ENVELOPE_FRAME_HEAD_SIZE];
@@ -399,7 +399,7 @@ int envelope_open_frame(const struct envelope *envelope, struct rc_cursor *in,
         return at.err;
     }
     int err = append_opened(envelope, frame_aad(envelope, in->at, aad),
-                            (struct pack_bytes){bytes, size}, out);
+                            (struct rc_pack_bytes){bytes, size}, out);
     if (err == RC_OK) {
         *in = at;
     }

@@ -7,8 +7,8 @@
 #define AGENT_GOSSIP_ENVELOPE_H
 
 #include "agent/gossip/gossip.h"
-#include "agent/gossip/pack.h"
 #include "agent/gossip/seal.h"
+#include "base/pack.h"
 
 enum {
     ENVELOPE_DEPTH_MAX = 4,                /* compounds and compressions in each other */
@@ -37,24 +37,24 @@ void envelope_fini(struct envelope *envelope);
 size_t envelope_overhead(const struct envelope *envelope);
 
 /* Appends the packet that carries `plain`. Errors stick in `out`. */
-void envelope_close_packet(const struct envelope *envelope, struct pack_bytes plain,
+void envelope_close_packet(const struct envelope *envelope, struct rc_pack_bytes plain,
                            struct rc_buffer *out);
 
 /* Strips label and encryption; the result is a slice of `packet` or of `scratch`, which is
  * cleared first. RC_OK, RC_ECONFLICT (another label), RC_EDENIED (no key opens it),
  * RC_ETRUNCATED, RC_EMALFORMED, RC_ENOMEM. */
-int envelope_open_packet(const struct envelope *envelope, struct pack_bytes packet,
-                         struct rc_buffer *scratch, struct pack_bytes *out);
+int envelope_open_packet(const struct envelope *envelope, struct rc_pack_bytes packet,
+                         struct rc_buffer *scratch, struct rc_pack_bytes *out);
 
 /* CRC-32 as in IEEE 802.3 and zlib. */
-uint32_t envelope_crc32(struct pack_bytes bytes);
-void envelope_add_crc(struct pack_bytes plain, struct rc_buffer *out);
+uint32_t envelope_crc32(struct rc_pack_bytes bytes);
+void envelope_add_crc(struct rc_pack_bytes plain, struct rc_buffer *out);
 /* Checks and strips a CRC if there is one. RC_OK or RC_EMALFORMED. */
-int envelope_strip_crc(struct pack_bytes *bytes);
+int envelope_strip_crc(struct rc_pack_bytes *bytes);
 
 /* Walks the messages of a packet. */
 struct envelope_reader {
-    struct pack_bytes next; /* not yet looked at */
+    struct rc_pack_bytes next; /* not yet looked at */
     struct {
         struct rc_cursor sizes; /* of a compound's parts that are still to come */
         struct rc_cursor parts;
@@ -64,12 +64,12 @@ struct envelope_reader {
 };
 
 /* Starts over `plain`; `unpacked` is cleared and must stay untouched during the walk. */
-void envelope_reader_init(struct envelope_reader *reader, struct pack_bytes plain,
+void envelope_reader_init(struct envelope_reader *reader, struct rc_pack_bytes plain,
                           struct rc_buffer *unpacked);
 
 /* The next message with its type byte. RC_OK; RC_ENOTFOUND at the end; any other error
  * means that something was left out, and the walk goes on. */
-int envelope_reader_next(struct envelope_reader *reader, struct pack_bytes *out);
+int envelope_reader_next(struct envelope_reader *reader, struct rc_pack_bytes *out);
 
 /* Appends the bytes of a compress message (without its type byte). RC_OK, RC_ETRUNCATED,
  * RC_EMALFORMED, RC_ETOOBIG, RC_ENOMEM. */
@@ -83,7 +83,7 @@ void envelope_open_stream(const struct envelope *envelope, struct rc_buffer *out
 int envelope_accept_stream(const struct envelope *envelope, struct rc_cursor *in);
 
 /* Appends `plain`, in an encryption frame if there is a key. */
-void envelope_close_frame(const struct envelope *envelope, struct pack_bytes plain,
+void envelope_close_frame(const struct envelope *envelope, struct rc_pack_bytes plain,
                           struct rc_buffer *out);
 /* Opens one frame and appends its plain bytes. Only with keys. RC_OK, RC_ETRUNCATED (more
  * bytes wanted), RC_EDENIED, RC_ETOOBIG, RC_ENOMEM. */

@@ -83,17 +83,17 @@ uint64_t gossip_now_ms(const struct gossip *g)
     return g->now_ns / NS_PER_MS;
 }
 
-struct pack_bytes gossip_own_name(const struct gossip *g)
+struct rc_pack_bytes gossip_own_name(const struct gossip *g)
 {
-    return pack_text(g->self->name);
+    return rc_pack_text(g->self->name);
 }
 
-struct pack_bytes gossip_ip_bytes(const struct rc_address *address)
+struct rc_pack_bytes gossip_ip_bytes(const struct rc_address *address)
 {
-    return (struct pack_bytes){address->ip, rc_address_ip_size(address)};
+    return (struct rc_pack_bytes){address->ip, rc_address_ip_size(address)};
 }
 
-int gossip_read_address(const struct gossip *g, struct pack_bytes ip, uint16_t port,
+int gossip_read_address(const struct gossip *g, struct rc_pack_bytes ip, uint16_t port,
                         struct rc_address *out)
 {
     uint16_t used = port != 0 ? port : g->self->view.address.port;
@@ -130,7 +130,7 @@ static int set_own_meta(struct gossip *g, const struct gossip_tag *tags, size_t 
 
     int err = count <= GOSSIP_TAGS_MAX ? tags_write(tags, count, &meta) : RC_ETOOBIG;
     if (err == RC_OK) {
-        err = roster_set_meta(g->self, (struct pack_bytes){meta.bytes, meta.size});
+        err = roster_set_meta(g->self, (struct rc_pack_bytes){meta.bytes, meta.size});
     }
     rc_buffer_fini(&meta);
     return err;
@@ -141,7 +141,7 @@ static int create_self(struct gossip *g, const struct gossip_options *options)
     static const uint8_t versions[WIRE_VERSIONS_SIZE] = {
         PROTOCOL_MIN, PROTOCOL_MAX, PROTOCOL, DELEGATE_MIN, DELEGATE_MAX, DELEGATE};
 
-    int err = roster_add(&g->roster, pack_text(options->name), &g->self);
+    int err = roster_add(&g->roster, rc_pack_text(options->name), &g->self);
     if (err != RC_OK) {
         return err;
     }
@@ -395,7 +395,7 @@ void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *f
 {
     enter(g, now_ns);
     if (size > 0) {
-        carrier_receive(g, from, (struct pack_bytes){bytes, size});
+        carrier_receive(g, from, (struct rc_pack_bytes){bytes, size});
     }
     stream_sweep(g);
 }
@@ -411,7 +411,7 @@ void gossip_stream_data(struct gossip *g, uint64_t now_ns, uint32_t stream,
                         const uint8_t *bytes, size_t size)
 {
     enter(g, now_ns);
-    stream_data(g, stream, (struct pack_bytes){bytes, size});
+    stream_data(g, stream, (struct rc_pack_bytes){bytes, size});
     stream_sweep(g);
 }
 
@@ -455,7 +455,7 @@ int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
                        enum gossip_prune prune)
 {
     enter(g, now_ns);
-    struct member *member = roster_find(&g->roster, pack_text(name));
+    struct member *member = roster_find(&g->roster, rc_pack_text(name));
     if (member == NULL || member->serf == SERF_NONE) {
         return RC_ENOTFOUND;
     }

@@ -50,7 +50,7 @@ const struct gossip_member *gossip_self(const struct gossip *g)
 
 const struct gossip_member *gossip_find(const struct gossip *g, const char *name)
 {
-    const struct member *member = roster_find(&g->roster, pack_text(name));
+    const struct member *member = roster_find(&g->roster, rc_pack_text(name));
     return member == NULL || member->serf == SERF_NONE ? NULL : &member->view;
 }
 
@@ -99,7 +99,7 @@ void gossip_clocks(const struct gossip *g, uint64_t out[3])
 int gossip_coordinate(const struct gossip *g, const char *name,
                       struct gossip_coordinate *out)
 {
-    const struct member *member = roster_find(&g->roster, pack_text(name));
+    const struct member *member = roster_find(&g->roster, rc_pack_text(name));
 
     if (member == g->self) {
         *out = g->coordinate.coordinate;

@@ -4,8 +4,8 @@
 
 enum { LANE_HEAD_SIZE = 5, LANE_IDLE_MS = 60000 };
 
-int stream_lane_data(struct gossip *g, struct gossip_stream *s, struct pack_bytes content,
-                     size_t *used)
+int stream_lane_data(struct gossip *g, struct gossip_stream *s,
+                     struct rc_pack_bytes content, size_t *used)
 {
     struct rc_cursor in = rc_cursor_over(content.at, content.size);
 
@@ -33,7 +33,7 @@ int stream_lane_data(struct gossip *g, struct gossip_stream *s, struct pack_byte
 
 int gossip_lane_open(struct gossip *g, uint64_t now_ns, const char *member, uint32_t *out)
 {
-    const struct member *to = roster_find(&g->roster, pack_text(member));
+    const struct member *to = roster_find(&g->roster, rc_pack_text(member));
     struct gossip_stream *s;
 
     g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
@@ -71,7 +71,7 @@ int gossip_lane_send(struct gossip *g, uint64_t now_ns, uint32_t stream,
     rc_buffer_append(&message, bytes, size);
     int err = message.err;
     if (err == RC_OK) {
-        err = stream_send(g, s, (struct pack_bytes){message.bytes, message.size});
+        err = stream_send(g, s, (struct rc_pack_bytes){message.bytes, message.size});
     }
     rc_buffer_fini(&message);
     gossip_arm(g, &s->deadline, LANE_IDLE_MS);

@@ -3,7 +3,7 @@
 #define AGENT_GOSSIP_OUTBOX_H
 
 #include "agent/gossip/gossip.h"
-#include "agent/gossip/pack.h"
+#include "base/pack.h"
 
 enum {
     OUTBOX_ACTIONS_MAX = 65536,

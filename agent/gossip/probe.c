@@ -109,7 +109,7 @@ static struct member *next_target(struct gossip *g)
     return NULL;
 }
 
-void probe_write_ping(struct gossip *g, uint32_t seq, struct pack_bytes node)
+void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node)
 {
     const struct rc_address *own = &g->self->view.address;
     const struct wire_ping ping = {
@@ -123,9 +123,9 @@ void probe_write_ping(struct gossip *g, uint32_t seq, struct pack_bytes node)
     wire_write_typed(WIRE_PING, &wire_format_ping, &ping, &g->message);
 }
 
-static struct pack_bytes written(const struct gossip *g)
+static struct rc_pack_bytes written(const struct gossip *g)
 {
-    return (struct pack_bytes){g->message.bytes, g->message.size};
+    return (struct rc_pack_bytes){g->message.bytes, g->message.size};
 }
 
 /* The buddy system (Lifeguard section IV-C): a suspect hears of it in the probe itself. */
@@ -134,7 +134,7 @@ static void send_ping_and_suspicion(struct gossip *g, const struct member *targe
     const struct carrier_to to = {&target->view.address, target, CARRIER_CHECKED};
     const struct wire_accusation suspect = {
         .incarnation = target->view.incarnation,
-        .node = pack_text(target->name),
+        .node = rc_pack_text(target->name),
         .from = gossip_own_name(g),
     };
     size_t ping_size = g->message.size;
@@ -143,7 +143,7 @@ static void send_ping_and_suspicion(struct gossip *g, const struct member *targe
     if (g->message.err != RC_OK) {
         return;
     }
-    const struct pack_bytes messages[2] = {
+    const struct rc_pack_bytes messages[2] = {
         {g->message.bytes, ping_size},
         {g->message.bytes + ping_size, g->message.size - ping_size},
     };
@@ -165,11 +165,11 @@ static void begin(struct gossip *g, struct member *target)
     g->counters.probes++;
     gossip_arm(g, &probe->timeout, g->profile->probe_timeout_ms);
     gossip_arm(g, &probe->end, wait_ms);
-    probe_write_ping(g, probe->seq, pack_text(target->name));
+    probe_write_ping(g, probe->seq, rc_pack_text(target->name));
     if (target->swim == SWIM_SUSPECT) {
         send_ping_and_suspicion(g, target);
     } else {
-        struct pack_bytes ping = written(g);
+        struct rc_pack_bytes ping = written(g);
         (void)carrier_send(g, &to, &ping, 1);
     }
 }
@@ -200,7 +200,7 @@ static void ask(struct gossip *g, const struct member *helper)
         .seq = g->probe.seq,
         .target = gossip_ip_bytes(&target->view.address),
         .port = target->view.address.port,
-        .node = pack_text(target->name),
+        .node = rc_pack_text(target->name),
         .nack = helper->view.versions[1] >= NACK_PROTOCOL,
         .source_address = gossip_ip_bytes(own),
         .source_port = own->port,
@@ -210,7 +210,7 @@ static void ask(struct gossip *g, const struct member *helper)
     g->probe.nacks_wanted += ping.nack;
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_INDIRECT_PING, &wire_format_indirect_ping, &ping, &g->message);
-    struct pack_bytes message = written(g);
+    struct rc_pack_bytes message = written(g);
     (void)carrier_send(g, &to, &message, 1);
 }
 
@@ -228,7 +228,7 @@ void probe_timeout(struct gossip *g)
         ask(g, helpers[i]);
     }
     if (probe->target->view.versions[1] >= TCP_PING_PROTOCOL) {
-        probe_write_ping(g, probe->seq, pack_text(probe->target->name));
+        probe_write_ping(g, probe->seq, rc_pack_text(probe->target->name));
         stream_ping(g, probe->target, probe->seq, probe->end.at_ns);
     }
 }
@@ -300,17 +300,17 @@ static bool read_coordinate(const struct wire_coordinate *wire,
 
     *out = (struct gossip_coordinate){
         .error = wire->error, .adjustment = wire->adjustment, .height = wire->height};
-    if (pack_read_array(&in) != COORDINATE_DIMENSIONS) {
+    if (rc_pack_read_array(&in) != COORDINATE_DIMENSIONS) {
         return false;
     }
     for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
-        out->vec[i] = pack_read_double(&in);
+        out->vec[i] = rc_pack_read_double(&in);
     }
     return in.err == RC_OK && coordinate_is_valid(out);
 }
 
 static void learn_coordinate(struct gossip *g, struct member *member,
-                             struct pack_bytes payload, uint64_t rtt_ns)
+                             struct rc_pack_bytes payload, uint64_t rtt_ns)
 {
     struct rc_cursor in = rc_cursor_over(payload.at, payload.size);
     struct gossip_coordinate theirs;

@@ -23,7 +23,7 @@ void probe_on_nack(struct gossip *g, uint32_t seq);
 void probe_on_tcp_ack(struct gossip *g, uint32_t seq);
 
 /* Writes our ping to `node` into g->message. */
-void probe_write_ping(struct gossip *g, uint32_t seq, struct pack_bytes node);
+void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node);
 
 /* An ack that is not for our own round: for somebody who asked us, or for nobody. */
 void probe_relay_ack(struct gossip *g, uint32_t seq);

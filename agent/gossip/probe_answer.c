@@ -8,9 +8,9 @@
 
 enum { COORDINATE_VERSION = 1, GREETING_GAP_MS = 1000 };
 
-static struct pack_bytes written(const struct gossip *g)
+static struct rc_pack_bytes written(const struct gossip *g)
 {
-    return (struct pack_bytes){g->message.bytes, g->message.size};
+    return (struct rc_pack_bytes){g->message.bytes, g->message.size};
 }
 
 static void write_payload(struct gossip *g, struct rc_buffer *out)
@@ -21,14 +21,14 @@ static void write_payload(struct gossip *g, struct rc_buffer *out)
     struct wire_coordinate wire = {
         .adjustment = own->adjustment, .error = own->error, .height = own->height};
 
-    pack_write_array(&vec, COORDINATE_DIMENSIONS);
+    rc_pack_write_array(&vec, COORDINATE_DIMENSIONS);
     for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
-        pack_write_double(&vec, own->vec[i]);
+        rc_pack_write_double(&vec, own->vec[i]);
     }
-    wire.raw_vec = (struct pack_bytes){vec.bytes, vec.size};
+    wire.raw_vec = (struct rc_pack_bytes){vec.bytes, vec.size};
     if (g->lane.summary != NULL) {
         g->lane.summary(g->lane.ctx, summary);
-        wire.summary = (struct pack_bytes){summary, sizeof summary};
+        wire.summary = (struct rc_pack_bytes){summary, sizeof summary};
     }
     rc_buffer_byte(out, COORDINATE_VERSION);
     wire_write(&wire_format_coordinate, &wire, out);
@@ -39,18 +39,18 @@ static void write_payload(struct gossip *g, struct rc_buffer *out)
 }
 
 static void send_ack(struct gossip *g, const struct rc_address *to, uint32_t seq,
-                     struct pack_bytes payload)
+                     struct rc_pack_bytes payload)
 {
     const struct wire_ack ack = {.seq = seq, .payload = payload};
     const struct carrier_to where = {to, roster_at(&g->roster, to), CARRIER_PIGGYBACK};
 
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_ACK, &wire_format_ack, &ack, &g->message);
-    struct pack_bytes message = written(g);
+    struct rc_pack_bytes message = written(g);
     (void)carrier_send(g, &where, &message, 1);
 }
 
-static struct rc_address answer_to(struct pack_bytes ip, uint16_t port,
+static struct rc_address answer_to(struct rc_pack_bytes ip, uint16_t port,
                                    const struct rc_address *from)
 {
     struct rc_address address;
@@ -88,13 +88,13 @@ void probe_on_ping(struct gossip *g, const struct rc_address *from,
     struct rc_address to = answer_to(ping->source_address, ping->source_port, from);
     struct rc_buffer payload = {0};
 
-    if (ping->node.size > 0 && !pack_equals(ping->node, gossip_own_name(g))) {
+    if (ping->node.size > 0 && !rc_pack_equals(ping->node, gossip_own_name(g))) {
         gossip_refuse(g, GOSSIP_REFUSED_PING);
         return;
     }
     write_payload(g, &payload);
     if (payload.err == RC_OK) {
-        send_ack(g, &to, ping->seq, (struct pack_bytes){payload.bytes, payload.size});
+        send_ack(g, &to, ping->seq, (struct rc_pack_bytes){payload.bytes, payload.size});
     }
     rc_buffer_fini(&payload);
     greet_stranger(g, ping);
@@ -144,7 +144,7 @@ void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
     probe_write_ping(g, relay->seq, ping->node);
     const struct carrier_to to = {&target, roster_at(&g->roster, &target),
                                   CARRIER_PIGGYBACK};
-    struct pack_bytes message = written(g);
+    struct rc_pack_bytes message = written(g);
     (void)carrier_send(g, &to, &message, 1);
 }
 
@@ -158,7 +158,7 @@ void probe_relay_expired(struct gossip *g, struct probe_relay *relay)
     if (relay->wants_nack) {
         rc_buffer_clear(&g->message);
         wire_write_typed(WIRE_NACK, &wire_format_nack, &nack, &g->message);
-        struct pack_bytes message = written(g);
+        struct rc_pack_bytes message = written(g);
         (void)carrier_send(g, &to, &message, 1);
     }
 }
@@ -171,7 +171,7 @@ void probe_relay_ack(struct gossip *g, uint32_t seq)
             deadline_clear(&g->deadlines, &relay->deadline);
             relay->is_used = false;
             send_ack(g, &relay->requester, relay->their_seq,
-                     (struct pack_bytes){NULL, 0});
+                     (struct rc_pack_bytes){NULL, 0});
             return;
         }
     }

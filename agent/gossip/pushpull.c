@@ -18,7 +18,7 @@ static uint8_t wire_state(enum swim_state state)
 }
 
 /* The form of an address never changes: peers compare 4 and 16 bytes as different. */
-static struct pack_bytes announced_ip(const struct member *member, uint8_t space[16])
+static struct rc_pack_bytes announced_ip(const struct member *member, uint8_t space[16])
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -27,14 +27,14 @@ static struct pack_bytes announced_ip(const struct member *member, uint8_t space
     }
     memcpy(space, mapped, sizeof mapped);
     memcpy(space + sizeof mapped, member->view.address.ip, 4);
-    return (struct pack_bytes){space, 16};
+    return (struct rc_pack_bytes){space, 16};
 }
 
 static void write_node(const struct member *member, struct rc_buffer *out)
 {
     uint8_t space[16];
     struct wire_node node = {
-        .name = pack_text(member->name),
+        .name = rc_pack_text(member->name),
         .address = announced_ip(member, space),
         .port = member->view.address.port,
         .meta = {member->meta, member->meta_size},
@@ -68,7 +68,7 @@ void pushpull_write(struct gossip *g, enum pushpull_kind kind, struct rc_buffer 
     g->counters.push_pulls++;
 }
 
-static int scan_head(struct pushpull_scan *scan, struct pack_bytes content)
+static int scan_head(struct pushpull_scan *scan, struct rc_pack_bytes content)
 {
     struct rc_cursor in = rc_cursor_over(content.at, content.size);
 
@@ -85,7 +85,7 @@ static int scan_head(struct pushpull_scan *scan, struct pack_bytes content)
     return RC_OK;
 }
 
-int pushpull_scan(struct pushpull_scan *scan, struct pack_bytes content)
+int pushpull_scan(struct pushpull_scan *scan, struct rc_pack_bytes content)
 {
     if (!scan->has_head) {
         int err = scan_head(scan, content);
@@ -96,7 +96,7 @@ int pushpull_scan(struct pushpull_scan *scan, struct pack_bytes content)
     while (scan->nodes < scan->head.nodes) {
         struct rc_cursor in =
             rc_cursor_over(content.at + scan->at, content.size - scan->at);
-        pack_skip(&in);
+        rc_pack_skip(&in);
         if (in.err != RC_OK) {
             return in.err;
         }
@@ -106,7 +106,7 @@ int pushpull_scan(struct pushpull_scan *scan, struct pack_bytes content)
     return content.size - scan->at >= scan->head.user_state_size ? RC_OK : RC_ETRUNCATED;
 }
 
-void pushpull_merge(struct gossip *g, struct pack_bytes content)
+void pushpull_merge(struct gossip *g, struct rc_pack_bytes content)
 {
     struct rc_cursor in = rc_cursor_over(content.at, content.size);
     struct wire_push_pull head;

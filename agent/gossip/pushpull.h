@@ -21,9 +21,9 @@ void pushpull_write(struct gossip *g, enum pushpull_kind kind, struct rc_buffer 
 
 /* Looks whether the state in `content` (from its type byte on) is whole; each byte is looked
  * at once over all calls. RC_OK, RC_ETRUNCATED (more is to come), RC_EMALFORMED, RC_ETOOBIG. */
-int pushpull_scan(struct pushpull_scan *scan, struct pack_bytes content);
+int pushpull_scan(struct pushpull_scan *scan, struct rc_pack_bytes content);
 
 /* Applies a whole state. */
-void pushpull_merge(struct gossip *g, struct pack_bytes content);
+void pushpull_merge(struct gossip *g, struct rc_pack_bytes content);
 
 #endif

@@ -49,7 +49,7 @@ static void address_key(const struct rc_address *address, uint8_t key[ADDRESS_KE
     key[17] = (uint8_t)address->port;
 }
 
-struct member *roster_find(const struct roster *roster, struct pack_bytes name)
+struct member *roster_find(const struct roster *roster, struct rc_pack_bytes name)
 {
     return rc_table_get_bytes(roster->by_name, name.at, name.size);
 }
@@ -61,7 +61,7 @@ struct member *roster_at(const struct roster *roster, const struct rc_address *a
     return rc_table_get_bytes(roster->by_address, key, sizeof key);
 }
 
-int roster_add(struct roster *roster, struct pack_bytes name, struct member **out)
+int roster_add(struct roster *roster, struct rc_pack_bytes name, struct member **out)
 {
     if (name.size == 0 || name.size > ROSTER_NAME_MAX ||
         memchr(name.at, '\0', name.size) != NULL) {
@@ -181,7 +181,7 @@ int roster_set_address(struct roster *roster, struct member *member,
     return rc_table_put_bytes(roster->by_address, key, sizeof key, member, NULL);
 }
 
-int roster_set_meta(struct member *member, struct pack_bytes meta)
+int roster_set_meta(struct member *member, struct rc_pack_bytes meta)
 {
     struct gossip_tag *tags;
     size_t count;

@@ -52,12 +52,12 @@ struct roster {
 int roster_init(struct roster *roster, uint64_t hash_seed); /* RC_OK or RC_ENOMEM */
 void roster_fini(struct roster *roster);
 
-struct member *roster_find(const struct roster *roster, struct pack_bytes name);
+struct member *roster_find(const struct roster *roster, struct rc_pack_bytes name);
 struct member *roster_at(const struct roster *roster, const struct rc_address *address);
 
 /* A new member that both layers do not know yet. RC_OK, RC_EINVAL (name), RC_ETOOBIG (full) or
  * RC_ENOMEM. */
-int roster_add(struct roster *roster, struct pack_bytes name, struct member **out);
+int roster_add(struct roster *roster, struct rc_pack_bytes name, struct member **out);
 
 /* Puts it into SWIM's list at a random place, as dead. RC_OK or RC_ENOMEM. */
 int roster_enlist(struct roster *roster, struct member *member, struct rc_random *random);
@@ -75,7 +75,7 @@ void roster_release(struct member *member);
 int roster_set_address(struct roster *roster, struct member *member,
                        const struct rc_address *address);
 /* Meta and the tags in it. RC_OK or RC_ENOMEM; then nothing changed. */
-int roster_set_meta(struct member *member, struct pack_bytes meta);
+int roster_set_meta(struct member *member, struct rc_pack_bytes meta);
 
 /* Members that count in SWIM's formulas: those who left do not. */
 size_t roster_estimate(const struct roster *roster);

@@ -43,13 +43,13 @@ void seal_destroy(struct seal *seal)
 }
 
 int seal_lock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],
-              struct pack_bytes aad, struct pack_bytes plain, uint8_t *out)
+              struct rc_pack_bytes aad, struct rc_pack_bytes plain, uint8_t *out)
 {
     return seal->engine->lock(seal->state, nonce, aad, plain, out);
 }
 
 int seal_unlock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],
-                struct pack_bytes aad, struct pack_bytes sealed, uint8_t *out)
+                struct rc_pack_bytes aad, struct rc_pack_bytes sealed, uint8_t *out)
 {
     if (sealed.size < SEAL_TAG_SIZE) {
         return RC_EDENIED;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/gossip/pack.h"
+#include "base/pack.h"
 
 enum { SEAL_NONCE_SIZE = 12, SEAL_TAG_SIZE = 16, SEAL_KEY_MAX = 32 };
 
@@ -20,10 +20,10 @@ struct seal;
 struct seal_engine {
     int (*create)(const uint8_t *key, size_t size, void **out);
     void (*destroy)(void *state);
-    int (*lock)(void *state, const uint8_t *nonce, struct pack_bytes aad,
-                struct pack_bytes plain, uint8_t *out);
-    int (*unlock)(void *state, const uint8_t *nonce, struct pack_bytes aad,
-                  struct pack_bytes sealed, uint8_t *out);
+    int (*lock)(void *state, const uint8_t *nonce, struct rc_pack_bytes aad,
+                struct rc_pack_bytes plain, uint8_t *out);
+    int (*unlock)(void *state, const uint8_t *nonce, struct rc_pack_bytes aad,
+                  struct rc_pack_bytes sealed, uint8_t *out);
 };
 
 extern const struct seal_engine seal_sodium;
@@ -36,11 +36,11 @@ void seal_destroy(struct seal *seal); /* wipes the key; NULL is allowed */
 
 /* Encrypts into `out`, which has room for plain.size + SEAL_TAG_SIZE. RC_OK or RC_EIO. */
 int seal_lock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],
-              struct pack_bytes aad, struct pack_bytes plain, uint8_t *out);
+              struct rc_pack_bytes aad, struct rc_pack_bytes plain, uint8_t *out);
 
 /* Decrypts into `out`, which has room for sealed.size - SEAL_TAG_SIZE. RC_OK, or RC_EDENIED
  * when key, nonce, aad or a single bit is wrong. */
 int seal_unlock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],
-                struct pack_bytes aad, struct pack_bytes sealed, uint8_t *out);
+                struct rc_pack_bytes aad, struct rc_pack_bytes sealed, uint8_t *out);
 
 #endif

@@ -95,7 +95,7 @@ static int create(const uint8_t *key, size_t size, void **out)
 
 /* Key stays, nonce and direction change; then all of aad and text in one go. */
 static int run(struct state *state, enum direction direction, const uint8_t *nonce,
-               struct pack_bytes aad, struct pack_bytes text, uint8_t *out)
+               struct rc_pack_bytes aad, struct rc_pack_bytes text, uint8_t *out)
 {
     const struct crypto *c = &state->crypto;
     int written = 0;
@@ -118,8 +118,8 @@ static int run(struct state *state, enum direction direction, const uint8_t *non
     return RC_OK;
 }
 
-static int lock(void *opaque, const uint8_t *nonce, struct pack_bytes aad,
-                struct pack_bytes plain, uint8_t *out)
+static int lock(void *opaque, const uint8_t *nonce, struct rc_pack_bytes aad,
+                struct rc_pack_bytes plain, uint8_t *out)
 {
     struct state *state = opaque;
     const struct crypto *c = &state->crypto;
@@ -137,12 +137,12 @@ static int lock(void *opaque, const uint8_t *nonce, struct pack_bytes aad,
     return RC_OK;
 }
 
-static int unlock(void *opaque, const uint8_t *nonce, struct pack_bytes aad,
-                  struct pack_bytes sealed, uint8_t *out)
+static int unlock(void *opaque, const uint8_t *nonce, struct rc_pack_bytes aad,
+                  struct rc_pack_bytes sealed, uint8_t *out)
 {
     struct state *state = opaque;
     const struct crypto *c = &state->crypto;
-    struct pack_bytes text = {sealed.at, sealed.size - SEAL_TAG_SIZE};
+    struct rc_pack_bytes text = {sealed.at, sealed.size - SEAL_TAG_SIZE};
     uint8_t tag[SEAL_TAG_SIZE];
     uint8_t nothing[SEAL_TAG_SIZE];
     int written = 0;

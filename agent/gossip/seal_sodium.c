@@ -34,16 +34,16 @@ static void destroy(void *state)
     }
 }
 
-static int lock(void *state, const uint8_t *nonce, struct pack_bytes aad,
-                struct pack_bytes plain, uint8_t *out)
+static int lock(void *state, const uint8_t *nonce, struct rc_pack_bytes aad,
+                struct rc_pack_bytes plain, uint8_t *out)
 {
     int failed = crypto_aead_aes256gcm_encrypt_afternm(
         out, NULL, plain.at, plain.size, aad.at, aad.size, NULL, nonce, state);
     return failed ? RC_EIO : RC_OK;
 }
 
-static int unlock(void *state, const uint8_t *nonce, struct pack_bytes aad,
-                  struct pack_bytes sealed, uint8_t *out)
+static int unlock(void *state, const uint8_t *nonce, struct rc_pack_bytes aad,
+                  struct rc_pack_bytes sealed, uint8_t *out)
 {
     int failed = crypto_aead_aes256gcm_decrypt_afternm(
         out, NULL, NULL, sealed.at, sealed.size, aad.at, aad.size, nonce, state);

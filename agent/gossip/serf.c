@@ -146,10 +146,10 @@ static uint64_t spread_intent(struct gossip *g, enum wire_serf_type type,
     rc_buffer_clear(&g->message);
     wire_write_serf(type, type == WIRE_SERF_JOIN ? &wire_format_join : &wire_format_leave,
                     intent, &g->message);
-    struct pack_bytes message = {g->message.bytes, g->message.size};
+    struct rc_pack_bytes message = {g->message.bytes, g->message.size};
     if (g->message.err != RC_OK ||
         broadcast_add(&g->queues[QUEUE_INTENTS],
-                      (struct pack_bytes){subject, intent->node.size + 1}, message,
+                      (struct rc_pack_bytes){subject, intent->node.size + 1}, message,
                       &id) != RC_OK) {
         gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
     }
@@ -289,7 +289,7 @@ uint64_t serf_announce_leave(struct gossip *g)
 void serf_force_leave(struct gossip *g, struct member *member, enum gossip_prune prune)
 {
     const struct wire_intent intent = {.ltime = serf_use_time(g, CLOCK_STATUS),
-                                       .node = pack_text(member->name),
+                                       .node = rc_pack_text(member->name),
                                        .prune = prune == GOSSIP_PRUNE};
     serf_on_leave_intent(g, &intent, SERF_FROM_PACKET);
 }
@@ -388,7 +388,7 @@ static void on_intent(struct gossip *g, struct rc_cursor *in, enum wire_serf_typ
 
 void serf_receive(struct gossip *g, struct rc_cursor *in)
 {
-    struct pack_bytes message = {in->at, rc_cursor_left(in)};
+    struct rc_pack_bytes message = {in->at, rc_cursor_left(in)};
     union {
         struct wire_event event;
         struct wire_query query;

@@ -52,11 +52,11 @@ void serf_merge_state(struct gossip *g, struct rc_cursor *in);
 /* ---- serf_event.c */
 void serf_event_fini(struct gossip *g);
 void serf_on_event(struct gossip *g, const struct wire_event *event,
-                   struct pack_bytes message, enum serf_source source);
+                   struct rc_pack_bytes message, enum serf_source source);
 void serf_on_query(struct gossip *g, const struct wire_query *query,
-                   struct pack_bytes message);
+                   struct rc_pack_bytes message);
 void serf_on_relay(struct gossip *g, struct rc_cursor *in);
 void serf_write_events(const struct gossip *g, struct rc_buffer *out);
-void serf_merge_events(struct gossip *g, struct pack_bytes raw);
+void serf_merge_events(struct gossip *g, struct rc_pack_bytes raw);
 
 #endif

@@ -34,15 +34,15 @@ void serf_event_fini(struct gossip *g)
     free_ring(&g->serf.queries);
 }
 
-static bool is_seen(const struct serf_slot *slot, uint32_t id, struct pack_bytes name,
-                    struct pack_bytes payload)
+static bool is_seen(const struct serf_slot *slot, uint32_t id, struct rc_pack_bytes name,
+                    struct rc_pack_bytes payload)
 {
     for (const struct serf_seen *seen = slot->seen; seen != NULL; seen = seen->next) {
-        struct pack_bytes its_name = {seen->bytes, seen->name_size};
-        struct pack_bytes its_payload = {seen->bytes + seen->name_size,
-                                         seen->payload_size};
-        if (seen->id == id && pack_equals(its_name, name) &&
-            pack_equals(its_payload, payload)) {
+        struct rc_pack_bytes its_name = {seen->bytes, seen->name_size};
+        struct rc_pack_bytes its_payload = {seen->bytes + seen->name_size,
+                                            seen->payload_size};
+        if (seen->id == id && rc_pack_equals(its_name, name) &&
+            rc_pack_equals(its_payload, payload)) {
             return true;
         }
     }
@@ -50,7 +50,7 @@ static bool is_seen(const struct serf_slot *slot, uint32_t id, struct pack_bytes
 }
 
 static bool keep(struct serf_ring *ring, struct serf_slot *slot, uint32_t id,
-                 struct pack_bytes name, struct pack_bytes payload)
+                 struct rc_pack_bytes name, struct rc_pack_bytes payload)
 {
     struct serf_seen *seen = malloc(sizeof *seen + name.size + payload.size);
 
@@ -102,21 +102,21 @@ static struct serf_slot *slot_of(struct gossip *g, struct serf_ring *ring,
 }
 
 static void spread_on(struct gossip *g, enum gossip_queue queue,
-                      struct pack_bytes message)
+                      struct rc_pack_bytes message)
 {
     rc_buffer_clear(&g->message);
     rc_buffer_byte(&g->message, WIRE_USER);
     rc_buffer_append(&g->message, message.at, message.size);
     if (g->message.err != RC_OK ||
-        broadcast_add(&g->queues[queue], (struct pack_bytes){NULL, 0},
-                      (struct pack_bytes){g->message.bytes, g->message.size},
+        broadcast_add(&g->queues[queue], (struct rc_pack_bytes){NULL, 0},
+                      (struct rc_pack_bytes){g->message.bytes, g->message.size},
                       NULL) != RC_OK) {
         gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
     }
 }
 
-static void tell(struct gossip *g, struct gossip_action *action, struct pack_bytes name,
-                 struct pack_bytes payload)
+static void tell(struct gossip *g, struct gossip_action *action,
+                 struct rc_pack_bytes name, struct rc_pack_bytes payload)
 {
     struct rc_buffer text = {0};
 
@@ -128,7 +128,7 @@ static void tell(struct gossip *g, struct gossip_action *action, struct pack_byt
     rc_buffer_fini(&text);
 }
 
-static bool is_name(struct pack_bytes name)
+static bool is_name(struct rc_pack_bytes name)
 {
     return name.size > 0 && memchr(name.at, '\0', name.size) == NULL;
 }
@@ -136,7 +136,7 @@ static bool is_name(struct pack_bytes name)
 /* ---- User events. */
 
 void serf_on_event(struct gossip *g, const struct wire_event *event,
-                   struct pack_bytes message, enum serf_source source)
+                   struct rc_pack_bytes message, enum serf_source source)
 {
     struct gossip_action action = {.type = GOSSIP_USER_EVENT, .ltime = event->ltime};
 
@@ -159,7 +159,7 @@ void serf_on_event(struct gossip *g, const struct wire_event *event,
 int gossip_user_event(struct gossip *g, uint64_t now_ns, const char *name,
                       const uint8_t *payload, size_t size)
 {
-    struct wire_event event = {.name = pack_text(name), .payload = {payload, size}};
+    struct wire_event event = {.name = rc_pack_text(name), .payload = {payload, size}};
     struct rc_buffer message = {0};
 
     if (event.name.size == 0) {
@@ -177,7 +177,7 @@ int gossip_user_event(struct gossip *g, uint64_t now_ns, const char *name,
         err = RC_ETOOBIG;
     }
     if (err == RC_OK) {
-        serf_on_event(g, &event, (struct pack_bytes){message.bytes, message.size},
+        serf_on_event(g, &event, (struct rc_pack_bytes){message.bytes, message.size},
                       SERF_FROM_PACKET);
     }
     rc_buffer_fini(&message);
@@ -190,7 +190,7 @@ static void write_slot(const struct serf_slot *slot, struct rc_buffer *out)
     struct rc_buffer items = {0};
     struct wire_event_slot wire = {.ltime = slot->ltime};
 
-    pack_write_array(&items, slot->count);
+    rc_pack_write_array(&items, slot->count);
     for (const struct serf_seen *seen = slot->seen; seen != NULL; seen = seen->next) {
         const struct wire_event_item item = {
             .name = {seen->bytes, seen->name_size},
@@ -199,7 +199,7 @@ static void write_slot(const struct serf_slot *slot, struct rc_buffer *out)
         };
         wire_write(&wire_format_event_item, &item, &items);
     }
-    wire.raw_events = (struct pack_bytes){items.bytes, items.size};
+    wire.raw_events = (struct rc_pack_bytes){items.bytes, items.size};
     wire_write(&wire_format_event_slot, &wire, out);
     if (items.err != RC_OK) {
         out->err = items.err;
@@ -215,7 +215,7 @@ void serf_write_events(const struct gossip *g, struct rc_buffer *out)
     for (size_t i = 0; slots != NULL && i < SERF_RING_SIZE; i++) {
         count += slots[i].count > 0;
     }
-    pack_write_array(out, count);
+    rc_pack_write_array(out, count);
     for (size_t i = 0; slots != NULL && i < SERF_RING_SIZE; i++) {
         if (slots[i].count > 0) {
             write_slot(&slots[i], out);
@@ -226,7 +226,7 @@ void serf_write_events(const struct gossip *g, struct rc_buffer *out)
 static void merge_slot(struct gossip *g, const struct wire_event_slot *slot)
 {
     struct rc_cursor in = rc_cursor_over(slot->raw_events.at, slot->raw_events.size);
-    uint32_t count = pack_read_array(&in);
+    uint32_t count = rc_pack_read_array(&in);
 
     for (uint32_t i = 0; i < count; i++) {
         struct wire_event_item item;
@@ -235,14 +235,14 @@ static void merge_slot(struct gossip *g, const struct wire_event_slot *slot)
         }
         const struct wire_event event = {
             .ltime = slot->ltime, .name = item.name, .payload = item.payload};
-        serf_on_event(g, &event, (struct pack_bytes){NULL, 0}, SERF_FROM_STATE);
+        serf_on_event(g, &event, (struct rc_pack_bytes){NULL, 0}, SERF_FROM_STATE);
     }
 }
 
-void serf_merge_events(struct gossip *g, struct pack_bytes raw)
+void serf_merge_events(struct gossip *g, struct rc_pack_bytes raw)
 {
     struct rc_cursor in = rc_cursor_over(raw.at, raw.size);
-    uint32_t count = pack_read_array(&in);
+    uint32_t count = rc_pack_read_array(&in);
 
     for (uint32_t i = 0; i < count && in.err == RC_OK; i++) {
         struct wire_event_slot slot;
@@ -257,10 +257,11 @@ void serf_merge_events(struct gossip *g, struct pack_bytes raw)
 
 static bool names_us(const struct gossip *g, struct rc_cursor *in)
 {
-    uint32_t count = pack_read_array(in);
+    uint32_t count = rc_pack_read_array(in);
 
     for (uint32_t i = 0; i < count && in->err == RC_OK; i++) {
-        if (pack_equals(pack_read_bytes(in), gossip_own_name(g)) && in->err == RC_OK) {
+        if (rc_pack_equals(rc_pack_read_bytes(in), gossip_own_name(g)) &&
+            in->err == RC_OK) {
             return true;
         }
     }
@@ -269,7 +270,7 @@ static bool names_us(const struct gossip *g, struct rc_cursor *in)
 
 /* Expressions are RE2's in Serf. Plain text with or without anchors is understood here, and
  * ".*"; everything else matches nothing, which is the safe side. */
-static bool matches(struct pack_bytes expression, const char *value)
+static bool matches(struct rc_pack_bytes expression, const char *value)
 {
     const char *text = (const char *)expression.at;
     size_t size = expression.size;
@@ -305,7 +306,7 @@ static bool fits_tag(const struct gossip *g, struct rc_cursor *in)
     }
     const struct gossip_member *self = &g->self->view;
     for (size_t i = 0; i < self->tag_count; i++) {
-        if (pack_equals(pack_text(self->tags[i].key), filter.tag)) {
+        if (rc_pack_equals(rc_pack_text(self->tags[i].key), filter.tag)) {
             return matches(filter.expression, self->tags[i].value);
         }
     }
@@ -314,17 +315,17 @@ static bool fits_tag(const struct gossip *g, struct rc_cursor *in)
 
 /* RC_OK: it is for us; RC_ENOTFOUND: not for us; RC_EMALFORMED: must not even be spread on,
  * because an empty filter crashes Serf. */
-static int check_filters(const struct gossip *g, struct pack_bytes raw)
+static int check_filters(const struct gossip *g, struct rc_pack_bytes raw)
 {
     struct rc_cursor in = rc_cursor_over(raw.at, raw.size);
-    uint32_t count = raw.size == 0 ? 0 : pack_read_array(&in);
+    uint32_t count = raw.size == 0 ? 0 : rc_pack_read_array(&in);
     int verdict = RC_OK;
 
     if (count > FILTERS_MAX) {
         return RC_EMALFORMED;
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct pack_bytes filter = pack_read_bytes(&in);
+        struct rc_pack_bytes filter = rc_pack_read_bytes(&in);
         struct rc_cursor body = rc_cursor_over(filter.at, filter.size);
         if (in.err != RC_OK || filter.size == 0) {
             return RC_EMALFORMED;
@@ -340,7 +341,7 @@ static int check_filters(const struct gossip *g, struct pack_bytes raw)
 }
 
 static void respond(struct gossip *g, const struct wire_query *query, uint32_t flags,
-                    struct pack_bytes payload)
+                    struct rc_pack_bytes payload)
 {
     const struct wire_response response = {
         .ltime = query->ltime,
@@ -358,7 +359,7 @@ static void respond(struct gossip *g, const struct wire_query *query, uint32_t f
     const struct carrier_to to = {&address, NULL, CARRIER_ALONE};
     rc_buffer_clear(&g->message);
     wire_write_serf(WIRE_SERF_RESPONSE, &wire_format_response, &response, &g->message);
-    struct pack_bytes message = {g->message.bytes, g->message.size};
+    struct rc_pack_bytes message = {g->message.bytes, g->message.size};
     if (g->message.err == RC_OK) {
         (void)carrier_send(g, &to, &message, 1);
     }
@@ -375,29 +376,29 @@ static void answer_conflict(struct gossip *g, const struct wire_query *query)
         return;
     }
     struct wire_conflict conflict = {
-        .name = pack_text(member->name),
+        .name = rc_pack_text(member->name),
         .address = gossip_ip_bytes(&member->view.address),
         .port = member->view.address.port,
         .status =
             (uint8_t)member->serf, /* Serf's numbers: alive 1, leaving, left, failed */
     };
-    pack_write_map(&tags, member->view.tag_count);
+    rc_pack_write_map(&tags, member->view.tag_count);
     for (size_t i = 0; i < member->view.tag_count; i++) {
-        pack_write_text(&tags, member->view.tags[i].key);
-        pack_write_text(&tags, member->view.tags[i].value);
+        rc_pack_write_text(&tags, member->view.tags[i].key);
+        rc_pack_write_text(&tags, member->view.tags[i].value);
     }
-    conflict.raw_tags = (struct pack_bytes){tags.bytes, tags.size};
+    conflict.raw_tags = (struct rc_pack_bytes){tags.bytes, tags.size};
     memcpy(conflict.versions, member->view.versions, WIRE_VERSIONS_SIZE);
     rc_buffer_byte(&payload, WIRE_SERF_CONFLICT);
     wire_write(&wire_format_conflict, &conflict, &payload);
     if (payload.err == RC_OK && tags.err == RC_OK) {
-        respond(g, query, 0, (struct pack_bytes){payload.bytes, payload.size});
+        respond(g, query, 0, (struct rc_pack_bytes){payload.bytes, payload.size});
     }
     rc_buffer_fini(&payload);
     rc_buffer_fini(&tags);
 }
 
-static bool is_internal(struct pack_bytes name)
+static bool is_internal(struct rc_pack_bytes name)
 {
     return name.size >= 6 && memcmp(name.at, "_serf_", 6) == 0;
 }
@@ -406,8 +407,8 @@ static bool is_dangerous(const struct wire_query *query)
 {
     /* Key queries without a payload crash Serf; we never pass one on. */
     return is_internal(query->name) && query->payload.size == 0 &&
-           !pack_equals(query->name, pack_text("_serf_ping")) &&
-           !pack_equals(query->name, pack_text("_serf_list-keys"));
+           !rc_pack_equals(query->name, rc_pack_text("_serf_ping")) &&
+           !rc_pack_equals(query->name, rc_pack_text("_serf_list-keys"));
 }
 
 static void serve_query(struct gossip *g, const struct wire_query *query)
@@ -416,17 +417,17 @@ static void serve_query(struct gossip *g, const struct wire_query *query)
         .type = GOSSIP_QUERY, .ltime = query->ltime, .id = query->id};
 
     if ((query->flags & WIRE_QUERY_ACK) != 0) {
-        respond(g, query, WIRE_RESPONSE_ACK, (struct pack_bytes){NULL, 0});
+        respond(g, query, WIRE_RESPONSE_ACK, (struct rc_pack_bytes){NULL, 0});
     }
     if (!is_internal(query->name)) {
         tell(g, &action, query->name, query->payload);
-    } else if (pack_equals(query->name, pack_text("_serf_conflict"))) {
+    } else if (rc_pack_equals(query->name, rc_pack_text("_serf_conflict"))) {
         answer_conflict(g, query);
     }
 }
 
 void serf_on_query(struct gossip *g, const struct wire_query *query,
-                   struct pack_bytes message)
+                   struct rc_pack_bytes message)
 {
     int verdict = check_filters(g, query->raw_filters);
 
@@ -436,7 +437,7 @@ void serf_on_query(struct gossip *g, const struct wire_query *query,
     }
     serf_witness(g, CLOCK_QUERY, query->ltime);
     struct serf_slot *slot = slot_of(g, &g->serf.queries, CLOCK_QUERY, query->ltime);
-    struct pack_bytes none = {NULL, 0};
+    struct rc_pack_bytes none = {NULL, 0};
     if (slot == NULL || is_seen(slot, query->id, none, none) ||
         !keep(&g->serf.queries, slot, query->id, none, none)) {
         return;
@@ -475,7 +476,7 @@ void serf_on_relay(struct gossip *g, struct rc_cursor *in)
     const struct carrier_to to = {&address, NULL, CARRIER_ALONE};
     rc_buffer_clear(&g->message);
     wire_write_serf(WIRE_SERF_RESPONSE, &wire_format_response, &response, &g->message);
-    struct pack_bytes message = {g->message.bytes, g->message.size};
+    struct rc_pack_bytes message = {g->message.bytes, g->message.size};
     if (g->message.err == RC_OK) {
         (void)carrier_send(g, &to, &message, 1);
     }

@@ -17,16 +17,16 @@ void serf_write_state(struct gossip *g, struct rc_buffer *out)
         known += member->serf != SERF_NONE;
         left_count += member->serf == SERF_LEFT;
     }
-    pack_write_map(&ltimes, known);
-    pack_write_array(&left, left_count);
+    rc_pack_write_map(&ltimes, known);
+    rc_pack_write_array(&left, left_count);
     position = 0;
     while ((member = rc_table_next(g->roster.by_name, &position, NULL)) != NULL) {
         if (member->serf != SERF_NONE) {
-            pack_write_text(&ltimes, member->name);
-            pack_write_number(&ltimes, member->view.status_ltime);
+            rc_pack_write_text(&ltimes, member->name);
+            rc_pack_write_number(&ltimes, member->view.status_ltime);
         }
         if (member->serf == SERF_LEFT) {
-            pack_write_text(&left, member->name);
+            rc_pack_write_text(&left, member->name);
         }
     }
     serf_write_events(g, &events);
@@ -40,7 +40,7 @@ void serf_write_state(struct gossip *g, struct rc_buffer *out)
     };
     if (g->lane.summary != NULL) {
         g->lane.summary(g->lane.ctx, summary);
-        state.summary = (struct pack_bytes){summary, sizeof summary};
+        state.summary = (struct rc_pack_bytes){summary, sizeof summary};
         state.summary_name = gossip_own_name(g);
     }
     rc_buffer_byte(out, WIRE_SERF_STATE);
@@ -55,14 +55,14 @@ void serf_write_state(struct gossip *g, struct rc_buffer *out)
 
 /* Who is in LeftMembers, as a table, so that a long list costs no more than a short one for
  * each name. NULL when memory is out. */
-static struct rc_table *read_left(struct gossip *g, struct pack_bytes raw)
+static struct rc_table *read_left(struct gossip *g, struct rc_pack_bytes raw)
 {
     struct rc_table *left = rc_table_create(g->hash_seed);
     struct rc_cursor in = rc_cursor_over(raw.at, raw.size);
-    uint32_t count = pack_read_array(&in);
+    uint32_t count = rc_pack_read_array(&in);
 
     for (uint32_t i = 0; left != NULL && i < count && i < ROSTER_MAX; i++) {
-        struct pack_bytes name = pack_read_bytes(&in);
+        struct rc_pack_bytes name = rc_pack_read_bytes(&in);
         if (in.err == RC_OK && name.size > 0 &&
             rc_table_put_bytes(left, name.at, name.size, g, NULL) != RC_OK) {
             gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY);
@@ -76,12 +76,12 @@ static void merge_intents(struct gossip *g, const struct wire_serf_state *state)
 {
     struct rc_cursor in =
         rc_cursor_over(state->raw_status_ltimes.at, state->raw_status_ltimes.size);
-    uint32_t count = pack_read_map(&in);
+    uint32_t count = rc_pack_read_map(&in);
     struct rc_table *left = read_left(g, state->raw_left_members);
 
     for (uint32_t i = 0; left != NULL && i < count && i < ROSTER_MAX; i++) {
-        struct wire_intent intent = {.node = pack_read_bytes(&in)};
-        intent.ltime = pack_read_number(&in, UINT64_MAX - 1);
+        struct wire_intent intent = {.node = rc_pack_read_bytes(&in)};
+        intent.ltime = rc_pack_read_number(&in, UINT64_MAX - 1);
         if (in.err != RC_OK) {
             gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
             break;

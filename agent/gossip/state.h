@@ -154,12 +154,12 @@ uint32_t gossip_retransmits(const struct gossip *g);
 uint64_t gossip_push_pull_ms(const struct gossip *g);
 
 uint64_t gossip_now_ms(const struct gossip *g);
-struct pack_bytes gossip_own_name(const struct gossip *g);
-struct pack_bytes gossip_ip_bytes(const struct rc_address *address);
+struct rc_pack_bytes gossip_own_name(const struct gossip *g);
+struct rc_pack_bytes gossip_ip_bytes(const struct rc_address *address);
 
 /* An address from the wire. Port 0 means our own port, as in memberlist. RC_OK or
  * RC_EMALFORMED. */
-int gossip_read_address(const struct gossip *g, struct pack_bytes ip, uint16_t port,
+int gossip_read_address(const struct gossip *g, struct rc_pack_bytes ip, uint16_t port,
                         struct rc_address *out);
 
 #endif

@@ -150,7 +150,7 @@ void stream_expired(struct gossip *g, struct gossip_stream *s)
 
 /* ---- Sending. */
 
-int stream_send(struct gossip *g, struct gossip_stream *s, struct pack_bytes plain)
+int stream_send(struct gossip *g, struct gossip_stream *s, struct rc_pack_bytes plain)
 {
     struct gossip_action action = {.type = GOSSIP_STREAM_SEND, .stream = s->id};
     size_t mark = outbox_mark(&g->outbox);
@@ -190,7 +190,7 @@ static int send_state(struct gossip *g, struct gossip_stream *s, enum pushpull_k
     pushpull_write(g, kind, &state);
     int err = state.err;
     if (err == RC_OK) {
-        err = stream_send(g, s, (struct pack_bytes){state.bytes, state.size});
+        err = stream_send(g, s, (struct rc_pack_bytes){state.bytes, state.size});
     }
     rc_buffer_fini(&state);
     return err;
@@ -221,17 +221,18 @@ void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
     if (stream_dial(g, &target->view.address, STREAM_PING, &s) == RC_OK) {
         s->seq = seq;
         (void)deadline_set(&g->deadlines, &s->deadline, until_ns);
-        (void)stream_send(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+        (void)stream_send(g, s,
+                          (struct rc_pack_bytes){g->message.bytes, g->message.size});
     }
 }
 
 static void send_err(struct gossip *g, struct gossip_stream *s, const char *text)
 {
-    const struct wire_err message = {.error = pack_text(text)};
+    const struct wire_err message = {.error = rc_pack_text(text)};
 
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_ERR, &wire_format_err, &message, &g->message);
-    (void)stream_send(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+    (void)stream_send(g, s, (struct rc_pack_bytes){g->message.bytes, g->message.size});
 }
 
 /* ---- Receiving: what the content means. Handlers return RC_OK when the stream is done (and
@@ -245,7 +246,7 @@ static int on_ping(struct gossip *g, struct gossip_stream *s, struct rc_cursor *
     if (err != RC_OK) {
         return err;
     }
-    if (ping.node.size > 0 && !pack_equals(ping.node, gossip_own_name(g))) {
+    if (ping.node.size > 0 && !rc_pack_equals(ping.node, gossip_own_name(g))) {
         gossip_refuse(g, GOSSIP_REFUSED_PING);
         finish(g, s, RC_OK);
         return RC_OK;
@@ -253,7 +254,7 @@ static int on_ping(struct gossip *g, struct gossip_stream *s, struct rc_cursor *
     const struct wire_ack ack = {.seq = ping.seq};
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_ACK, &wire_format_ack, &ack, &g->message);
-    (void)stream_send(g, s, (struct pack_bytes){g->message.bytes, g->message.size});
+    (void)stream_send(g, s, (struct rc_pack_bytes){g->message.bytes, g->message.size});
     finish(g, s, RC_OK);
     return RC_OK;
 }
@@ -309,7 +310,7 @@ static int on_user(struct gossip *g, struct gossip_stream *s, struct rc_cursor *
 
 /* An accepted stream is answered with our state as it was before the merge. */
 static int on_push_pull(struct gossip *g, struct gossip_stream *s,
-                        struct pack_bytes content)
+                        struct rc_pack_bytes content)
 {
     if (s->purpose == STREAM_PING) {
         return RC_EMALFORMED; /* no answer to a ping */
@@ -332,7 +333,8 @@ static int on_push_pull(struct gossip *g, struct gossip_stream *s,
     return RC_OK;
 }
 
-static int on_once(struct gossip *g, struct gossip_stream *s, struct pack_bytes content)
+static int on_once(struct gossip *g, struct gossip_stream *s,
+                   struct rc_pack_bytes content)
 {
     struct rc_cursor in = rc_cursor_over(content.at, content.size);
     uint8_t type = rc_cursor_u8(&in);
@@ -352,7 +354,7 @@ static int on_once(struct gossip *g, struct gossip_stream *s, struct pack_bytes 
 
 /* One request or answer, maybe compressed. */
 static int handle_once(struct gossip *g, struct gossip_stream *s,
-                       struct pack_bytes content)
+                       struct rc_pack_bytes content)
 {
     bool is_whole = g->envelope.seal_count > 0; /* a frame holds all of it */
 
@@ -363,7 +365,7 @@ static int handle_once(struct gossip *g, struct gossip_stream *s,
         if (err != RC_OK) {
             return err == RC_ETRUNCATED && is_whole ? RC_EMALFORMED : err;
         }
-        content = (struct pack_bytes){s->unpacked.bytes, s->unpacked.size};
+        content = (struct rc_pack_bytes){s->unpacked.bytes, s->unpacked.size};
         is_whole = true;
     }
     int err = on_once(g, s, content);
@@ -385,10 +387,10 @@ static int handle_content(struct gossip *g, struct gossip_stream *s,
         s->purpose = STREAM_LANE;
     }
     if (s->purpose != STREAM_LANE) {
-        return handle_once(g, s, (struct pack_bytes){content->bytes, content->size});
+        return handle_once(g, s, (struct rc_pack_bytes){content->bytes, content->size});
     }
-    int err =
-        stream_lane_data(g, s, (struct pack_bytes){content->bytes, content->size}, &used);
+    int err = stream_lane_data(
+        g, s, (struct rc_pack_bytes){content->bytes, content->size}, &used);
     rc_buffer_consume(content, used);
     return err;
 }
@@ -485,7 +487,7 @@ static bool is_over_budget(const struct gossip *g, size_t more)
     return held > STREAMS_BYTES_MAX;
 }
 
-void stream_data(struct gossip *g, uint32_t id, struct pack_bytes bytes)
+void stream_data(struct gossip *g, uint32_t id, struct rc_pack_bytes bytes)
 {
     struct gossip_stream *s = stream_find(g, id);
 

@@ -32,7 +32,7 @@ struct gossip_stream {
 };
 
 int stream_accept(struct gossip *g, const struct rc_address *from, uint32_t *out);
-void stream_data(struct gossip *g, uint32_t id, struct pack_bytes bytes);
+void stream_data(struct gossip *g, uint32_t id, struct rc_pack_bytes bytes);
 void stream_gone(struct gossip *g, uint32_t id);
 void stream_expired(struct gossip *g, struct gossip_stream *stream);
 
@@ -54,7 +54,7 @@ int stream_dial(struct gossip *g, const struct rc_address *to,
                 enum stream_purpose purpose, struct gossip_stream **out);
 
 /* Sends `plain` in a frame, after the label if it is the first. RC_OK, RC_ETOOBIG, RC_ENOMEM. */
-int stream_send(struct gossip *g, struct gossip_stream *s, struct pack_bytes plain);
+int stream_send(struct gossip *g, struct gossip_stream *s, struct rc_pack_bytes plain);
 
 /* Has the connection flushed and closed. */
 void stream_hang_up(struct gossip *g, const struct gossip_stream *s);
@@ -62,8 +62,8 @@ void stream_hang_up(struct gossip *g, const struct gossip_stream *s);
 /* Hands out all whole messages of a lane stream; what they took is in `*used`. The owner may
  * close the stream from inside. RC_OK (closed), RC_ETRUNCATED (more is to come),
  * RC_EMALFORMED, RC_ETOOBIG. */
-int stream_lane_data(struct gossip *g, struct gossip_stream *s, struct pack_bytes content,
-                     size_t *used);
+int stream_lane_data(struct gossip *g, struct gossip_stream *s,
+                     struct rc_pack_bytes content, size_t *used);
 
 /* ---- The end. */
 

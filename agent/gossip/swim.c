@@ -9,15 +9,15 @@
 #include "agent/gossip/serf.h"
 #include "base/err.h"
 
-static struct pack_bytes name_of(const struct member *member)
+static struct rc_pack_bytes name_of(const struct member *member)
 {
-    return pack_text(member->name);
+    return rc_pack_text(member->name);
 }
 
 /* A newer message about a member takes the place of the older one. */
-static uint64_t spread(struct gossip *g, struct pack_bytes name)
+static uint64_t spread(struct gossip *g, struct rc_pack_bytes name)
 {
-    struct pack_bytes message = {g->message.bytes, g->message.size};
+    struct rc_pack_bytes message = {g->message.bytes, g->message.size};
     uint64_t id = 0;
 
     if (g->message.err != RC_OK ||
@@ -152,7 +152,7 @@ static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
                               const struct rc_address *address)
 {
     const struct member *self = g->self;
-    struct pack_bytes meta = {self->meta, self->meta_size};
+    struct rc_pack_bytes meta = {self->meta, self->meta_size};
 
     if (g->leave.stage != LEAVE_NOT) {
         return;
@@ -162,7 +162,7 @@ static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
         return;
     }
     bool is_same =
-        pack_equals(meta, alive->meta) &&
+        rc_pack_equals(meta, alive->meta) &&
         memcmp(alive->versions.bytes, self->view.versions, WIRE_VERSIONS_SIZE) == 0;
     if (alive->incarnation < self->view.incarnation ||
         (alive->incarnation == self->view.incarnation && is_same)) {
@@ -172,7 +172,7 @@ static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
 }
 
 /* The member's record, in SWIM's list, or NULL after counting why not. */
-static struct member *meet(struct gossip *g, struct pack_bytes name)
+static struct member *meet(struct gossip *g, struct rc_pack_bytes name)
 {
     struct member *member = roster_find(&g->roster, name);
     int err = RC_OK;
@@ -203,8 +203,8 @@ static void accept_alive(struct gossip *g, struct member *member,
                          const struct wire_alive *alive, const struct rc_address *address)
 {
     enum swim_state before = member->swim;
-    struct pack_bytes old_meta = {member->meta, member->meta_size};
-    bool is_changed = !pack_equals(old_meta, alive->meta) ||
+    struct rc_pack_bytes old_meta = {member->meta, member->meta_size};
+    bool is_changed = !rc_pack_equals(old_meta, alive->meta) ||
                       !rc_address_equals(address, &member->view.address);
 
     drop_suspicion(g, member);
@@ -244,7 +244,7 @@ void swim_alive(struct gossip *g, const struct wire_alive *alive)
         gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
         return;
     }
-    if (pack_equals(alive->node, name_of(g->self))) {
+    if (rc_pack_equals(alive->node, name_of(g->self))) {
         hear_of_ourselves(g, alive, &address);
         return;
     }
@@ -306,7 +306,7 @@ static void begin_suspicion(struct gossip *g, struct member *member,
     roster_set_swim(&g->roster, member, SWIM_SUSPECT, g->now_ns);
     serf_publish(g, member, GOSSIP_EVENT_SUSPECT);
     if (g->profile->pace == GOSSIP_PACE_CONFIRM_SOON &&
-        !pack_equals(accusation->from, name_of(g->self))) {
+        !rc_pack_equals(accusation->from, name_of(g->self))) {
         probe_soon(g, member);
     }
 }
@@ -391,7 +391,7 @@ void swim_dead(struct gossip *g, const struct wire_accusation *dead)
         }
         return;
     }
-    bool is_left = pack_equals(dead->node, dead->from);
+    bool is_left = rc_pack_equals(dead->node, dead->from);
     (void)spread_accusation(g, WIRE_DEAD,
                             dead); /* before the suspicion's bytes are freed */
     drop_suspicion(g, member);
@@ -406,7 +406,7 @@ static void look_for_conflict(struct gossip *g, const struct wire_node *node)
 {
     struct rc_address address;
 
-    if (pack_equals(node->name, name_of(g->self)) &&
+    if (rc_pack_equals(node->name, name_of(g->self)) &&
         gossip_read_address(g, node->address, node->port, &address) == RC_OK &&
         !rc_address_equals(&address, &g->self->view.address)) {
         report_conflict(g, g->self, &address);

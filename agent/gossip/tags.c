@@ -23,10 +23,10 @@ int tags_write(const struct gossip_tag *tags, size_t count, struct rc_buffer *ou
         }
     }
     rc_buffer_byte(out, META_MAP);
-    pack_write_map(out, count);
+    rc_pack_write_map(out, count);
     for (size_t i = 0; i < count; i++) {
-        pack_write_text(out, tags[i].key);
-        pack_write_text(out, tags[i].value);
+        rc_pack_write_text(out, tags[i].key);
+        rc_pack_write_text(out, tags[i].value);
     }
     if (out->err != RC_OK) {
         return out->err;
@@ -40,7 +40,7 @@ static int by_key(const void *a, const void *b)
                   ((const struct gossip_tag *)b)->key);
 }
 
-static char *put_text(char *place, struct pack_bytes text)
+static char *put_text(char *place, struct rc_pack_bytes text)
 {
     if (text.size > 0) {
         memcpy(place, text.at, text.size);
@@ -49,7 +49,7 @@ static char *put_text(char *place, struct pack_bytes text)
     return place + text.size + 1;
 }
 
-static bool is_text(struct pack_bytes text)
+static bool is_text(struct rc_pack_bytes text)
 {
     return text.size == 0 || memchr(text.at, '\0', text.size) == NULL;
 }
@@ -60,8 +60,8 @@ static size_t read_map(struct rc_cursor *in, uint32_t pairs, struct gossip_tag *
     size_t count = 0;
 
     for (uint32_t i = 0; i < pairs; i++) {
-        struct pack_bytes key = pack_read_bytes(in);
-        struct pack_bytes value = pack_read_bytes(in);
+        struct rc_pack_bytes key = rc_pack_read_bytes(in);
+        struct rc_pack_bytes value = rc_pack_read_bytes(in);
         if (in->err != RC_OK) {
             return 0;
         }
@@ -78,11 +78,11 @@ static size_t read_map(struct rc_cursor *in, uint32_t pairs, struct gossip_tag *
     return count;
 }
 
-int tags_read(struct pack_bytes meta, struct gossip_tag **out, size_t *count)
+int tags_read(struct rc_pack_bytes meta, struct gossip_tag **out, size_t *count)
 {
     struct rc_cursor in = rc_cursor_over(meta.at, meta.size);
     bool is_map = meta.size > 0 && rc_cursor_u8(&in) == META_MAP;
-    uint32_t pairs = is_map ? pack_read_map(&in) : 1;
+    uint32_t pairs = is_map ? rc_pack_read_map(&in) : 1;
 
     *out = NULL;
     *count = 0;
@@ -100,7 +100,7 @@ int tags_read(struct pack_bytes meta, struct gossip_tag **out, size_t *count)
         *count = read_map(&in, pairs, tags, strings);
     } else if (is_text(meta)) {
         tags[0].key = strings;
-        tags[0].value = put_text(strings, pack_text("role"));
+        tags[0].value = put_text(strings, rc_pack_text("role"));
         (void)put_text(strings + sizeof "role", meta);
         *count = 1;
     }

@@ -258,34 +258,34 @@ FORMAT(wire_format_coordinate, wire_coordinate);
 static struct wire_versions read_versions(struct rc_cursor *in)
 {
     struct wire_versions versions = {{0}, 0};
-    struct pack_item item = pack_read(in);
+    struct rc_pack_item item = rc_pack_read(in);
 
-    if (item.kind == PACK_BYTES) {
+    if (item.kind == RC_PACK_BYTES) {
         size_t size = item.bytes.size;
         versions.size = (uint8_t)(size < UINT8_MAX ? size : UINT8_MAX);
         if (size == WIRE_VERSIONS_SIZE) {
             memcpy(versions.bytes, item.bytes.at, size);
         }
-    } else if (item.kind == PACK_ARRAY) {
+    } else if (item.kind == RC_PACK_ARRAY) {
         versions.size = (uint8_t)(item.count < UINT8_MAX ? item.count : UINT8_MAX);
         for (uint32_t i = 0; i < item.count && in->err == RC_OK; i++) {
-            uint8_t number = (uint8_t)pack_read_number(in, UINT8_MAX);
+            uint8_t number = (uint8_t)rc_pack_read_number(in, UINT8_MAX);
             if (i < WIRE_VERSIONS_SIZE) {
                 versions.bytes[i] = number;
             }
         }
-    } else if (item.kind != PACK_NIL) {
+    } else if (item.kind != RC_PACK_NIL) {
         rc_cursor_fail(in, RC_EMALFORMED);
     }
     return versions;
 }
 
-static struct pack_bytes read_raw(struct rc_cursor *in)
+static struct rc_pack_bytes read_raw(struct rc_cursor *in)
 {
     const uint8_t *start = in->at;
-    pack_skip(in);
-    return in->err == RC_OK ? (struct pack_bytes){start, (size_t)(in->at - start)}
-                            : (struct pack_bytes){NULL, 0};
+    rc_pack_skip(in);
+    return in->err == RC_OK ? (struct rc_pack_bytes){start, (size_t)(in->at - start)}
+                            : (struct rc_pack_bytes){NULL, 0};
 }
 
 static void read_field(const struct field *field, struct rc_cursor *in, void *message)
@@ -295,28 +295,28 @@ static void read_field(const struct field *field, struct rc_cursor *in, void *me
 
     switch (field->kind) {
     case FIELD_BYTES:
-        *(struct pack_bytes *)place = pack_read_bytes(in);
+        *(struct rc_pack_bytes *)place = rc_pack_read_bytes(in);
         return;
     case FIELD_RAW:
-        *(struct pack_bytes *)place = read_raw(in);
+        *(struct rc_pack_bytes *)place = read_raw(in);
         return;
     case FIELD_U8:
-        *(uint8_t *)place = (uint8_t)pack_read_number(in, UINT8_MAX);
+        *(uint8_t *)place = (uint8_t)rc_pack_read_number(in, UINT8_MAX);
         return;
     case FIELD_U16:
-        *(uint16_t *)place = (uint16_t)pack_read_number(in, UINT16_MAX);
+        *(uint16_t *)place = (uint16_t)rc_pack_read_number(in, UINT16_MAX);
         return;
     case FIELD_U32:
-        *(uint32_t *)place = (uint32_t)pack_read_number(in, UINT32_MAX);
+        *(uint32_t *)place = (uint32_t)rc_pack_read_number(in, UINT32_MAX);
         return;
     case FIELD_U64:
-        *(uint64_t *)place = pack_read_number(in, UINT64_MAX);
+        *(uint64_t *)place = rc_pack_read_number(in, UINT64_MAX);
         return;
     case FIELD_BOOL:
-        *(bool *)place = pack_read_bool(in);
+        *(bool *)place = rc_pack_read_bool(in);
         return;
     case FIELD_DOUBLE:
-        *(double *)place = pack_read_double(in);
+        *(double *)place = rc_pack_read_double(in);
         return;
     case FIELD_VERSIONS:
         *(struct wire_versions *)place = read_versions(in);
@@ -325,10 +325,10 @@ static void read_field(const struct field *field, struct rc_cursor *in, void *me
 }
 
 static const struct field *find_field(const struct wire_format *format,
-                                      struct pack_bytes name)
+                                      struct rc_pack_bytes name)
 {
     for (size_t i = 0; i < format->count; i++) {
-        if (pack_equals(pack_text(format->fields[i].name), name)) {
+        if (rc_pack_equals(rc_pack_text(format->fields[i].name), name)) {
             return &format->fields[i];
         }
     }
@@ -338,13 +338,13 @@ static const struct field *find_field(const struct wire_format *format,
 int wire_read(const struct wire_format *format, struct rc_cursor *in, void *out)
 {
     memset(out, 0, format->size);
-    uint32_t count = pack_read_map(in);
+    uint32_t count = rc_pack_read_map(in);
     for (uint32_t i = 0; i < count && in->err == RC_OK; i++) {
-        const struct field *field = find_field(format, pack_read_bytes(in));
+        const struct field *field = find_field(format, rc_pack_read_bytes(in));
         if (field != NULL) {
             read_field(field, in, out);
         } else {
-            pack_skip(in);
+            rc_pack_skip(in);
         }
     }
     return in->err;
@@ -356,13 +356,13 @@ static bool is_zero(const struct field *field, const void *place)
         return *(const uint16_t *)place == 0;
     }
     assert(field->kind == FIELD_BYTES); /* no other kind is ever left out */
-    return ((const struct pack_bytes *)place)->size == 0;
+    return ((const struct rc_pack_bytes *)place)->size == 0;
 }
 
-static void write_raw(struct rc_buffer *out, const struct pack_bytes *raw)
+static void write_raw(struct rc_buffer *out, const struct rc_pack_bytes *raw)
 {
     if (raw->at == NULL) {
-        pack_write_nil(out);
+        rc_pack_write_nil(out);
     } else {
         rc_buffer_append(out, raw->at, raw->size);
     }
@@ -373,33 +373,33 @@ static void write_field(const struct field *field, const void *place,
 {
     switch (field->kind) {
     case FIELD_BYTES:
-        pack_write_bytes(out, *(const struct pack_bytes *)place);
+        rc_pack_write_bytes(out, *(const struct rc_pack_bytes *)place);
         return;
     case FIELD_RAW:
         write_raw(out, place);
         return;
     case FIELD_U8:
-        pack_write_number(out, *(const uint8_t *)place);
+        rc_pack_write_number(out, *(const uint8_t *)place);
         return;
     case FIELD_U16:
-        pack_write_number(out, *(const uint16_t *)place);
+        rc_pack_write_number(out, *(const uint16_t *)place);
         return;
     case FIELD_U32:
-        pack_write_number(out, *(const uint32_t *)place);
+        rc_pack_write_number(out, *(const uint32_t *)place);
         return;
     case FIELD_U64:
-        pack_write_number(out, *(const uint64_t *)place);
+        rc_pack_write_number(out, *(const uint64_t *)place);
         return;
     case FIELD_BOOL:
-        pack_write_bool(out, *(const bool *)place);
+        rc_pack_write_bool(out, *(const bool *)place);
         return;
     case FIELD_DOUBLE:
-        pack_write_double(out, *(const double *)place);
+        rc_pack_write_double(out, *(const double *)place);
         return;
     case FIELD_VERSIONS:
-        pack_write_bytes(out,
-                         (struct pack_bytes){((const struct wire_versions *)place)->bytes,
-                                             WIRE_VERSIONS_SIZE});
+        rc_pack_write_bytes(
+            out, (struct rc_pack_bytes){((const struct wire_versions *)place)->bytes,
+                                        WIRE_VERSIONS_SIZE});
         return;
     }
 }
@@ -414,11 +414,11 @@ void wire_write(const struct wire_format *format, const void *message,
         const struct field *field = &format->fields[i];
         count += field->presence == ALWAYS || !is_zero(field, base + field->offset);
     }
-    pack_write_map(out, count);
+    rc_pack_write_map(out, count);
     for (size_t i = 0; i < format->count; i++) {
         const struct field *field = &format->fields[i];
         if (field->presence == ALWAYS || !is_zero(field, base + field->offset)) {
-            pack_write_text(out, field->name);
+            rc_pack_write_text(out, field->name);
             write_field(field, base + field->offset, out);
         }
     }

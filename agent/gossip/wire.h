@@ -7,7 +7,7 @@
 #ifndef AGENT_GOSSIP_WIRE_H
 #define AGENT_GOSSIP_WIRE_H
 
-#include "agent/gossip/pack.h"
+#include "base/pack.h"
 
 enum wire_type { /* the first byte of a memberlist message */
                  WIRE_PING = 0,
@@ -53,50 +53,50 @@ struct wire_versions {
 
 struct wire_ping {
     uint32_t seq;
-    struct pack_bytes node;
-    struct pack_bytes source_address;
+    struct rc_pack_bytes node;
+    struct rc_pack_bytes source_address;
     uint16_t source_port;
-    struct pack_bytes source_node;
+    struct rc_pack_bytes source_node;
 };
 
 struct wire_indirect_ping {
     uint32_t seq;
-    struct pack_bytes target;
+    struct rc_pack_bytes target;
     uint16_t port;
-    struct pack_bytes node;
+    struct rc_pack_bytes node;
     bool nack;
-    struct pack_bytes source_address;
+    struct rc_pack_bytes source_address;
     uint16_t source_port;
-    struct pack_bytes source_node;
+    struct rc_pack_bytes source_node;
 };
 
 struct wire_ack { /* a nack has no payload field */
     uint32_t seq;
-    struct pack_bytes payload;
+    struct rc_pack_bytes payload;
 };
 
 struct wire_accusation { /* suspect and dead */
     uint32_t incarnation;
-    struct pack_bytes node;
-    struct pack_bytes from;
+    struct rc_pack_bytes node;
+    struct rc_pack_bytes from;
 };
 
 struct wire_alive {
     uint32_t incarnation;
-    struct pack_bytes node;
-    struct pack_bytes address;
+    struct rc_pack_bytes node;
+    struct rc_pack_bytes address;
     uint16_t port;
-    struct pack_bytes meta;
+    struct rc_pack_bytes meta;
     struct wire_versions versions;
 };
 
 struct wire_err {
-    struct pack_bytes error;
+    struct rc_pack_bytes error;
 };
 
 struct wire_compress {
     uint8_t algorithm;
-    struct pack_bytes bytes;
+    struct rc_pack_bytes bytes;
 };
 
 struct wire_push_pull {
@@ -106,10 +106,10 @@ struct wire_push_pull {
 };
 
 struct wire_node {
-    struct pack_bytes name;
-    struct pack_bytes address;
+    struct rc_pack_bytes name;
+    struct rc_pack_bytes address;
     uint16_t port;
-    struct pack_bytes meta;
+    struct rc_pack_bytes meta;
     uint32_t incarnation;
     uint8_t state;
     struct wire_versions versions;
@@ -121,41 +121,41 @@ struct wire_user_head {
 
 struct wire_intent { /* prune only in a leave intent */
     uint64_t ltime;
-    struct pack_bytes node;
+    struct rc_pack_bytes node;
     bool prune;
 };
 
-/* `raw` fields are encoded values, to be walked with pack.h. */
+/* `raw` fields are encoded values, to be walked with base/pack.h. */
 struct wire_serf_state {
     uint64_t ltime;
-    struct pack_bytes raw_status_ltimes;
-    struct pack_bytes raw_left_members;
+    struct rc_pack_bytes raw_status_ltimes;
+    struct rc_pack_bytes raw_left_members;
     uint64_t event_ltime;
-    struct pack_bytes raw_events;
+    struct rc_pack_bytes raw_events;
     uint64_t query_ltime;
-    struct pack_bytes summary;      /* ours; left out when nil */
-    struct pack_bytes summary_name; /* ours: whose summary and state this is */
+    struct rc_pack_bytes summary;      /* ours; left out when nil */
+    struct rc_pack_bytes summary_name; /* ours: whose summary and state this is */
 };
 
 struct wire_event {
     uint64_t ltime;
-    struct pack_bytes name;
-    struct pack_bytes payload;
+    struct rc_pack_bytes name;
+    struct rc_pack_bytes payload;
     bool coalesce;
 };
 
 struct wire_query {
     uint64_t ltime;
     uint32_t id;
-    struct pack_bytes address;
+    struct rc_pack_bytes address;
     uint16_t port;
-    struct pack_bytes source_node;
-    struct pack_bytes raw_filters;
+    struct rc_pack_bytes source_node;
+    struct rc_pack_bytes raw_filters;
     uint32_t flags;
     uint8_t relay_factor;
     uint64_t timeout_ns;
-    struct pack_bytes name;
-    struct pack_bytes payload;
+    struct rc_pack_bytes name;
+    struct rc_pack_bytes payload;
 };
 
 enum { WIRE_QUERY_ACK = 1, WIRE_QUERY_NO_BROADCAST = 2, WIRE_RESPONSE_ACK = 1 };
@@ -163,63 +163,63 @@ enum { WIRE_QUERY_ACK = 1, WIRE_QUERY_NO_BROADCAST = 2, WIRE_RESPONSE_ACK = 1 };
 struct wire_response {
     uint64_t ltime;
     uint32_t id;
-    struct pack_bytes from;
+    struct rc_pack_bytes from;
     uint32_t flags;
-    struct pack_bytes payload;
+    struct rc_pack_bytes payload;
 };
 
 struct wire_conflict {
-    struct pack_bytes name;
-    struct pack_bytes address;
+    struct rc_pack_bytes name;
+    struct rc_pack_bytes address;
     uint16_t port;
-    struct pack_bytes raw_tags;
+    struct rc_pack_bytes raw_tags;
     uint8_t status;
     uint8_t versions[WIRE_VERSIONS_SIZE];
 };
 
 struct wire_key_request {
-    struct pack_bytes key;
+    struct rc_pack_bytes key;
 };
 
 struct wire_key_response {
     bool result;
-    struct pack_bytes message;
-    struct pack_bytes raw_keys;
-    struct pack_bytes primary_key;
+    struct rc_pack_bytes message;
+    struct rc_pack_bytes raw_keys;
+    struct rc_pack_bytes primary_key;
 };
 
 struct wire_relay {
-    struct pack_bytes raw_address; /* a wire_udp_address */
-    struct pack_bytes name;
+    struct rc_pack_bytes raw_address; /* a wire_udp_address */
+    struct rc_pack_bytes name;
 };
 
 struct wire_udp_address {
-    struct pack_bytes ip;
+    struct rc_pack_bytes ip;
     uint16_t port;
-    struct pack_bytes zone;
+    struct rc_pack_bytes zone;
 };
 
 struct wire_filter_tag {
-    struct pack_bytes tag;
-    struct pack_bytes expression;
+    struct rc_pack_bytes tag;
+    struct rc_pack_bytes expression;
 };
 
 struct wire_event_slot { /* in a Serf state: the events of one Lamport time */
-    struct pack_bytes raw_events;
+    struct rc_pack_bytes raw_events;
     uint64_t ltime;
 };
 
 struct wire_event_item {
-    struct pack_bytes name;
-    struct pack_bytes payload;
+    struct rc_pack_bytes name;
+    struct rc_pack_bytes payload;
 };
 
 struct wire_coordinate {
     double adjustment;
     double error;
     double height;
-    struct pack_bytes raw_vec;
-    struct pack_bytes summary; /* ours; left out when nil */
+    struct rc_pack_bytes raw_vec;
+    struct rc_pack_bytes summary; /* ours; left out when nil */
 };
 
 /* Which struct a format belongs to stands in its name: wire_format_ping <-> wire_ping. The

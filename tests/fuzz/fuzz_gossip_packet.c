@@ -33,14 +33,14 @@ static void drain(struct gossip *g)
 }
 
 static void feed(struct gossip *g, const struct envelope *envelope, uint64_t now_ns,
-                 struct pack_bytes packet)
+                 struct rc_pack_bytes packet)
 {
     const struct rc_address from = {RC_ADDRESS_IPV4, {10, 0, 0, 2}, 7946};
     struct rc_buffer sealed = {0};
 
     if (envelope->seal_count > 0) {
         envelope_close_packet(envelope, packet, &sealed);
-        packet = (struct pack_bytes){sealed.bytes, sealed.size};
+        packet = (struct rc_pack_bytes){sealed.bytes, sealed.size};
     }
     gossip_packet(g, now_ns, &from, packet.at, packet.size);
     rc_buffer_fini(&sealed);
@@ -57,7 +57,8 @@ static void feed_all(struct gossip *g, const struct envelope *envelope, uint64_t
             size = rc_cursor_left(in);
         }
         const uint8_t *packet = rc_cursor_take(in, size);
-        feed(g, envelope, now_ns + i * 100 * NS_IN_MS, (struct pack_bytes){packet, size});
+        feed(g, envelope, now_ns + i * 100 * NS_IN_MS,
+             (struct rc_pack_bytes){packet, size});
         gossip_tick(g, now_ns + i * 100 * NS_IN_MS);
         drain(g);
     }

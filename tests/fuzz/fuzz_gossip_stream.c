@@ -62,7 +62,7 @@ static uint32_t begin(struct gossip *g, uint64_t now_ns, uint8_t how)
 }
 
 static void feed(struct gossip *g, uint64_t now_ns, uint8_t how,
-                 struct pack_bytes content)
+                 struct rc_pack_bytes content)
 {
     size_t piece = (size_t)1 << (how >> 4);
     uint32_t stream = begin(g, now_ns, how);
@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size < 2) {
         return 0;
     }
-    struct pack_bytes content = {bytes + 1, size - 1};
+    struct rc_pack_bytes content = {bytes + 1, size - 1};
     options.keys = &key;
     options.key_count = bytes[0] & SEALED;
     if (envelope_init(&envelope, &options) != RC_OK) {
@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     if (envelope.seal_count > 0) {
         envelope_close_frame(&envelope, content, &sealed);
-        content = (struct pack_bytes){sealed.bytes, sealed.size};
+        content = (struct rc_pack_bytes){sealed.bytes, sealed.size};
     }
     uint64_t now_ns = (uint64_t)1000 * NS_IN_MS;
     if (gossip_create(&options, now_ns, &g) == RC_OK) {

@@ -656,7 +656,7 @@ static void nonsense_changes_nothing_but_counters(void **state)
         {"without an owner", "\x01\x91\x97\xa0\x01\x00\x00\x90\x01\xc0", 10,
          RC_EMALFORMED},
         {"a count that lies", "\x01\x91\x97\xa1z\x01\x00\x00\xdd\xff\xff\xff\xff", 13,
-         RC_EMALFORMED},
+         RC_ETRUNCATED},
         {"base above version", "\x01\x91\x97\xa1z\x01\x05\x00\x90\x01\xc0", 11,
          RC_EMALFORMED},
         {"an operation beyond the version",

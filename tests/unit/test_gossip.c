@@ -559,7 +559,7 @@ static void odd_members_are_refused_at_the_door(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct wire_alive alive = {
             .incarnation = 1,
-            .node = pack_text(cases[i].name),
+            .node = rc_pack_text(cases[i].name),
             .address = {ip, cases[i].ip_size},
             .port = 7946,
             .meta = {(const uint8_t *)"\xff\x80", 2},
@@ -613,7 +613,7 @@ static void queues_and_tables_stay_bounded(void **state)
         (void)snprintf(name, sizeof name, "m%u", i);
         const struct wire_alive alive = {
             .incarnation = 1,
-            .node = pack_text(name),
+            .node = rc_pack_text(name),
             .address = {ip, 4},
             .port = (uint16_t)(i + 1),
             .meta = {(const uint8_t *)"\xff\x80", 2},

@@ -15,7 +15,7 @@
 
 enum { MS = 1000000, PARTS_MAX = 127 };
 
-static const struct pack_bytes no_subject = {NULL, 0};
+static const struct rc_pack_bytes no_subject = {NULL, 0};
 
 struct packet {
     struct rc_buffer bytes;
@@ -37,8 +37,8 @@ static void fill(struct packet *packet, struct broadcast_queue *queue, uint32_t 
 
 static void add(struct broadcast_queue *queue, const char *subject, const char *message)
 {
-    assert_int_equal(broadcast_add(queue, pack_text(subject), pack_text(message), NULL),
-                     RC_OK);
+    assert_int_equal(
+        broadcast_add(queue, rc_pack_text(subject), rc_pack_text(message), NULL), RC_OK);
 }
 
 static void a_newer_message_takes_the_place_of_the_older(void **state)
@@ -66,12 +66,12 @@ static void what_was_sent_least_goes_first_and_all_are_sent_to_the_limit(void **
 
     (void)state;
     broadcast_init(&queue, 10);
-    assert_int_equal(broadcast_add(&queue, no_subject, pack_text("first message"), &id),
-                     RC_OK);
+    assert_int_equal(
+        broadcast_add(&queue, no_subject, rc_pack_text("first message"), &id), RC_OK);
     fill(&packet, &queue, 2, 20);
     assert_string_equal(rc_buffer_string(&packet.bytes), "first message");
-    assert_int_equal(broadcast_add(&queue, no_subject, pack_text("later message"), NULL),
-                     RC_OK);
+    assert_int_equal(
+        broadcast_add(&queue, no_subject, rc_pack_text("later message"), NULL), RC_OK);
     fill(&packet, &queue, 2, 20); /* room for one */
     assert_string_equal(rc_buffer_string(&packet.bytes), "later message");
     assert_true(broadcast_is_waiting(&queue, id));
@@ -95,10 +95,10 @@ what_fits_no_packet_is_refused_and_a_full_queue_drops_the_most_sent(void **state
 
     (void)state;
     broadcast_init(&queue, 2);
-    assert_int_equal(
-        broadcast_add(&queue, no_subject, (struct pack_bytes){huge, sizeof huge}, NULL),
-        RC_ETOOBIG);
-    assert_int_equal(broadcast_add(&queue, no_subject, pack_text("old message"), &old),
+    assert_int_equal(broadcast_add(&queue, no_subject,
+                                   (struct rc_pack_bytes){huge, sizeof huge}, NULL),
+                     RC_ETOOBIG);
+    assert_int_equal(broadcast_add(&queue, no_subject, rc_pack_text("old message"), &old),
                      RC_OK);
     fill(&packet, &queue, 9, 1000);
     add(&queue, "a", "message one");
@@ -206,8 +206,8 @@ static void tags_survive_the_wire_in_order_of_their_keys(void **state)
 
     (void)state;
     assert_int_equal(tags_write(tags, 3, &meta), RC_OK);
-    assert_int_equal(tags_read((struct pack_bytes){meta.bytes, meta.size}, &read, &count),
-                     RC_OK);
+    assert_int_equal(
+        tags_read((struct rc_pack_bytes){meta.bytes, meta.size}, &read, &count), RC_OK);
 
     assert_int_equal(count, 3);
     assert_string_equal(read[0].key, "dc");
@@ -234,7 +234,7 @@ static void odd_meta_is_one_role_or_nothing(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct pack_bytes meta = {(const uint8_t *)cases[i].meta, cases[i].size};
+        struct rc_pack_bytes meta = {(const uint8_t *)cases[i].meta, cases[i].size};
         struct gossip_tag *tags = NULL;
         size_t count = 9;
         assert_int_equal(tags_read(meta, &tags, &count), RC_OK);

@@ -163,13 +163,13 @@ static void reads_message(struct vector *v, struct rc_cursor *in)
 
 static void reads_packet(struct vector *v)
 {
-    struct pack_bytes plain;
-    struct pack_bytes message;
+    struct rc_pack_bytes plain;
+    struct rc_pack_bytes message;
     struct envelope_reader reader;
     int err;
 
     err = envelope_open_packet(&v->envelope,
-                               (struct pack_bytes){v->bytes.bytes, v->bytes.size},
+                               (struct rc_pack_bytes){v->bytes.bytes, v->bytes.size},
                                &v->scratch, &plain);
     if (err != RC_OK || envelope_strip_crc(&plain) != RC_OK) {
         fail_msg("%s: %s", v->id, rc_strerror(err));
@@ -372,7 +372,7 @@ static void lzw_gives_what_go_packed_and_never_more_than_allowed(void **state)
 static void a_closed_packet_opens_only_with_its_key_and_label(void **state)
 {
     static const size_t sizes[] = {16, 24, 32};
-    struct pack_bytes hello = pack_text("\x08hello");
+    struct rc_pack_bytes hello = rc_pack_text("\x08hello");
 
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -384,17 +384,17 @@ static void a_closed_packet_opens_only_with_its_key_and_label(void **state)
         struct envelope theirs;
         struct rc_buffer packet = {0};
         struct rc_buffer scratch = {0};
-        struct pack_bytes plain;
+        struct rc_pack_bytes plain;
 
         assert_int_equal(envelope_init(&ours, &options), RC_OK);
         options.keys = &other;
         assert_int_equal(envelope_init(&theirs, &options), RC_OK);
         envelope_close_packet(&ours, hello, &packet);
-        struct pack_bytes sent = {packet.bytes, packet.size};
+        struct rc_pack_bytes sent = {packet.bytes, packet.size};
 
         assert_int_equal(packet.size, hello.size + envelope_overhead(&ours));
         assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain), RC_OK);
-        assert_true(pack_equals(plain, hello));
+        assert_true(rc_pack_equals(plain, hello));
         assert_int_equal(envelope_open_packet(&theirs, sent, &scratch, &plain),
                          RC_EDENIED);
         packet.bytes[packet.size - 1] ^= 1;
