@@ -53,9 +53,8 @@ struct agent {
     struct dns_view_source *dns_view;
     struct dns_options dns_options;
     struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
-    uint64_t
-        conflict_told_ns; /* when two nodes of one name were last told of; 0: never */
-    char *facts;          /* the configuration as JSON, for agent/self */
+    uint64_t conflict_told_ns; /* when a shared name was last told of; 0: never */
+    char *facts;               /* the configuration as JSON, for agent/self */
 
     /* Their edges. */
     uv_loop_t loop;

@@ -55,7 +55,7 @@ static int read_tree(json_t *root, struct keep *out)
                     &incarnation, "epoch", &epoch, "members", &members) != 0) {
         return RC_EMALFORMED;
     }
-    if (incarnation < 0 || incarnation >= UINT32_MAX || !json_is_array(members)) {
+    if (incarnation < 0 || incarnation > UINT32_MAX || !json_is_array(members)) {
         return RC_EMALFORMED;
     }
     out->incarnation = (uint32_t)incarnation;

@@ -171,7 +171,9 @@ static int open_gossip(struct agent *agent)
         .tags = identity->tags,
         .tag_count = identity->tag_count,
         .profile = &agent->profile,
-        .incarnation = identity->kept.incarnation + 1,
+        .incarnation = identity->kept.incarnation < UINT32_MAX
+                           ? identity->kept.incarnation + 1
+                           : UINT32_MAX,
         .keys = &identity->key,
         .key_count = identity->key_count,
         .random_seed = rc_entropy_u64(),

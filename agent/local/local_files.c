@@ -121,7 +121,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 static int is_record(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.' && rc_text_ends_with(entry->d_name, ending);
+    bool is_file = entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN;
+    return is_file && entry->d_name[0] != '.' && rc_text_ends_with(entry->d_name, ending);
 }
 
 static int load(struct local_store *store, enum local_kind kind,

@@ -135,7 +135,7 @@ static void a_damaged_file_is_set_aside_and_told(void **state)
         {"negative incarnation",
          "{\"node_id\": \"x\", \"incarnation\": -1, \"epoch\": \"\", \"members\": []}"},
         {"incarnation beyond 32 bits",
-         "{\"node_id\": \"x\", \"incarnation\": 4294967295, "
+         "{\"node_id\": \"x\", \"incarnation\": 4294967296, "
          "\"epoch\": \"\", \"members\": []}"},
         {"id too long",
          "{\"node_id\": \"11111111-2222-3333-4444-5555555555555\", \"incarnation\": 1, "

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -202,12 +203,27 @@ static void a_folder_that_cannot_be_made_is_an_error_at_start(void **state)
     assert_int_equal(local_files_open("/dev/null/x", &store), RC_EIO);
 }
 
+static void a_pipe_among_the_records_is_not_waited_for(void **state)
+{
+    struct rc_buffer seen = {0};
+    char path[PATH_MAX];
+
+    put(*state, "web", "kept");
+    (void)snprintf(path, sizeof path, "%.100s/services/pipe.json", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(load(*state, &seen), RC_OK);
+
+    assert_string_equal(rc_buffer_string(&seen), "kept");
+    rc_buffer_fini(&seen);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(what_was_put_is_loaded_by_the_next_process),
         CASE(ids_may_hold_anything),
+        CASE(a_pipe_among_the_records_is_not_waited_for),
         CASE(removing_what_is_not_there_is_no_error),
         CASE(damaged_records_are_renamed_and_named),
         CASE(leftovers_of_a_crash_are_not_loaded),
