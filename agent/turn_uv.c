@@ -129,6 +129,11 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_QUERY:
         rc_log(RC_LOG_DEBUG, "gossip", "query %s", action->name);
         break;
+    case GOSSIP_QUERY_ACK:
+    case GOSSIP_QUERY_RESPONSE:
+    case GOSSIP_QUERY_DONE:
+    case GOSSIP_NAME_LOST:
+        break;
     case GOSSIP_SEND_PACKET:
     case GOSSIP_STREAM_OPEN:
     case GOSSIP_STREAM_SEND:

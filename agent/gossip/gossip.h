@@ -14,6 +14,7 @@
 #include "agent/gossip/lane.h"
 #include "agent/gossip/member.h"
 #include "agent/gossip/profile.h"
+#include "agent/gossip/query.h" /* gossip_query(), gossip_respond() */
 
 struct gossip;
 
@@ -90,9 +91,14 @@ int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
 int gossip_set_tags(struct gossip *g, uint64_t now_ns, const struct gossip_tag *tags,
                     size_t count);
 
-/* Sends a user event to all members, ourselves included. RC_OK, RC_ETOOBIG, RC_EINVAL. */
+/* Sends a user event to all members, ourselves included. COALESCE lets receivers that wish
+ * to keep only the last one of a name in a while (Serf's handlers do; the core does not, it
+ * passes the wish on). RC_OK, RC_ETOOBIG (name and payload, or the encoded message, over
+ * GOSSIP_EVENT_SIZE_MAX), RC_EINVAL (no name), RC_ECLOSED (we have left). */
+enum { GOSSIP_EVENT_SIZE_MAX = 512 };
+enum gossip_coalesce { GOSSIP_EACH, GOSSIP_COALESCE };
 int gossip_user_event(struct gossip *g, uint64_t now_ns, const char *name,
-                      const uint8_t *payload, size_t size);
+                      const uint8_t *payload, size_t size, enum gossip_coalesce coalesce);
 
 /* ---- What it wants done. */
 
@@ -102,11 +108,17 @@ enum gossip_action_type {
     GOSSIP_STREAM_SEND,  /* `bytes` on `stream` */
     GOSSIP_STREAM_CLOSE, /* flush, then close `stream`; its id is dead */
     GOSSIP_MEMBER_EVENT, /* `event` about `member`, which stands at `status` */
-    GOSSIP_USER_EVENT,   /* `name`, `bytes`, `ltime` */
-    GOSSIP_QUERY,       /* somebody asks: `name`, `bytes`, `ltime`, `id`; matched to us */
+    GOSSIP_USER_EVENT,   /* `name`, `bytes`, `ltime`, `coalesce` */
+    GOSSIP_QUERY, /* `asker` asks us: `name`, `bytes`, `ltime`, `id`; gossip_respond() within
+                     `timeout_ms` from now, or not at all */
+    GOSSIP_QUERY_ACK,      /* `name` has heard our query `id` */
+    GOSSIP_QUERY_RESPONSE, /* `name` answers our query `id`: `bytes` */
+    GOSSIP_QUERY_DONE,     /* the time of our query `id` is up: nothing more comes */
     GOSSIP_JOIN_RESULT, /* of `address`: `err` RC_OK, RC_ETIMEOUT, RC_ECLOSED, RC_EDENIED
                              (keys differ), RC_EMALFORMED, RC_ECONFLICT (merge refused) */
     GOSSIP_NAME_CONFLICT, /* `address` uses the name of `member` (which may be us) */
+    GOSSIP_NAME_LOST, /* the pool has voted: our name belongs to `address`. We are out: nothing
+                         is sent any more, the owner should stop and say why */
     GOSSIP_TCP_ONLY,  /* `member` answers probes by TCP, twice running, but not by UDP */
     GOSSIP_LEFT_POOL, /* leaving is complete */
     GOSSIP_ACTION_TYPE_COUNT
@@ -134,8 +146,11 @@ struct gossip_action {
     const struct gossip_member *member; /* as it is now, maybe newer than the event */
     enum gossip_status status;          /* at the time of the event */
     const char *name;
+    const char *asker; /* the member that asks, as it says */
     uint64_t ltime;
     uint32_t id;
+    uint32_t timeout_ms;
+    enum gossip_coalesce coalesce;
     int err;
 };
 

@@ -358,8 +358,12 @@ static void carry_out(struct gossip_uv *io, uint64_t now_ns,
     case GOSSIP_MEMBER_EVENT:
     case GOSSIP_USER_EVENT:
     case GOSSIP_QUERY:
+    case GOSSIP_QUERY_ACK:
+    case GOSSIP_QUERY_RESPONSE:
+    case GOSSIP_QUERY_DONE:
     case GOSSIP_JOIN_RESULT:
     case GOSSIP_NAME_CONFLICT:
+    case GOSSIP_NAME_LOST:
     case GOSSIP_TCP_ONLY:
     case GOSSIP_LEFT_POOL:
         if (io->options.on_action != NULL) {

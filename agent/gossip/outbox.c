@@ -52,10 +52,14 @@ int outbox_add_written(struct outbox *outbox, const struct gossip_action *action
         err = make_room(outbox);
     }
     size_t size = outbox->bytes.size - mark;
-    if (err == RC_OK && action->name != NULL) {
+    if (action->name != NULL) {
         rc_buffer_append(&outbox->bytes, action->name, strlen(action->name) + 1);
-        err = outbox->bytes.err;
     }
+    size_t asker_at = outbox->bytes.size;
+    if (action->asker != NULL) {
+        rc_buffer_append(&outbox->bytes, action->asker, strlen(action->asker) + 1);
+    }
+    err = err == RC_OK ? outbox->bytes.err : err;
     if (err != RC_OK) {
         outbox->bytes.size = mark;
         outbox->bytes.err = RC_OK;
@@ -66,6 +70,7 @@ int outbox_add_written(struct outbox *outbox, const struct gossip_action *action
     item->action.size = size;
     item->bytes_at = mark;
     item->name_at = mark + size;
+    item->asker_at = asker_at;
     return RC_OK;
 }
 
@@ -107,6 +112,9 @@ bool outbox_take(struct outbox *outbox, struct gossip_action *out)
         outbox->bytes.bytes == NULL ? NULL : outbox->bytes.bytes + item->bytes_at;
     if (out->name != NULL) {
         out->name = (const char *)outbox->bytes.bytes + item->name_at;
+    }
+    if (out->asker != NULL) {
+        out->asker = (const char *)outbox->bytes.bytes + item->asker_at;
     }
     return true;
 }

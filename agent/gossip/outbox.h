@@ -19,15 +19,16 @@ struct outbox {
 };
 
 struct outbox_item {
-    struct gossip_action action; /* `bytes` and `name` are filled in when it is taken */
+    struct gossip_action action; /* its pointers are filled in when it is taken */
     size_t bytes_at;
     size_t name_at;
+    size_t asker_at;
 };
 
 void outbox_init(struct outbox *outbox);
 void outbox_fini(struct outbox *outbox);
 
-/* Appends an action; `action->bytes` and `action->name` are copied. RC_OK, RC_ETOOBIG (the
+/* Appends an action; its `bytes`, `name` and `asker` are copied. RC_OK, RC_ETOOBIG (the
  * owner does not drain) or RC_ENOMEM. */
 int outbox_add(struct outbox *outbox, const struct gossip_action *action);
 

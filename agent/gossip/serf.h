@@ -45,6 +45,10 @@ void serf_on_join_intent(struct gossip *g, const struct wire_intent *intent,
 void serf_on_leave_intent(struct gossip *g, const struct wire_intent *intent,
                           enum serf_source source);
 
+/* ---- query.c: gossip_query() for our own use too: internal names ("_serf_...") are allowed.
+ * Same errors, but RC_EINVAL for those. The answers are actions of the owner. */
+int query_ask(struct gossip *g, const struct gossip_query *query, uint32_t *id_out);
+
 /* ---- serf_state.c: the user state of a push/pull. */
 void serf_write_state(struct gossip *g, struct rc_buffer *out);
 void serf_merge_state(struct gossip *g, struct rc_cursor *in);

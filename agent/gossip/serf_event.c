@@ -6,7 +6,7 @@
 #include "agent/gossip/serf.h"
 #include "base/err.h"
 
-enum { EVENT_SIZE_MAX = 512, FILTERS_MAX = 64, FILTER_NODES = 0, FILTER_TAG = 1 };
+enum { FILTERS_MAX = 64, FILTER_NODES = 0, FILTER_TAG = 1 };
 
 static void clear_slot(struct serf_ring *ring, struct serf_slot *slot)
 {
@@ -138,7 +138,10 @@ static bool is_name(struct rc_pack_bytes name)
 void serf_on_event(struct gossip *g, const struct wire_event *event,
                    struct rc_pack_bytes message, enum serf_source source)
 {
-    struct gossip_action action = {.type = GOSSIP_USER_EVENT, .ltime = event->ltime};
+    struct gossip_action action = {.type = GOSSIP_USER_EVENT,
+                                   .ltime = event->ltime,
+                                   .coalesce =
+                                       event->coalesce ? GOSSIP_COALESCE : GOSSIP_EACH};
 
     if (!is_name(event->name)) {
         gossip_refuse(g, GOSSIP_REFUSED_NAME);
@@ -157,15 +160,17 @@ void serf_on_event(struct gossip *g, const struct wire_event *event,
 }
 
 int gossip_user_event(struct gossip *g, uint64_t now_ns, const char *name,
-                      const uint8_t *payload, size_t size)
+                      const uint8_t *payload, size_t size, enum gossip_coalesce coalesce)
 {
-    struct wire_event event = {.name = rc_pack_text(name), .payload = {payload, size}};
+    struct wire_event event = {.name = rc_pack_text(name),
+                               .payload = {payload, size},
+                               .coalesce = coalesce == GOSSIP_COALESCE};
     struct rc_buffer message = {0};
 
     if (event.name.size == 0) {
         return RC_EINVAL;
     }
-    if (event.name.size + size > EVENT_SIZE_MAX) {
+    if (event.name.size + size > GOSSIP_EVENT_SIZE_MAX) {
         return RC_ETOOBIG;
     }
     g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
@@ -173,7 +178,7 @@ int gossip_user_event(struct gossip *g, uint64_t now_ns, const char *name,
     rc_buffer_byte(&message, WIRE_SERF_EVENT);
     wire_write(&wire_format_event, &event, &message);
     int err = message.err;
-    if (err == RC_OK && message.size > EVENT_SIZE_MAX) {
+    if (err == RC_OK && message.size > GOSSIP_EVENT_SIZE_MAX) {
         err = RC_ETOOBIG;
     }
     if (err == RC_OK) {

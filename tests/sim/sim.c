@@ -127,8 +127,12 @@ static void carry_out(struct sim *sim, size_t number, const struct gossip_action
         break;
     case GOSSIP_USER_EVENT:
     case GOSSIP_QUERY:
+    case GOSSIP_QUERY_ACK:
+    case GOSSIP_QUERY_RESPONSE:
+    case GOSSIP_QUERY_DONE:
     case GOSSIP_JOIN_RESULT:
     case GOSSIP_NAME_CONFLICT:
+    case GOSSIP_NAME_LOST:
     case GOSSIP_TCP_ONLY:
     case GOSSIP_ACTION_TYPE_COUNT:
         break;

@@ -235,6 +235,10 @@ static void drain(struct net *net, size_t i)
             node->has_left = true;
             break;
         case GOSSIP_QUERY:
+        case GOSSIP_QUERY_ACK:
+        case GOSSIP_QUERY_RESPONSE:
+        case GOSSIP_QUERY_DONE:
+        case GOSSIP_NAME_LOST:
         case GOSSIP_ACTION_TYPE_COUNT:
             break;
         }

@@ -458,7 +458,7 @@ static void a_user_event_is_delivered_once_everywhere(void **state)
     net = net_create(14);
     net_pool(net, 6, "fast");
     assert_int_equal(gossip_user_event(net->nodes[0].gossip, net->now_ns, "deploy",
-                                       (const uint8_t *)"v1", 2),
+                                       (const uint8_t *)"v1", 2, GOSSIP_EACH),
                      RC_OK);
     net_run_ms(net, 20000); /* push/pulls repeat it */
 

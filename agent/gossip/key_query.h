@@ -1,0 +1,19 @@
+/* key_query.h - the pool's questions about keys, answered inside the core.
+ *
+ * Serf's internal queries "_serf_install-key", "_serf_use-key", "_serf_remove-key" and
+ * "_serf_list-keys": the owner never sees them. Whoever asks them here uses query_ask() of
+ * serf.h, which takes internal names; answers then come as GOSSIP_QUERY_RESPONSE. */
+#ifndef AGENT_GOSSIP_KEY_QUERY_H
+#define AGENT_GOSSIP_KEY_QUERY_H
+
+#include "agent/gossip/state.h"
+
+/* Answers one. `name` is what stands behind "_serf_", `payload` the query's (borrowed; may be
+ * anything), `max` the bytes an answer may have at most. Appends the answer with its type
+ * byte (WIRE_SERF_KEY_RESPONSE, then a wire_key_response) to `out`.
+ *
+ * RC_OK: `out` is sent to the asker; any error: it gets no answer. */
+int key_query_answer(struct gossip *g, struct rc_pack_bytes name,
+                     struct rc_pack_bytes payload, size_t max, struct rc_buffer *out);
+
+#endif
