@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/http/pattern.h"
 #include "base/err.h"
+#include "base/pattern.h"
 #include "base/text.h"
 
 enum {
@@ -76,7 +76,7 @@ struct term {
     enum operation operation;
     const char *text;
     int64_t number;
-    struct pattern *pattern;
+    struct rc_pattern *pattern;
 };
 
 /* What is evaluated, in postfix: numbers below CODE_NOT are terms. */
@@ -365,7 +365,7 @@ static void compile_pattern(struct parser *p, struct term *term)
 {
     const char *why = "";
 
-    int err = pattern_compile(term->text, &term->pattern, &why);
+    int err = rc_pattern_compile(term->text, &term->pattern, &why);
     if (err == RC_ENOMEM) {
         fail(p, err, "out of memory");
     } else if (err != RC_OK) {
@@ -595,7 +595,7 @@ void filter_destroy(struct filter *filter)
         return;
     }
     for (size_t i = 0; i < filter->term_count; i++) {
-        pattern_destroy(filter->terms[i].pattern);
+        rc_pattern_destroy(filter->terms[i].pattern);
     }
     free(filter->arena);
     free(filter);
@@ -621,9 +621,9 @@ static bool is_string_match(const struct term *term, const char *text)
     case OPERATION_NOT_EMPTY:
         return text[0] != '\0';
     case OPERATION_MATCHES:
-        return pattern_is_in(term->pattern, text, size);
+        return rc_pattern_is_in(term->pattern, text, size);
     case OPERATION_NOT_MATCHES:
-        return !pattern_is_in(term->pattern, text, size);
+        return !rc_pattern_is_in(term->pattern, text, size);
     case OPERATION_COUNT:
         break;
     }

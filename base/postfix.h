@@ -2,14 +2,14 @@
  *
  * The first half of pattern.h: from text to steps in the order in which an automaton is put
  * together. In this form `x{2,4}` is a matter of copying a range. */
-#ifndef AGENT_HTTP_POSTFIX_H
-#define AGENT_HTTP_POSTFIX_H
+#ifndef BASE_POSTFIX_H
+#define BASE_POSTFIX_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/http/byte_set.h"
-#include "agent/http/pattern.h"
+#include "base/byte_set.h"
+#include "base/pattern.h"
 
 enum { POSTFIX_SETS_MAX = 256, POSTFIX_REPEAT_MAX = 1000 };
 
@@ -37,7 +37,7 @@ struct step {
 struct postfix {
     struct byte_set sets[POSTFIX_SETS_MAX];
     size_t set_count;
-    struct step steps[PATTERN_STEPS_MAX];
+    struct step steps[RC_PATTERN_STEPS_MAX];
     size_t step_count;
 };
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "agent/http/pattern.h"
 #include "base/err.h"
+#include "base/pattern.h"
 
 static const struct {
     const char *pattern;
@@ -74,16 +74,16 @@ static void patterns_find_what_re2_finds(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct pattern *pattern = NULL;
+        struct rc_pattern *pattern = NULL;
         const char *why = "";
-        if (pattern_compile(cases[i].pattern, &pattern, &why) != RC_OK) {
+        if (rc_pattern_compile(cases[i].pattern, &pattern, &why) != RC_OK) {
             fail_msg("%s: %s", cases[i].pattern, why);
         }
-        int found = pattern_is_in(pattern, cases[i].text, strlen(cases[i].text));
+        int found = rc_pattern_is_in(pattern, cases[i].text, strlen(cases[i].text));
         if (found != cases[i].found) {
             fail_msg("%s in \"%s\": %d", cases[i].pattern, cases[i].text, found);
         }
-        pattern_destroy(pattern);
+        rc_pattern_destroy(pattern);
     }
 }
 
@@ -110,9 +110,10 @@ static void faults_are_named(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        struct pattern *pattern = NULL;
+        struct rc_pattern *pattern = NULL;
         const char *why = "";
-        assert_int_not_equal(pattern_compile(faults[i].pattern, &pattern, &why), RC_OK);
+        assert_int_not_equal(rc_pattern_compile(faults[i].pattern, &pattern, &why),
+                             RC_OK);
         assert_string_equal(why, faults[i].why);
     }
 }
@@ -122,7 +123,7 @@ static void no_pattern_makes_it_slow(void **state)
 {
     char pattern_text[256] = "^";
     char text[4096];
-    struct pattern *pattern = NULL;
+    struct rc_pattern *pattern = NULL;
     const char *why = "";
 
     (void)state;
@@ -137,11 +138,11 @@ static void no_pattern_makes_it_slow(void **state)
     memset(text, 'a', sizeof text);
     text[sizeof text - 1] = 'b';
 
-    assert_int_equal(pattern_compile(pattern_text, &pattern, &why), RC_OK);
-    assert_false(pattern_is_in(pattern, text, sizeof text));
-    assert_true(pattern_is_in(pattern, text, 30));
-    assert_false(pattern_is_in(pattern, text, 29));
-    pattern_destroy(pattern);
+    assert_int_equal(rc_pattern_compile(pattern_text, &pattern, &why), RC_OK);
+    assert_false(rc_pattern_is_in(pattern, text, sizeof text));
+    assert_true(rc_pattern_is_in(pattern, text, 30));
+    assert_false(rc_pattern_is_in(pattern, text, 29));
+    rc_pattern_destroy(pattern);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "agent/http/postfix.h"
+#include "base/postfix.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -20,7 +20,7 @@ struct reader {
     int err;
     bool ignore_case;
     bool dot_takes_lines;
-    struct level levels[PATTERN_DEPTH_MAX];
+    struct level levels[RC_PATTERN_DEPTH_MAX];
     size_t depth;
     size_t last_atom; /* where the postfix of the last atom begins */
 };
@@ -35,7 +35,7 @@ static void fail(struct reader *r, int err, const char *why)
 
 static void emit(struct reader *r, enum step_kind kind, uint16_t set)
 {
-    if (r->out->step_count == PATTERN_STEPS_MAX) {
+    if (r->out->step_count == RC_PATTERN_STEPS_MAX) {
         fail(r, RC_ETOOBIG, "expression too large");
         return;
     }
@@ -249,7 +249,7 @@ static void read_open(struct reader *r)
         }
         r->at = plain ? r->at + 2 : strchr(r->at, '>') + 1;
     }
-    if (r->depth + 1 == PATTERN_DEPTH_MAX) {
+    if (r->depth + 1 == RC_PATTERN_DEPTH_MAX) {
         fail(r, RC_ETOOBIG, "expression nests too deeply");
         return;
     }
@@ -289,7 +289,7 @@ static void copy_steps(struct reader *r, const struct step *from, size_t count)
 /* x{2,4} is x x (x (x)?)?; x{2,} is x x x*. The atom is the end of the postfix. */
 static void repeat(struct reader *r, unsigned least, unsigned most, bool is_open)
 {
-    struct step atom[PATTERN_STEPS_MAX];
+    struct step atom[RC_PATTERN_STEPS_MAX];
     size_t size = r->out->step_count - r->last_atom;
 
     memcpy(atom, r->out->steps + r->last_atom, size * sizeof atom[0]);

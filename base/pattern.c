@@ -1,12 +1,12 @@
-#include "agent/http/pattern.h"
+#include "base/pattern.h"
 
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/http/postfix.h"
 #include "base/err.h"
+#include "base/postfix.h"
 
 struct instruction {
     enum step_kind kind;
@@ -15,16 +15,16 @@ struct instruction {
     int other;
 };
 
-struct pattern {
+struct rc_pattern {
     struct postfix postfix;
-    struct instruction program[PATTERN_STEPS_MAX + 1]; /* at most one a step */
+    struct instruction program[RC_PATTERN_STEPS_MAX + 1]; /* at most one a step */
     int program_size;
     int start;
     /* For matching: two lists of states, and in which round each was put in. */
-    int now[PATTERN_STEPS_MAX + 1];
-    int soon[PATTERN_STEPS_MAX + 1];
-    int pending[2 * PATTERN_STEPS_MAX + 2];
-    uint32_t round_of[PATTERN_STEPS_MAX + 1];
+    int now[RC_PATTERN_STEPS_MAX + 1];
+    int soon[RC_PATTERN_STEPS_MAX + 1];
+    int pending[2 * RC_PATTERN_STEPS_MAX + 2];
+    uint32_t round_of[RC_PATTERN_STEPS_MAX + 1];
     uint32_t round;
 };
 
@@ -36,15 +36,15 @@ struct fragment {
     int exits; /* first of the chain: +i is `next` of i-1, -i is `other`; 0 ends it */
 };
 
-static int *exit_field(struct pattern *p, int exit)
+static int *exit_field(struct rc_pattern *p, int exit)
 {
     size_t at = (size_t)abs(exit);
 
-    assert(at > 0 && at <= PATTERN_STEPS_MAX + 1);
+    assert(at > 0 && at <= RC_PATTERN_STEPS_MAX + 1);
     return exit > 0 ? &p->program[at - 1].next : &p->program[at - 1].other;
 }
 
-static void connect(struct pattern *p, int exits, int target)
+static void connect(struct rc_pattern *p, int exits, int target)
 {
     while (exits != 0) {
         int *field = exit_field(p, exits);
@@ -53,7 +53,7 @@ static void connect(struct pattern *p, int exits, int target)
     }
 }
 
-static int append(struct pattern *p, int exits, int more)
+static int append(struct rc_pattern *p, int exits, int more)
 {
     int at = exits;
 
@@ -64,14 +64,14 @@ static int append(struct pattern *p, int exits, int more)
     return exits;
 }
 
-static int add(struct pattern *p, enum step_kind kind, uint16_t set)
+static int add(struct rc_pattern *p, enum step_kind kind, uint16_t set)
 {
     p->program[p->program_size] = (struct instruction){.kind = kind, .set = set};
     return p->program_size++;
 }
 
 /* The loops and options: a split in front of or behind `f`. */
-static struct fragment build_repeat(struct pattern *p, enum step_kind kind,
+static struct fragment build_repeat(struct rc_pattern *p, enum step_kind kind,
                                     struct fragment f)
 {
     int split = add(p, STEP_SPLIT, 0);
@@ -84,7 +84,8 @@ static struct fragment build_repeat(struct pattern *p, enum step_kind kind,
     return (struct fragment){kind == STEP_PLUS ? f.start : split, -(split + 1)};
 }
 
-static struct fragment build_or(struct pattern *p, struct fragment a, struct fragment b)
+static struct fragment build_or(struct rc_pattern *p, struct fragment a,
+                                struct fragment b)
 {
     int split = add(p, STEP_SPLIT, 0);
 
@@ -93,9 +94,9 @@ static struct fragment build_or(struct pattern *p, struct fragment a, struct fra
     return (struct fragment){split, append(p, a.exits, b.exits)};
 }
 
-static void build(struct pattern *p)
+static void build(struct rc_pattern *p)
 {
-    struct fragment stack[PATTERN_STEPS_MAX];
+    struct fragment stack[RC_PATTERN_STEPS_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < p->postfix.step_count; i++) {
@@ -123,13 +124,13 @@ static void build(struct pattern *p)
     connect(p, stack[0].exits, add(p, STEP_FOUND, 0));
 }
 
-int pattern_compile(const char *text, struct pattern **out, const char **why)
+int rc_pattern_compile(const char *text, struct rc_pattern **out, const char **why)
 {
-    if (strlen(text) > PATTERN_BYTES_MAX) {
+    if (strlen(text) > RC_PATTERN_BYTES_MAX) {
         *why = "expression too large";
         return RC_ETOOBIG;
     }
-    struct pattern *pattern = calloc(1, sizeof *pattern);
+    struct rc_pattern *pattern = calloc(1, sizeof *pattern);
     if (pattern == NULL) {
         return RC_ENOMEM;
     }
@@ -143,7 +144,7 @@ int pattern_compile(const char *text, struct pattern **out, const char **why)
     return RC_OK;
 }
 
-void pattern_destroy(struct pattern *pattern)
+void rc_pattern_destroy(struct rc_pattern *pattern)
 {
     free(pattern);
 }
@@ -184,7 +185,7 @@ static bool holds(enum step_kind kind, struct place place)
 }
 
 /* Puts `state` and what it reaches without a byte into `list`. True if the end is among it. */
-static bool reach(struct pattern *p, int state, struct place place, int *list,
+static bool reach(struct rc_pattern *p, int state, struct place place, int *list,
                   size_t *count)
 {
     size_t waiting = 0;
@@ -212,7 +213,7 @@ static bool reach(struct pattern *p, int state, struct place place, int *list,
     return false;
 }
 
-bool pattern_is_in(struct pattern *p, const char *text, size_t size)
+bool rc_pattern_is_in(struct rc_pattern *p, const char *text, size_t size)
 {
     int *now = p->now;
     int *soon = p->soon;

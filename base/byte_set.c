@@ -1,4 +1,4 @@
-#include "agent/http/byte_set.h"
+#include "base/byte_set.h"
 
 #include <stddef.h>
 

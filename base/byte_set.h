@@ -1,6 +1,6 @@
 /* byte_set.h - a set of bytes: what one place of a regular expression may match. */
-#ifndef AGENT_HTTP_BYTE_SET_H
-#define AGENT_HTTP_BYTE_SET_H
+#ifndef BASE_BYTE_SET_H
+#define BASE_BYTE_SET_H
 
 #include <stdbool.h>
 #include <stdint.h>
