@@ -174,6 +174,7 @@ int agent_config_load(size_t count, char *const *words, struct agent_config *out
         (void)fail(error, rc_strerror(err));
     }
     if (err != RC_OK) {
+        rc_text_to_line(error, AGENT_CONFIG_ERROR_MAX);
         agent_config_fini(&config);
         return err;
     }
@@ -206,6 +207,7 @@ int agent_config_validate(size_t count, char *const *paths, struct rc_buffer *wa
     for (size_t i = 0; i < config.warnings.count && warnings != NULL; i++) {
         rc_buffer_format(warnings, "%s\n", config.warnings.items[i]);
     }
+    rc_text_to_line(error, AGENT_CONFIG_ERROR_MAX);
     agent_config_fini(&config);
     return err;
 }

@@ -118,14 +118,10 @@ const char *rc_log_level_name(enum rc_log_level level)
 /* The text with control characters made visible, so that one event stays one line. */
 static void put_escaped(struct rc_buffer *out, const char *text)
 {
+    char shown[4];
+
     for (; *text != '\0'; text++) {
-        if (*text == '\n') {
-            rc_buffer_text(out, "\\n");
-        } else if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f) {
-            rc_buffer_format(out, "\\x%02x", (unsigned)(unsigned char)*text);
-        } else {
-            rc_buffer_byte(out, (uint8_t)*text);
-        }
+        rc_buffer_append(out, shown, rc_text_show_byte(*text, shown));
     }
 }
 

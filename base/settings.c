@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/settings_token.h"
 #include "base/table.h"
+#include "base/text.h"
 
 enum { DEPTH_MAX = 32, FILE_MAX_BYTES = 1048576, KEY_MAX = 256 };
 
@@ -74,6 +75,7 @@ static int refuse(struct parser *parser, unsigned line, unsigned column,
     va_end(arguments);
     (void)snprintf(parser->error, RC_SETTINGS_ERROR_MAX, "%.200s:%u:%u: %s",
                    parser->settings->name, line, column, text);
+    rc_text_to_line(parser->error, RC_SETTINGS_ERROR_MAX);
     return RC_EMALFORMED;
 }
 
@@ -534,6 +536,7 @@ int rc_settings_load(const char *path, struct rc_settings **out,
     if (err == RC_EIO || err == RC_ENOTFOUND) {
         const char *why = strerror_r(errno, reason, sizeof reason);
         (void)snprintf(error, RC_SETTINGS_ERROR_MAX, "%s: cannot be read: %s", path, why);
+        rc_text_to_line(error, RC_SETTINGS_ERROR_MAX);
         err = RC_EIO;
     } else if (err == RC_ETOOBIG) {
         (void)snprintf(error, RC_SETTINGS_ERROR_MAX, "%s:1:1: larger than 1 MiB", path);

@@ -1,12 +1,15 @@
 /* text.c - comparing, copying and encoding strings. */
 #include "base/text.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+
+static const char hex_digits[] = "0123456789abcdef";
 
 struct rc_span rc_span_of(const char *text)
 {
@@ -153,6 +156,50 @@ int rc_text_put(char *space, size_t size, const char *text)
     return wanted >= 0 && (size_t)wanted < size ? RC_OK : RC_ETOOBIG;
 }
 
+size_t rc_text_show_byte(char byte, char space[4])
+{
+    static const char named[] = "\aa\bb\tt\nn\vv\ff\rr"; /* the byte, then its letter */
+    unsigned char value = (unsigned char)byte;
+
+    if (value >= ' ' && value != 0x7f) {
+        space[0] = byte;
+        return 1;
+    }
+    space[0] = '\\';
+    for (size_t i = 0; i + 1 < sizeof named; i += 2) {
+        if (named[i] == byte) {
+            space[1] = named[i + 1];
+            return 2;
+        }
+    }
+    space[1] = 'x';
+    space[2] = hex_digits[value >> 4];
+    space[3] = hex_digits[value & 15];
+    return 4;
+}
+
+void rc_text_to_line(char *space, size_t size)
+{
+    size_t length = strlen(space);
+    char shown[4];
+
+    assert(length < size);
+    for (size_t at = 0; at < length;) {
+        size_t width = rc_text_show_byte(space[at], shown);
+        if (at + width >= size) { /* an escape is never cut */
+            length = at;
+            break;
+        }
+        size_t rest = length - at - 1;
+        rest = rest < size - 1 - at - width ? rest : size - 1 - at - width;
+        memmove(space + at + width, space + at + 1, rest);
+        memcpy(space + at, shown, width);
+        at += width;
+        length = at + rest;
+    }
+    space[length] = '\0';
+}
+
 static int digit_of(char letter)
 {
     letter = lower(letter);
@@ -164,12 +211,11 @@ static int digit_of(char letter)
 
 void rc_text_to_hex(const void *bytes, size_t size, char *space)
 {
-    static const char digits[] = "0123456789abcdef";
     const uint8_t *from = bytes;
 
     for (size_t i = 0; i < size; i++) {
-        space[2 * i] = digits[from[i] >> 4];
-        space[2 * i + 1] = digits[from[i] & 15];
+        space[2 * i] = hex_digits[from[i] >> 4];
+        space[2 * i + 1] = hex_digits[from[i] & 15];
     }
     space[2 * size] = '\0';
 }

@@ -34,6 +34,14 @@ char *rc_text_format(const char *format, ...) __attribute__((format(printf, 1, 2
  * `space` holding what fits. */
 int rc_text_put(char *space, size_t size, const char *text);
 
+/* One byte as it stands in a line: itself, or the escape of a control character (C0 and DEL: "\\n",
+ * "\\x1b"). Not NUL-terminated. Returns its size. */
+size_t rc_text_show_byte(char byte, char space[4]);
+
+/* Makes the text in `space` of `size` bytes one line by escaping its control characters. What no
+ * longer fits is cut. For every message that quotes what came from outside. */
+void rc_text_to_line(char *space, size_t size);
+
 /* A whole decimal number without sign, at most `max`. RC_OK, RC_EMALFORMED, RC_ETOOBIG. */
 int rc_text_to_u64(const char *text, uint64_t max, uint64_t *out);
 

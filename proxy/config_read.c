@@ -70,6 +70,7 @@ static int say(struct config_reader *reader, unsigned line, unsigned column,
 {
     (void)snprintf(reader->error, CONFIG_ERROR_MAX, "%.200s:%u:%u: %s", reader->name,
                    line, column, what);
+    rc_text_to_line(reader->error, CONFIG_ERROR_MAX);
     show_line(reader, line, column);
     return RC_EMALFORMED;
 }

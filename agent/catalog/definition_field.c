@@ -18,6 +18,7 @@ static void set_fault(struct definition_reader *reader, const json_t *parent,
     struct definition_fault *fault = reader->fault;
 
     (void)rc_text_put(fault->text, sizeof fault->text, text);
+    rc_text_to_line(fault->text, sizeof fault->text);
     (void)rc_text_put(fault->key, sizeof fault->key, key != NULL ? key : "");
     fault->parent = parent;
 }

@@ -513,10 +513,13 @@ const struct definition_field_type definition_int_type = {
 
 /* --- durations */
 
-/* Rounded up: a positive duration must not become zero, which means none. */
+/* Rounded up: a positive duration must not become zero, which means none. Only the longest
+ * (292 years) is rounded down: what is written must be readable as nanoseconds again. */
 static uint64_t to_ms(uint64_t ns)
 {
-    return ns / 1000000 + (ns % 1000000 > 0);
+    uint64_t ms = ns / 1000000;
+
+    return ns % 1000000 > 0 && ms < INT64_MAX / 1000000 ? ms + 1 : ms;
 }
 
 /* Go's words for a duration it cannot read (time.ParseDuration). */

@@ -17,6 +17,7 @@ int registry_fail(struct local *local, int err, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(local->error, sizeof local->error, format, arguments);
     va_end(arguments);
+    rc_text_to_line(local->error, sizeof local->error);
     if (local->error[0] == '\0') {
         (void)rc_text_put(local->error, sizeof local->error, rc_strerror(err));
     }

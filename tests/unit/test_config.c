@@ -216,6 +216,10 @@ static const struct {
     {"node_meta { \"a b\" = \"1\" }",
      "-hcl:1:1: node_meta: Couldn't load metadata pair ('a b', '1'): Key contains invalid "
      "characters"},
+    {"{\"node\\name\": \"s1\"}",
+     "-hcl:1:2: invalid config key node\\name; did you mean node_name?"},
+    {"bind_addr = \"::1\\n\"",
+     "-hcl:1:1: bind_addr must be an IP address, not \"::1\\n\""},
     {"ports { http = 8600 }", "ports.http and ports.dns are both 8600"},
     {"server = false bootstrap_expect = 3", "bootstrap_expect requires server = true"},
 };
@@ -245,6 +249,7 @@ static void nonsense_in_a_flag_is_named(void **state)
     } cases[] = {
         {{"-nod", "x"}, "unknown flag -nod; did you mean -node?"},
         {{"-frobnicate"}, "unknown flag -frobnicate"},
+        {{"-no\nde"}, "unknown flag -no\\nde; did you mean -node?"},
         {{"stray"}, "unexpected argument \"stray\"; settings are flags, such as -node"},
         {{"-dev", "-node"}, "-node: needs a value"},
         {{"-dev", "-http-port", "x"}, "-http-port: must be a whole number, not \"x\""},

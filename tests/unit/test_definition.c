@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,8 @@ static void services_are_refused_in_the_words_of_consul(void **state)
          "Request decode failed: time: missing unit in duration \"15\""},
         {"{\"Name\": \"x\", \"Check\": {\"Script\": \"x\"}}",
          "Request decode failed: json: unknown field \"Script\""},
+        {"{\"Name\": \"x\", \"a\\nb\": 1}",
+         "Request decode failed: json: unknown field \"a\\nb\""},
         {"{\"Name\": \"x\", \"Address\": \"0.0.0.0\"}", "Invalid service address"},
         {"{\"Name\": \"x\", \"Weights\": {\"Warning\": 1}}",
          "Invalid Weights: Passing must be greater than 0"},
@@ -317,6 +320,40 @@ static void copies_and_trees_say_the_same(void **state)
     assert_null(service.name);
 }
 
+static void the_longest_durations_survive_being_written(void **state)
+{
+    static const struct {
+        const char *interval;
+        uint64_t ms;
+    } cases[] = {
+        {"1", 1},
+        {"1000001", 2},
+        {"8888888882000001230", 8888888882001},
+        {"9223372036854775807", 9223372036854},
+        {"\"2562047h47m16.854775807s\"", 9223372036854},
+    };
+    char text[160];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        (void)snprintf(text, sizeof text,
+                       "{\"Name\":\"x\",\"Check\":{\"TCP\":\"x:1\",\"Interval\":%s}}",
+                       cases[i].interval);
+        struct service_definition service = service_of(text, DEFINITION_API);
+        json_t *tree = service_definition_to_json(&service);
+        char *written = json_dumps(tree, 0);
+        struct service_definition again = service_of(written, DEFINITION_API);
+
+        assert_int_equal(service.checks[0].interval_ms, cases[i].ms);
+        assert_true(service_definition_equals(&service, &again));
+
+        service_definition_fini(&again);
+        service_definition_fini(&service);
+        free(written);
+        json_decref(tree);
+    }
+}
+
 static void files_are_told_the_place_and_a_likely_name(void **state)
 {
     struct service_definition service = {0};
@@ -352,6 +389,7 @@ int main(void)
         cmocka_unit_test(checks_of_a_service_get_ids_by_position),
         cmocka_unit_test(an_address_that_is_an_ip_tags_itself),
         cmocka_unit_test(copies_and_trees_say_the_same),
+        cmocka_unit_test(the_longest_durations_survive_being_written),
         cmocka_unit_test(files_are_told_the_place_and_a_likely_name),
     };
     return cmocka_run_group_tests_name("definition", tests, NULL, NULL);

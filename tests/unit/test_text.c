@@ -30,6 +30,10 @@ static void durations_read_and_print_as_in_go(void **state)
         {"90m", 5400000000000, "1h30m0s"},
         {"72h", 259200000000000, "72h0m0s"},
         {"1h1m1.000000001s", 3661000000001, "1h1m1.000000001s"},
+        {"8888888882s1230ns", 8888888882000001230, "2469135h48m2.00000123s"},
+        {"2469135h48m2.00000123s", 8888888882000001230, "2469135h48m2.00000123s"},
+        {"9223372036854775807ns", INT64_MAX, "2562047h47m16.854775807s"},
+        {"2562047h47m16.854775807s", INT64_MAX, "2562047h47m16.854775807s"},
     };
     uint64_t ns = 0;
     char printed[32];
@@ -58,6 +62,39 @@ static void what_is_no_duration_is_refused(void **state)
     }
     assert_int_equal(rc_text_to_duration_ns("99999999999999999999h", &ns), RC_ETOOBIG);
     assert_int_equal(rc_text_to_duration_ns("2562048h", &ns), RC_ETOOBIG);
+    assert_int_equal(rc_text_to_duration_ns("9223372036854775807ns1ns", &ns), RC_ETOOBIG);
+    assert_int_equal(rc_text_to_duration_ns("2562047h47m16.854775808s", &ns), RC_ETOOBIG);
+    assert_int_equal(ns, 7);
+}
+
+static void control_characters_are_shown_and_no_escape_is_cut(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+        const char *want;
+    } cases[] = {
+        {"", 1, ""},
+        {"node\name", 32, "node\\name"},
+        {"a\r\n\tb", 32, "a\\r\\n\\tb"},
+        {"\x1b[31m\x7f\x01", 32, "\\x1b[31m\\x7f\\x01"},
+        {"caf\xc3\xa9 \\n", 32, "caf\xc3\xa9 \\n"},
+        {"ab\nc", 5, "ab\\n"},
+        {"abc\n", 5, "abc"},
+        {"a\x1b"
+         "b",
+         6, "a\\x1b"},
+        {"a\x1b", 5, "a"},
+        {"\n\n\n\n", 6, "\\n\\n"},
+    };
+    char space[32];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        (void)rc_text_put(space, sizeof space, cases[i].text);
+        rc_text_to_line(space, cases[i].size);
+        assert_string_equal(space, cases[i].want);
+    }
 }
 
 static void numbers_are_whole_decimal_and_bounded(void **state)
@@ -211,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_read_and_print_as_in_go),
         cmocka_unit_test(what_is_no_duration_is_refused),
+        cmocka_unit_test(control_characters_are_shown_and_no_escape_is_cut),
         cmocka_unit_test(numbers_are_whole_decimal_and_bounded),
         cmocka_unit_test(sizes_know_both_kinds_of_units),
         cmocka_unit_test(utf8_is_judged_by_rfc_3629),
