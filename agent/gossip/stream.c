@@ -7,6 +7,7 @@
 #include "agent/gossip/carrier.h"
 #include "agent/gossip/probe.h"
 #include "agent/gossip/serf.h"
+#include "agent/gossip/swim.h"
 #include "base/err.h"
 
 enum {
@@ -327,6 +328,8 @@ static int on_push_pull(struct gossip *g, struct gossip_stream *s,
     }
     pushpull_merge(g, content);
     if (s->purpose == STREAM_JOIN || s->purpose == STREAM_RECONNECT) {
+        /* Who took us may die before it has told the others, or its few words may miss one. */
+        swim_announce(g);
         serf_announce_join(g);
     }
     finish(g, s, RC_OK);

@@ -65,6 +65,30 @@ static void joining_one_member_is_enough_to_know_all(void **state)
     net_destroy(net);
 }
 
+/* Memberlist's few transmissions: the one who took the newcomer may be silent from then on. */
+static void a_newcomer_is_known_though_the_one_who_took_it_dies_at_once(void **state)
+{
+    const struct gossip_options options = {.profile = gossip_profile_find("lan")};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct net *net = net_create(seed);
+        net_pool(net, 4, "lan");
+        size_t newcomer = net_add(net, &options);
+        net_join(net, newcomer, 1);
+        while (net->nodes[newcomer].joins_done == 0) {
+            net_run_ms(net, 1);
+        }
+        net_kill(net, 1);
+        net_run_ms(net, 2000);
+
+        expect_status(net, 0, newcomer, GOSSIP_ALIVE);
+        expect_status(net, 2, newcomer, GOSSIP_ALIVE);
+        expect_status(net, 3, newcomer, GOSSIP_ALIVE);
+        net_destroy(net);
+    }
+}
+
 static int by_value(const void *a, const void *b)
 {
     uint64_t left = *(const uint64_t *)a;
@@ -678,6 +702,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joining_one_member_is_enough_to_know_all),
+        cmocka_unit_test(a_newcomer_is_known_though_the_one_who_took_it_dies_at_once),
         cmocka_unit_test(the_fast_profile_finds_a_crash_within_three_seconds),
         cmocka_unit_test(the_fast_profile_loses_no_healthy_member_at_ten_percent_loss),
         cmocka_unit_test(lan_timers_find_a_crash_as_memberlist_does),
