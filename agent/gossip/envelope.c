@@ -33,22 +33,18 @@ int envelope_init(struct envelope *envelope, const struct gossip_options *option
     envelope->nonce = options->nonce;
     envelope->nonce_ctx = options->nonce_ctx;
     for (size_t i = 0; i < options->key_count; i++) {
-        int err = seal_create(options->keys[i].bytes, options->keys[i].size,
-                              &envelope->seals[i]);
+        int err = keyring_add(&envelope->keyring, &options->keys[i]);
         if (err != RC_OK) {
             envelope_fini(envelope);
             return err;
         }
-        envelope->seal_count++;
     }
     return RC_OK;
 }
 
 void envelope_fini(struct envelope *envelope)
 {
-    for (size_t i = 0; i < envelope->seal_count; i++) {
-        seal_destroy(envelope->seals[i]);
-    }
+    keyring_fini(&envelope->keyring);
     memset(envelope, 0, sizeof *envelope);
 }
 
@@ -60,7 +56,7 @@ static struct rc_pack_bytes label_of(const struct envelope *envelope)
 size_t envelope_overhead(const struct envelope *envelope)
 {
     size_t label = envelope->label_size > 0 ? 2 + envelope->label_size : 0;
-    return label + (envelope->seal_count > 0 ? SEAL_OVERHEAD : 0);
+    return label + (envelope->keyring.count > 0 ? SEAL_OVERHEAD : 0);
 }
 
 /* Appends version, nonce, ciphertext, tag under the first key. */
@@ -69,15 +65,14 @@ static void append_sealed(const struct envelope *envelope, struct rc_pack_bytes 
 {
     size_t size = SEAL_OVERHEAD + plain.size;
 
-    assert(envelope->seal_count > 0);
     if (rc_buffer_reserve(out, size) != RC_OK) {
         return;
     }
     uint8_t *place = out->bytes + out->size;
     place[0] = VERSION_PLAIN;
     envelope->nonce(envelope->nonce_ctx, place + VERSION_SIZE, SEAL_NONCE_SIZE);
-    int err = seal_lock(envelope->seals[0], place + VERSION_SIZE, aad, plain,
-                        place + VERSION_SIZE + SEAL_NONCE_SIZE);
+    int err = keyring_lock(&envelope->keyring, place + VERSION_SIZE, aad, plain,
+                           place + VERSION_SIZE + SEAL_NONCE_SIZE);
     if (err != RC_OK) {
         out->err = err;
         return;
@@ -111,14 +106,14 @@ static int append_opened(const struct envelope *envelope, struct rc_pack_bytes a
     if (rc_buffer_reserve(out, text.size) != RC_OK) {
         return out->err;
     }
-    for (size_t i = 0; i < envelope->seal_count; i++) {
-        int err = seal_unlock(envelope->seals[i], nonce, aad, text, out->bytes + start);
-        if (err == RC_OK) {
-            out->size += text.size - SEAL_TAG_SIZE;
-            return sealed.at[0] == VERSION_PADDED ? cut_padding(out, start) : RC_OK;
-        }
+    size_t place = 0;
+    int err =
+        keyring_unlock(&envelope->keyring, nonce, aad, text, out->bytes + start, &place);
+    if (err != RC_OK) {
+        return err;
     }
-    return RC_EDENIED;
+    out->size += text.size - SEAL_TAG_SIZE;
+    return sealed.at[0] == VERSION_PADDED ? cut_padding(out, start) : RC_OK;
 }
 
 static void append_label(const struct envelope *envelope, struct rc_buffer *out)
@@ -134,7 +129,7 @@ void envelope_close_packet(const struct envelope *envelope, struct rc_pack_bytes
                            struct rc_buffer *out)
 {
     append_label(envelope, out);
-    if (envelope->seal_count == 0) {
+    if (envelope->keyring.count == 0) {
         rc_buffer_append(out, plain.at, plain.size);
     } else {
         append_sealed(envelope, label_of(envelope), plain, out);
@@ -174,7 +169,7 @@ int envelope_open_packet(const struct envelope *envelope, struct rc_pack_bytes p
         return err;
     }
     struct rc_pack_bytes inside = {in.at, rc_cursor_left(&in)};
-    if (envelope->seal_count > 0) {
+    if (envelope->keyring.count > 0) {
         rc_buffer_clear(scratch);
         err = append_opened(envelope, label_of(envelope), inside, scratch);
         if (err != RC_OK) {
@@ -369,7 +364,7 @@ void envelope_close_frame(const struct envelope *envelope, struct rc_pack_bytes 
     uint8_t head[ENVELOPE_FRAME_HEAD_SIZE];
     uint8_t aad[ENVELOPE_FRAME_HEAD_SIZE + GOSSIP_LABEL_MAX];
 
-    if (envelope->seal_count == 0) {
+    if (envelope->keyring.count == 0) {
         rc_buffer_append(out, plain.at, plain.size);
         return;
     }

@@ -7,7 +7,7 @@
 #define AGENT_GOSSIP_ENVELOPE_H
 
 #include "agent/gossip/gossip.h"
-#include "agent/gossip/seal.h"
+#include "agent/gossip/keyring.h"
 #include "base/pack.h"
 
 enum {
@@ -20,8 +20,7 @@ enum {
 };
 
 struct envelope {
-    struct seal *seals[GOSSIP_KEYS_MAX]; /* the first one locks, all unlock */
-    size_t seal_count;
+    struct keyring keyring; /* empty: all is plain */
     uint8_t label[GOSSIP_LABEL_MAX];
     size_t label_size;
     void (*nonce)(void *ctx, uint8_t *out, size_t size);

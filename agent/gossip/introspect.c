@@ -78,7 +78,7 @@ uint32_t gossip_health_score(const struct gossip *g)
 
 bool gossip_is_encrypted(const struct gossip *g)
 {
-    return g->envelope.seal_count > 0;
+    return g->envelope.keyring.count > 0;
 }
 
 void gossip_counters(const struct gossip *g, struct gossip_counters *out)

@@ -359,7 +359,7 @@ static int on_once(struct gossip *g, struct gossip_stream *s,
 static int handle_once(struct gossip *g, struct gossip_stream *s,
                        struct rc_pack_bytes content)
 {
-    bool is_whole = g->envelope.seal_count > 0; /* a frame holds all of it */
+    bool is_whole = g->envelope.keyring.count > 0; /* a frame holds all of it */
 
     if (content.at[0] == WIRE_COMPRESS) {
         struct rc_cursor in = rc_cursor_over(content.at + 1, content.size - 1);
@@ -418,7 +418,7 @@ static int read_label(struct gossip *g, struct gossip_stream *s)
 /* Only one side has keys: the other side is told why, in words that Go peers also use. */
 static int check_encryption(struct gossip *g, struct gossip_stream *s)
 {
-    bool has_keys = g->envelope.seal_count > 0;
+    bool has_keys = g->envelope.keyring.count > 0;
 
     if (s->in.size == 0 || (s->in.bytes[0] == WIRE_ENCRYPT) == has_keys) {
         return RC_OK;
@@ -456,7 +456,7 @@ static int advance(struct gossip *g, struct gossip_stream *s)
     if (err != RC_OK) {
         return err;
     }
-    return g->envelope.seal_count > 0 ? open_frames(g, s) : handle_content(g, s, &s->in);
+    return g->envelope.keyring.count > 0 ? open_frames(g, s) : handle_content(g, s, &s->in);
 }
 
 static enum gossip_refusal refusal_of(int err)

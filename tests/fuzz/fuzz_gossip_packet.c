@@ -38,7 +38,7 @@ static void feed(struct gossip *g, const struct envelope *envelope, uint64_t now
     const struct rc_address from = {RC_ADDRESS_IPV4, {10, 0, 0, 2}, 7946};
     struct rc_buffer sealed = {0};
 
-    if (envelope->seal_count > 0) {
+    if (envelope->keyring.count > 0) {
         envelope_close_packet(envelope, packet, &sealed);
         packet = (struct rc_pack_bytes){sealed.bytes, sealed.size};
     }

@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (envelope_init(&envelope, &options) != RC_OK) {
         return 0;
     }
-    if (envelope.seal_count > 0) {
+    if (envelope.keyring.count > 0) {
         envelope_close_frame(&envelope, content, &sealed);
         content = (struct rc_pack_bytes){sealed.bytes, sealed.size};
     }

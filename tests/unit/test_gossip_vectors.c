@@ -190,7 +190,7 @@ static void reads_stream(struct vector *v)
     if (strcmp(v->transport, "tcp-c2s") == 0) {
         assert_int_equal(envelope_accept_stream(&v->envelope, &in), RC_OK);
     }
-    if (v->envelope.seal_count > 0) {
+    if (v->envelope.keyring.count > 0) {
         assert_int_equal(envelope_open_frame(&v->envelope, &in, &v->scratch), RC_OK);
         assert_int_equal(rc_cursor_left(&in), 0);
         in = rc_cursor_over(v->scratch.bytes, v->scratch.size);
