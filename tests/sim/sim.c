@@ -635,6 +635,11 @@ size_t sim_false_failures(const struct sim *sim)
     return sim->false_failures;
 }
 
+size_t sim_failures_of_the_calm(const struct sim *sim)
+{
+    return sim->failures_of_the_calm;
+}
+
 bool sim_views_equal(struct sim *sim)
 {
     uint64_t first = 0;

@@ -25,7 +25,7 @@ struct sim_options {
     const char *profile;    /* of gossip; NULL: "fast" */
     uint32_t delay_min_us;  /* one way; 0: 100 */
     uint32_t delay_max_us;  /* 0: 1000; reorders packets when larger than the minimum */
-    uint32_t loss_ppm;      /* of packets; streams lose nothing */
+    uint32_t loss_ppm;      /* of packets; streams take longer, as TCP does */
     uint32_t duplicate_ppm; /* of packets */
     bool encrypted;         /* all share one key */
 };
@@ -81,6 +81,8 @@ enum catalog_liveness sim_liveness(struct sim *sim, size_t at, size_t of);
 bool sim_sees_service(struct sim *sim, size_t at, size_t of, const char *service);
 /* How often any node saw a running, unparted, unpaused node as failed. */
 size_t sim_false_failures(const struct sim *sim);
+/* The same, whoever saw it so: a node that is starved itself must not accuse others either. */
+size_t sim_failures_of_the_calm(const struct sim *sim);
 /* Do all running nodes say the same of everything, outputs included? */
 bool sim_views_equal(struct sim *sim);
 

@@ -197,6 +197,10 @@ void check_member(struct sim *sim, size_t number, const struct gossip_action *ac
         is_calm(sim, owner) && net_reaches(sim, number, other)) {
         sim->false_failures++;
     }
+    if (action->event == GOSSIP_EVENT_FAILED && is_calm(sim, owner) &&
+        net_reaches(sim, number, other)) {
+        sim->failures_of_the_calm++;
+    }
     if (action->event == GOSSIP_EVENT_REAP) {
         node->seen_incarnation[other] = 0;
         return;

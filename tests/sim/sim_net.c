@@ -7,6 +7,9 @@
 #include "base/err.h"
 #include "tests/sim/sim_state.h"
 
+/* Linux' first retransmission of a SYN, and of data on a fast link. */
+enum { CONNECT_AGAIN_MS = 1000, SEND_AGAIN_MS = 200 };
+
 /* ---- the heap */
 
 static bool is_before(const struct event *a, const struct event *b)
@@ -153,7 +156,12 @@ static void along(struct sim *sim, size_t place, unsigned end, struct event *eve
 {
     struct line *line = &sim->lines[place];
     uint64_t at_ns = sim->now_ns + delay_ns(sim) + 10 * event->size; /* 100 MB/s */
+    uint64_t again_ms = event->type == EVENT_CONNECT ? CONNECT_AGAIN_MS : SEND_AGAIN_MS;
 
+    while (sim->options.loss_ppm > 0 &&
+           rc_random_chance(&sim->network, sim->options.loss_ppm)) {
+        at_ns += again_ms * SIM_MS; /* TCP loses nothing, but it takes its time */
+    }
     if (at_ns < line->last_ns[end]) {
         at_ns = line->last_ns[end];
     }

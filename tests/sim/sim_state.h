@@ -84,6 +84,7 @@ struct sim {
     size_t line_count;
     size_t lines_capacity;
     size_t false_failures;
+    size_t failures_of_the_calm;
     uint64_t digest;
     char trace[SIM_TRACE_LINES][SIM_TRACE_LINE];
     size_t traced;
