@@ -20,9 +20,11 @@ enum deadline_kind {
     DEADLINE_RECONNECT,
     DEADLINE_LEAVE,
     DEADLINE_KICK,
+    DEADLINE_PRUNE,
     DEADLINE_SUSPICION, /* owner: struct suspicion */
     DEADLINE_RELAY,     /* owner: struct probe_relay */
     DEADLINE_STREAM,    /* owner: struct gossip_stream */
+    DEADLINE_QUERY,     /* owner: struct query */
     DEADLINE_KIND_COUNT
 };
 

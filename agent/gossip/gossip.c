@@ -331,6 +331,11 @@ static void fire(struct gossip *g, struct deadline *deadline)
     case DEADLINE_KICK:
         carrier_kick(g);
         return;
+    case DEADLINE_PRUNE:
+        serf_prune(g);
+        return;
+    case DEADLINE_QUERY:
+        return;
     case DEADLINE_SUSPICION:
         swim_suspicion_fired(g, deadline->owner);
         return;

@@ -34,7 +34,8 @@ struct member {
     uint32_t waiting;                 /* actions that point here */
     bool is_erased;                   /* out of the tables; freed when nothing waits */
     bool is_mapped;                   /* announces its IPv4 address in 16 bytes */
-    bool prune;                       /* erase it as soon as it has left */
+    bool prune; /* erase it when it is gone and prune_at_ns is past */
+    uint64_t prune_at_ns;
     bool is_tcp_only_told;
     bool was_hurried; /* probed out of turn in this suspicion */
     char name[];

@@ -1,5 +1,5 @@
-/* serf.h - Serf's layer on memberlist: statuses by intent, Lamport clocks, reaping; user
- * events and queries are in serf_event.c. */
+/* serf.h - Serf's layer on memberlist: statuses by intent, Lamport clocks, reaping, user
+ * events, queries. One header for the files serf*.c and query*.c. */
 #ifndef AGENT_GOSSIP_SERF_H
 #define AGENT_GOSSIP_SERF_H
 
@@ -22,12 +22,8 @@ void serf_member_gone(struct gossip *g, struct member *member);
 void serf_publish(struct gossip *g, struct member *member,
                   enum gossip_member_event event);
 
-/* We have joined: says so, which also takes back an old leave. */
-void serf_announce_join(struct gossip *g);
-/* We leave: the id of the intent in its queue. */
-uint64_t serf_announce_leave(struct gossip *g);
-/* Another is declared left. */
-void serf_force_leave(struct gossip *g, struct member *member, enum gossip_prune prune);
+/* Forgets a member that is gone, and tells. */
+void serf_erase(struct gossip *g, struct member *member);
 
 /* Forgets who has been away too long. */
 void serf_reap(struct gossip *g);
@@ -35,15 +31,40 @@ void serf_reap(struct gossip *g);
 /* A failed member worth trying, or NULL: the more have failed, the likelier. */
 const struct member *serf_reconnect_target(struct gossip *g);
 
+/* No pool counts that far: such a time would wreck the clocks of all who hear of it. */
+#define SERF_LTIME_MAX (UINT64_MAX / 2)
+
 /* Lamport's rules: another's time was seen; a time of our own is used up. */
 void serf_witness(struct gossip *g, enum serf_clock clock, uint64_t ltime);
 uint64_t serf_use_time(struct gossip *g, enum serf_clock clock);
+
+/* ---- serf_intent.c: who said that somebody joins or leaves. */
+
+/* We have joined: says so, which also takes back an old leave. */
+void serf_announce_join(struct gossip *g);
+/* We leave: the id of the intent in its queue. */
+uint64_t serf_announce_leave(struct gossip *g);
+/* Another is declared left. */
+void serf_force_leave(struct gossip *g, struct member *member, enum gossip_prune prune);
 
 /* Somebody joined or leaves, by its own word or by another's. */
 void serf_on_join_intent(struct gossip *g, const struct wire_intent *intent,
                          enum serf_source source);
 void serf_on_leave_intent(struct gossip *g, const struct wire_intent *intent,
                           enum serf_source source);
+
+/* The newest word about somebody we have not met. */
+struct serf_intent {
+    uint64_t ltime;
+    uint64_t at_ns;
+    bool is_leave;
+};
+/* What was said of a member before we met it; false: nothing. It is forgotten. */
+bool serf_take_intent(struct gossip *g, const struct member *member,
+                      struct serf_intent *out);
+void serf_reap_intents(struct gossip *g);
+/* Erases who was to be erased once everybody has heard that it leaves. */
+void serf_prune(struct gossip *g);
 
 /* ---- query.c: gossip_query() for our own use too: internal names ("_serf_...") are allowed.
  * Same errors, but RC_EINVAL for those. The answers are actions of the owner. */

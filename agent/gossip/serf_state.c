@@ -81,7 +81,7 @@ static void merge_intents(struct gossip *g, const struct wire_serf_state *state)
 
     for (uint32_t i = 0; left != NULL && i < count && i < ROSTER_MAX; i++) {
         struct wire_intent intent = {.node = rc_pack_read_bytes(&in)};
-        intent.ltime = rc_pack_read_number(&in, UINT64_MAX - 1);
+        intent.ltime = rc_pack_read_number(&in, SERF_LTIME_MAX - 1);
         if (in.err != RC_OK) {
             gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
             break;

@@ -79,6 +79,9 @@ struct serf_ring {
 struct serf {
     uint64_t clocks[CLOCK_COUNT];
     struct rc_table *intents; /* struct serf_intent by name: about members not met yet */
+    uint64_t announced_ns;    /* when we last said that we are here */
+    uint64_t announcement_id; /* of that join intent, in its queue */
+    struct deadline prune;
     struct serf_ring events;
     struct serf_ring queries;
 };

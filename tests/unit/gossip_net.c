@@ -198,12 +198,18 @@ static void note(struct net *net, struct net_node *node,
     }
 }
 
-static void drain(struct net *net, size_t i)
+void net_drain(struct net *net, size_t i)
 {
     struct net_node *node = &net->nodes[i];
     struct gossip_action action;
 
     while (gossip_next_action(node->gossip, &action)) {
+        bool is_network =
+            action.type == GOSSIP_SEND_PACKET || action.type == GOSSIP_STREAM_OPEN ||
+            action.type == GOSSIP_STREAM_SEND || action.type == GOSSIP_STREAM_CLOSE;
+        if (net->watch != NULL && !is_network) {
+            net->watch(net, i, &action);
+        }
         switch (action.type) {
         case GOSSIP_SEND_PACKET:
             send_packet(net, i, &action);
@@ -275,7 +281,7 @@ static void arrive(struct net *net, const struct net_flight *flight)
         pipe->is_open = false;
         break;
     }
-    drain(net, flight->to);
+    net_drain(net, flight->to);
 }
 
 static size_t next_flight(const struct net *net)
@@ -348,7 +354,7 @@ void net_run_ms(struct net *net, uint64_t ms)
         } else {
             advance_to(net, node_ns);
             gossip_tick(net->nodes[node].gossip, net->now_ns);
-            drain(net, node);
+            net_drain(net, node);
         }
     }
     net->now_ns = end_ns;
@@ -378,7 +384,7 @@ static void start(struct net *net, size_t i, const struct gossip_options *given)
     assert(err == RC_OK);
     (void)err;
     net->nodes[i].has_left = false;
-    drain(net, i);
+    net_drain(net, i);
 }
 
 size_t net_add(struct net *net, const struct gossip_options *options)
@@ -405,7 +411,7 @@ void net_restart(struct net *net, size_t i, const struct gossip_options *options
 void net_join(struct net *net, size_t i, size_t to)
 {
     (void)gossip_join(net->nodes[i].gossip, net->now_ns, &net->nodes[to].address, 1);
-    drain(net, i);
+    net_drain(net, i);
 }
 
 void net_pool(struct net *net, size_t count, const char *profile)

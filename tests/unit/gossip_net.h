@@ -43,6 +43,9 @@ struct net {
     uint64_t next_order;
     struct net_pipe *pipes;
     size_t pipe_count;
+    /* If set: hears every action that is not the network's. */
+    void (*watch)(struct net *net, size_t node, const struct gossip_action *action);
+    void *watch_context;
 };
 
 struct net *net_create(uint64_t seed);
@@ -57,6 +60,9 @@ void net_restart(struct net *net, size_t i, const struct gossip_options *options
 
 /* Node `i` joins through node `to`. */
 void net_join(struct net *net, size_t i, size_t to);
+
+/* Carries out what node `i` wants; needed after calling its core directly. */
+void net_drain(struct net *net, size_t i);
 
 void net_run_ms(struct net *net, uint64_t ms);
 
