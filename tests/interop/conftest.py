@@ -1,0 +1,32 @@
+"""Pools of serf and rollcall for the tests that want them."""
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import serf_pool  # noqa: E402
+
+
+def _may_be_made():
+    if serf_pool.why_not():
+        pytest.skip(serf_pool.why_not())
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """An empty pool in a network of its own."""
+    _may_be_made()
+    made = serf_pool.Pool(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module", params=["plain", "encrypted"])
+def mixed(request, tmp_path_factory):
+    """Two serfs and three of ours, for all tests of a file; each leaves them as it found them."""
+    _may_be_made()
+    key = serf_pool.new_key() if request.param == "encrypted" else None
+    made = serf_pool.mixed_pool(tmp_path_factory.mktemp(request.param), key)
+    yield made
+    made.end()
