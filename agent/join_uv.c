@@ -249,6 +249,8 @@ static const char *why(int err)
         return "no answer in time";
     case RC_EDENIED:
         return "the encryption keys differ";
+    case RC_EUNSUPPORTED:
+        return "it does not encrypt, and we do (encrypt, encrypt_verify_incoming)";
     case RC_ECLOSED:
         return "connection refused, or closed without an answer (another encryption key?)";
     default:

@@ -338,6 +338,9 @@ static enum gossip_refusal refusal_of(int err)
     if (err == RC_EDENIED) {
         return GOSSIP_REFUSED_KEY;
     }
+    if (err == RC_EUNSUPPORTED) {
+        return GOSSIP_REFUSED_PLAIN;
+    }
     return err == RC_ENOMEM ? GOSSIP_REFUSED_NO_MEMORY : GOSSIP_REFUSED_MALFORMED;
 }
 
@@ -347,14 +350,16 @@ void carrier_receive(struct gossip *g, const struct rc_address *from,
     struct envelope_reader reader;
     struct rc_pack_bytes plain;
     struct rc_pack_bytes message;
+    size_t place = 0;
 
     g->counters.packets_in++;
     g->counters.bytes_in += packet.size;
-    int err = envelope_open_packet(&g->envelope, packet, &g->opened, &plain);
+    int err = envelope_open_packet(&g->envelope, packet, &g->opened, &plain, &place);
     if (err != RC_OK) {
         gossip_refuse(g, refusal_of(err));
         return;
     }
+    gossip_count_opened(g, place);
     if (envelope_strip_crc(&plain) != RC_OK) {
         gossip_refuse(g, GOSSIP_REFUSED_CRC);
         return;

@@ -8,16 +8,17 @@ enum gossip_refusal {
     GOSSIP_REFUSED_MALFORMED, /* does not parse */
     GOSSIP_REFUSED_TYPE,      /* a message type nobody knows */
     GOSSIP_REFUSED_CRC,       /* checksum does not match */
-    GOSSIP_REFUSED_KEY,     /* no key of ours opens it, or it is plain and we have keys */
-    GOSSIP_REFUSED_LABEL,   /* of another pool */
-    GOSSIP_REFUSED_VERSION, /* protocol versions that do not fit */
-    GOSSIP_REFUSED_NAME,    /* empty, too long, or with a NUL byte */
-    GOSSIP_REFUSED_ADDRESS, /* no usable address */
-    GOSSIP_REFUSED_CONFLICT, /* a name that lives at another address */
-    GOSSIP_REFUSED_PING,     /* a ping for another name */
-    GOSSIP_REFUSED_TOO_BIG,  /* larger than a maximum */
-    GOSSIP_REFUSED_TOO_MANY, /* a table or queue is full */
-    GOSSIP_REFUSED_STALE,    /* an ack or answer nobody waits for */
+    GOSSIP_REFUSED_KEY,       /* no key of ours opens it */
+    GOSSIP_REFUSED_PLAIN,     /* plain, or of a cipher nobody knows, and we have keys */
+    GOSSIP_REFUSED_LABEL,     /* of another pool */
+    GOSSIP_REFUSED_VERSION,   /* protocol versions that do not fit */
+    GOSSIP_REFUSED_NAME,      /* empty, too long, or with a NUL byte */
+    GOSSIP_REFUSED_ADDRESS,   /* no usable address */
+    GOSSIP_REFUSED_CONFLICT,  /* a name that lives at another address */
+    GOSSIP_REFUSED_PING,      /* a ping for another name */
+    GOSSIP_REFUSED_TOO_BIG,   /* larger than a maximum */
+    GOSSIP_REFUSED_TOO_MANY,  /* a table or queue is full */
+    GOSSIP_REFUSED_STALE,     /* an ack or answer nobody waits for */
     GOSSIP_REFUSED_NO_MEMORY,
     GOSSIP_REFUSAL_COUNT
 };
@@ -37,6 +38,10 @@ struct gossip_counters {
     uint64_t suspicions;
     uint64_t refutations; /* of accusations against us */
     uint64_t push_pulls;
+    uint64_t opened_first; /* packets and frames, with keys: by the first one */
+    uint64_t opened_older; /* by another key of the ring */
+    uint64_t opened_plain; /* plain, and taken: encryption is being switched */
+    uint64_t keys_changed; /* times the keyring changed */
     uint64_t lane_in;
     uint64_t lane_out;
     uint64_t pauses; /* times we slept so long that we mistrust ourselves */

@@ -30,6 +30,7 @@ int envelope_init(struct envelope *envelope, const struct gossip_options *option
         memcpy(envelope->label, options->label, label_size);
         envelope->label_size = label_size;
     }
+    envelope->cover = options->cover;
     envelope->nonce = options->nonce;
     envelope->nonce_ctx = options->nonce_ctx;
     for (size_t i = 0; i < options->key_count; i++) {
@@ -53,10 +54,15 @@ static struct rc_pack_bytes label_of(const struct envelope *envelope)
     return (struct rc_pack_bytes){envelope->label, envelope->label_size};
 }
 
+bool envelope_seals(const struct envelope *envelope)
+{
+    return envelope->keyring.count > 0 && !envelope->cover.sends_plain;
+}
+
 size_t envelope_overhead(const struct envelope *envelope)
 {
     size_t label = envelope->label_size > 0 ? 2 + envelope->label_size : 0;
-    return label + (envelope->keyring.count > 0 ? SEAL_OVERHEAD : 0);
+    return label + (envelope_seals(envelope) ? SEAL_OVERHEAD : 0);
 }
 
 /* Appends version, nonce, ciphertext, tag under the first key. */
@@ -94,9 +100,13 @@ static int cut_padding(struct rc_buffer *out, size_t start)
 
 /* Appends the plain bytes of `sealed`, trying every key. */
 static int append_opened(const struct envelope *envelope, struct rc_pack_bytes aad,
-                         struct rc_pack_bytes sealed, struct rc_buffer *out)
+                         struct rc_pack_bytes sealed, struct rc_buffer *out,
+                         size_t *place)
 {
-    if (sealed.size < SEAL_OVERHEAD || sealed.at[0] > VERSION_PLAIN) {
+    if (sealed.size > 0 && sealed.at[0] > VERSION_PLAIN) {
+        return RC_EUNSUPPORTED;
+    }
+    if (sealed.size < SEAL_OVERHEAD) {
         return RC_EDENIED;
     }
     const uint8_t *nonce = sealed.at + VERSION_SIZE;
@@ -106,9 +116,8 @@ static int append_opened(const struct envelope *envelope, struct rc_pack_bytes a
     if (rc_buffer_reserve(out, text.size) != RC_OK) {
         return out->err;
     }
-    size_t place = 0;
     int err =
-        keyring_unlock(&envelope->keyring, nonce, aad, text, out->bytes + start, &place);
+        keyring_unlock(&envelope->keyring, nonce, aad, text, out->bytes + start, place);
     if (err != RC_OK) {
         return err;
     }
@@ -129,10 +138,10 @@ void envelope_close_packet(const struct envelope *envelope, struct rc_pack_bytes
                            struct rc_buffer *out)
 {
     append_label(envelope, out);
-    if (envelope->keyring.count == 0) {
-        rc_buffer_append(out, plain.at, plain.size);
-    } else {
+    if (envelope_seals(envelope)) {
         append_sealed(envelope, label_of(envelope), plain, out);
+    } else {
+        rc_buffer_append(out, plain.at, plain.size);
     }
 }
 
@@ -160,22 +169,28 @@ int envelope_accept_stream(const struct envelope *envelope, struct rc_cursor *in
 }
 
 int envelope_open_packet(const struct envelope *envelope, struct rc_pack_bytes packet,
-                         struct rc_buffer *scratch, struct rc_pack_bytes *out)
+                         struct rc_buffer *scratch, struct rc_pack_bytes *out,
+                         size_t *place)
 {
     struct rc_cursor in = rc_cursor_over(packet.at, packet.size);
+    size_t plain = envelope->keyring.count;
 
     int err = envelope_accept_stream(envelope, &in);
     if (err != RC_OK) {
         return err;
     }
     struct rc_pack_bytes inside = {in.at, rc_cursor_left(&in)};
-    if (envelope->keyring.count > 0) {
+    *place = plain;
+    if (plain > 0) {
         rc_buffer_clear(scratch);
-        err = append_opened(envelope, label_of(envelope), inside, scratch);
-        if (err != RC_OK) {
+        err = append_opened(envelope, label_of(envelope), inside, scratch, place);
+        if (err == RC_OK) {
+            inside = (struct rc_pack_bytes){scratch->bytes, scratch->size};
+        } else if (err == RC_ENOMEM || !envelope->cover.takes_plain) {
             return err;
+        } else {
+            *place = plain; /* what no key opens has to be plain; its parser decides */
         }
-        inside = (struct rc_pack_bytes){scratch->bytes, scratch->size};
     }
     if (inside.size == 0) {
         return RC_ETRUNCATED;
@@ -364,10 +379,6 @@ void envelope_close_frame(const struct envelope *envelope, struct rc_pack_bytes 
     uint8_t head[ENVELOPE_FRAME_HEAD_SIZE];
     uint8_t aad[ENVELOPE_FRAME_HEAD_SIZE + GOSSIP_LABEL_MAX];
 
-    if (envelope->keyring.count == 0) {
-        rc_buffer_append(out, plain.at, plain.size);
-        return;
-    }
     struct rc_writer writer = rc_writer_over(head, sizeof head);
     rc_writer_u8(&writer, WIRE_ENCRYPT);
     rc_writer_u32(&writer, (uint32_t)(SEAL_OVERHEAD + plain.size));
@@ -376,14 +387,14 @@ void envelope_close_frame(const struct envelope *envelope, struct rc_pack_bytes 
 }
 
 int envelope_open_frame(const struct envelope *envelope, struct rc_cursor *in,
-                        struct rc_buffer *out)
+                        struct rc_buffer *out, size_t *place)
 {
     uint8_t aad[ENVELOPE_FRAME_HEAD_SIZE + GOSSIP_LABEL_MAX];
     struct rc_cursor at = *in;
 
     uint8_t type = rc_cursor_u8(&at);
     if (at.err == RC_OK && type != WIRE_ENCRYPT) {
-        return RC_EDENIED;
+        return RC_EUNSUPPORTED;
     }
     size_t size = rc_cursor_u32(&at);
     if (at.err == RC_OK && size > ENVELOPE_FRAME_MAX) {
@@ -394,7 +405,7 @@ int envelope_open_frame(const struct envelope *envelope, struct rc_cursor *in,
         return at.err;
     }
     int err = append_opened(envelope, frame_aad(envelope, in->at, aad),
-                            (struct rc_pack_bytes){bytes, size}, out);
+                            (struct rc_pack_bytes){bytes, size}, out, place);
     if (err == RC_OK) {
         *in = at;
     }

@@ -21,6 +21,7 @@ enum {
 
 struct envelope {
     struct keyring keyring; /* empty: all is plain */
+    struct gossip_cover cover;
     uint8_t label[GOSSIP_LABEL_MAX];
     size_t label_size;
     void (*nonce)(void *ctx, uint8_t *out, size_t size);
@@ -32,6 +33,9 @@ struct envelope {
 int envelope_init(struct envelope *envelope, const struct gossip_options *options);
 void envelope_fini(struct envelope *envelope);
 
+/* Whether what we send is encrypted. */
+bool envelope_seals(const struct envelope *envelope);
+
 /* Bytes that label and encryption add to a packet. */
 size_t envelope_overhead(const struct envelope *envelope);
 
@@ -40,10 +44,13 @@ void envelope_close_packet(const struct envelope *envelope, struct rc_pack_bytes
                            struct rc_buffer *out);
 
 /* Strips label and encryption; the result is a slice of `packet` or of `scratch`, which is
- * cleared first. RC_OK, RC_ECONFLICT (another label), RC_EDENIED (no key opens it),
- * RC_ETRUNCATED, RC_EMALFORMED, RC_ENOMEM. */
+ * cleared first. `*place` is that of the key that opened it; the ring's count if it is plain.
+ * RC_OK, RC_ECONFLICT (another label), RC_EDENIED (no key opens it), RC_EUNSUPPORTED (not
+ * encrypted, or in a version nobody knows, and we have keys), RC_ETRUNCATED, RC_EMALFORMED,
+ * RC_ENOMEM. */
 int envelope_open_packet(const struct envelope *envelope, struct rc_pack_bytes packet,
-                         struct rc_buffer *scratch, struct rc_pack_bytes *out);
+                         struct rc_buffer *scratch, struct rc_pack_bytes *out,
+                         size_t *place);
 
 /* CRC-32 as in IEEE 802.3 and zlib. */
 uint32_t envelope_crc32(struct rc_pack_bytes bytes);
@@ -81,12 +88,13 @@ void envelope_open_stream(const struct envelope *envelope, struct rc_buffer *out
 /* Reads it. RC_OK, RC_ETRUNCATED (more bytes wanted), RC_ECONFLICT. */
 int envelope_accept_stream(const struct envelope *envelope, struct rc_cursor *in);
 
-/* Appends `plain`, in an encryption frame if there is a key. */
+/* Appends `plain` in an encryption frame. Only with keys. */
 void envelope_close_frame(const struct envelope *envelope, struct rc_pack_bytes plain,
                           struct rc_buffer *out);
-/* Opens one frame and appends its plain bytes. Only with keys. RC_OK, RC_ETRUNCATED (more
- * bytes wanted), RC_EDENIED, RC_ETOOBIG, RC_ENOMEM. */
+/* Opens one frame and appends its plain bytes; `*place` as above. Only with keys. RC_OK,
+ * RC_ETRUNCATED (more bytes wanted), RC_EDENIED (no key opens it), RC_EUNSUPPORTED (no frame,
+ * or of another version), RC_ETOOBIG, RC_ENOMEM. */
 int envelope_open_frame(const struct envelope *envelope, struct rc_cursor *in,
-                        struct rc_buffer *out);
+                        struct rc_buffer *out, size_t *place);
 
 #endif

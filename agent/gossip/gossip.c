@@ -27,6 +27,18 @@ void gossip_refuse(struct gossip *g, enum gossip_refusal why)
     g->counters.refused[why]++;
 }
 
+void gossip_count_opened(struct gossip *g, size_t place)
+{
+    size_t count = g->envelope.keyring.count;
+
+    if (count > 0) {
+        uint64_t *counter = place == count ? &g->counters.opened_plain
+                            : place == 0   ? &g->counters.opened_first
+                                           : &g->counters.opened_older;
+        (*counter)++;
+    }
+}
+
 void gossip_arm(struct gossip *g, struct deadline *deadline, uint64_t wait_ms)
 {
     if (deadline_set(&g->deadlines, deadline, g->now_ns + wait_ms * NS_PER_MS) != RC_OK) {
@@ -225,6 +237,8 @@ int gossip_create(const struct gossip_options *options, uint64_t now_ns,
     g->profile = options->profile != NULL ? options->profile : gossip_profile_find("lan");
     g->lane = options->lane;
     g->now_ns = now_ns;
+    g->keep_keys = options->keep_keys;
+    g->keep_keys_ctx = options->keep_keys_ctx;
     int err = build(g, options);
     if (err != RC_OK) {
         gossip_destroy(g);
@@ -466,6 +480,11 @@ int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
     }
     serf_force_leave(g, member, prune);
     return RC_OK;
+}
+
+void gossip_set_cover(struct gossip *g, struct gossip_cover cover)
+{
+    g->envelope.cover = cover;
 }
 
 int gossip_set_tags(struct gossip *g, uint64_t now_ns, const struct gossip_tag *tags,

@@ -25,6 +25,24 @@ struct gossip_key {
     size_t size; /* 16, 24 or 32 */
 };
 
+/* While encryption is switched on, or off, in a running pool (Consul's encrypt_verify_*):
+ * both false, as at the end, means that all is encrypted and nothing plain is taken. Without
+ * keys it says nothing. */
+struct gossip_cover {
+    bool sends_plain; /* we do not encrypt yet */
+    bool takes_plain; /* what others send may be plain */
+};
+
+/* What changed in the keyring. FOLLOW: a member told us, under another key of ours, that it
+ * could not read us; that key is the first one now. */
+enum gossip_key_change {
+    GOSSIP_KEY_INSTALLED,
+    GOSSIP_KEY_USED,
+    GOSSIP_KEY_REMOVED,
+    GOSSIP_KEY_FOLLOWED,
+    GOSSIP_KEY_CHANGE_COUNT
+};
+
 struct gossip_options {
     const char *name;          /* unique in the pool: letters, digits, '-' and '.' */
     struct rc_address address; /* where others reach us, UDP and TCP; with a port */
@@ -38,6 +56,13 @@ struct gossip_options {
     uint64_t random_seed; /* the same seed and inputs give the same actions */
     void (*nonce)(void *ctx, uint8_t *out, size_t size); /* needed with keys */
     void *nonce_ctx;
+    struct gossip_cover cover;
+    /* The keys as they will be after a change that the pool asks for, the first one first;
+     * borrowed. It is made, and confirmed to the asker, only if this returns RC_OK. NULL:
+     * nothing is kept. */
+    int (*keep_keys)(void *ctx, enum gossip_key_change change,
+                     const struct gossip_key *keys, size_t count);
+    void *keep_keys_ctx;
     struct gossip_lane lane;
 };
 
@@ -91,6 +116,9 @@ int gossip_force_leave(struct gossip *g, uint64_t now_ns, const char *name,
 int gossip_set_tags(struct gossip *g, uint64_t now_ns, const struct gossip_tag *tags,
                     size_t count);
 
+/* Only with keys it makes a difference; streams that stand keep the way they began. */
+void gossip_set_cover(struct gossip *g, struct gossip_cover cover);
+
 /* Sends a user event to all members, ourselves included. COALESCE lets receivers that wish
  * to keep only the last one of a name in a while (Serf's handlers do; the core does not, it
  * passes the wish on). RC_OK, RC_ETOOBIG (name and payload, or the encoded message, over
@@ -115,7 +143,7 @@ enum gossip_action_type {
     GOSSIP_QUERY_RESPONSE, /* `name` answers our query `id`: `bytes` */
     GOSSIP_QUERY_DONE,     /* the time of our query `id` is up: nothing more comes */
     GOSSIP_JOIN_RESULT, /* of `address`: `err` RC_OK, RC_ETIMEOUT, RC_ECLOSED, RC_EDENIED
-                             (keys differ), RC_EMALFORMED, RC_ECONFLICT (merge refused) */
+                             (keys differ), RC_EUNSUPPORTED (it does not encrypt, we do), RC_EMALFORMED, RC_ECONFLICT (merge refused) */
     GOSSIP_NAME_CONFLICT, /* `address` uses the name of `member` (which may be us) */
     GOSSIP_NAME_LOST, /* the pool has voted: our name belongs to `address`. We are out: nothing
                          is sent any more, the owner should stop and say why */
@@ -172,7 +200,17 @@ size_t gossip_member_count(const struct gossip *g); /* of any status */
 
 /* 0 is well; grows while our own probes go wrong (Lifeguard's local health). */
 uint32_t gossip_health_score(const struct gossip *g);
-bool gossip_is_encrypted(const struct gossip *g);
+
+/* How we encrypt. */
+struct gossip_encryption {
+    size_t key_count; /* 0: not at all */
+    struct gossip_cover cover;
+    const char
+        *cipher; /* under the first key, and by whom: "AES-256-GCM, libsodium"; static;
+                           "" without keys */
+};
+void gossip_encryption(const struct gossip *g, struct gossip_encryption *out);
+bool gossip_is_encrypted(const struct gossip *g); /* has keys */
 
 /* Traffic and refusals since creation, and lengths as they are now. */
 void gossip_counters(const struct gossip *g, struct gossip_counters *out);

@@ -25,6 +25,7 @@ const char *gossip_refusal_name(enum gossip_refusal refusal)
         [GOSSIP_REFUSED_TYPE] = "type",
         [GOSSIP_REFUSED_CRC] = "crc",
         [GOSSIP_REFUSED_KEY] = "key",
+        [GOSSIP_REFUSED_PLAIN] = "plain",
         [GOSSIP_REFUSED_LABEL] = "label",
         [GOSSIP_REFUSED_VERSION] = "version",
         [GOSSIP_REFUSED_NAME] = "name",
@@ -74,6 +75,17 @@ size_t gossip_member_count(const struct gossip *g)
 uint32_t gossip_health_score(const struct gossip *g)
 {
     return g->health;
+}
+
+void gossip_encryption(const struct gossip *g, struct gossip_encryption *out)
+{
+    const struct keyring *ring = &g->envelope.keyring;
+
+    *out = (struct gossip_encryption){.key_count = ring->count, .cipher = ""};
+    if (ring->count > 0) {
+        out->cover = g->envelope.cover;
+        out->cipher = seal_cipher(ring->slots[0].seal);
+    }
 }
 
 bool gossip_is_encrypted(const struct gossip *g)

@@ -16,4 +16,13 @@
 int key_query_answer(struct gossip *g, struct rc_pack_bytes name,
                      struct rc_pack_bytes payload, size_t max, struct rc_buffer *out);
 
+/* Changes the ring, after the owner has kept what it will be (keep_keys). What changes nothing
+ * is not kept again.
+ *
+ * RC_OK; RC_EINVAL (a key's size), RC_ETOOBIG (the ring is full), RC_ENOTFOUND (INSTALLED: it
+ * needs libcrypto; USED, FOLLOWED: not in the ring), RC_EDENIED (REMOVED: it is the first
+ * one), RC_EIO (not kept), RC_ENOMEM: nothing has changed. */
+int key_query_change(struct gossip *g, enum gossip_key_change change,
+                     const struct gossip_key *key);
+
 #endif

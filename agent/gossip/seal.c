@@ -8,11 +8,19 @@
 struct seal {
     const struct seal_engine *engine;
     void *state;
+    size_t key_size;
 };
 
 int seal_create(const uint8_t *key, size_t size, struct seal **out)
 {
     static const struct seal_engine *const engines[] = {&seal_sodium, &seal_openssl};
+
+    return seal_create_by(engines, sizeof engines / sizeof engines[0], key, size, out);
+}
+
+int seal_create_by(const struct seal_engine *const *engines, size_t count,
+                   const uint8_t *key, size_t size, struct seal **out)
+{
     int err = RC_EUNSUPPORTED;
 
     if (size != 16 && size != 24 && size != 32) {
@@ -22,7 +30,7 @@ int seal_create(const uint8_t *key, size_t size, struct seal **out)
     if (seal == NULL) {
         return RC_ENOMEM;
     }
-    for (size_t i = 0; i < 2 && err == RC_EUNSUPPORTED; i++) {
+    for (size_t i = 0; i < count && err == RC_EUNSUPPORTED; i++) {
         seal->engine = engines[i];
         err = engines[i]->create(key, size, &seal->state);
     }
@@ -30,6 +38,7 @@ int seal_create(const uint8_t *key, size_t size, struct seal **out)
         free(seal);
         return err;
     }
+    seal->key_size = size;
     *out = seal;
     return RC_OK;
 }
@@ -40,6 +49,19 @@ void seal_destroy(struct seal *seal)
         seal->engine->destroy(seal->state);
         free(seal);
     }
+}
+
+const char *seal_cipher(const struct seal *seal)
+{
+    bool by_sodium = seal->engine == &seal_sodium; /* which does 32 bytes only */
+
+    if (seal->key_size == 16) {
+        return "AES-128-GCM, libcrypto";
+    }
+    if (seal->key_size == 24) {
+        return "AES-192-GCM, libcrypto";
+    }
+    return by_sodium ? "AES-256-GCM, libsodium" : "AES-256-GCM, libcrypto";
 }
 
 int seal_lock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],

@@ -32,7 +32,13 @@ extern const struct seal_engine seal_openssl;
 /* RC_OK, RC_EINVAL (not 16, 24 or 32 bytes), RC_ENOTFOUND (libcrypto wanted and missing),
  * RC_ENOMEM. */
 int seal_create(const uint8_t *key, size_t size, struct seal **out);
+/* The same by the first of `engines` that can: for tests of the fallback. */
+int seal_create_by(const struct seal_engine *const *engines, size_t count,
+                   const uint8_t *key, size_t size, struct seal **out);
 void seal_destroy(struct seal *seal); /* wipes the key; NULL is allowed */
+
+/* "AES-256-GCM, libsodium": what is done, and by whom; static. */
+const char *seal_cipher(const struct seal *seal);
 
 /* Encrypts into `out`, which has room for plain.size + SEAL_TAG_SIZE. RC_OK or RC_EIO. */
 int seal_lock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],

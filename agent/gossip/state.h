@@ -101,6 +101,9 @@ struct gossip {
     const struct gossip_profile *profile;
     struct gossip_lane lane;
     struct envelope envelope;
+    int (*keep_keys)(void *ctx, enum gossip_key_change change,
+                     const struct gossip_key *keys, size_t count); /* may be NULL */
+    void *keep_keys_ctx;
     struct rc_random random;
     uint64_t hash_seed;
     uint64_t now_ns;
@@ -143,6 +146,9 @@ struct gossip {
 
 /* Counts a refusal. */
 void gossip_refuse(struct gossip *g, enum gossip_refusal why);
+
+/* Counts what the key at `place` of the ring opened; the ring's count: it was plain. */
+void gossip_count_opened(struct gossip *g, size_t place);
 
 /* Sets `deadline` to `wait_ms` from now. */
 void gossip_arm(struct gossip *g, struct deadline *deadline, uint64_t wait_ms);

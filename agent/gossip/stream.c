@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/gossip/carrier.h"
+#include "agent/gossip/key_query.h"
 #include "agent/gossip/probe.h"
 #include "agent/gossip/serf.h"
 #include "agent/gossip/swim.h"
@@ -160,7 +162,15 @@ int stream_send(struct gossip *g, struct gossip_stream *s, struct rc_pack_bytes 
         envelope_open_stream(&g->envelope, &g->outbox.bytes);
         s->has_label = true;
     }
-    envelope_close_frame(&g->envelope, plain, &g->outbox.bytes);
+    if (s->cover_out == STREAM_COVER_OPEN) {
+        s->cover_out =
+            envelope_seals(&g->envelope) ? STREAM_COVER_SEALED : STREAM_COVER_PLAIN;
+    }
+    if (s->cover_out == STREAM_COVER_SEALED) {
+        envelope_close_frame(&g->envelope, plain, &g->outbox.bytes);
+    } else {
+        rc_buffer_append(&g->outbox.bytes, plain.at, plain.size);
+    }
     size_t size = g->outbox.bytes.size - mark;
     int err = outbox_add_written(&g->outbox, &action, mark);
     if (err != RC_OK) {
@@ -197,21 +207,51 @@ static int send_state(struct gossip *g, struct gossip_stream *s, enum pushpull_k
     return err;
 }
 
+static int push_pull(struct gossip *g, const struct rc_address *to,
+                     enum stream_purpose purpose, struct gossip_stream **out)
+{
+    int err = stream_dial(g, to, purpose, out);
+    if (err != RC_OK) {
+        return err;
+    }
+    err = send_state(g, *out,
+                     purpose == STREAM_EXCHANGE ? PUSHPULL_EXCHANGE : PUSHPULL_JOIN);
+    if (err != RC_OK) {
+        finish(g, *out, err);
+    }
+    return RC_OK;
+}
+
 int stream_push_pull(struct gossip *g, const struct rc_address *to,
                      enum stream_purpose purpose)
 {
     struct gossip_stream *s;
 
-    int err = stream_dial(g, to, purpose, &s);
-    if (err != RC_OK) {
-        return err;
+    return push_pull(g, to, purpose, &s);
+}
+
+/* The other side could not read us, and said so under a key that we have but do not use: what
+ * its pool uses. Ours is of a keyring that is older. We take its key to the front, and try
+ * once more; who waits for this stream waits for that one. */
+static bool follow(struct gossip *g, struct gossip_stream *s)
+{
+    const struct keyring *ring = &g->envelope.keyring;
+    struct gossip_stream *second;
+
+    if (s->is_second || s->cover_in != STREAM_COVER_SEALED || s->opened_by == 0 ||
+        s->opened_by >= ring->count) {
+        return false;
     }
-    err =
-        send_state(g, s, purpose == STREAM_EXCHANGE ? PUSHPULL_EXCHANGE : PUSHPULL_JOIN);
-    if (err != RC_OK) {
-        finish(g, s, err);
+    struct gossip_key key = ring->slots[s->opened_by].key;
+    int err = key_query_change(g, GOSSIP_KEY_FOLLOWED, &key);
+    explicit_bzero(&key, sizeof key);
+    if (err != RC_OK || s->purpose == STREAM_LANE || s->purpose == STREAM_PING ||
+        push_pull(g, &s->address, s->purpose, &second) != RC_OK) {
+        return false;
     }
-    return RC_OK;
+    second->is_second = true;
+    s->purpose = STREAM_EXCHANGE; /* nobody waits for it any more */
+    return true;
 }
 
 void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
@@ -283,6 +323,9 @@ static int on_err(struct gossip *g, struct gossip_stream *s, struct rc_cursor *i
     int err = wire_read(&wire_format_err, in, &message);
     if (err != RC_OK) {
         return err;
+    }
+    if (!follow(g, s)) {
+        gossip_refuse(g, GOSSIP_REFUSED_KEY); /* they could not read us */
     }
     finish(g, s, RC_EDENIED);
     return RC_OK;
@@ -359,7 +402,7 @@ static int on_once(struct gossip *g, struct gossip_stream *s,
 static int handle_once(struct gossip *g, struct gossip_stream *s,
                        struct rc_pack_bytes content)
 {
-    bool is_whole = g->envelope.keyring.count > 0; /* a frame holds all of it */
+    bool is_whole = s->cover_in == STREAM_COVER_SEALED; /* a frame holds all of it */
 
     if (content.at[0] == WIRE_COMPRESS) {
         struct rc_cursor in = rc_cursor_over(content.at + 1, content.size - 1);
@@ -415,30 +458,46 @@ static int read_label(struct gossip *g, struct gossip_stream *s)
     return err;
 }
 
-/* Only one side has keys: the other side is told why, in words that Go peers also use. */
+/* Settles whether what comes in is encrypted. Only one side has keys: the other side is told
+ * why, in words that Go peers also use. */
 static int check_encryption(struct gossip *g, struct gossip_stream *s)
 {
-    bool has_keys = g->envelope.keyring.count > 0;
+    size_t key_count = g->envelope.keyring.count;
 
-    if (s->in.size == 0 || (s->in.bytes[0] == WIRE_ENCRYPT) == has_keys) {
+    if (s->in.size == 0 || s->cover_in != STREAM_COVER_OPEN) {
+        return RC_OK;
+    }
+    bool is_sealed = s->in.bytes[0] == WIRE_ENCRYPT;
+    bool takes_plain = key_count == 0 || g->envelope.cover.takes_plain;
+    if (is_sealed ? key_count > 0 : takes_plain) {
+        s->cover_in = is_sealed ? STREAM_COVER_SEALED : STREAM_COVER_PLAIN;
+        if (!is_sealed) {
+            gossip_count_opened(g, key_count);
+        }
         return RC_OK;
     }
     if (!s->is_dialed) {
         send_err(g, s,
-                 has_keys ? "Encryption is configured but remote state is not encrypted"
-                          : "Remote state is encrypted and encryption is not configured");
+                 is_sealed
+                     ? "Remote state is encrypted and encryption is not configured"
+                     : "Encryption is configured but remote state is not encrypted");
     }
-    return RC_EDENIED;
+    return is_sealed ? RC_EDENIED : RC_EUNSUPPORTED;
 }
 
 static int open_frames(struct gossip *g, struct gossip_stream *s)
 {
     for (;;) {
         struct rc_cursor in = rc_cursor_over(s->in.bytes, s->in.size);
-        int err = envelope_open_frame(&g->envelope, &in, &s->plain);
+        int err = envelope_open_frame(&g->envelope, &in, &s->plain, &s->opened_by);
+        if (err == RC_EDENIED && !s->is_dialed && s->purpose == STREAM_UNKNOWN) {
+            send_err(g, s,
+                     "No installed keys could decrypt the message"); /* as Go peers */
+        }
         if (err != RC_OK) {
             return err;
         }
+        gossip_count_opened(g, s->opened_by);
         rc_buffer_consume(&s->in, (size_t)(in.at - s->in.bytes));
         err = handle_content(g, s, &s->plain);
         if (err != RC_ETRUNCATED) {
@@ -456,13 +515,17 @@ static int advance(struct gossip *g, struct gossip_stream *s)
     if (err != RC_OK) {
         return err;
     }
-    return g->envelope.keyring.count > 0 ? open_frames(g, s) : handle_content(g, s, &s->in);
+    return s->cover_in == STREAM_COVER_SEALED ? open_frames(g, s)
+                                              : handle_content(g, s, &s->in);
 }
 
 static enum gossip_refusal refusal_of(int err)
 {
     if (err == RC_EDENIED) {
         return GOSSIP_REFUSED_KEY;
+    }
+    if (err == RC_EUNSUPPORTED) {
+        return GOSSIP_REFUSED_PLAIN;
     }
     if (err == RC_ECONFLICT) {
         return GOSSIP_REFUSED_LABEL;

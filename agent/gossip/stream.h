@@ -16,12 +16,20 @@ enum stream_purpose {
     STREAM_LANE
 };
 
+/* Whether a direction of a stream is encrypted: its first bytes tell, and so it stays. */
+enum stream_cover { STREAM_COVER_OPEN, STREAM_COVER_PLAIN, STREAM_COVER_SEALED };
+
 struct gossip_stream {
     uint32_t id;
     enum stream_purpose purpose;
     bool is_dialed; /* by us */
     bool has_label; /* its header was sent or read */
     bool is_closed; /* freed at the end of the turn */
+    bool
+        is_second; /* the same once more, under the key that the first answer came under */
+    enum stream_cover cover_in;
+    enum stream_cover cover_out;
+    size_t opened_by; /* place in the keyring of the key that opened the last frame */
     struct rc_address address;
     struct deadline deadline;
     uint32_t seq;              /* of a ping */

@@ -526,12 +526,13 @@ static void with_a_key_only_the_key_gets_in(void **state)
 
     assert_int_equal(net->nodes[1].join_err, RC_OK);
     assert_int_equal(net->nodes[2].join_err, RC_EDENIED);
-    assert_int_not_equal(net->nodes[3].join_err, RC_OK);
-    assert_int_equal(net->nodes[0].join_err, RC_EDENIED);
+    assert_int_equal(net->nodes[3].join_err, RC_EDENIED);
+    assert_int_equal(net->nodes[0].join_err, RC_EUNSUPPORTED);
     expect_status(net, 0, 1, GOSSIP_ALIVE);
     expect_status(net, 0, 2, -1);
     expect_status(net, 0, 3, -1);
     assert_true(refused(net, 0, GOSSIP_REFUSED_KEY) > 0);
+    assert_true(refused(net, 0, GOSSIP_REFUSED_PLAIN) > 0);
     net_destroy(net);
 }
 

@@ -166,11 +166,12 @@ static void reads_packet(struct vector *v)
     struct rc_pack_bytes plain;
     struct rc_pack_bytes message;
     struct envelope_reader reader;
+    size_t place = 0;
     int err;
 
     err = envelope_open_packet(&v->envelope,
                                (struct rc_pack_bytes){v->bytes.bytes, v->bytes.size},
-                               &v->scratch, &plain);
+                               &v->scratch, &plain, &place);
     if (err != RC_OK || envelope_strip_crc(&plain) != RC_OK) {
         fail_msg("%s: %s", v->id, rc_strerror(err));
     }
@@ -186,12 +187,13 @@ static void reads_packet(struct vector *v)
 static void reads_stream(struct vector *v)
 {
     struct rc_cursor in = rc_cursor_over(v->bytes.bytes, v->bytes.size);
+    size_t place = 0;
 
     if (strcmp(v->transport, "tcp-c2s") == 0) {
         assert_int_equal(envelope_accept_stream(&v->envelope, &in), RC_OK);
     }
     if (v->envelope.keyring.count > 0) {
-        assert_int_equal(envelope_open_frame(&v->envelope, &in, &v->scratch), RC_OK);
+        assert_int_equal(envelope_open_frame(&v->envelope, &in, &v->scratch, &place), RC_OK);
         assert_int_equal(rc_cursor_left(&in), 0);
         in = rc_cursor_over(v->scratch.bytes, v->scratch.size);
     }
@@ -385,6 +387,7 @@ static void a_closed_packet_opens_only_with_its_key_and_label(void **state)
         struct rc_buffer packet = {0};
         struct rc_buffer scratch = {0};
         struct rc_pack_bytes plain;
+        size_t place = 0;
 
         assert_int_equal(envelope_init(&ours, &options), RC_OK);
         options.keys = &other;
@@ -393,14 +396,14 @@ static void a_closed_packet_opens_only_with_its_key_and_label(void **state)
         struct rc_pack_bytes sent = {packet.bytes, packet.size};
 
         assert_int_equal(packet.size, hello.size + envelope_overhead(&ours));
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain), RC_OK);
+        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place), RC_OK);
         assert_true(rc_pack_equals(plain, hello));
-        assert_int_equal(envelope_open_packet(&theirs, sent, &scratch, &plain),
+        assert_int_equal(envelope_open_packet(&theirs, sent, &scratch, &plain, &place),
                          RC_EDENIED);
         packet.bytes[packet.size - 1] ^= 1;
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain), RC_EDENIED);
+        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place), RC_EDENIED);
         packet.bytes[2] = 'y';
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain),
+        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
                          RC_ECONFLICT);
         envelope_fini(&ours);
         envelope_fini(&theirs);
