@@ -82,6 +82,8 @@ static void destroy_parts(struct agent *agent)
 {
     dns_view_destroy(agent->dns_view);
     collector_destroy(agent->collector);
+    asked_destroy(agent->asked);
+    event_log_destroy(agent->events);
     local_destroy(agent->local);
     local_files_close(agent->store);
     schedule_destroy(agent->schedule);

@@ -1,7 +1,8 @@
 /* agent_uv.h - the agent as a whole: its parts, joined to each other on one event loop.
  *
  * The only place that knows every part. open_uv.c opens them, agent_uv.c runs and closes
- * them, turn_uv.c carries what one says to the others, orders_uv.c does what operators ask for. */
+ * them, turn_uv.c carries what one says to the others, events_uv.c the events and queries,
+ * orders_uv.c does what operators ask for. */
 #ifndef AGENT_AGENT_UV_H
 #define AGENT_AGENT_UV_H
 
@@ -17,6 +18,8 @@
 #include "agent/collector.h"
 #include "agent/config.h"
 #include "agent/dns_view.h"
+#include "agent/event/asked.h"
+#include "agent/event/event_log.h"
 #include "agent/gossip/gossip.h"
 #include "agent/gossip/gossip_uv.h"
 #include "agent/http/http.h"
@@ -48,6 +51,8 @@ struct agent {
     struct schedule *schedule;
     struct local_store *store;
     struct local *local;
+    struct event_log *events;
+    struct asked_list *asked;
     struct gossip_profile profile;
     struct lane lane;
     struct dns_view_source *dns_view;
@@ -99,6 +104,16 @@ void agent_on_check(void *context, const struct schedule_action *action, uint64_
 
 /* Writes what must survive a restart, if it has changed. */
 void agent_save(struct agent *agent);
+
+/* ---- events_uv.c: user events and queries. */
+
+/* GOSSIP_USER_EVENT; GOSSIP_QUERY; and GOSSIP_QUERY_ACK, _RESPONSE and _DONE. */
+void agent_on_user_event(struct agent *agent, const struct gossip_action *action);
+void agent_on_query_news(struct agent *agent, const struct gossip_action *action);
+
+/* See http_operations. */
+int agent_fire(void *context, const struct user_event *event, char id[37]);
+int agent_ask(void *context, const struct gossip_query *query, http_ticket ticket);
 
 /* ---- orders_uv.c: from operators. */
 

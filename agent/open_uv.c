@@ -156,6 +156,13 @@ static void nonce(void *context, uint8_t *out, size_t size)
     rc_entropy(out, size);
 }
 
+static int open_events(struct agent *agent)
+{
+    agent->events = event_log_create();
+    agent->asked = asked_create(rc_entropy_u64());
+    return agent->events != NULL && agent->asked != NULL ? RC_OK : RC_ENOMEM;
+}
+
 static int open_gossip(struct agent *agent)
 {
     const struct identity *identity = &agent->identity;
@@ -272,6 +279,7 @@ static int open_http(struct agent *agent)
         .catalog = agent->catalog,
         .gossip = agent->gossip,
         .local = agent->local,
+        .events = agent->events,
         .metrics = agent->metrics,
         .facts = {.datacenter = config->datacenter,
                   .node_name = agent->identity.node_name,
@@ -463,9 +471,9 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,   open_identity, open_catalog, open_local,
-        open_gossip, open_handles,  open_checks,  open_gossip_edge,
-        open_http,   open_dns,      open_joiner,
+        open_data,        open_identity, open_catalog, open_local,
+        open_events,      open_gossip,   open_handles, open_checks,
+        open_gossip_edge, open_http,     open_dns,     open_joiner,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

@@ -127,5 +127,7 @@ struct http_operations agent_operations(struct agent *agent)
         .leave = leave_operation,
         .force_leave = force_leave_operation,
         .reload = reload_operation,
+        .fire = agent_fire,
+        .ask = agent_ask,
     };
 }

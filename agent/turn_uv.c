@@ -36,7 +36,7 @@ void agent_turn(struct agent *agent)
     lane_carry_out(&agent->lane, rc_clock_ns());
     gossip_uv_flush(agent->gossip_edge);
     size_t count = catalog_take_changes(agent->catalog, &changes);
-    if (count > 0) {
+    if (count > 0 && agent->http != NULL) {
         http_catalog_changed(agent->http, changes, count);
     }
     arm_tick(agent);
@@ -109,6 +109,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_MEMBER_EVENT:
         log_member(action);
         lane_on_member(&agent->lane, now_ns, rc_clock_wall_ms(), action);
+        http_tell_news(agent->http, HTTP_NEWS_MEMBER);
         break;
     case GOSSIP_JOIN_RESULT:
         joiner_on_result(agent->joiner, action);
@@ -124,7 +125,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         agent_close(agent);
         break;
     case GOSSIP_USER_EVENT:
-        rc_log(RC_LOG_INFO, "gossip", "user event %s", action->name);
+        agent_on_user_event(agent, action);
         break;
     case GOSSIP_QUERY:
         rc_log(RC_LOG_DEBUG, "gossip", "query %s", action->name);
@@ -132,6 +133,8 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_QUERY_ACK:
     case GOSSIP_QUERY_RESPONSE:
     case GOSSIP_QUERY_DONE:
+        agent_on_query_news(agent, action);
+        break;
     case GOSSIP_NAME_LOST:
         break;
     case GOSSIP_SEND_PACKET:

@@ -145,8 +145,8 @@ void agent_members(struct http_api *api, struct http_exchange *x)
 {
     size_t position = 0;
 
-    if (!query_begin(api, x)) {
-        return;
+    if (!query_begin(api, x) || request_knows_members(api, x)) {
+        return; /* Consul's list does not block; with ?index= ours does */
     }
     bool wan = target_parameter(&x->target, "wan") != NULL; /* there is no such pool */
     struct rc_json json = exchange_json(x);

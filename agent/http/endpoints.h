@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "agent/gossip/gossip.h"
 #include "agent/http/routes.h"
 #include "agent/local/local.h"
 
@@ -65,9 +66,19 @@ http_handler health_service;
 /* status_endpoints.c: is anybody there. */
 http_handler status_leader;
 http_handler status_peers;
+
+/* coordinate_endpoints.c: how far everybody is from everybody. */
 http_handler coordinate_nodes;
 http_handler coordinate_node;
 http_handler coordinate_datacenters;
+
+/* event_endpoints.c: user events. */
+http_handler event_fire;
+http_handler event_list;
+
+/* agent_gossip.c: ours, not Consul's: members in full, and Serf's queries. */
+http_handler agent_gossip_members;
+http_handler agent_query;
 
 /* ui_endpoints.c: summaries for the status page. */
 http_handler ui_services;
@@ -86,6 +97,13 @@ int request_enable(struct http_exchange *x, enum local_switch *out);
 void request_written(struct http_api *api, struct http_exchange *x, int err);
 
 struct local_now request_now(const struct http_api *api);
+
+/* Whether the member is one of Consul's servers, or says so, and counts as alive. */
+bool request_is_live_server(const struct gossip_member *member);
+
+/* True when the client knows the members as they are: the handler must return. Otherwise the
+ * index stands in the answer's headers. */
+bool request_knows_members(struct http_api *api, struct http_exchange *x);
 
 /* pages.c: the status page itself. */
 http_handler pages_root;

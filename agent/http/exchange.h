@@ -90,6 +90,7 @@ struct http_api {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
+    const struct event_log *events; /* may be NULL */
     struct rc_metrics *metrics;
     struct answers *answers; /* may be NULL */
     struct http_facts facts;
@@ -101,7 +102,8 @@ struct http_api {
     uint64_t now_ms;  /* monotonic */
     uint64_t wall_ms; /* since 1970 */
     http_ticket last_ticket;
-    bool without_page; /* nothing under /ui/ */
+    uint64_t members_index; /* one more with each change of a member */
+    bool without_page;      /* nothing under /ui/ */
 };
 
 /* A zeroed struct is an idle exchange. Empties it for the next request. */

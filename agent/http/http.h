@@ -18,10 +18,13 @@
 
 struct catalog;
 struct catalog_change;
+struct event_log;
 struct gossip;
+struct gossip_query;
 struct http;
 struct local;
 struct rc_metrics;
+struct user_event;
 struct uv_loop_s;
 
 /* One place to listen at: an address, or a Unix socket when `unix_path` is not NULL (an old
@@ -54,6 +57,14 @@ struct http_operations {
 
     /* Reads the configuration again, in one step. RC_OK, or an error with one line in `text`. */
     int (*reload)(void *context, char *text, size_t size);
+
+    /* Fires a user event to all members (its id and time are ignored). RC_OK with its ID, a
+     * UUID's 36 characters, in `id`; RC_ETOOBIG, RC_ECLOSED or RC_ENOMEM. */
+    int (*fire)(void *context, const struct user_event *event, char id[37]);
+
+    /* Asks the pool. RC_OK: what came back follows by http_finish_json() when its time is up;
+     * otherwise an error of gossip_query(), or RC_EAGAIN: too many are open. */
+    int (*ask)(void *context, const struct gossip_query *query, http_ticket ticket);
 
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;
@@ -94,7 +105,8 @@ struct http_options {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
-    struct rc_metrics *metrics; /* may be NULL */
+    const struct event_log *events; /* NULL: none ever */
+    struct rc_metrics *metrics;     /* may be NULL */
 
     struct http_facts facts;
     struct http_operations operations;
@@ -129,8 +141,16 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
 void http_catalog_changed(struct http *http, const struct catalog_change *changes,
                           size_t count);
 
+/* Tells of what is not the catalog's: wakes those who wait for user events, or for members. */
+enum http_news { HTTP_NEWS_EVENT, HTTP_NEWS_MEMBER, HTTP_NEWS_COUNT };
+void http_tell_news(struct http *http, enum http_news news);
+
 /* Ends the operation of `ticket`: `err` RC_OK answers 200, all else 500 with `text`
  * (borrowed during the call; NULL gives the code's own phrase). */
 void http_finish(struct http *http, http_ticket ticket, int err, const char *text);
+
+/* The same with 200 and a JSON body (borrowed during the call). */
+void http_finish_json(struct http *http, http_ticket ticket, const void *body,
+                      size_t size);
 
 #endif

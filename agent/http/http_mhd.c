@@ -231,6 +231,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .catalog = options->catalog,
         .gossip = options->gossip,
         .local = options->local,
+        .events = options->events,
         .metrics = options->metrics,
         .facts = options->facts,
         .operations = options->operations,
@@ -238,6 +239,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .host_name_count = options->host_name_count,
         .without_page = options->without_page,
         .seed = options->random_seed,
+        .members_index = rc_clock_wall_ms() / 1000, /* above those of the last run */
     };
     rc_random_init(&http->api.random, options->random_seed);
     http->limits = options->limits;
@@ -415,6 +417,17 @@ void http_catalog_changed(struct http *http, const struct catalog_change *change
     }
 }
 
+void http_tell_news(struct http *http, enum http_news news)
+{
+    if (http == NULL) {
+        return;
+    }
+    if (news == HTTP_NEWS_MEMBER) {
+        http->api.members_index++;
+    }
+    wake(http, waiters_news_key(news, http->api.seed));
+}
+
 static struct connection *with_ticket(struct http *http, http_ticket ticket)
 {
     for (struct connection *c = http->connections; c != NULL; c = c->next) {
@@ -425,6 +438,30 @@ static struct connection *with_ticket(struct http *http, http_ticket ticket)
     return NULL;
 }
 
+static void finish(struct connection *connection)
+{
+    connection->exchange.ticket = 0;
+    connection->exchange.outcome = EXCHANGE_ANSWERED;
+    if (connection->suspended) {
+        connection->state = CONNECTION_DONE;
+        connection_resume(connection);
+    }
+}
+
+void http_finish_json(struct http *http, http_ticket ticket, const void *body,
+                      size_t size)
+{
+    struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
+
+    if (connection == NULL) {
+        return; /* the client did not wait for it */
+    }
+    struct rc_json json = exchange_json(&connection->exchange);
+    rc_buffer_append(json.out, body, size);
+    exchange_json_end(&connection->exchange);
+    finish(connection);
+}
+
 void http_finish(struct http *http, http_ticket ticket, int err, const char *text)
 {
     struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
@@ -433,7 +470,6 @@ void http_finish(struct http *http, http_ticket ticket, int err, const char *tex
         return; /* the client did not wait for it */
     }
     struct http_exchange *x = &connection->exchange;
-    x->ticket = 0;
     if (err == RC_OK) {
         exchange_done(x);
     } else {
@@ -441,9 +477,5 @@ void http_finish(struct http *http, http_ticket ticket, int err, const char *tex
         exchange_error(x, 500, "1 error occurred:\n\t* %s\n\n",
                        text != NULL ? text : rc_strerror(err));
     }
-    x->outcome = EXCHANGE_ANSWERED;
-    if (connection->suspended) {
-        connection->state = CONNECTION_DONE;
-        connection_resume(connection);
-    }
+    finish(connection);
 }

@@ -134,16 +134,26 @@ bool query_begin(const struct http_api *api, struct http_exchange *x)
     return true;
 }
 
-void query_wait(struct http_api *api, struct http_exchange *x, enum catalog_topic topic,
-                const char *name)
+static void wait_on(struct http_api *api, struct http_exchange *x, uint64_t key)
 {
     if (x->waiter.deadline_ms == 0) { /* the first time; woken in vain, it stays */
         uint64_t jitter_ms =
             rc_random_below(&api->random, x->query.wait_ms / QUERY_JITTER_PART + 1);
         x->waiter.deadline_ms = api->now_ms + x->query.wait_ms + jitter_ms;
     }
-    x->waiter.key = waiters_key(topic, name, api->seed);
+    x->waiter.key = key;
     x->outcome = EXCHANGE_WAITING;
+}
+
+void query_wait(struct http_api *api, struct http_exchange *x, enum catalog_topic topic,
+                const char *name)
+{
+    wait_on(api, x, waiters_key(topic, name, api->seed));
+}
+
+void query_wait_news(struct http_api *api, struct http_exchange *x, enum http_news news)
+{
+    wait_on(api, x, waiters_news_key(news, api->seed));
 }
 
 bool query_must_wait(struct http_api *api, struct http_exchange *x,

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/catalog/catalog.h"
+#include "agent/http/http.h"
 
 struct http_api;
 struct http_exchange;
@@ -45,6 +46,9 @@ bool query_begin(const struct http_api *api, struct http_exchange *x);
  * outcome is set to EXCHANGE_WAITING and the handler must return. */
 bool query_must_wait(struct http_api *api, struct http_exchange *x,
                      enum catalog_topic topic, const char *name);
+
+/* The same for what is not in the catalog; the caller has looked at the index. */
+void query_wait_news(struct http_api *api, struct http_exchange *x, enum http_news news);
 
 /* Waits without looking at an index: for reads that the client knows by a hash. */
 void query_wait(struct http_api *api, struct http_exchange *x, enum catalog_topic topic,

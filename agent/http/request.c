@@ -67,6 +67,17 @@ void request_written(struct http_api *api, struct http_exchange *x, int err)
     }
 }
 
+bool request_knows_members(struct http_api *api, struct http_exchange *x)
+{
+    if (!x->expired && x->query.index != 0 && x->query.index >= api->members_index) {
+        query_wait_news(api, x, HTTP_NEWS_MEMBER);
+        return true;
+    }
+    exchange_header_u64(x, "X-Consul-Index",
+                        api->members_index > 0 ? api->members_index : 1);
+    return false;
+}
+
 struct local_now request_now(const struct http_api *api)
 {
     return (struct local_now){.mono_ms = api->now_ms, .wall_ms = api->wall_ms};

@@ -15,6 +15,9 @@ static const struct route routes[] = {
 
     {AGENT "self", HTTP_GET, agent_self, ROUTE_AGENT_READ, ROUTE_IGNORES_NS},
     {AGENT "members", HTTP_GET, agent_members, ROUTE_NODE_READ, ROUTE_IGNORES_NS},
+    {AGENT "gossip/members", HTTP_GET, agent_gossip_members, ROUTE_NODE_READ,
+     ROUTE_IGNORES_NS},
+    {AGENT "query/", HTTP_PUT, agent_query, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS},
     {AGENT "metrics", HTTP_GET, agent_metrics, ROUTE_AGENT_READ, ROUTE_IGNORES_NS},
     {AGENT "version", HTTP_GET, agent_version, ROUTE_OPEN, ROUTE_IGNORES_NS},
     {AGENT "monitor", HTTP_GET, agent_monitor, ROUTE_OPERATOR_READ, ROUTE_IGNORES_NS},
@@ -86,6 +89,9 @@ static const struct route routes[] = {
     {"/v1/coordinate/datacenters", HTTP_GET, coordinate_datacenters, ROUTE_OPEN,
      ROUTE_IGNORES_NS},
 
+    {"/v1/event/fire/", HTTP_PUT, event_fire, ROUTE_EVENT_WRITE, ROUTE_IGNORES_NS},
+    {"/v1/event/list", HTTP_GET, event_list, ROUTE_EVENT_READ, ROUTE_IGNORES_NS},
+
     {"/v1/internal/ui/services", HTTP_GET, ui_services, ROUTE_SERVICE_READ,
      ROUTE_REFUSES_NS},
     {"/v1/internal/ui/nodes", HTTP_GET, ui_nodes, ROUTE_NODE_READ, ROUTE_REFUSES_NS},
@@ -103,7 +109,8 @@ static const struct {
     {"/v1/kv/", 404, "The key/value store is not available in this version of rollcall"},
     {"/v1/session/", 404, "Sessions are not available in this version of rollcall"},
     {"/v1/txn", 404, "Transactions are not available in this version of rollcall"},
-    {"/v1/event/", 404, "User events are not available in this version of rollcall"},
+    {"/v1/coordinate/update", 501,
+     "A coordinate is measured by the gossip of its own node; it cannot be set"},
     {"/v1/query", 404, "Prepared queries are not available in this version of rollcall"},
     {"/v1/snapshot", 404, "Snapshots are not available in this version of rollcall"},
     {"/v1/operator/", 404,

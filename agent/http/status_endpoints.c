@@ -1,9 +1,7 @@
 #include <string.h>
 
-#include "agent/catalog/catalog.h"
 #include "agent/gossip/gossip.h"
 #include "agent/http/endpoints.h"
-#include "agent/http/render.h"
 #include "base/address.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -20,7 +18,7 @@ static void put_place(char space[PLACE_MAX], const struct gossip_member *member,
     rc_address_format(&address, space);
 }
 
-static bool is_live_server(const struct gossip_member *member)
+bool request_is_live_server(const struct gossip_member *member)
 {
     const char *role = gossip_member_tag(member, "role");
 
@@ -51,7 +49,7 @@ void status_leader(struct http_api *api, struct http_exchange *x)
     char place[PLACE_MAX];
 
     while (member != NULL) {
-        if (is_live_server(member) &&
+        if (request_is_live_server(member) &&
             (first == NULL || strcmp(member->name, first->name) < 0)) {
             first = member;
         }
@@ -74,7 +72,7 @@ void status_peers(struct http_api *api, struct http_exchange *x)
     rc_json_array(&json);
     const struct gossip_member *member = gossip_next_member(api->gossip, &position);
     while (member != NULL) {
-        if (is_live_server(member)) {
+        if (request_is_live_server(member)) {
             put_place(place, member, server_port(api, member));
             rc_json_string(&json, place);
             count++;
@@ -85,81 +83,6 @@ void status_peers(struct http_api *api, struct http_exchange *x)
         put_place(place, gossip_self(api->gossip), api->facts.server_port);
         rc_json_string(&json, place);
     }
-    rc_json_array_end(&json);
-    exchange_json_end(x);
-}
-
-static bool put_coordinate(const struct http_api *api, struct rc_json *json,
-                           const char *node)
-{
-    struct gossip_coordinate coordinate;
-
-    if (gossip_coordinate(api->gossip, node, &coordinate) != RC_OK) {
-        return false;
-    }
-    rc_json_object(json);
-    rc_json_put_string(json, "Node", node);
-    rc_json_put_string(json, "Segment", "");
-    rc_json_key(json, "Coord");
-    render_coordinate(json, &coordinate);
-    rc_json_object_end(json);
-    return true;
-}
-
-void coordinate_nodes(struct http_api *api, struct http_exchange *x)
-{
-    if (!query_begin(api, x) || query_must_wait(api, x, CATALOG_TOPIC_NODES, "")) {
-        return;
-    }
-    query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_NODES, ""));
-    struct rc_json json = exchange_json(x);
-    rc_json_array(&json);
-    for (size_t i = 0; i < catalog_node_count(api->catalog); i++) {
-        (void)put_coordinate(api, &json, catalog_node_at(api->catalog, i)->name);
-    }
-    rc_json_array_end(&json);
-    exchange_json_end(x);
-}
-
-void coordinate_node(struct http_api *api, struct http_exchange *x)
-{
-    if (!query_begin(api, x) ||
-        query_must_wait(api, x, CATALOG_TOPIC_NODE, x->argument)) {
-        return;
-    }
-    query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_NODE, x->argument));
-    struct rc_json json = exchange_json(x);
-    rc_json_array(&json);
-    bool is_known = put_coordinate(api, &json, x->argument);
-    rc_json_array_end(&json);
-    exchange_json_end(x);
-    if (!is_known) {
-        rc_buffer_clear(&x->out);
-        x->content_type = NULL;
-        x->status = 404;
-    }
-}
-
-void coordinate_datacenters(struct http_api *api, struct http_exchange *x)
-{
-    size_t position = 0;
-    struct rc_json json = exchange_json(x);
-
-    rc_json_array(&json);
-    rc_json_object(&json);
-    rc_json_put_string(&json, "Datacenter", api->facts.datacenter);
-    rc_json_put_string(&json, "AreaID", "wan");
-    rc_json_key(&json, "Coordinates");
-    rc_json_array(&json);
-    const struct gossip_member *member = gossip_next_member(api->gossip, &position);
-    while (member != NULL) {
-        if (is_live_server(member)) {
-            (void)put_coordinate(api, &json, member->name);
-        }
-        member = gossip_next_member(api->gossip, &position);
-    }
-    rc_json_array_end(&json);
-    rc_json_object_end(&json);
     rc_json_array_end(&json);
     exchange_json_end(x);
 }

@@ -63,6 +63,12 @@ uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed)
     return rc_hash(lower, size, seed) + (uint64_t)topic;
 }
 
+uint64_t waiters_news_key(enum http_news news, uint64_t seed)
+{
+    assert(news < HTTP_NEWS_COUNT);
+    return rc_hash("", 0, seed) + CATALOG_TOPIC_COUNT + (uint64_t)news;
+}
+
 static void place(struct waiters *waiters, size_t at, struct waiter *waiter)
 {
     waiters->heap[at] = waiter;

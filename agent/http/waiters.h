@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/catalog/catalog.h"
+#include "agent/http/http.h"
 
 struct waiters;
 struct waiter_list;
@@ -34,6 +35,9 @@ void waiters_destroy(struct waiters *waiters);
 /* The key of a thing to watch. `name` is compared without regard to ASCII letter case, as
  * the catalog does; "" for topics without one. */
 uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed);
+
+/* The key of what is not in the catalog. */
+uint64_t waiters_news_key(enum http_news news, uint64_t seed);
 
 /* Lets `waiter` wait for its `key` until its `deadline_ms`. RC_OK or RC_ENOMEM. */
 int waiters_add(struct waiters *waiters, struct waiter *waiter);

@@ -104,6 +104,8 @@ def normal(value, key=""):
     if key in VARYING or value in (None, [], {}):
         return None  # our nodes have no network segment; members may speak another delegate version
     if isinstance(value, dict):
+        if "NodeFilter" in value:  # an event: its ID is another each time
+            value = {k: v for k, v in value.items() if k not in ("ID", "LTime")}
         return {k: normal(v, k) for k, v in value.items() if k not in FOREIGN_SERVICES or not isinstance(v, (list, dict))
                 if normal(v, k) is not None}
     if isinstance(value, list):
