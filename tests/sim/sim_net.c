@@ -1,5 +1,4 @@
-/* The virtual network: packets that may be late, lost or doubled, streams that are in
- * order or cut, and the heap of all that is on its way. */
+/* sim_net.c - packets that may be late, lost, doubled or damaged, and who reaches whom. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,231 +6,136 @@
 #include "base/err.h"
 #include "tests/sim/sim_state.h"
 
-/* Linux' first retransmission of a SYN, and of data on a fast link. */
-enum { CONNECT_AGAIN_MS = 1000, SEND_AGAIN_MS = 200 };
+enum {
+    HOST_KEY_SIZE = 18,
+    BURST_MS = 200,
+    TAIL_MAX = 100,      /* times the usual delay */
+    LINE_QUEUE_MS = 200, /* what waits longer for the line is dropped */
+    RATE_BYTES_S = 100000000
+};
 
-/* ---- the heap */
+/* ---- who is where */
 
-static bool is_before(const struct event *a, const struct event *b)
+static void host_key(const struct rc_address *address, uint8_t key[HOST_KEY_SIZE])
 {
-    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+    memcpy(key, address->ip, 16);
+    key[16] = (uint8_t)(address->port >> 8);
+    key[17] = (uint8_t)address->port;
 }
 
-static void swap(struct event *a, struct event *b)
+struct node *net_host(const struct sim *sim, const struct rc_address *address)
 {
-    struct event kept = *a;
+    uint8_t key[HOST_KEY_SIZE];
 
-    *a = *b;
-    *b = kept;
+    host_key(address, key);
+    return rc_table_get_bytes(sim->hosts, key, sizeof key);
 }
 
-void net_push(struct sim *sim, const struct event *event)
+void net_add_host(struct sim *sim, const struct rc_address *address, struct node *node)
 {
-    if (sim->event_count == sim->events_capacity) {
-        sim->events_capacity = sim->events_capacity == 0 ? 256 : 2 * sim->events_capacity;
-        sim->events =
-            sim_memory(realloc(sim->events, sim->events_capacity * sizeof *sim->events));
-    }
-    size_t place = sim->event_count++;
-    sim->events[place] = *event;
-    sim->events[place].order = sim->order++;
-    while (place > 0 && is_before(&sim->events[place], &sim->events[(place - 1) / 2])) {
-        swap(&sim->events[place], &sim->events[(place - 1) / 2]);
-        place = (place - 1) / 2;
-    }
+    uint8_t key[HOST_KEY_SIZE];
+
+    host_key(address, key);
+    sim_must(rc_table_put_bytes(sim->hosts, key, sizeof key, node, NULL), "host");
 }
 
-bool net_pop(struct sim *sim, uint64_t until_ns, struct event *out)
+static bool is_cut(const struct sim *sim, const struct node *from, const struct node *to)
 {
-    if (sim->event_count == 0 || sim->events[0].at_ns > until_ns) {
+    uint32_t pair[2] = {from->number, to->number};
+
+    return rc_table_count(sim->cuts) > 0 &&
+           rc_table_get_bytes(sim->cuts, pair, sizeof pair) != NULL;
+}
+
+bool net_reaches(const struct sim *sim, const struct node *from, const struct node *to,
+                 enum net_kind kind)
+{
+    if (from->group != to->group || is_cut(sim, from, to)) {
         return false;
     }
-    *out = sim->events[0];
-    sim->events[0] = sim->events[--sim->event_count];
-    size_t place = 0;
-    for (;;) {
-        size_t least = place;
-        for (size_t child = 2 * place + 1; child <= 2 * place + 2; child++) {
-            if (child < sim->event_count &&
-                is_before(&sim->events[child], &sim->events[least])) {
-                least = child;
-            }
-        }
-        if (least == place) {
-            return true;
-        }
-        swap(&sim->events[place], &sim->events[least]);
-        place = least;
+    return kind == NET_STREAM || (!from->traits[SIM_NO_UDP] && !to->traits[SIM_NO_UDP]);
+}
+
+/* ---- how long it takes */
+
+uint64_t net_delay_ns(struct sim *sim)
+{
+    const struct sim_options *o = &sim->options;
+    uint64_t spread = o->delay_max_us - o->delay_min_us + 1;
+    uint64_t us = o->delay_min_us + rc_random_below(&sim->network, spread);
+
+    if (o->tail_ppm > 0 && rc_random_chance(&sim->network, o->tail_ppm)) {
+        uint64_t times = 1000000 / (1 + rc_random_below(&sim->network, 1000000));
+        us *= times < TAIL_MAX ? times : TAIL_MAX;
     }
+    return us * 1000 + rc_random_below(&sim->network, 1000);
+}
+
+uint64_t net_sent_ns(struct sim *sim, struct node *from, size_t size)
+{
+    uint64_t rate = sim->options.rate_bytes_s;
+    uint64_t start_ns =
+        from->line_free_ns > sim->now_ns ? from->line_free_ns : sim->now_ns;
+
+    from->line_free_ns = start_ns + size * SIM_SECOND / (rate > 0 ? rate : RATE_BYTES_S);
+    return from->line_free_ns;
 }
 
 /* ---- packets */
 
-size_t net_node_at(const struct sim *sim, const struct rc_address *address)
+/* One bad second of a radio link or a full switch: packets are lost together. */
+static bool is_in_burst(struct sim *sim, struct node *to)
 {
-    for (size_t i = 0; i < sim->node_count; i++) {
-        if (rc_address_equals(&sim->nodes[i].address, address)) {
-            return i;
-        }
+    uint32_t ppm = sim->weather[SIM_BURST];
+
+    if (ppm > 0 && rc_random_chance(&sim->network, ppm)) {
+        to->deaf_until_ns = sim->now_ns + BURST_MS * SIM_MS;
     }
-    return SIZE_MAX;
+    return sim->now_ns < to->deaf_until_ns;
 }
 
-bool net_reaches(const struct sim *sim, size_t from, size_t to)
+static void send_copy(struct sim *sim, struct node *from, struct node *to,
+                      const struct gossip_action *action)
 {
-    return to != SIZE_MAX && sim->nodes[from].group == sim->nodes[to].group;
-}
+    uint64_t at_ns = net_sent_ns(sim, from, action->size) + net_delay_ns(sim);
+    bool is_lost = rc_random_chance(&sim->network, sim->weather[SIM_LOSS]) != 0;
 
-static uint64_t delay_ns(struct sim *sim)
-{
-    uint64_t spread = sim->options.delay_max_us - sim->options.delay_min_us + 1;
-
-    return 1000 * (sim->options.delay_min_us + rc_random_below(&sim->network, spread));
-}
-
-static uint8_t *copy_of(const uint8_t *bytes, size_t size)
-{
-    uint8_t *copy = sim_memory(malloc(size + 1));
-
-    memcpy(copy, bytes, size);
-    return copy;
-}
-
-void net_packet(struct sim *sim, size_t from, const struct gossip_action *action)
-{
-    size_t to = net_node_at(sim, &action->address);
-    int copies = 1;
-
-    if (rc_random_chance(&sim->network, sim->options.duplicate_ppm)) {
-        copies = 2;
+    if (rc_random_chance(&sim->network, sim->weather[SIM_REORDER])) {
+        at_ns += 9 * (at_ns - sim->now_ns);
     }
-    for (int i = 0; i < copies; i++) {
-        uint64_t at_ns = sim->now_ns + delay_ns(sim);
-        bool lost = rc_random_chance(&sim->network, sim->options.loss_ppm);
-        if (lost || !net_reaches(sim, from, to)) {
-            continue;
-        }
-        struct event event = {.at_ns = at_ns,
-                              .type = EVENT_PACKET,
-                              .node = to,
-                              .life = sim->nodes[to].life,
-                              .from = sim->nodes[from].address,
-                              .bytes = copy_of(action->bytes, action->size),
-                              .size = action->size};
-        net_push(sim, &event);
-    }
-}
-
-/* ---- streams */
-
-static size_t find_line(const struct sim *sim, size_t node, uint32_t id, unsigned *end)
-{
-    for (size_t i = sim->line_count; i-- > 0;) {
-        for (unsigned e = 0; e < 2; e++) {
-            const struct line *line = &sim->lines[i];
-            if (line->node[e] == node && line->id[e] == id &&
-                line->life[e] == sim->nodes[node].life) {
-                *end = e;
-                return i;
-            }
-        }
-    }
-    return SIZE_MAX;
-}
-
-/* Lines are never used again: events on their way name them by place. */
-static size_t add_line(struct sim *sim, const struct line *line)
-{
-    if (sim->line_count == sim->lines_capacity) {
-        sim->lines_capacity = sim->lines_capacity == 0 ? 64 : 2 * sim->lines_capacity;
-        sim->lines =
-            sim_memory(realloc(sim->lines, sim->lines_capacity * sizeof *sim->lines));
-    }
-    sim->lines[sim->line_count] = *line;
-    return sim->line_count++;
-}
-
-/* Sends something along a line: it arrives after all that was sent before. */
-static void along(struct sim *sim, size_t place, unsigned end, struct event *event)
-{
-    struct line *line = &sim->lines[place];
-    uint64_t at_ns = sim->now_ns + delay_ns(sim) + 10 * event->size; /* 100 MB/s */
-    uint64_t again_ms = event->type == EVENT_CONNECT ? CONNECT_AGAIN_MS : SEND_AGAIN_MS;
-
-    while (sim->options.loss_ppm > 0 &&
-           rc_random_chance(&sim->network, sim->options.loss_ppm)) {
-        at_ns += again_ms * SIM_MS; /* TCP loses nothing, but it takes its time */
-    }
-    if (at_ns < line->last_ns[end]) {
-        at_ns = line->last_ns[end];
-    }
-    line->last_ns[end] = at_ns;
-    event->at_ns = at_ns;
-    event->line = place;
-    event->end = end;
-    event->node = line->node[end];
-    event->life = line->life[end];
-    net_push(sim, event);
-}
-
-void net_open(struct sim *sim, size_t from, const struct gossip_action *action)
-{
-    size_t to = net_node_at(sim, &action->address);
-    struct line line = {.node = {from, to},
-                        .life = {sim->nodes[from].life, 0},
-                        .id = {action->stream, 0}};
-
-    if (to == SIZE_MAX) {
-        return; /* no such host: connecting takes for ever, gossip gives up */
-    }
-    line.life[1] = sim->nodes[to].life;
-    size_t place = add_line(sim, &line);
-    struct event event = {.type = EVENT_CONNECT, .from = sim->nodes[from].address};
-    along(sim, place, 1, &event);
-}
-
-void net_send(struct sim *sim, size_t from, const struct gossip_action *action)
-{
-    unsigned end = 0;
-    size_t place = find_line(sim, from, action->stream, &end);
-
-    if (place == SIZE_MAX) {
+    bool is_late = from->line_free_ns > sim->now_ns + LINE_QUEUE_MS * SIM_MS;
+    if (is_lost || is_late || is_in_burst(sim, to) ||
+        !net_reaches(sim, from, to, NET_PACKET)) {
         return;
     }
-    struct event event = {.type = EVENT_DATA,
-                          .bytes = copy_of(action->bytes, action->size),
-                          .size = action->size};
-    along(sim, place, 1 - end, &event);
+    struct event *event = queue_event(EVENT_PACKET, action->bytes, action->size);
+    if (action->size > 0 && rc_random_chance(&sim->network, sim->weather[SIM_CORRUPT])) {
+        uint64_t bit = rc_random_below(&sim->network, 8 * action->size);
+        event->bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+    }
+    event->node = to->number;
+    event->life = to->life;
+    event->from = from->traits[SIM_NAT] ? from->outside : from->address;
+    queue_push(&sim->queue, at_ns, event);
 }
 
-void net_close(struct sim *sim, size_t from, uint32_t stream)
+/* Behind a router only answers to its outside address arrive. */
+static bool is_hidden(const struct node *to, const struct rc_address *address)
 {
-    unsigned end = 0;
-    size_t place = find_line(sim, from, stream, &end);
+    return to->traits[SIM_NAT] && !rc_address_equals(address, &to->outside);
+}
 
-    if (place == SIZE_MAX) {
+void net_packet(struct sim *sim, struct node *from, const struct gossip_action *action)
+{
+    struct node *to = net_host(sim, &action->address);
+
+    sim->measure.packets++;
+    sim->measure.packet_bytes += action->size;
+    if (to == NULL || is_hidden(to, &action->address)) {
         return;
     }
-    struct event event = {.type = EVENT_CLOSED};
-    along(sim, place, 1 - end, &event);
-    sim->lines[place].id[end] = 0;
-}
-
-void net_cut(struct sim *sim, size_t place)
-{
-    for (unsigned end = 0; end < 2; end++) {
-        struct event event = {.type = EVENT_CLOSED};
-        along(sim, place, end, &event);
-    }
-}
-
-void net_reset_all(struct sim *sim, size_t node)
-{
-    for (size_t i = 0; i < sim->line_count; i++) {
-        struct line *line = &sim->lines[i];
-        if (line->node[0] == node || line->node[1] == node) {
-            line->life[0] = 0; /* a host without power answers nothing */
-            line->life[1] = 0;
-        }
+    send_copy(sim, from, to, action);
+    if (rc_random_chance(&sim->network, sim->weather[SIM_DUPLICATE])) {
+        send_copy(sim, from, to, action);
     }
 }

@@ -1,0 +1,220 @@
+/* sim_catalogs.c - what must hold for records: whatever a peer shows, its owner once said. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "tests/sim/sim_state.h"
+
+enum { PAIRS_A_SECOND = 20000 };
+
+static uint64_t mix(uint64_t print, const void *bytes, size_t size)
+{
+    return rc_hash(bytes, size, print);
+}
+
+static uint64_t mix_text(uint64_t print, const char *text)
+{
+    return mix(print, text, strlen(text) + 1);
+}
+
+static uint64_t mix_number(uint64_t print, uint64_t number)
+{
+    return mix(print, &number, sizeof number);
+}
+
+static uint64_t print_service(const struct catalog_service *service)
+{
+    uint64_t print = mix_text(1, service->id);
+
+    print = mix_text(print, service->name);
+    return mix_number(print, service->port);
+}
+
+static uint64_t print_check(const struct catalog_check *check)
+{
+    uint64_t print = mix_text(2, check->id);
+
+    print = mix_text(print, check->service_id);
+    print = mix_number(print, check->status);
+    print = mix_number(print, check->since_wall_ms);
+    return mix_text(print, check->output);
+}
+
+/* The node's own telling: what its record says, nothing that others derive. */
+static uint64_t print_record(const struct catalog_node *node)
+{
+    uint64_t print = mix_text(3, node->address);
+
+    for (size_t i = 0; i < node->service_count; i++) {
+        print = mix_number(print, print_service(node->services[i]));
+    }
+    for (size_t i = 1; i < node->check_count; i++) { /* without serfHealth */
+        print = mix_number(print, print_check(node->checks[i]));
+    }
+    return print;
+}
+
+uint64_t check_print(const struct catalog *c)
+{
+    uint64_t print = 4;
+
+    for (size_t i = 0; i < catalog_node_count(c); i++) {
+        const struct catalog_node *node = catalog_node_at(c, i);
+        print = mix_text(print, node->name);
+        print = mix_number(print, node->liveness);
+        print = mix_number(print, node->checks[0]->status);
+        print = mix_number(print, print_record(node));
+    }
+    for (size_t i = 0; i < catalog_name_count(c); i++) {
+        print = mix_text(print, catalog_name_at(c, i)->name);
+        print = mix_number(print, catalog_name_at(c, i)->instance_count);
+    }
+    return print;
+}
+
+/* ---- what the owner said */
+
+static void remember(struct node *node, uint64_t print)
+{
+    sim_must(rc_table_put_bytes(node->past, &print, sizeof print, node, NULL), "past");
+}
+
+void check_note(struct sim *sim, struct node *node)
+{
+    const struct catalog_node *self = catalog_self(node->catalog);
+
+    (void)sim;
+    if (node->noted_version == self->version) {
+        return;
+    }
+    node->noted_version = self->version;
+    for (size_t i = 0; i < self->service_count; i++) {
+        remember(node, print_service(self->services[i]));
+    }
+    for (size_t i = 1; i < self->check_count; i++) {
+        remember(node, print_check(self->checks[i]));
+    }
+}
+
+static bool was_said(const struct node *owner, uint64_t print)
+{
+    return rc_table_get_bytes(owner->past, &print, sizeof print) != NULL;
+}
+
+static void check_items(struct sim *sim, const struct node *at, const struct node *owner,
+                        const struct catalog_node *view)
+{
+    for (size_t i = 0; i < view->service_count; i++) {
+        if (!was_said(owner, print_service(view->services[i]))) {
+            sim_fail(sim, "%s shows service %s that %s never told so", at->name,
+                     view->services[i]->id, owner->name);
+        }
+    }
+    for (size_t i = 1; i < view->check_count; i++) {
+        if (!view->checks[i]->output_cut &&
+            !was_said(owner, print_check(view->checks[i]))) {
+            sim_fail(sim, "%s shows check %s that %s never told so", at->name,
+                     view->checks[i]->id, owner->name);
+        }
+    }
+}
+
+/* ---- the prefix property */
+
+static bool has_cut(const struct catalog_node *view)
+{
+    for (size_t i = 1; i < view->check_count; i++) {
+        if (view->checks[i]->output_cut) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct known *known_of(const struct sim *sim, struct node *at,
+                              const struct node *owner)
+{
+    if (owner->number >= at->known_count) {
+        size_t count = sim->node_count;
+        at->known = sim_memory(realloc(at->known, count * sizeof *at->known));
+        memset(at->known + at->known_count, 0,
+               (count - at->known_count) * sizeof *at->known);
+        at->known_count = count;
+    }
+    return &at->known[owner->number];
+}
+
+/* A view never falls back behind itself while its holder lives. */
+static void check_progress(struct sim *sim, struct node *at, const struct node *owner,
+                           const struct catalog_node *view)
+{
+    struct known *known = known_of(sim, at, owner);
+    bool fell = view->epoch < known->epoch ||
+                (view->epoch == known->epoch && view->version < known->version);
+    if (fell && !owner->disk_lost) {
+        sim_fail(sim, "what %s knows of %s fell back to version %llu", at->name,
+                 owner->name, (unsigned long long)view->version);
+    }
+    *known = (struct known){view->epoch, view->version};
+}
+
+static void check_against_owner(struct sim *sim, const struct node *at,
+                                const struct node *owner, const struct catalog_node *view)
+{
+    const struct catalog_node *self = catalog_self(owner->catalog);
+
+    if (view->epoch > self->epoch && !owner->disk_lost) {
+        sim_fail(sim, "%s knows %s at an epoch that is yet to come", at->name,
+                 owner->name);
+    }
+    if (view->epoch != self->epoch) {
+        return;
+    }
+    if (view->version > self->version) {
+        sim_fail(sim, "%s knows %s at version %llu, itself is at %llu", at->name,
+                 owner->name, (unsigned long long)view->version,
+                 (unsigned long long)self->version);
+    }
+    if (view->version == self->version && !has_cut(view) &&
+        print_record(view) != print_record(self)) {
+        sim_fail(sim, "%s and %s differ at the same version", at->name, owner->name);
+    }
+}
+
+static void check_pair(struct sim *sim, struct node *at, struct node *owner)
+{
+    const struct catalog_node *view = catalog_node_find(at->catalog, owner->name);
+
+    if (view == NULL || view->epoch == 0) {
+        *known_of(sim, at, owner) = (struct known){0};
+        return;
+    }
+    check_progress(sim, at, owner, view);
+    check_items(sim, at, owner, view);
+    if (owner->catalog != NULL) {
+        check_against_owner(sim, at, owner, view);
+    }
+}
+
+/* All pairs of a small pool; some in turn of a large one. */
+void check_pairs(struct sim *sim)
+{
+    size_t all = sim->node_count * sim->node_count;
+    size_t budget = all < PAIRS_A_SECOND ? all : PAIRS_A_SECOND;
+
+    for (size_t left = budget; left > 0; left--) {
+        size_t turn = sim->pair_turn++ % all;
+        struct node *at = sim->nodes[turn / sim->node_count];
+        struct node *owner = sim->nodes[turn % sim->node_count];
+        if (at != owner && at->catalog != NULL) {
+            check_pair(sim, at, owner);
+        }
+    }
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct node *node = sim->nodes[i];
+        if (node->catalog != NULL) {
+            check_mix(sim, catalog_index(node->catalog, CATALOG_TOPIC_ALL, ""));
+            check_mix(sim, catalog_self(node->catalog)->version);
+        }
+    }
+}
