@@ -9,6 +9,7 @@
 
 struct broadcast {
     uint64_t id;
+    uint64_t packet; /* that took it last */
     uint32_t transmits;
     uint16_t subject_size;
     uint16_t message_size;
@@ -117,6 +118,7 @@ int broadcast_add(struct broadcast_queue *queue, struct rc_pack_bytes subject,
         return RC_ENOMEM;
     }
     item->id = queue->next_id++;
+    item->packet = 0;
     item->transmits = 0;
     item->subject_size = (uint16_t)subject.size;
     item->message_size = (uint16_t)message.size;
@@ -159,13 +161,15 @@ void broadcast_fill(struct broadcast_queue *queue, uint32_t limit,
     while (i < queue->count && parts->count < parts->max && again_count < AGAIN_MAX &&
            parts->room > parts->cost + LEAST_MESSAGE) {
         struct broadcast *item = queue->items[i];
-        if (parts->cost + item->message_size > parts->room) {
+        bool is_in = parts->packet != 0 && item->packet == parts->packet;
+        if (is_in || parts->cost + item->message_size > parts->room) {
             i++;
             continue;
         }
         put_part(parts, item);
         take_out(queue, i);
         item->transmits++;
+        item->packet = parts->packet;
         if (item->transmits >= limit) {
             free(item);
         } else {

@@ -43,6 +43,9 @@ struct broadcast_parts {
     size_t max;
     size_t room; /* bytes left in the packet */
     size_t cost; /* bytes each part costs on top of its size */
+    uint64_t
+        packet; /* a packet may be filled in several goes: what carries the same number
+                        as the last time is not put in twice. 0: one go */
 };
 
 /* Fills `parts`; a message is dropped after its transmission number `limit`. */

@@ -118,6 +118,7 @@ size_t carrier_send(struct gossip *g, const struct carrier_to *to,
         .max = ENVELOPE_PARTS_MAX,
         .room = PACKET_MAX - COMPOUND_OVERHEAD - envelope_overhead(&g->envelope),
         .cost = PART_OVERHEAD,
+        .packet = ++g->last_packet,
     };
     bool is_checked = to->load == CARRIER_CHECKED || to->load == CARRIER_TICK;
 

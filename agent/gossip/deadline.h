@@ -12,7 +12,7 @@
 
 enum deadline_kind {
     DEADLINE_PROBE_ROUND,
-    DEADLINE_PROBE_TIMEOUT,
+    DEADLINE_PROBE_TIMEOUT, /* owner: struct probe_call, as of the next */
     DEADLINE_PROBE_END,
     DEADLINE_GOSSIP,
     DEADLINE_PUSH_PULL,

@@ -295,7 +295,6 @@ static void notice_pause(struct gossip *g)
         g->late_since_ns = first;
         g->counters.pauses++;
         swim_restart_suspicions(g);
-        probe_abandon(g);
     } else if (late_ms > g->profile->probe_timeout_ms / 2) {
         g->late_since_ns = first;
         swim_health_add(g, 1);
@@ -321,10 +320,10 @@ static void fire(struct gossip *g, struct deadline *deadline)
         probe_round(g);
         return;
     case DEADLINE_PROBE_TIMEOUT:
-        probe_timeout(g);
+        probe_timeout(g, deadline->owner);
         return;
     case DEADLINE_PROBE_END:
-        probe_end(g);
+        probe_end(g, deadline->owner);
         return;
     case DEADLINE_GOSSIP:
         carrier_tick(g);

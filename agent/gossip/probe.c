@@ -16,12 +16,17 @@ enum { COORDINATE_VERSION = 1, INDIRECT_MAX = 8 };
 
 void probe_start(struct gossip *g)
 {
-    g->probe.round.kind = DEADLINE_PROBE_ROUND;
-    g->probe.timeout.kind = DEADLINE_PROBE_TIMEOUT;
-    g->probe.end.kind = DEADLINE_PROBE_END;
+    struct probe *probe = &g->probe;
+
+    probe->round.kind = DEADLINE_PROBE_ROUND;
+    for (size_t i = 0; i < PROBE_CALLS_MAX; i++) {
+        probe->calls[i].timeout.kind = DEADLINE_PROBE_TIMEOUT;
+        probe->calls[i].timeout.owner = &probe->calls[i];
+        probe->calls[i].end.kind = DEADLINE_PROBE_END;
+        probe->calls[i].end.owner = &probe->calls[i];
+    }
     g->next_seq = (uint32_t)rc_random_next(&g->random);
-    gossip_arm(g, &g->probe.round,
-               rc_random_below(&g->random, g->profile->probe_every_ms));
+    gossip_arm(g, &probe->round, rc_random_below(&g->random, g->profile->probe_every_ms));
 }
 
 void probe_fini(struct gossip *g)
@@ -30,66 +35,76 @@ void probe_fini(struct gossip *g)
     g->probe.relays = NULL;
 }
 
+/* ---- Calls. */
+
+static void hang_up(struct gossip *g, struct probe_call *call)
+{
+    deadline_clear(&g->deadlines, &call->timeout);
+    deadline_clear(&g->deadlines, &call->end);
+    call->target = NULL;
+}
+
 void probe_abandon(struct gossip *g)
 {
-    deadline_clear(&g->deadlines, &g->probe.timeout);
-    deadline_clear(&g->deadlines, &g->probe.end);
-    g->probe.target = NULL;
-}
-
-void probe_forget(struct gossip *g, const struct member *member)
-{
-    struct probe *probe = &g->probe;
-    size_t kept = 0;
-
-    if (probe->target == member) {
-        probe_abandon(g);
-    }
-    for (size_t i = 0; i < probe->urgent_count; i++) {
-        if (probe->urgent[i] != member) {
-            probe->urgent[kept++] = probe->urgent[i];
-        }
-    }
-    probe->urgent_count = kept;
-}
-
-void probe_soon(struct gossip *g, struct member *member)
-{
-    struct probe *probe = &g->probe;
-
-    if (!member->was_hurried && probe->urgent_count < PROBE_URGENT_MAX) {
-        probe->urgent[probe->urgent_count++] = member;
-        member->was_hurried = true;
+    for (size_t i = 0; i < PROBE_CALLS_MAX; i++) {
+        hang_up(g, &g->probe.calls[i]);
     }
 }
 
-/* ---- Our own rounds. */
-
-static struct member *take_urgent(struct probe *probe)
+static struct probe_call *call_to(struct gossip *g, const struct member *member)
 {
-    while (probe->urgent_count > 0) {
-        struct member *member = probe->urgent[0];
-        probe->urgent_count--;
-        memmove(&probe->urgent[0], &probe->urgent[1],
-                probe->urgent_count * sizeof(struct member *));
-        if (member->swim == SWIM_SUSPECT) {
-            return member;
+    for (size_t i = 0; i < PROBE_CALLS_MAX; i++) {
+        if (g->probe.calls[i].target == member) {
+            return &g->probe.calls[i];
         }
     }
     return NULL;
 }
+
+static struct probe_call *call_with(struct gossip *g, uint32_t seq)
+{
+    for (size_t i = 0; i < PROBE_CALLS_MAX; i++) {
+        struct probe_call *call = &g->probe.calls[i];
+        if (call->target != NULL && call->seq == seq) {
+            return call;
+        }
+    }
+    return NULL;
+}
+
+static struct probe_call *free_call(struct probe *probe, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        if (probe->calls[i].target == NULL) {
+            return &probe->calls[i];
+        }
+    }
+    return NULL;
+}
+
+void probe_forget(struct gossip *g, const struct member *member)
+{
+    struct probe_call *call = call_to(g, member);
+
+    if (call != NULL) {
+        hang_up(g, call);
+    }
+}
+
+bool probe_is_deaf(const struct gossip *g)
+{
+    return g->probe.silent_rounds >= PROBE_SILENT_ROUNDS;
+}
+
+/* ---- Our own rounds. */
 
 /* Round robin over a list that is shuffled after each pass, so every member is probed
  * within a bounded time (SWIM section 4.3). */
 static struct member *next_target(struct gossip *g)
 {
     struct probe *probe = &g->probe;
-    struct member *urgent = take_urgent(probe);
     size_t tries = g->roster.list_count;
 
-    if (urgent != NULL) {
-        return urgent;
-    }
     while (tries > 0) {
         if (probe->next >= g->roster.list_count) {
             swim_purge(g);
@@ -100,7 +115,7 @@ static struct member *next_target(struct gossip *g)
             }
         }
         struct member *member = g->roster.list[probe->next++];
-        if (member != g->self &&
+        if (member != g->self && call_to(g, member) == NULL &&
             (member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT)) {
             return member;
         }
@@ -150,22 +165,23 @@ static void send_ping_and_suspicion(struct gossip *g, const struct member *targe
     (void)carrier_send(g, &to, messages, 2);
 }
 
-static void begin(struct gossip *g, struct member *target)
+static void begin(struct gossip *g, struct probe_call *call, struct member *target)
 {
-    struct probe *probe = &g->probe;
     const struct carrier_to to = {&target->view.address, target, CARRIER_PIGGYBACK};
     uint64_t wait_ms = (uint64_t)g->profile->probe_every_ms * (g->health + 1);
 
-    probe->target = target;
-    probe->started_ns = g->now_ns;
-    probe->seq = g->next_seq++;
-    probe->nacks_wanted = 0;
-    probe->nacks = 0;
-    probe->tcp_answered = false;
+    call->target = target;
+    call->started_ns = g->now_ns;
+    call->seq = g->next_seq++;
+    call->asked = 0;
+    call->nacks_wanted = 0;
+    call->nacks = 0;
+    call->tcp_answered = false;
+    call->is_second_opinion = false;
     g->counters.probes++;
-    gossip_arm(g, &probe->timeout, g->profile->probe_timeout_ms);
-    gossip_arm(g, &probe->end, wait_ms);
-    probe_write_ping(g, probe->seq, rc_pack_text(target->name));
+    gossip_arm(g, &call->timeout, g->profile->probe_timeout_ms);
+    gossip_arm(g, &call->end, wait_ms);
+    probe_write_ping(g, call->seq, rc_pack_text(target->name));
     if (target->swim == SWIM_SUSPECT) {
         send_ping_and_suspicion(g, target);
     } else {
@@ -174,30 +190,47 @@ static void begin(struct gossip *g, struct member *target)
     }
 }
 
+/* In memberlist a round that is still running swallows the tick. Ours overlap: with several
+ * members dead at once, waiting for one after the other would cost a period each, and doubtful
+ * health makes those long. */
 void probe_round(struct gossip *g)
 {
-    gossip_arm(g, &g->probe.round, g->profile->probe_every_ms);
-    if (g->probe.target != NULL) {
-        return; /* a round still running swallows the tick */
-    }
-    struct member *target = next_target(g);
+    struct probe *probe = &g->probe;
+
+    gossip_arm(g, &probe->round, g->profile->probe_every_ms);
+    struct probe_call *call = free_call(probe, 0, PROBE_ROUNDS_MAX);
+    struct member *target = call != NULL ? next_target(g) : NULL;
     if (target != NULL) {
-        begin(g, target);
+        begin(g, call, target);
     }
+}
+
+void probe_second_opinion(struct gossip *g, struct member *member)
+{
+    enum { ENOUGH = 32 }; /* opinions, expected, however large the pool is */
+    size_t members = roster_estimate(&g->roster);
+    struct probe_call *call = free_call(&g->probe, PROBE_ROUNDS_MAX, PROBE_CALLS_MAX);
+
+    if (call == NULL || call_to(g, member) != NULL ||
+        (members > ENOUGH && rc_random_below(&g->random, members) >= ENOUGH)) {
+        return;
+    }
+    begin(g, call, member);
+    call->is_second_opinion = true;
 }
 
 static bool wants_indirect(const struct member *member, const struct gossip *g)
 {
-    return member->swim == SWIM_ALIVE && member != g->self && member != g->probe.target;
+    return member->swim == SWIM_ALIVE && member != g->self;
 }
 
-static void ask(struct gossip *g, const struct member *helper)
+static void ask(struct gossip *g, struct probe_call *call, const struct member *helper)
 {
-    const struct member *target = g->probe.target;
+    const struct member *target = call->target;
     const struct rc_address *own = &g->self->view.address;
     const struct carrier_to to = {&helper->view.address, helper, CARRIER_PIGGYBACK};
     const struct wire_indirect_ping ping = {
-        .seq = g->probe.seq,
+        .seq = call->seq,
         .target = gossip_ip_bytes(&target->view.address),
         .port = target->view.address.port,
         .node = rc_pack_text(target->name),
@@ -207,36 +240,49 @@ static void ask(struct gossip *g, const struct member *helper)
         .source_node = gossip_own_name(g),
     };
 
-    g->probe.nacks_wanted += ping.nack;
+    call->asked++;
+    call->nacks_wanted += ping.nack;
     rc_buffer_clear(&g->message);
     wire_write_typed(WIRE_INDIRECT_PING, &wire_format_indirect_ping, &ping, &g->message);
     struct rc_pack_bytes message = written(g);
     (void)carrier_send(g, &to, &message, 1);
 }
 
-void probe_timeout(struct gossip *g)
+void probe_timeout(struct gossip *g, struct probe_call *call)
 {
-    struct member *helpers[INDIRECT_MAX];
-    struct probe *probe = &g->probe;
-    size_t max = g->profile->indirect_checks;
+    struct member *helpers[INDIRECT_MAX + 1]; /* the target may be drawn as well */
+    uint32_t max = g->profile->indirect_checks;
 
-    assert(probe->target != NULL);
+    assert(call->target != NULL);
     g->counters.probes_indirect++;
-    size_t count = roster_pick(&g->roster, &g->random, wants_indirect, g, helpers,
-                               max < INDIRECT_MAX ? max : INDIRECT_MAX);
-    for (size_t i = 0; i < count; i++) {
-        ask(g, helpers[i]);
+    max = max < INDIRECT_MAX ? max : INDIRECT_MAX;
+    size_t count =
+        roster_pick(&g->roster, &g->random, wants_indirect, g, helpers, (size_t)max + 1);
+    for (size_t i = 0; i < count && call->asked < max; i++) {
+        if (helpers[i] != call->target) {
+            ask(g, call, helpers[i]);
+        }
     }
-    if (probe->target->view.versions[1] >= TCP_PING_PROTOCOL) {
-        probe_write_ping(g, probe->seq, rc_pack_text(probe->target->name));
-        stream_ping(g, probe->target, probe->seq, probe->end.at_ns);
+    if (call->target->view.versions[1] >= TCP_PING_PROTOCOL) {
+        probe_write_ping(g, call->seq, rc_pack_text(call->target->name));
+        stream_ping(g, call->target, call->seq, call->end.at_ns);
     }
 }
 
-static void succeed(struct gossip *g)
+/* Somebody answers us: whatever else is wrong, we can hear. */
+static void hear(struct gossip *g)
 {
-    swim_health_add(g, -1);
-    probe_abandon(g);
+    g->probe.silent_rounds = 0;
+}
+
+static void succeed(struct gossip *g, struct probe_call *call)
+{
+    hear(g);
+    call->target->acked_ns = g->now_ns;
+    if (!call->is_second_opinion) {
+        swim_health_add(g, -1);
+    }
+    hang_up(g, call);
 }
 
 /* Once is loss, twice running is a firewall; it is told once until UDP works again. */
@@ -252,43 +298,56 @@ static void tell_tcp_only(struct gossip *g, struct member *target)
     target->view.tcp_only = true;
 }
 
-void probe_end(struct gossip *g)
+/* Helpers that could not even say no point at us (Lifeguard section IV-A). A second opinion on
+ * a suspect was likely to fail: that says nothing about us. */
+static void doubt_ourselves(struct gossip *g, const struct probe_call *call)
 {
-    struct probe *probe = &g->probe;
-    struct member *target = probe->target;
+    uint32_t missing = call->nacks_wanted - call->nacks;
+
+    if (call->nacks == 0) {
+        g->probe.silent_rounds++;
+    }
+    if (!call->is_second_opinion) {
+        swim_health_add(g, call->nacks_wanted > 0 ? (int)missing : 1);
+    }
+}
+
+void probe_end(struct gossip *g, struct probe_call *call)
+{
+    struct member *target = call->target;
 
     assert(target != NULL);
-    if (probe->tcp_answered) {
+    if (call->tcp_answered) {
         g->counters.probes_by_tcp++;
         tell_tcp_only(g, target);
-        succeed(g);
+        succeed(g, call);
         return;
     }
-    /* Helpers that could not even say no point at us (Lifeguard section IV-A). */
-    swim_health_add(g, probe->nacks_wanted > 0 ? (int)(probe->nacks_wanted - probe->nacks)
-                                               : 1);
     g->counters.probes_failed++;
-    probe_abandon(g);
+    doubt_ourselves(g, call);
+    hang_up(g, call);
     swim_accuse(g, target);
 }
 
 void probe_on_tcp_ack(struct gossip *g, uint32_t seq)
 {
-    if (g->probe.target != NULL && g->probe.seq == seq) {
-        g->probe.tcp_answered = true;
+    struct probe_call *call = call_with(g, seq);
+
+    if (call != NULL) {
+        call->tcp_answered = true;
     }
 }
 
 void probe_on_nack(struct gossip *g, uint32_t seq)
 {
-    struct probe *probe = &g->probe;
+    struct probe_call *call = call_with(g, seq);
 
-    if (probe->target == NULL || probe->seq != seq ||
-        probe->nacks >= probe->nacks_wanted) {
+    if (call == NULL || call->nacks >= call->nacks_wanted) {
         gossip_refuse(g, GOSSIP_REFUSED_STALE);
         return;
     }
-    probe->nacks++;
+    hear(g);
+    call->nacks++;
 }
 
 /* ---- Coordinates in acks. */
@@ -339,16 +398,17 @@ static void learn_coordinate(struct gossip *g, struct member *member,
 
 void probe_on_ack(struct gossip *g, const struct wire_ack *ack)
 {
-    struct member *target = g->probe.target;
+    struct probe_call *call = call_with(g, ack->seq);
 
-    if (target == NULL || ack->seq != g->probe.seq) {
+    if (call == NULL) {
         probe_relay_ack(g, ack->seq);
         return;
     }
-    uint64_t rtt_ns = g->now_ns - g->probe.started_ns;
+    struct member *target = call->target;
+    uint64_t rtt_ns = g->now_ns - call->started_ns;
     target->view.tcp_only = false;
     target->is_tcp_only_told = false;
-    succeed(g);
+    succeed(g, call);
     if (ack->payload.size > 0) { /* relayed acks have none */
         learn_coordinate(g, target, ack->payload, rtt_ns);
     }

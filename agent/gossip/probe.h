@@ -10,8 +10,8 @@ void probe_fini(struct gossip *g);
 
 /* What the deadlines of these names mean. */
 void probe_round(struct gossip *g);
-void probe_timeout(struct gossip *g);
-void probe_end(struct gossip *g);
+void probe_timeout(struct gossip *g, struct probe_call *call);
+void probe_end(struct gossip *g, struct probe_call *call);
 void probe_relay_expired(struct gossip *g, struct probe_relay *relay);
 
 void probe_on_ping(struct gossip *g, const struct rc_address *from,
@@ -28,13 +28,17 @@ void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node)
 /* An ack that is not for our own round: for somebody who asked us, or for nobody. */
 void probe_relay_ack(struct gossip *g, uint32_t seq);
 
-/* Probes `member` out of turn, if it is still suspect by then. */
-void probe_soon(struct gossip *g, struct member *member);
+/* Probes a suspect out of turn, now, beside whatever else is running: another suspects it, and
+ * the sooner several say so, or it refutes, the better. In a large pool only some do. */
+void probe_second_opinion(struct gossip *g, struct member *member);
+
+/* Whether nobody has answered us for so long that our own ears are to blame. */
+bool probe_is_deaf(const struct gossip *g);
 
 /* `member` leaves SWIM's list. */
 void probe_forget(struct gossip *g, const struct member *member);
 
-/* Ends the running round without a verdict. */
+/* Ends all that is running without a verdict. */
 void probe_abandon(struct gossip *g);
 
 #endif

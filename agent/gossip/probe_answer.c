@@ -6,6 +6,10 @@
 #include "agent/gossip/stream.h"
 #include "base/err.h"
 
+/* A nack that waits for the whole probe timeout reaches its requester when the round is just
+ * over (memberlist's does, with its own timers): Lifeguard sends it at 80 %. */
+enum { NACK_TENTHS = 8 };
+
 enum { COORDINATE_VERSION = 1, GREETING_GAP_MS = 1000 };
 
 static struct rc_pack_bytes written(const struct gossip *g)
@@ -140,7 +144,9 @@ void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
     relay->requester = answer_to(ping->source_address, ping->source_port, from);
     relay->deadline.kind = DEADLINE_RELAY;
     relay->deadline.owner = relay;
-    gossip_arm(g, &relay->deadline, g->profile->probe_timeout_ms);
+    relay->sent_ns = g->now_ns;
+    gossip_arm(g, &relay->deadline,
+               (uint64_t)g->profile->probe_timeout_ms * NACK_TENTHS / 10);
     probe_write_ping(g, relay->seq, ping->node);
     const struct carrier_to to = {&target, roster_at(&g->roster, &target),
                                   CARRIER_PIGGYBACK};
@@ -154,8 +160,17 @@ void probe_relay_expired(struct gossip *g, struct probe_relay *relay)
     const struct carrier_to to = {
         &relay->requester, roster_at(&g->roster, &relay->requester), CARRIER_PIGGYBACK};
 
-    relay->is_used = false;
+    uint64_t timeout_ns = (uint64_t)g->profile->probe_timeout_ms * NS_PER_MS;
+    uint64_t over_ns = relay->sent_ns + timeout_ns;
+    bool is_over = g->now_ns >= over_ns;
+
+    relay->is_used = !is_over;
+    if (!is_over) {
+        (void)deadline_set(&g->deadlines, &relay->deadline,
+                           over_ns); /* an ack may come */
+    }
     if (relay->wants_nack) {
+        relay->wants_nack = false;
         rc_buffer_clear(&g->message);
         wire_write_typed(WIRE_NACK, &wire_format_nack, &nack, &g->message);
         struct rc_pack_bytes message = written(g);

@@ -28,6 +28,7 @@ static const struct gossip_profile profiles[] = {
         .indirect_checks = 3,
         .suspicion_mult = 4,
         .suspicion_max_mult = 6,
+        .confirmations = 2,
         .retransmit_mult = 4,
         .gossip_every_ms = 200,
         .gossip_nodes = 3,
@@ -43,7 +44,6 @@ static const struct gossip_profile profiles[] = {
         .broadcast_timeout_ms = 5000,
         .reclaim_ms = 30000,
         .lane_kick_nodes = 4,
-        .pace = GOSSIP_PACE_PLAIN,
     },
     {
         .name = "wan",
@@ -53,6 +53,7 @@ static const struct gossip_profile profiles[] = {
         .indirect_checks = 3,
         .suspicion_mult = 6,
         .suspicion_max_mult = 6,
+        .confirmations = 4,
         .retransmit_mult = 4,
         .gossip_every_ms = 500,
         .gossip_nodes = 4,
@@ -68,7 +69,6 @@ static const struct gossip_profile profiles[] = {
         .broadcast_timeout_ms = 5000,
         .reclaim_ms = 30000,
         .lane_kick_nodes = 4,
-        .pace = GOSSIP_PACE_PLAIN,
     },
     {
         .name = "local",
@@ -78,6 +78,7 @@ static const struct gossip_profile profiles[] = {
         .indirect_checks = 1,
         .suspicion_mult = 3,
         .suspicion_max_mult = 6,
+        .confirmations = 1,
         .retransmit_mult = 2,
         .gossip_every_ms = 100,
         .gossip_nodes = 3,
@@ -93,7 +94,6 @@ static const struct gossip_profile profiles[] = {
         .broadcast_timeout_ms = 5000,
         .reclaim_ms = 30000,
         .lane_kick_nodes = 4,
-        .pace = GOSSIP_PACE_PLAIN,
     },
     {
         .name = "fast",
@@ -103,6 +103,7 @@ static const struct gossip_profile profiles[] = {
         .indirect_checks = 3,
         .suspicion_mult = 4,
         .suspicion_max_mult = 2,
+        .confirmations = 2,
         .retransmit_mult = 8,
         .gossip_every_ms = 80,
         .gossip_nodes = 3,
@@ -118,7 +119,6 @@ static const struct gossip_profile profiles[] = {
         .broadcast_timeout_ms = 2000,
         .reclaim_ms = 30000,
         .lane_kick_nodes = 4,
-        .pace = GOSSIP_PACE_CONFIRM_SOON,
     },
 };
 

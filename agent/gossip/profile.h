@@ -7,8 +7,6 @@
 
 #include <stdint.h>
 
-enum gossip_pace { GOSSIP_PACE_PLAIN, GOSSIP_PACE_CONFIRM_SOON };
-
 struct gossip_profile {
     const char *name;
     uint32_t probe_every_ms;     /* protocol period, SWIM section 3.1 */
@@ -17,6 +15,7 @@ struct gossip_profile {
     uint32_t indirect_checks;    /* members asked to probe */
     uint32_t suspicion_mult;     /* scales the shortest suspicion, no unit */
     uint32_t suspicion_max_mult; /* longest suspicion = this times the shortest */
+    uint32_t confirmations;      /* further accusers after which it is the shortest */
     uint32_t retransmit_mult;    /* scales how often a rumour is sent */
     uint32_t gossip_every_ms;
     uint32_t gossip_nodes;          /* members a tick sends to */
@@ -32,7 +31,6 @@ struct gossip_profile {
     uint32_t broadcast_timeout_ms; /* how long leaving waits for its message to be sent */
     uint32_t reclaim_ms;      /* a dead rollcall name may move after this; 0: never */
     uint32_t lane_kick_nodes; /* members a kick sends to */
-    enum gossip_pace pace;    /* CONFIRM_SOON: a suspect is probed next by all */
 };
 
 /* "lan" (memberlist's and Consul's timers), "wan", "local" or "fast" (ours: a dead member is

@@ -118,9 +118,8 @@ int roster_enlist(struct roster *roster, struct member *member, struct rc_random
 void roster_delist(struct roster *roster, struct member *member)
 {
     assert(member->swim != SWIM_NONE);
-    if (member->swim == SWIM_LEFT) {
-        roster->left_count--;
-    }
+    roster->left_count -= member->swim == SWIM_LEFT;
+    roster->alive_count -= member->swim == SWIM_ALIVE;
     swap(roster, member->list_place, roster->list_count - 1);
     roster->list_count--;
     member->swim = SWIM_NONE;
@@ -132,6 +131,8 @@ void roster_set_swim(struct roster *roster, struct member *member, enum swim_sta
     assert(member->swim != SWIM_NONE && state != SWIM_NONE);
     roster->left_count -= member->swim == SWIM_LEFT;
     roster->left_count += state == SWIM_LEFT;
+    roster->alive_count -= member->swim == SWIM_ALIVE;
+    roster->alive_count += state == SWIM_ALIVE;
     member->swim = state;
     member->swim_since_ns = now_ns;
 }

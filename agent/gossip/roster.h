@@ -37,7 +37,7 @@ struct member {
     bool prune; /* erase it when it is gone and prune_at_ns is past */
     uint64_t prune_at_ns;
     bool is_tcp_only_told;
-    bool was_hurried; /* probed out of turn in this suspicion */
+    uint64_t acked_ns; /* when it last answered us itself; 0: never */
     char name[];
 };
 
@@ -47,7 +47,8 @@ struct roster {
     struct member **list; /* SWIM's, in random order */
     size_t list_count;
     size_t list_capacity;
-    size_t left_count; /* of the list */
+    size_t left_count;  /* of the list */
+    size_t alive_count; /* of the list; suspects are not */
 };
 
 int roster_init(struct roster *roster, uint64_t hash_seed); /* RC_OK or RC_ENOMEM */

@@ -22,32 +22,42 @@ enum gossip_queue {
     QUEUE_COUNT
 };
 
-/* Others asked us to probe for them. */
-enum { PROBE_RELAYS_MAX = 128, PROBE_URGENT_MAX = 8 };
+enum {
+    PROBE_RELAYS_MAX = 128, /* others asked us to probe for them */
+    PROBE_ROUNDS_MAX = 4,   /* rounds of ours at a time, where they may overlap */
+    PROBE_CALLS_MAX = 12,   /* those, and second opinions on suspects */
+    PROBE_SILENT_ROUNDS = 3 /* rounds without any answer until we distrust our ears */
+};
 
 struct probe_relay {
     struct deadline deadline;
     bool is_used;
-    bool wants_nack;
+    bool wants_nack;    /* and has had none yet */
     uint32_t seq;       /* of our ping */
     uint32_t their_seq; /* of their request */
+    uint64_t sent_ns;
     struct rc_address requester;
 };
 
-struct probe {
-    struct deadline round;   /* the protocol period */
+/* One member asked whether it lives. */
+struct probe_call {
     struct deadline timeout; /* then others are asked */
     struct deadline end;     /* then it has failed */
-    struct member *target;   /* NULL between rounds */
+    struct member *target;   /* NULL: free */
     uint64_t started_ns;
     uint32_t seq;
+    uint32_t asked; /* others */
     uint32_t nacks_wanted;
     uint32_t nacks;
     bool tcp_answered;
-    bool asked_others;
-    size_t next; /* place in the roster's list */
-    struct member *urgent[PROBE_URGENT_MAX];
-    size_t urgent_count;
+    bool is_second_opinion; /* out of turn, on somebody whom another suspects */
+};
+
+struct probe {
+    struct deadline round; /* the protocol period */
+    struct probe_call calls[PROBE_CALLS_MAX];
+    uint32_t silent_rounds;     /* in a row, without an answer from anyone */
+    size_t next;                /* place in the roster's list */
     struct probe_relay *relays; /* PROBE_RELAYS_MAX of them; allocated when first asked */
 };
 
@@ -137,6 +147,7 @@ struct gossip {
     struct deadline kick;
     uint64_t last_kick_ns;
     uint64_t last_greeting_ns; /* exchange with a stranger that probed us */
+    uint64_t last_packet;      /* number of the last one we filled */
     uint64_t announcement_id;  /* of our last alive message, in its queue */
 
     struct gossip_stream *streams[STREAMS_MAX];

@@ -19,7 +19,7 @@ uint64_t suspicion_min_ms(const struct gossip_profile *profile, size_t members)
 void suspicion_init(struct suspicion *suspicion, const struct gossip_profile *profile,
                     size_t members, uint64_t accuser, uint64_t now_ns)
 {
-    uint32_t wanted = profile->suspicion_mult > 2 ? profile->suspicion_mult - 2 : 0;
+    uint32_t wanted = profile->confirmations;
 
     if (members < (size_t)wanted + 2) {
         wanted = 0; /* too few to confirm */
@@ -31,6 +31,18 @@ void suspicion_init(struct suspicion *suspicion, const struct gossip_profile *pr
         wanted < SUSPICION_ACCUSERS_MAX ? wanted : SUSPICION_ACCUSERS_MAX - 1;
     suspicion->count = 0;
     suspicion->accusers[0] = accuser;
+}
+
+void suspicion_limit(struct suspicion *suspicion, size_t others)
+{
+    if (others < suspicion->wanted) {
+        suspicion->wanted = (uint32_t)others;
+    }
+}
+
+uint64_t suspicion_latest_ns(const struct suspicion *suspicion)
+{
+    return suspicion->started_ns + suspicion->max_ms * NS_PER_MS;
 }
 
 bool suspicion_confirm(struct suspicion *suspicion, uint64_t accuser)
@@ -52,7 +64,7 @@ uint64_t suspicion_end_ns(const struct suspicion *suspicion)
 {
     uint64_t wait_ms = suspicion->min_ms;
 
-    if (suspicion->wanted > 0) {
+    if (suspicion->wanted > suspicion->count) {
         double share = log(suspicion->count + 1.0) / log(suspicion->wanted + 1.0);
         double span = (double)(suspicion->max_ms - suspicion->min_ms);
         double raw_ms = floor((double)suspicion->max_ms - span * share);

@@ -29,6 +29,13 @@ uint64_t suspicion_min_ms(const struct gossip_profile *profile, size_t members);
 void suspicion_init(struct suspicion *suspicion, const struct gossip_profile *profile,
                     size_t members, uint64_t accuser, uint64_t now_ns);
 
+/* No more accusers can be waited for than `others`: those who could accuse and have not yet
+ * begun it. For members that look for the truth eagerly. */
+void suspicion_limit(struct suspicion *suspicion, size_t others);
+
+/* When it fires if nobody confirms it. */
+uint64_t suspicion_latest_ns(const struct suspicion *suspicion);
+
 /* Counts an accuser. False if it is not new or no more are needed. */
 bool suspicion_confirm(struct suspicion *suspicion, uint64_t accuser);
 

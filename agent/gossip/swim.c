@@ -37,6 +37,12 @@ static uint64_t spread_alive(struct gossip *g, const struct wire_alive *alive)
 static uint64_t spread_accusation(struct gossip *g, enum wire_type type,
                                   const struct wire_accusation *accusation)
 {
+    bool is_ours = rc_pack_equals(accusation->from, name_of(g->self)) &&
+                   !rc_pack_equals(accusation->node, accusation->from);
+
+    if (is_ours && probe_is_deaf(g)) {
+        return 0; /* who hears nobody must not tell all that everybody is dead */
+    }
     rc_buffer_clear(&g->message);
     wire_write_typed(type, &wire_format_accusation, accusation, &g->message);
     return spread(g, accusation->node);
@@ -110,7 +116,6 @@ static void drop_suspicion(struct gossip *g, struct member *member)
         free(member->suspicion);
         member->suspicion = NULL;
     }
-    member->was_hurried = false;
 }
 
 /* ---- alive */
@@ -281,6 +286,24 @@ static void confirm(struct gossip *g, struct suspicion *suspicion,
     }
 }
 
+/* The more are suspected, the fewer are left to accuse. Ourselves included, the accuser not. */
+static void limit_suspicions(struct gossip *g)
+{
+    size_t others = g->roster.alive_count > 0 ? g->roster.alive_count - 1 : 0;
+
+    if (others >= g->profile->confirmations) {
+        return;
+    }
+    for (size_t i = 0; i < g->roster.list_count; i++) {
+        struct suspicion *suspicion = g->roster.list[i]->suspicion;
+        if (suspicion != NULL && suspicion->wanted > others) {
+            suspicion_limit(suspicion, others);
+            (void)deadline_set(&g->deadlines, &suspicion->deadline,
+                               suspicion_end_ns(suspicion));
+        }
+    }
+}
+
 static void begin_suspicion(struct gossip *g, struct member *member,
                             const struct wire_accusation *accusation)
 {
@@ -305,9 +328,9 @@ static void begin_suspicion(struct gossip *g, struct member *member,
     member->view.incarnation = accusation->incarnation;
     roster_set_swim(&g->roster, member, SWIM_SUSPECT, g->now_ns);
     serf_publish(g, member, GOSSIP_EVENT_SUSPECT);
-    if (g->profile->pace == GOSSIP_PACE_CONFIRM_SOON &&
-        !rc_pack_equals(accusation->from, name_of(g->self))) {
-        probe_soon(g, member);
+    limit_suspicions(g);
+    if (!rc_pack_equals(accusation->from, name_of(g->self))) {
+        probe_second_opinion(g, member);
     }
 }
 
@@ -348,6 +371,18 @@ void swim_accuse(struct gossip *g, struct member *member)
     swim_suspect(g, &suspect);
 }
 
+/* Others may accuse it, but it has answered us since: then it gets all the time there is to
+ * refute. If it died after that answer, those who heard nothing will tell. */
+static bool wait_for_refutation(struct gossip *g, struct suspicion *suspicion)
+{
+    uint64_t latest_ns = suspicion_latest_ns(suspicion);
+
+    if (suspicion->member->acked_ns <= suspicion->started_ns || g->now_ns >= latest_ns) {
+        return false;
+    }
+    return deadline_set(&g->deadlines, &suspicion->deadline, latest_ns) == RC_OK;
+}
+
 void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion)
 {
     const struct member *member = suspicion->member;
@@ -358,11 +393,15 @@ void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion)
     };
 
     assert(member->swim == SWIM_SUSPECT && member->suspicion == suspicion);
+    if (wait_for_refutation(g, suspicion)) {
+        return;
+    }
     swim_dead(g, &dead);
 }
 
 void swim_restart_suspicions(struct gossip *g)
 {
+    probe_abandon(g);
     for (size_t i = 0; i < g->roster.list_count; i++) {
         struct suspicion *suspicion = g->roster.list[i]->suspicion;
         if (suspicion != NULL) {
@@ -370,8 +409,10 @@ void swim_restart_suspicions(struct gossip *g)
                            suspicion->accusers[0], g->now_ns);
             (void)deadline_set(&g->deadlines, &suspicion->deadline,
                                suspicion_end_ns(suspicion));
+            probe_second_opinion(g, suspicion->member);
         }
     }
+    limit_suspicions(g);
 }
 
 /* ---- dead */

@@ -16,7 +16,8 @@ void swim_merge(struct gossip *g, const struct wire_node *node);
 void swim_accuse(struct gossip *g, struct member *member);
 void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion);
 
-/* We slept too long to trust our own suspicions: they start over. */
+/* We slept too long to trust our probes and suspicions: they start over, and the suspects are
+ * probed again. */
 void swim_restart_suspicions(struct gossip *g);
 
 /* Our own alive message at our incarnation goes out. */
