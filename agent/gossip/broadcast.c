@@ -168,7 +168,7 @@ void broadcast_fill(struct broadcast_queue *queue, uint32_t limit,
         }
         put_part(parts, item);
         take_out(queue, i);
-        item->transmits++;
+        item->transmits += !parts->is_extra;
         item->packet = parts->packet;
         if (item->transmits >= limit) {
             free(item);

@@ -46,6 +46,8 @@ struct broadcast_parts {
     uint64_t
         packet; /* a packet may be filled in several goes: what carries the same number
                         as the last time is not put in twice. 0: one go */
+    bool
+        is_extra; /* to one who may be gone: carried, but not counted as a transmission */
 };
 
 /* Fills `parts`; a message is dropped after its transmission number `limit`. */

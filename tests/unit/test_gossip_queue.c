@@ -21,6 +21,7 @@ struct packet {
     struct rc_buffer bytes;
     uint16_t sizes[PARTS_MAX];
     struct broadcast_parts parts;
+    bool is_extra;
 };
 
 static void fill(struct packet *packet, struct broadcast_queue *queue, uint32_t limit,
@@ -31,7 +32,8 @@ static void fill(struct packet *packet, struct broadcast_queue *queue, uint32_t 
                                              .sizes = packet->sizes,
                                              .max = PARTS_MAX,
                                              .room = room,
-                                             .cost = 2};
+                                             .cost = 2,
+                                             .is_extra = packet->is_extra};
     broadcast_fill(queue, limit, &packet->parts);
 }
 
@@ -81,6 +83,27 @@ static void what_was_sent_least_goes_first_and_all_are_sent_to_the_limit(void **
     assert_false(broadcast_is_waiting(&queue, id));
     fill(&packet, &queue, 2, 1000);
     assert_int_equal(packet.parts.count, 0);
+    broadcast_fini(&queue);
+    rc_buffer_fini(&packet.bytes);
+}
+
+static void a_packet_to_one_who_may_be_gone_is_no_transmission(void **state)
+{
+    struct broadcast_queue queue;
+    struct packet packet = {.bytes = {0}};
+
+    (void)state;
+    broadcast_init(&queue, 10);
+    add(&queue, "n1", "n1 is dead");
+    packet.is_extra = true;
+    for (size_t i = 0; i < 10; i++) {
+        fill(&packet, &queue, 1, 1000);
+        assert_int_equal(packet.parts.count, 1);
+    }
+    packet.is_extra = false;
+    fill(&packet, &queue, 1, 1000);
+    assert_int_equal(packet.parts.count, 1);
+    assert_int_equal(queue.count, 0);
     broadcast_fini(&queue);
     rc_buffer_fini(&packet.bytes);
 }
@@ -264,6 +287,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_least_goes_first_and_all_are_sent_to_the_limit),
         cmocka_unit_test(
             what_fits_no_packet_is_refused_and_a_full_queue_drops_the_most_sent),
+        cmocka_unit_test(a_packet_to_one_who_may_be_gone_is_no_transmission),
         cmocka_unit_test(a_packet_never_gets_more_parts_than_old_peers_can_read),
         cmocka_unit_test(deadlines_fire_in_order_and_equals_as_they_were_set),
         cmocka_unit_test(suspicion_lasts_as_long_as_memberlists),
