@@ -16,7 +16,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wv
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \
             -Wimplicit-fallthrough -Wdouble-promotion \
             -Wno-unknown-warning-option -Wno-format-truncation # messages are cut to their space on purpose
-HARDEN   := -fPIE -fno-common -fstack-protector-strong
+HARDEN   := -fno-math-errno -fPIE -fno-common -fstack-protector-strong
 FRAME          := -Wframe-larger-than=16384 # the sanitizers' frames are larger
 FLAGS_debug    := -Og -g3 $(FRAME)
 FLAGS_release  := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
@@ -70,10 +70,10 @@ $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
-$(OUT)/rollcall: $(OUT)/agent/main.o $(AGENT) $(SHARED)
+$(OUT)/rollcall: $(OUT)/agent/main.o $(OUT)/base/plain_mhd.o $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(PROXY) $(SHARED)
+$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(OUT)/base/plain_mhd.o $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(AGENT) $(PROXY) $(SHARED)

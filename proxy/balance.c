@@ -2,12 +2,12 @@
 #include "proxy/balance.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/logarithm.h"
 #include "base/table.h"
 
 enum { SCAN_ALL_MAX = 8 }; /* least request looks at everybody up to here */
@@ -220,7 +220,7 @@ static double score_of(uint64_t key, const struct instance *instance, uint32_t w
     uint64_t parts[2] = {key, instance->id_hash};
     uint64_t hash = rc_hash(parts, sizeof parts, 0);
     double u = ((double)(hash >> 11) + 0.5) / 9007199254740992.0; /* 2^53 */
-    return (double)weight / -log(u);
+    return (double)weight / -rc_logarithm(u);
 }
 
 /* What one instance may carry: factor x average x its share of the weight, rounded up. */

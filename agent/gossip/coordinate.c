@@ -15,6 +15,17 @@ struct gossip_coordinate coordinate_origin(void)
     return (struct gossip_coordinate){.error = error_max, .height = height_min};
 }
 
+/* fmin and fmax would need libm: 450 kB in each process. */
+static double lesser(double a, double b)
+{
+    return b < a ? b : a;
+}
+
+static double greater(double a, double b)
+{
+    return b > a ? b : a;
+}
+
 bool coordinate_is_valid(const struct gossip_coordinate *coordinate)
 {
     for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
@@ -93,7 +104,7 @@ static void apply_force(struct gossip_coordinate *c,
     }
     if (length > zero) {
         c->height =
-            fmax(height_min, (c->height + other->height) * force / length + c->height);
+            greater(height_min, (c->height + other->height) * force / length + c->height);
     }
 }
 
@@ -101,13 +112,13 @@ static void move(struct gossip_coordinate *self, const struct gossip_coordinate 
                  double rtt_s, struct rc_random *random)
 {
     double distance = gossip_coordinate_distance(self, theirs);
-    double rtt = fmax(rtt_s, zero);
+    double rtt = greater(rtt_s, zero);
     double wrong = fabs(distance - rtt) / rtt;
-    double total = fmax(self->error + theirs->error, zero);
+    double total = greater(self->error + theirs->error, zero);
     double weight = self->error / total;
 
-    self->error =
-        fmin(error_max, tuning * weight * wrong + self->error * (1.0 - tuning * weight));
+    self->error = lesser(error_max,
+                         tuning * weight * wrong + self->error * (1.0 - tuning * weight));
     apply_force(self, theirs, tuning * weight * (rtt - distance), random);
 }
 
@@ -133,9 +144,9 @@ static double median(const struct coordinate_peer *peer)
         return s[0];
     }
     if (peer->sample_count == 2) {
-        return fmax(s[0], s[1]);
+        return greater(s[0], s[1]);
     }
-    return fmax(fmin(s[0], s[1]), fmin(fmax(s[0], s[1]), s[2]));
+    return greater(lesser(s[0], s[1]), lesser(greater(s[0], s[1]), s[2]));
 }
 
 void coordinate_update(struct coordinate_self *self, struct coordinate_peer *peer,

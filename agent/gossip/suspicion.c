@@ -3,11 +3,13 @@
 
 #include <math.h>
 
+#include "base/logarithm.h"
+
 enum { NS_PER_MS = 1000000 };
 
 uint64_t suspicion_min_ms(const struct gossip_profile *profile, size_t members)
 {
-    double scale = members < 1 ? 0.0 : log10((double)members);
+    double scale = members < 1 ? 0.0 : rc_logarithm((double)members) / rc_logarithm(10);
     if (scale < 1.0) {
         scale = 1.0;
     }
@@ -65,7 +67,8 @@ uint64_t suspicion_end_ns(const struct suspicion *suspicion)
     uint64_t wait_ms = suspicion->min_ms;
 
     if (suspicion->wanted > suspicion->count) {
-        double share = log(suspicion->count + 1.0) / log(suspicion->wanted + 1.0);
+        double share =
+            rc_logarithm(suspicion->count + 1.0) / rc_logarithm(suspicion->wanted + 1.0);
         double span = (double)(suspicion->max_ms - suspicion->min_ms);
         double raw_ms = floor((double)suspicion->max_ms - span * share);
         wait_ms = (uint64_t)raw_ms > wait_ms ? (uint64_t)raw_ms : wait_ms;
