@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/logger.h"
 #include "base/notify.h"
+#include "base/pages.h"
 #include "base/text.h"
 
 /* ---- Closing. */
@@ -151,6 +152,7 @@ int agent_run(size_t count, char *const *words)
     if (err == RC_OK) {
         tell_start(agent);
         rc_notify("READY=1");
+        rc_pages_release();
     } else {
         (void)fprintf(stderr, "rollcall agent: %s\n",
                       agent->error[0] != '\0' ? agent->error : rc_strerror(err));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/pages.h"
 
 int rc_library_load(const char *soname, const char *package,
                     const struct rc_symbol *symbols, size_t count, char *error,
@@ -31,5 +32,6 @@ int rc_library_load(const char *soname, const char *package,
         /* ISO C has no cast from object to function pointers; POSIX gives them one size. */
         memcpy(symbols[i].place, &symbol, sizeof symbol);
     }
+    rc_pages_release();
     return RC_OK;
 }

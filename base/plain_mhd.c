@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): GnuTLS's name
 int _gnutls_global_init_skip(void);
 int gnutls_global_init(void);
 

@@ -26,8 +26,8 @@ static void logarithms_agree_with_libm_to_fifteen_digits(void **state)
 
     assert_agrees_with_libm(DBL_MIN);
     assert_agrees_with_libm(DBL_MAX);
-    for (double x = 1e-17; x < 1e9; x *= 1.0009) {
-        assert_agrees_with_libm(x);
+    for (int i = 0; i < 70000; i++) {
+        assert_agrees_with_libm(1e-17 * pow(1.0009, i)); /* to 1e10 */
     }
     for (int members = 1; members <= 100000; members++) {
         assert_agrees_with_libm(members);
@@ -39,7 +39,8 @@ static void the_logarithm_of_one_is_zero_and_near_it_keeps_its_digits(void **sta
     (void)state;
 
     assert_true(rc_logarithm(1.0) == 0.0);
-    for (double off = 1e-15; off < 0.1; off *= 1.5) {
+    for (int i = 0; i < 80; i++) {
+        double off = 1e-15 * pow(1.5, i); /* to 0.08 */
         assert_true(fabs(rc_logarithm(1 + off) / log(1 + off) - 1) < 1e-14);
         assert_true(fabs(rc_logarithm(1 - off) / log(1 - off) - 1) < 1e-14);
     }
