@@ -42,12 +42,14 @@ static int make_parts(struct catalog *c, const struct catalog_options *options)
     c->datacenter =
         rc_text_copy(options->datacenter == NULL ? "dc1" : options->datacenter);
     c->by_name = rc_table_create(rc_random_next(&c->random));
+    c->by_key = rc_table_create(rc_random_next(&c->random));
     c->names_by_key = rc_table_create(rc_random_next(&c->random));
     c->buried = rc_table_create(rc_random_next(&c->random));
     c->changes = calloc(STATE_CHANGES_MAX, sizeof *c->changes);
     c->taken = calloc(STATE_CHANGES_MAX, sizeof *c->taken);
-    if (c->datacenter == NULL || c->by_name == NULL || c->names_by_key == NULL ||
-        c->buried == NULL || c->changes == NULL || c->taken == NULL) {
+    if (c->datacenter == NULL || c->by_name == NULL || c->by_key == NULL ||
+        c->names_by_key == NULL || c->buried == NULL || c->by_key == NULL ||
+        c->changes == NULL || c->taken == NULL) {
         return RC_ENOMEM;
     }
     c->self = listing_entry(c, options->node_name);
@@ -132,8 +134,10 @@ void catalog_destroy(struct catalog *c)
     free_changes(c->changes, c->change_count);
     free_changes(c->taken, c->taken_count);
     rc_table_destroy(c->by_name);
+    rc_table_destroy(c->by_key);
     rc_table_destroy(c->names_by_key);
     rc_buffer_fini(&c->out);
+    rc_buffer_fini(&c->packed);
     rc_buffer_fini(&c->texts);
     free(c->refs);
     free(c->nodes);
@@ -146,14 +150,17 @@ uint64_t catalog_deadline_ms(const struct catalog *c)
 {
     uint64_t own = own_deadline(c);
     uint64_t sync = sync_deadline(c);
+    uint64_t rumour = rumour_deadline(c);
     uint64_t due = own < sync ? own : sync;
 
+    due = rumour < due ? rumour : due;
     return c->clean_due_ms < due ? c->clean_due_ms : due;
 }
 
 void catalog_tick(struct catalog *c, uint64_t now_ms)
 {
     own_tick(c, now_ms);
+    rumour_tick(c, now_ms);
     sync_tick(c, now_ms);
     liveness_clean(c, now_ms);
 }

@@ -368,6 +368,7 @@ struct catalog_counters {
     uint64_t rumours_received;
     uint64_t rumours_stale;      /* told nothing new */
     uint64_t rumours_gap;        /* started after what we know */
+    uint64_t rumours_dropped;    /* too many at a time: left to syncs */
     uint64_t messages_malformed; /* rumours and stream messages */
     uint64_t messages_version;   /* of a format we do not know */
     uint64_t records_over_quota; /* parts of other records ignored for their size */
@@ -376,6 +377,7 @@ struct catalog_counters {
     uint64_t syncs_started;
     uint64_t syncs_served;
     uint64_t syncs_failed;
+    uint64_t syncs_refused; /* too many at a time, ours or theirs */
     uint64_t sync_bytes_sent;
     uint64_t sync_bytes_received;
     uint64_t changes_lost; /* changes folded into CATALOG_TOPIC_ALL */

@@ -71,6 +71,7 @@ static struct node_entry *make_entry(const char *name)
         free(entry);
         return NULL;
     }
+    entry->key = digest_key(name);
     entry->checks[0] = &entry->health->view;
     entry->health->view.node = &entry->view;
     entry->view.name = entry->name;
@@ -100,7 +101,14 @@ struct node_entry *listing_entry(struct catalog *c, const char *name)
     if (entry == NULL) {
         return NULL;
     }
-    if (rc_table_put(c->by_name, key, entry, NULL) != RC_OK) {
+    int err = rc_table_put(c->by_name, key, entry, NULL);
+    if (err == RC_OK &&
+        rc_table_get_bytes(c->by_key, entry->key.bytes, DIGEST_KEY_SIZE) == NULL) {
+        err =
+            rc_table_put_bytes(c->by_key, entry->key.bytes, DIGEST_KEY_SIZE, entry, NULL);
+    }
+    if (err != RC_OK) {
+        (void)rc_table_remove(c->by_name, key);
         entry->removed = true; /* the step frees it */
         step_touch_node(c, entry);
         return NULL;
@@ -357,6 +365,11 @@ void listing_remove(struct catalog *c, struct node_entry *entry)
     if (listing_fold(entry->name, strlen(entry->name), key) > 0) {
         (void)rc_table_remove(c->by_name, key);
     }
+    if (rc_table_get_bytes(c->by_key, entry->key.bytes, DIGEST_KEY_SIZE) == entry) {
+        (void)rc_table_remove_bytes(c->by_key, entry->key.bytes, DIGEST_KEY_SIZE);
+    }
+    c->cut_count -= entry->cut_below != 0;
+    entry->cut_below = 0;
     entry->removed = true;
     step_touch_node(c, entry);
 }

@@ -5,35 +5,41 @@
 
 #include "agent/catalog/spread.h"
 #include "base/err.h"
-#include "base/text.h"
 
-static void free_buried(struct buried *buried)
+static void unbury(struct catalog *c, const struct digest_key *key)
 {
-    free(buried->name);
-    free(buried);
+    free(rc_table_remove_bytes(c->buried, key->bytes, DIGEST_KEY_SIZE));
+}
+
+/* A full table forgets its oldest grave: whom it guarded is hardly known to anybody. */
+static void make_room(struct catalog *c)
+{
+    size_t position = 0;
+
+    if (rc_table_count(c->buried) >= STATE_BURIED_MAX) {
+        const struct buried *oldest = rc_table_next(c->buried, &position, NULL);
+        const struct digest_key key = oldest->key;
+        unbury(c, &key);
+    }
 }
 
 static void bury_record(struct catalog *c, uint64_t now_ms,
                         const struct node_entry *entry)
 {
-    void *old = NULL;
     struct buried *buried = calloc(1, sizeof *buried);
 
-    if (buried == NULL || rc_table_count(c->buried) >= STATE_BURIED_MAX) {
-        free(buried);
+    unbury(c, &entry->key);
+    make_room(c);
+    if (buried == NULL) {
         return;
     }
-    buried->name = rc_text_copy(entry->name);
+    buried->key = entry->key;
     buried->epoch = entry->view.epoch;
     buried->version = entry->view.version;
     buried->until_ms = now_ms + SPREAD_BURIED_MS;
-    if (buried->name == NULL ||
-        rc_table_put(c->buried, buried->name, buried, &old) != RC_OK) {
-        free_buried(buried);
-        return;
-    }
-    if (old != NULL) {
-        free_buried(old);
+    if (rc_table_put_bytes(c->buried, buried->key.bytes, DIGEST_KEY_SIZE, buried, NULL) !=
+        RC_OK) {
+        free(buried);
     }
 }
 
@@ -51,22 +57,13 @@ void liveness_bury(struct catalog *c, uint64_t now_ms, struct node_entry *entry)
     listing_remove(c, entry);
 }
 
-static void unbury(struct catalog *c, const char *name)
-{
-    struct buried *buried = rc_table_remove(c->buried, name);
-
-    if (buried != NULL) {
-        free_buried(buried);
-    }
-}
-
 void liveness_forget_buried(struct catalog *c)
 {
     size_t position = 0;
     struct buried *buried = NULL;
 
     while ((buried = rc_table_next(c->buried, &position, NULL)) != NULL) {
-        free_buried(buried);
+        free(buried);
     }
     rc_table_destroy(c->buried);
 }
@@ -88,7 +85,8 @@ void liveness_clean(struct catalog *c, uint64_t now_ms)
     c->clean_due_ms = now_ms + SPREAD_CLEAN_EVERY_MS;
     while ((buried = rc_table_next(c->buried, &position, NULL)) != NULL) {
         if (buried->until_ms <= now_ms) {
-            unbury(c, buried->name);
+            const struct digest_key key = buried->key;
+            unbury(c, &key);
         }
     }
     position = 0;
@@ -151,7 +149,7 @@ static void member_is_here(struct catalog *c, uint64_t now_ms, uint64_t wall_ms,
     }
     if (!entry->listed) {
         entry->unlisted_ms = now_ms;
-        unbury(c, member->name); /* alive again: gossip knows better than a grave */
+        unbury(c, &entry->key); /* alive again: gossip knows better than a grave */
     }
     set_member_facts(c, entry, member);
     if (entry->member == NULL) {

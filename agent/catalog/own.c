@@ -32,11 +32,28 @@ static uint64_t next_version(struct catalog *c)
 {
     struct catalog_node *self = &c->self->view;
 
+    c->step_loud = true;
     if (!c->step_own) {
         c->step_own = true;
         record_stand_at(c, c->self, self->epoch, self->version + 1);
     }
     return self->version;
+}
+
+/* The base to tell from: before what was told a moment ago, so that who missed that does
+ * not have to ask. For a check that flips again this costs nothing: it is told once. Not
+ * from 0: that would be the whole record. */
+static uint64_t overlap(struct catalog *c, uint64_t now_ms)
+{
+    uint64_t version = c->self->view.version;
+
+    if (c->overlap_base == 0 || now_ms >= c->overlap_ms + SPREAD_OVERLAP_MS ||
+        version > c->overlap_base + SPREAD_OVERLAP_VERSIONS ||
+        c->tell_base < c->overlap_base) {
+        c->overlap_ms = now_ms;
+        c->overlap_base = c->tell_base;
+    }
+    return c->overlap_base;
 }
 
 static void tell_if_due(struct catalog *c, uint64_t now_ms)
@@ -46,8 +63,9 @@ static void tell_if_due(struct catalog *c, uint64_t now_ms)
     if (c->tell_pending && due) {
         c->tell_pending = false;
         c->told_ms = now_ms;
-        rumour_queue(c, c->self, c->tell_base);
-        action_kick(c);
+        rumour_queue(c, now_ms, c->self, overlap(c, now_ms),
+                     c->tell_urgent ? RUMOUR_URGENT : RUMOUR_IDLE);
+        c->tell_urgent = false;
     }
 }
 
@@ -60,6 +78,8 @@ void own_changed(struct catalog *c, uint64_t now_ms)
         c->tell_base = base;
     }
     c->tell_pending = true;
+    c->tell_urgent |= c->step_loud;
+    c->step_loud = false;
     tell_if_due(c, now_ms);
 }
 
@@ -143,10 +163,12 @@ static int hold(struct catalog *c, const char *id, const char *text, uint64_t du
 static int store_result(struct catalog *c, uint64_t now_ms, struct item_check *item,
                         const struct catalog_check *result)
 {
+    bool loud = c->step_loud || result->status != item->view.status;
     int err = listing_set_result(c, item, result);
 
     if (err == RC_OK) {
         item->state_version = next_version(c);
+        c->step_loud = loud; /* text alone is in no hurry */
         item->told_ms = now_ms;
         release_held(c, item->view.id);
     }

@@ -383,8 +383,9 @@ static void drop_unseen(struct catalog *c, struct node_entry *entry)
 }
 
 /* Finds from where cut outputs must be asked for again. */
-static void note_cuts(struct node_entry *entry)
+static void note_cuts(struct catalog *c, struct node_entry *entry)
 {
+    c->cut_count -= entry->cut_below != 0;
     entry->cut_below = 0;
     for (size_t i = 0; i < entry->checks_count; i++) {
         const struct item_check *check = item_of_check(entry->checks_by_id[i]);
@@ -395,6 +396,7 @@ static void note_cuts(struct node_entry *entry)
             entry->cut_below = version;
         }
     }
+    c->cut_count += entry->cut_below != 0;
 }
 
 /* What may be done with a delta of another owner, by its place in time. */
@@ -427,7 +429,7 @@ static int apply(struct catalog *c, struct node_entry *entry, const struct delta
     if (err == RC_OK) {
         err = apply_ops(&work);
     }
-    note_cuts(entry);
+    note_cuts(c, entry);
     if (err != RC_OK) {
         return err; /* what was applied is true; the version tells that more is missing */
     }
@@ -469,7 +471,9 @@ int record_apply(struct catalog *c, uint64_t now_ms, const struct delta *delta,
     if (strcmp(delta->owner, c->self->name) == 0) {
         return answer_echo(c, delta, out);
     }
-    const struct buried *buried = rc_table_get(c->buried, delta->owner);
+    struct digest_key key = digest_key(delta->owner);
+    const struct buried *buried =
+        rc_table_get_bytes(c->buried, key.bytes, DIGEST_KEY_SIZE);
     if (buried != NULL && delta->epoch <= buried->epoch) {
         c->counters.records_buried++;
         return RC_EDENIED;

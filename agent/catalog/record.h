@@ -14,6 +14,7 @@
 enum {
     RECORD_FORMAT = 1,        /* first byte of every rumour and stream message */
     RECORD_WHOLE = 1,         /* flag */
+    RECORD_RUMOUR_MAX = 4096, /* a larger limit is a sync's */
     RECORD_RUMOUR_TEXT = 256, /* output in a rumour is cut to that when space is short */
     RECORD_TRAILER = 16       /* version and signature behind the operations */
 };

@@ -236,13 +236,13 @@ static void roll_back(struct rc_buffer *out, size_t size)
     out->err = RC_OK;
 }
 
-/* Writes one operation, with a shorter output if the whole one does not fit. */
+/* Writes one operation, in a rumour with a shorter output if the whole one does not fit. */
 static int write_fitting(struct catalog *c, const struct op_ref *ref, uint64_t base)
 {
     size_t start = c->out.size;
 
     record_write_op(&c->out, ref, base, CATALOG_OUTPUT_MAX);
-    if (c->out.err == RC_ETOOBIG) {
+    if (c->out.err == RC_ETOOBIG && c->out.max <= RECORD_RUMOUR_MAX) {
         roll_back(&c->out, start);
         record_write_op(&c->out, ref, base, RECORD_RUMOUR_TEXT);
     }

@@ -5,8 +5,12 @@
 #include "agent/catalog/spread.h"
 #include "base/err.h"
 
-/* After so many versions that were told once, older ones are left to the sync. */
-enum { BASE_LAG_MAX = 32 };
+enum {
+    BASE_LAG_MAX = 32, /* after so many versions told once, older ones are the sync's */
+    SENT_MORE = 7,     /* transmissions on top of ln(nodes) */
+    SENT_LEAST = 3,    /* in a storm: syncs carry the rest */
+    CALM_MAX = 24      /* rumours at a time that fit one packet, about */
+};
 
 static size_t place_of(const struct catalog *c, const struct node_entry *entry)
 {
@@ -37,8 +41,34 @@ void rumour_drop(struct catalog *c, struct node_entry *entry)
     }
 }
 
-void rumour_queue(struct catalog *c, struct node_entry *entry, uint64_t base)
+/* Puts the entry behind all that were told as often. */
+static void put(struct catalog *c, struct node_entry *entry)
 {
+    size_t place = c->rumour_count++;
+
+    while (place > 0 && c->rumours[place - 1]->rumour.sent > entry->rumour.sent) {
+        c->rumours[place] = c->rumours[place - 1];
+        place--;
+    }
+    c->rumours[place] = entry;
+}
+
+static void put_first(struct catalog *c, struct node_entry *entry)
+{
+    if (c->rumour_count == STATE_RUMOURS_MAX) {
+        c->counters.rumours_dropped++;
+        remove_at(c, c->rumour_count - 1); /* what was told most; syncs tell the rest */
+    }
+    memmove(&c->rumours[1], &c->rumours[0], c->rumour_count * sizeof(void *));
+    c->rumours[0] = entry;
+    c->rumour_count++;
+    c->rumour_at = 0;
+}
+
+void rumour_queue(struct catalog *c, uint64_t now_ms, struct node_entry *entry,
+                  uint64_t base, enum rumour_haste haste)
+{
+    bool urgent = haste == RUMOUR_URGENT || entry->rumour.urgent;
     uint64_t from = base;
 
     if (entry->rumour.queued) {
@@ -49,32 +79,58 @@ void rumour_queue(struct catalog *c, struct node_entry *entry, uint64_t base)
         }
         remove_at(c, place_of(c, entry));
     }
-    if (c->rumour_count == STATE_RUMOURS_MAX) {
-        remove_at(c, c->rumour_count - 1); /* the oldest; syncs will tell it */
+    put_first(c, entry);
+    entry->rumour =
+        (struct rumour){.queued = true, .urgent = urgent, .base = from, .cursor = from};
+    if (haste == RUMOUR_URGENT) {
+        action_kick(c);
+        c->again_ms = c->again_ms == 0 ? now_ms + SPREAD_AGAIN_MS : c->again_ms;
     }
-    memmove(&c->rumours[1], &c->rumours[0], c->rumour_count * sizeof(void *));
-    c->rumours[0] = entry;
-    c->rumour_count++;
-    c->rumour_at = 0;
-    entry->rumour = (struct rumour){.queued = true, .base = from, .cursor = from};
 }
 
-void rumour_announce(struct catalog *c)
+void rumour_announce(struct catalog *c, uint64_t now_ms)
 {
     rumour_drop(c, c->self);
-    rumour_queue(c, c->self, 0);
-    action_kick(c);
+    rumour_queue(c, now_ms, c->self, 0, RUMOUR_URGENT);
 }
 
-/* 2 x ceil(log10(n + 1)), memberlist's formula with a factor of 2, but at least 4. */
+/* One kick reaches some nodes only. Until a rumour was told often enough others follow, so
+ * that a change is known by all before the next tick of gossip. */
+void rumour_tick(struct catalog *c, uint64_t now_ms)
+{
+    bool urgent = false;
+
+    if (c->again_ms == 0 || now_ms < c->again_ms) {
+        return;
+    }
+    for (size_t i = 0; i < c->rumour_count; i++) {
+        urgent |= c->rumours[i]->rumour.urgent;
+    }
+    c->again_ms = urgent ? now_ms + SPREAD_AGAIN_MS : 0;
+    if (urgent) {
+        action_kick(c);
+    }
+}
+
+uint64_t rumour_deadline(const struct catalog *c)
+{
+    return c->again_ms == 0 ? UINT64_MAX : c->again_ms;
+}
+
+/* Of n nodes about n e^-k miss a rumour that each tells k times: ln(n) + 7 leaves one node
+ * in a thousand rumours to the sync. In a storm all are told less often, and more is left
+ * to syncs, so the lane costs no more than its packets. */
 static uint32_t sent_max(const struct catalog *c)
 {
-    uint32_t digits = 1;
+    uint32_t most = SENT_MORE;
 
-    for (size_t n = c->peer_count; n >= 10; n /= 10) {
-        digits++;
+    for (size_t n = c->peer_count; n > 1; n = n * 1000 / 2718) {
+        most++;
     }
-    return 2 * digits > SPREAD_SENT_MIN ? 2 * digits : SPREAD_SENT_MIN;
+    if (c->rumour_count > CALM_MAX) {
+        most = most * CALM_MAX / (uint32_t)c->rumour_count;
+    }
+    return most < SENT_LEAST ? SENT_LEAST : most;
 }
 
 /* Writes a rumour of at most `size` bytes into c->out. RC_ETOOBIG: not in this packet. */
@@ -102,32 +158,53 @@ static int write_rumour(struct catalog *c, struct node_entry *entry, size_t size
     return RC_OK;
 }
 
+static void begin_packet(struct catalog *c)
+{
+    c->rumour_at = 0;
+    c->packet_left = 0;
+    c->packet_mark++;
+}
+
+/* After a transmission: the next round, another turn or none. */
+static void count_sent(struct catalog *c, size_t place)
+{
+    struct node_entry *entry = c->rumours[place];
+    struct rumour rumour = entry->rumour;
+
+    rumour.packet = c->packet_mark;
+    if (rumour.cursor < entry->view.version) { /* the rest follows in the next packet */
+        entry->rumour = rumour;
+        return;
+    }
+    rumour.cursor = rumour.base;
+    rumour.sent++;
+    remove_at(c, place);
+    if (rumour.sent < sent_max(c)) {
+        entry->rumour = rumour;
+        put(c, entry);
+    }
+}
+
 size_t catalog_fill(struct catalog *c, uint64_t now_ms, void *space, size_t size)
 {
     own_tick(c, now_ms);
     if (size > c->packet_left) { /* more room than was left: another packet */
-        c->rumour_at = 0;
+        begin_packet(c);
     }
-    c->packet_left = size;
     while (size > RECORD_TRAILER && c->rumour_at < c->rumour_count) {
-        struct node_entry *entry = c->rumours[c->rumour_at++];
-        if (write_rumour(c, entry, size) != RC_OK) {
+        struct node_entry *entry = c->rumours[c->rumour_at];
+        if (entry->rumour.packet == c->packet_mark ||
+            write_rumour(c, entry, size) != RC_OK) {
+            c->rumour_at++;
             continue;
         }
-        if (entry->rumour.cursor == entry->view.version) { /* a whole round is told */
-            entry->rumour.cursor = entry->rumour.base;
-            entry->rumour.sent++;
-        }
-        if (entry->rumour.sent >= sent_max(c)) {
-            rumour_drop(c, entry);
-        }
+        count_sent(c, c->rumour_at);
         c->counters.rumours_sent++;
         c->packet_left = size - c->out.size;
         memcpy(space, c->out.bytes, c->out.size);
         return c->out.size;
     }
-    c->rumour_at = 0; /* the next call begins a packet */
-    c->packet_left = 0;
+    begin_packet(c);
     return 0;
 }
 
@@ -147,18 +224,16 @@ static void note_gap(struct catalog *c, uint64_t now_ms, const char *from,
     sync_want(c, now_ms, SYNC_GAP, from == NULL ? delta->owner : from);
 }
 
-static void pass_on(struct catalog *c, const struct delta *delta,
+static void pass_on(struct catalog *c, uint64_t now_ms, const struct delta *delta,
                     const struct applied *applied)
 {
     struct node_entry *entry = listing_find(c, delta->owner);
 
     if (entry == c->self) {
-        rumour_announce(c);
+        rumour_announce(c, now_ms);
     } else if (entry != NULL) {
-        rumour_queue(c, entry, delta->whole ? 0 : delta->base);
-        if (applied->urgent) {
-            action_kick(c);
-        }
+        rumour_queue(c, now_ms, entry, delta->whole ? 0 : delta->base,
+                     applied->urgent ? RUMOUR_URGENT : RUMOUR_IDLE);
     }
 }
 
@@ -182,7 +257,7 @@ static int read_rumour(struct catalog *c, uint64_t now_ms, const char *from,
     if (applied.gap) {
         note_gap(c, now_ms, from, &delta);
     } else if (applied.news) {
-        pass_on(c, &delta, &applied);
+        pass_on(c, now_ms, &delta, &applied);
     } else if (err == RC_OK) {
         c->counters.rumours_stale++;
     }

@@ -8,10 +8,13 @@ enum {
     SPREAD_TELL_EVERY_MS = 100,     /* our own changes become one rumour */
     SPREAD_OUTPUT_EVERY_MS = 5000,  /* output alone: at most that often for each check */
     SPREAD_OUTPUT_NODES = 20,       /* and slower by that many nodes */
-    SPREAD_SENT_MIN = 8,            /* a rumour is sent at least that often */
+    SPREAD_AGAIN_MS = 40,           /* between two kicks for the same rumour */
+    SPREAD_OVERLAP_MS = 3000,       /* our rumours repeat what was told so lately, */
+    SPREAD_OVERLAP_VERSIONS = 4,    /* ... but no more than that */
     SPREAD_PACKET = 1024,           /* a packet with that much room counts as empty */
     SPREAD_SYNC_BYTES = 256 * 1024, /* records in one answer, about */
     SPREAD_DIGEST_OWNERS = 128,     /* more owners: hashes of buckets first */
+    SPREAD_ROUNDS_MAX = 64,         /* of one sync: 16 MB each way */
     SPREAD_STREAM_IDLE_MS = 10000,
     SPREAD_CLEAN_EVERY_MS = 60000,
     SPREAD_ORPHAN_MS = 300000, /* a record of a node that gossip does not know */
@@ -25,10 +28,15 @@ uint64_t own_deadline(const struct catalog *c);
 void own_forget_held(struct catalog *c);
 
 /* ---- rumour.c */
-void rumour_queue(struct catalog *c, struct node_entry *entry, uint64_t base);
+enum rumour_haste { RUMOUR_IDLE, RUMOUR_URGENT };
+/* Tells what changed after `base`; an urgent one asks for packets at once. */
+void rumour_queue(struct catalog *c, uint64_t now_ms, struct node_entry *entry,
+                  uint64_t base, enum rumour_haste haste);
 void rumour_drop(struct catalog *c, struct node_entry *entry);
 /* Tells our whole record anew, under a new epoch. */
-void rumour_announce(struct catalog *c);
+void rumour_announce(struct catalog *c, uint64_t now_ms);
+void rumour_tick(struct catalog *c, uint64_t now_ms);
+uint64_t rumour_deadline(const struct catalog *c);
 
 /* ---- sync.c */
 void sync_want(struct catalog *c, uint64_t now_ms, enum sync_reason reason,
@@ -40,14 +48,22 @@ uint64_t sync_deadline(const struct catalog *c);
 /* ---- sync_message.c */
 void sync_write_first(struct catalog *c); /* what a stream starts with */
 bool sync_write_outputs(struct catalog *c, const char *member); /* false: nothing cut */
+bool sync_write_gaps(struct catalog *c);                        /* false: none is left */
+
+/* Has a rumour told of more than we know of the record? */
+bool sync_is_behind(const struct node_entry *entry);
 
 /* What a message asks of the one who got it. */
-enum sync_next { SYNC_REPLY, SYNC_CLOSE, SYNC_CLOSE_MORE };
+struct sync_next {
+    bool replies; /* c->out is to be sent */
+    bool asks;    /* ... and will be answered */
+    bool more;    /* the byte cap left something for another round */
+};
 
 /* Reads a message, applies it and leaves the reply in c->out. RC_OK, or RC_EMALFORMED,
  * RC_ETRUNCATED, RC_EUNSUPPORTED (another format), RC_ENOMEM. */
 int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size,
-              enum sync_next *next);
+              struct sync_next *next);
 
 /* ---- action.c */
 void action_kick(struct catalog *c);

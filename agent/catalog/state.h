@@ -7,6 +7,7 @@
 #ifndef AGENT_CATALOG_STATE_H
 #define AGENT_CATALOG_STATE_H
 
+#include "agent/catalog/digest.h"
 #include "agent/catalog/item.h"
 #include "base/random.h"
 #include "base/table.h"
@@ -15,8 +16,10 @@ enum {
     STATE_TOMBSTONES_MAX = 128, /* deletions kept for each record */
     STATE_CHANGES_MAX = 1024,   /* waiting to be taken */
     STATE_BURIED_MAX = 4096,    /* records of nodes that left */
-    STATE_RUMOURS_MAX = 256,
-    STATE_STREAMS_MAX = 24,
+    STATE_RUMOURS_MAX = 128,    /* owners told of at a time; the rest is left to syncs */
+    STATE_STREAMS_OURS = 4,     /* syncs that we start, at a time, */
+    STATE_STREAMS_THEIRS = 20,  /* ... and that others start with us */
+    STATE_STREAMS_MAX = STATE_STREAMS_OURS + STATE_STREAMS_THEIRS,
     STATE_BUCKETS = 256
 };
 
@@ -40,14 +43,17 @@ struct tombstone {
 /* What of a record is still to be told to others. */
 struct rumour {
     bool queued;
+    bool urgent;     /* more than the text of outputs: worth packets of its own */
+    uint32_t sent;   /* whole rounds */
+    uint32_t packet; /* the last one that carried it */
     uint64_t base;   /* peers are told what changed after this version */
     uint64_t cursor; /* how far this round has come, if one packet did not do */
-    uint32_t sent;   /* whole rounds */
 };
 
 struct node_entry {
     struct catalog_node view;  /* first: a view is turned back into its entry */
     char *name;                /* owned */
+    struct digest_key key;     /* of the name */
     struct item_facts *facts;  /* of its record; NULL until told */
     struct item_facts *member; /* of gossip; NULL until told */
     struct item_check *health; /* serfHealth */
@@ -94,20 +100,29 @@ struct name_entry {
 
 /* A record whose owner left: nothing up to (epoch, version) may come back. */
 struct buried {
-    char *name;
+    struct digest_key key; /* of its name */
     uint64_t epoch;
     uint64_t version;
     uint64_t until_ms;
 };
 
 /* Why a sync is to be started; a larger number is more urgent. */
-enum sync_reason { SYNC_NONE, SYNC_SUMMARY, SYNC_FAR, SYNC_GAP, SYNC_MORE };
+enum sync_reason { SYNC_NONE, SYNC_SUMMARY, SYNC_FAR, SYNC_GAP };
+
+/* What a stream of ours is for. */
+enum stream_aim {
+    STREAM_COMPARE, /* all that both know */
+    STREAM_GAPS,    /* what rumours told of and we lack */
+    STREAM_OUTPUTS  /* outputs of `member` that were cut */
+};
 
 struct stream {
     bool used;
-    bool mine;    /* we opened it, or are about to */
-    bool outputs; /* only to fetch cut outputs from `member` */
-    uint64_t id;  /* 0: not open yet */
+    bool mine; /* we opened it, or are about to */
+    bool more; /* this round left something for the next */
+    enum stream_aim aim;
+    unsigned rounds;
+    uint64_t id; /* 0: not open yet */
     uint64_t idle_until_ms;
     char member[CATALOG_NODE_NAME_MAX + 1]; /* "" for the peer's streams */
 };
@@ -132,6 +147,7 @@ struct catalog {
     char *datacenter;
 
     struct rc_table *by_name;          /* folded node name -> node_entry, listed or not */
+    struct rc_table *by_key;           /* digest key of the exact name -> the same */
     const struct catalog_node **nodes; /* listed, by name */
     size_t node_count;
     size_t nodes_capacity;
@@ -147,7 +163,8 @@ struct catalog {
     bool step_nodes;
     bool step_services;
     bool step_checks[CATALOG_STATUS_COUNT];
-    bool step_own;     /* our record got its new version */
+    bool step_own;     /* our record got its new version, */
+    bool step_loud;    /* ... by more than the text of outputs */
     bool tell_pending; /* our own record waits for its turn to be told */
     bool changes_lost;
     bool kick_waiting;
@@ -175,20 +192,27 @@ struct catalog {
     uint64_t sum_prints;
     uint64_t seen_mark;
     size_t peer_count;       /* listed nodes that speak catalog, ourselves included */
-    struct rc_table *buried; /* exact name -> struct buried */
+    struct rc_table *buried; /* digest key -> struct buried, oldest first */
     uint64_t clean_due_ms;   /* old graves and records of nobody */
-    struct node_entry *rumours[STATE_RUMOURS_MAX]; /* newest first */
+    struct node_entry *rumours[STATE_RUMOURS_MAX]; /* least told first, then newest */
     size_t rumour_count;
-    size_t rumour_at;   /* how far the packet under way has come */
-    size_t packet_left; /* and how much room it still has */
-    uint64_t told_ms;   /* when our own record was last put into the queue */
+    size_t rumour_at;     /* how far the packet under way has come */
+    size_t packet_left;   /* how much room it still has, */
+    uint32_t packet_mark; /* ... and its number */
+    uint64_t again_ms;    /* what is urgent is told once more; 0: nothing is */
+    uint64_t told_ms;     /* when our own record was last put into the queue */
     uint64_t tell_base;
+    bool tell_urgent;
+    uint64_t overlap_base; /* our rumours tell from here on, */
+    uint64_t overlap_ms;   /* ... since then */
+    size_t cut_count;      /* records with outputs that were cut */
     struct held_output *held;
     size_t held_count;
     size_t held_capacity;
-    struct rc_buffer out;   /* what is being written */
-    struct rc_buffer texts; /* what is being read, with NULs */
-    struct op_ref *refs;    /* what of a record is newer than a base */
+    struct rc_buffer out;    /* what is being written, */
+    struct rc_buffer packed; /* ... and digests for it */
+    struct rc_buffer texts;  /* what is being read, with NULs */
+    struct op_ref *refs;     /* what of a record is newer than a base */
     size_t refs_capacity;
 
     struct stream streams[STATE_STREAMS_MAX];

@@ -13,10 +13,11 @@ enum {
     BEHIND_MAX = 50,     /* versions; further behind we ask at once */
     EVERY_MIN_MS = 1000, /* by size of the pool */
     EVERY_MAX_MS = 10000,
-    EVERY_NODE_MS = 30,
+    EVERY_NODE_MS = 2,
     OUTPUT_MIN_MS = 500,
     OUTPUT_SPREAD_MS = 2000,
-    OUTPUT_NODE_MS = 20
+    OUTPUT_NODE_MS = 20,
+    OUTPUT_LATER = 10 /* times that wait: whose outputs were cut cannot tell them now */
 };
 
 /* ---- the summary */
@@ -54,13 +55,16 @@ void catalog_peer_summary(struct catalog *c, uint64_t now_ms, const char *member
     struct rc_cursor cursor = rc_cursor_over(in, CATALOG_SUMMARY_SIZE);
 
     catalog_summary(c, ours);
-    if (memcmp(ours, in, sizeof ours) == 0 || c->sync_reason >= SYNC_SUMMARY) {
+    if (memcmp(ours, in, sizeof ours) == 0) {
         return;
     }
-    memcpy(c->sync_summary, in, sizeof c->sync_summary);
     uint64_t ahead = rc_cursor_u64(&cursor) - c->sum_versions; /* mod 2^64 */
     bool far = ahead > BEHIND_MAX && ahead < UINT64_MAX / 2;
-    sync_want(c, now_ms, far ? SYNC_FAR : SYNC_SUMMARY, member);
+    enum sync_reason reason = far ? SYNC_FAR : SYNC_SUMMARY;
+    if (reason > c->sync_reason) {
+        memcpy(c->sync_summary, in, sizeof c->sync_summary);
+        sync_want(c, now_ms, reason, member);
+    }
 }
 
 /* ---- when */
@@ -74,7 +78,7 @@ static uint64_t due_for(struct catalog *c, uint64_t now_ms, enum sync_reason rea
 {
     uint64_t spaced = c->sync_last_ms == 0 ? now_ms : c->sync_last_ms + SPACING_MS;
 
-    if (reason == SYNC_MORE || c->sync_last_ms == 0) {
+    if (c->sync_last_ms == 0) {
         return later(now_ms, spaced);
     }
     if (reason == SYNC_GAP || reason == SYNC_FAR) {
@@ -114,11 +118,18 @@ static struct node_entry *next_cut(const struct catalog *c)
     return NULL;
 }
 
+static void plan_outputs(struct catalog *c, uint64_t now_ms, uint64_t stretch)
+{
+    uint64_t spread = OUTPUT_SPREAD_MS + OUTPUT_NODE_MS * (uint64_t)c->peer_count;
+
+    c->outputs_due_ms =
+        now_ms + stretch * (OUTPUT_MIN_MS + rc_random_below(&c->random, spread));
+}
+
 void sync_want_outputs(struct catalog *c, uint64_t now_ms)
 {
-    if (c->outputs_due_ms == 0 && next_cut(c) != NULL) {
-        uint64_t spread = OUTPUT_SPREAD_MS + OUTPUT_NODE_MS * (uint64_t)c->peer_count;
-        c->outputs_due_ms = now_ms + OUTPUT_MIN_MS + rc_random_below(&c->random, spread);
+    if (c->outputs_due_ms == 0 && c->cut_count > 0) {
+        plan_outputs(c, now_ms, 1);
     }
 }
 
@@ -134,31 +145,76 @@ static struct stream *find_stream(struct catalog *c, uint64_t id)
     return NULL;
 }
 
-static struct stream *take_stream(struct catalog *c, uint64_t now_ms)
+enum stream_side { STREAM_OURS, STREAM_THEIRS };
+
+/* Ours and theirs are counted apart, so neither keeps the other from starting. */
+static struct stream *take_stream(struct catalog *c, uint64_t now_ms,
+                                  enum stream_side side)
 {
+    size_t most = side == STREAM_OURS ? STATE_STREAMS_OURS : STATE_STREAMS_THEIRS;
+    struct stream *unused = NULL;
+
     for (size_t i = 0; i < STATE_STREAMS_MAX; i++) {
-        if (!c->streams[i].used) {
-            c->streams[i] = (struct stream){
-                .used = true, .idle_until_ms = now_ms + SPREAD_STREAM_IDLE_MS};
-            return &c->streams[i];
+        struct stream *stream = &c->streams[i];
+        if (!stream->used) {
+            unused = stream;
+        } else if (stream->mine == (side == STREAM_OURS) && --most == 0) {
+            c->counters.syncs_refused++;
+            return NULL;
         }
     }
-    return NULL;
+    assert(unused != NULL);
+    *unused = (struct stream){.used = true,
+                              .mine = side == STREAM_OURS,
+                              .idle_until_ms = now_ms + SPREAD_STREAM_IDLE_MS};
+    return unused;
 }
 
 static void open_stream(struct catalog *c, uint64_t now_ms, const char *member,
-                        bool outputs)
+                        enum stream_aim aim)
 {
-    struct stream *stream = take_stream(c, now_ms);
+    struct stream *stream = take_stream(c, now_ms, STREAM_OURS);
 
     if (stream == NULL) {
         return;
     }
-    stream->mine = true;
-    stream->outputs = outputs;
+    stream->aim = aim;
     (void)rc_text_put(stream->member, sizeof stream->member, member); /* it fitted once */
     c->counters.syncs_started++;
     action_open(c, member);
+}
+
+/* Writes what a stream of ours begins with. False: its reason is gone. */
+static bool write_question(struct catalog *c, const struct stream *mine)
+{
+    rc_buffer_clear(&c->out);
+    switch (mine->aim) {
+    case STREAM_GAPS:
+        return sync_write_gaps(c);
+    case STREAM_OUTPUTS:
+        return sync_write_outputs(c, mine->member);
+    case STREAM_COMPARE:
+        break;
+    }
+    sync_write_first(c);
+    return true;
+}
+
+static void finish(struct catalog *c, struct stream *stream)
+{
+    action_close(c, stream->id);
+    stream->used = false;
+}
+
+static void ask(struct catalog *c, struct stream *mine)
+{
+    mine->more = false;
+    mine->rounds++;
+    if (write_question(c, mine)) {
+        action_send(c, mine->id);
+    } else {
+        finish(c, mine);
+    }
 }
 
 void catalog_stream_opened(struct catalog *c, uint64_t now_ms, const char *member,
@@ -166,44 +222,42 @@ void catalog_stream_opened(struct catalog *c, uint64_t now_ms, const char *membe
 {
     for (size_t i = 0; i < STATE_STREAMS_MAX; i++) {
         struct stream *mine = &c->streams[i];
-        if (!mine->used || mine->id != 0 || strcmp(mine->member, member) != 0) {
-            continue;
-        }
-        mine->id = stream;
-        mine->idle_until_ms = now_ms + SPREAD_STREAM_IDLE_MS;
-        rc_buffer_clear(&c->out);
-        if (mine->outputs && !sync_write_outputs(c, member)) {
-            mine->used = false;
-            action_close(c, stream);
+        if (mine->used && mine->mine && mine->id == 0 &&
+            strcmp(mine->member, member) == 0) {
+            mine->id = stream;
+            mine->idle_until_ms = now_ms + SPREAD_STREAM_IDLE_MS;
+            ask(c, mine);
             return;
         }
-        if (!mine->outputs) {
-            sync_write_first(c);
-        }
-        action_send(c, stream);
-        return;
     }
     action_close(c, stream); /* nobody waits for it any more */
 }
 
-static void finish(struct catalog *c, uint64_t now_ms, struct stream *stream,
-                   enum sync_next next)
+/* Sends the reply; who opened the stream asks again, or closes it when all is said. */
+static void go_on(struct catalog *c, struct stream *stream, const struct sync_next *next)
 {
-    if (next == SYNC_CLOSE_MORE && stream->mine) {
-        sync_want(c, now_ms, SYNC_MORE, stream->member);
+    stream->more |= next->more;
+    if (next->replies) {
+        action_send(c, stream->id);
     }
-    action_close(c, stream->id);
-    stream->used = false;
+    if (!stream->mine || (next->replies && next->asks)) {
+        return; /* the other side is to speak */
+    }
+    if (stream->more && stream->rounds < SPREAD_ROUNDS_MAX) {
+        ask(c, stream);
+    } else {
+        finish(c, stream);
+    }
 }
 
 int catalog_stream_message(struct catalog *c, uint64_t now_ms, uint64_t stream,
                            const void *bytes, size_t size)
 {
     struct stream *known = find_stream(c, stream);
-    enum sync_next next = SYNC_CLOSE;
+    struct sync_next next = {0};
 
     if (known == NULL) {
-        known = take_stream(c, now_ms);
+        known = take_stream(c, now_ms, STREAM_THEIRS);
         if (known == NULL) {
             action_close(c, stream);
             return RC_ETOOBIG;
@@ -218,14 +272,10 @@ int catalog_stream_message(struct catalog *c, uint64_t now_ms, uint64_t stream,
         c->counters.syncs_failed++;
         c->counters.messages_malformed += err == RC_EUNSUPPORTED ? 0 : 1;
         c->counters.messages_version += err == RC_EUNSUPPORTED ? 1 : 0;
-        finish(c, now_ms, known, SYNC_CLOSE);
+        finish(c, known);
         return err;
     }
-    if (next == SYNC_REPLY) {
-        action_send(c, stream);
-    } else {
-        finish(c, now_ms, known, next);
-    }
+    go_on(c, known, &next);
     return RC_OK;
 }
 
@@ -242,15 +292,20 @@ void catalog_stream_closed(struct catalog *c, uint64_t now_ms, uint64_t stream)
 
 /* ---- time */
 
+bool sync_is_behind(const struct node_entry *entry)
+{
+    return entry->want_epoch > entry->view.epoch ||
+           (entry->want_epoch == entry->view.epoch &&
+            entry->want_version > entry->view.version);
+}
+
 static bool is_behind(const struct catalog *c)
 {
     size_t position = 0;
     const struct node_entry *entry = NULL;
 
     while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
-        if (entry->want_epoch > entry->view.epoch ||
-            (entry->want_epoch == entry->view.epoch &&
-             entry->want_version > entry->view.version)) {
+        if (sync_is_behind(entry)) {
             return true;
         }
     }
@@ -269,8 +324,6 @@ static bool is_still_wanted(const struct catalog *c)
         return memcmp(ours, c->sync_summary, sizeof ours) != 0;
     case SYNC_GAP:
         return is_behind(c);
-    case SYNC_MORE:
-        return true;
     case SYNC_NONE:
         break;
     }
@@ -296,19 +349,22 @@ void sync_tick(struct catalog *c, uint64_t now_ms)
     close_idle(c, now_ms);
     if (c->sync_reason != SYNC_NONE && now_ms >= c->sync_due_ms) {
         bool wanted = is_still_wanted(c);
+        bool gap = c->sync_reason == SYNC_GAP;
         c->sync_reason = SYNC_NONE;
         if (wanted) {
             c->sync_last_ms = now_ms;
-            open_stream(c, now_ms, c->sync_member, false);
+            open_stream(c, now_ms, c->sync_member, gap ? STREAM_GAPS : STREAM_COMPARE);
         }
     }
     if (c->outputs_due_ms != 0 && now_ms >= c->outputs_due_ms) {
         const struct node_entry *entry = next_cut(c);
         c->outputs_due_ms = 0;
         if (entry != NULL) {
-            open_stream(c, now_ms, entry->name, true);
+            open_stream(c, now_ms, entry->name, STREAM_OUTPUTS);
         }
-        sync_want_outputs(c, now_ms);
+        if (c->cut_count > 0) {
+            plan_outputs(c, now_ms, entry != NULL ? 1 : OUTPUT_LATER);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 /* What peers say to each other on a stream until both know the same.
  *
  * Every message is [kind, ...]. BUCKETS [0, 256 hashes of 8 bytes] is answered by DIGESTS
- * [1, 256 bits: which buckets, or nil: all; owner, epoch, version, ...], those by ANSWER
- * [2, more, wanted: owner, epoch, since, ...; records]; an ANSWER that wants something by
- * another ANSWER. Small pools begin with DIGESTS. `more` says that the byte cap left
- * something for another time; owners are taken from a random one on, each whole. */
+ * [1, 256 bits: which buckets, or nil: all; digests], those by ANSWER [2, more, digests of
+ * what is wanted: owner, epoch, since; records]; an ANSWER that wants something by another
+ * ANSWER. Small pools begin with DIGESTS. Every question is answered, if with nothing; who
+ * opened the stream closes it. `more` says that the byte cap left something for another
+ * round; owners are taken from a random one on, the operations of each oldest first. */
 #include <assert.h>
 #include <string.h>
 
@@ -64,11 +65,25 @@ static void write_buckets(struct catalog *c)
     rc_pack_write_bytes(&c->out, (struct rc_pack_bytes){bytes, sizeof bytes});
 }
 
+static void note(struct catalog *c, const struct node_entry *entry, uint64_t version)
+{
+    const struct digest digest = {entry->key, entry->view.epoch, version};
+
+    digest_write(&c->packed, &digest);
+}
+
+static void write_packed(struct catalog *c)
+{
+    rc_pack_write_bytes(&c->out, (struct rc_pack_bytes){c->packed.bytes, c->packed.size});
+    if (c->packed.err != RC_OK) {
+        c->out.err = c->packed.err;
+    }
+}
+
 /* `map` NULL: all buckets. */
 static void write_digests(struct catalog *c, const struct bitmap *map)
 {
     size_t position = 0;
-    size_t count = 0;
     const struct node_entry *entry = NULL;
 
     start(c, 3, DIGESTS);
@@ -77,16 +92,13 @@ static void write_digests(struct catalog *c, const struct bitmap *map)
     } else {
         rc_pack_write_bytes(&c->out, (struct rc_pack_bytes){map->bits, sizeof map->bits});
     }
-    size_t place = rc_pack_write_open(&c->out);
+    rc_buffer_clear(&c->packed);
     while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
         if (entry->view.epoch != 0 && (map == NULL || has_bucket(map, entry->name))) {
-            rc_pack_write_text(&c->out, entry->name);
-            rc_pack_write_number(&c->out, entry->view.epoch);
-            rc_pack_write_number(&c->out, entry->view.version);
-            count += 3;
+            note(c, entry, entry->view.version);
         }
     }
-    rc_pack_write_close(&c->out, place, count);
+    write_packed(c);
 }
 
 void sync_write_first(struct catalog *c)
@@ -98,6 +110,15 @@ void sync_write_first(struct catalog *c)
     }
 }
 
+/* Asks for what c->packed names, and tells nothing. */
+static void write_wish(struct catalog *c)
+{
+    start(c, 4, ANSWER);
+    rc_pack_write_number(&c->out, 0);
+    write_packed(c);
+    rc_pack_write_array(&c->out, 0);
+}
+
 bool sync_write_outputs(struct catalog *c, const char *member)
 {
     const struct node_entry *entry = listing_find(c, member);
@@ -105,61 +126,80 @@ bool sync_write_outputs(struct catalog *c, const char *member)
     if (entry == NULL || entry->cut_below == 0) {
         return false;
     }
-    start(c, 4, ANSWER);
-    rc_pack_write_number(&c->out, 0);
-    rc_pack_write_array(&c->out, 3);
-    rc_pack_write_text(&c->out, entry->name);
-    rc_pack_write_number(&c->out, entry->view.epoch);
-    rc_pack_write_number(&c->out, entry->cut_below - 1);
-    rc_pack_write_array(&c->out, 0);
+    rc_buffer_clear(&c->packed);
+    note(c, entry, entry->cut_below - 1);
+    write_wish(c);
     return true;
 }
 
-/* An answer under way: first what we want, then records, then what it is headed by. */
+bool sync_write_gaps(struct catalog *c)
+{
+    size_t position = 0;
+    const struct node_entry *entry = NULL;
+
+    rc_buffer_clear(&c->packed);
+    while ((entry = rc_table_next(c->by_name, &position, NULL)) != NULL) {
+        if (sync_is_behind(entry)) {
+            const struct digest wish = {
+                entry->key, entry->want_epoch,
+                entry->want_epoch == entry->view.epoch ? entry->view.version : 0};
+            digest_write(&c->packed, &wish);
+        }
+    }
+    if (c->packed.size == 0) {
+        return false;
+    }
+    write_wish(c);
+    return true;
+}
+
+/* An answer under way: what we want is in c->packed, then come records. */
 struct reply {
     struct catalog *c;
-    size_t wanted_place;
-    size_t wanted;
     size_t records_place;
     size_t records;
     bool more;
 };
 
-static void open_reply(struct reply *reply)
+static void want(struct reply *reply, const struct digest *theirs, uint64_t since)
+{
+    const struct digest wish = {theirs->key, theirs->epoch, since};
+
+    digest_write(&reply->c->packed, &wish);
+}
+
+static void open_records(struct reply *reply)
 {
     struct catalog *c = reply->c;
 
     start(c, 4, ANSWER);
     rc_pack_write_number(&c->out, 0); /* `more`, one byte: set when closing */
-    reply->wanted_place = rc_pack_write_open(&c->out);
+    write_packed(c);
+    reply->records_place = rc_pack_write_open(&c->out);
 }
 
-static void want(struct reply *reply, const char *owner, uint64_t epoch, uint64_t since)
-{
-    rc_pack_write_text(&reply->c->out, owner);
-    rc_pack_write_number(&reply->c->out, epoch);
-    rc_pack_write_number(&reply->c->out, since);
-    reply->wanted += 3;
-}
-
-static void open_records(struct reply *reply)
-{
-    rc_pack_write_close(&reply->c->out, reply->wanted_place, reply->wanted);
-    reply->records_place = rc_pack_write_open(&reply->c->out);
-}
-
+/* What a peer lacks of a record, up to the byte cap: a prefix, or all of a whole record. */
 static int put_record(struct reply *reply, const struct node_entry *entry, uint64_t since)
 {
     struct catalog *c = reply->c;
+    size_t used = c->out.size - reply->records_place;
     uint64_t reached = 0;
 
-    if (c->out.size - reply->records_place > SPREAD_SYNC_BYTES) {
+    if (used + SPREAD_PACKET > SPREAD_SYNC_BYTES) {
         reply->more = true;
         return RC_OK;
     }
-    int err = record_write(c, entry, since, 0, &reached);
+    int err = record_write(c, entry, since, SPREAD_SYNC_BYTES - used, &reached);
+    if (err == RC_ETOOBIG && reply->records == 0) {
+        err = record_write(c, entry, since, 0, &reached); /* larger than the cap */
+    }
+    if (err == RC_ETOOBIG) {
+        reply->more = true;
+        return RC_OK;
+    }
     if (err == RC_OK) {
         reply->records++;
+        reply->more |= reached < entry->view.version;
     }
     return err;
 }
@@ -179,7 +219,7 @@ static int close_reply(struct reply *reply)
 /* ---- reading */
 
 static int read_buckets(struct catalog *c, struct rc_cursor *in,
-                        struct rc_pack_items *fields, enum sync_next *next)
+                        struct rc_pack_items *fields, struct sync_next *next)
 {
     uint64_t ours[STATE_BUCKETS];
     struct bitmap map = {{0}};
@@ -197,24 +237,14 @@ static int read_buckets(struct catalog *c, struct rc_cursor *in,
             differ = true;
         }
     }
-    *next = differ ? SYNC_REPLY : SYNC_CLOSE;
-    write_digests(c, &map);
-    return c->out.err;
-}
-
-static bool read_owner(struct rc_cursor *in, struct rc_pack_items *from,
-                       char owner[CATALOG_NODE_NAME_MAX + 1])
-{
-    struct rc_span name = rc_pack_next_text(in, from);
-
-    if (in->err != RC_OK || name.size == 0 || name.size > CATALOG_NODE_NAME_MAX ||
-        memchr(name.at, '\0', name.size) != NULL) {
-        rc_cursor_fail(in, RC_EMALFORMED);
-        return false;
+    next->asks = differ;
+    if (differ) {
+        write_digests(c, &map);
+    } else {
+        rc_buffer_clear(&c->packed);
+        write_wish(c); /* for nothing: we know the same */
     }
-    memcpy(owner, name.at, name.size);
-    owner[name.size] = '\0';
-    return true;
+    return c->out.err;
 }
 
 /* From where on a peer at that place in time lacks changes of the record. */
@@ -229,25 +259,26 @@ static uint64_t lacks_since(const struct node_entry *entry, uint64_t epoch,
 
 /* One digest of the peer: what it knows better is wanted, what we know better is marked
  * to be sent, what is equal is marked as done. */
-static void compare(struct reply *reply, const char *owner, uint64_t epoch,
-                    uint64_t version)
+static void compare(struct reply *reply, const struct digest *theirs)
 {
     struct catalog *c = reply->c;
-    struct node_entry *entry = listing_find(c, owner);
-    const struct buried *buried = rc_table_get(c->buried, owner);
-    bool known = entry != NULL && strcmp(entry->name, owner) == 0;
+    struct node_entry *entry =
+        rc_table_get_bytes(c->by_key, theirs->key.bytes, DIGEST_KEY_SIZE);
+    const struct buried *buried =
+        rc_table_get_bytes(c->buried, theirs->key.bytes, DIGEST_KEY_SIZE);
 
-    if (buried != NULL && epoch <= buried->epoch) {
+    if (buried != NULL && theirs->epoch <= buried->epoch) {
         return;
     }
-    if (!known || epoch > entry->view.epoch) {
-        want(reply, owner, epoch, 0);
-    } else if (epoch == entry->view.epoch && version > entry->view.version) {
-        want(reply, owner, epoch, entry->view.version);
+    if (entry == NULL || theirs->epoch > entry->view.epoch) {
+        want(reply, theirs, 0);
+    } else if (theirs->epoch == entry->view.epoch &&
+               theirs->version > entry->view.version) {
+        want(reply, theirs, entry->view.version);
     }
-    if (known) {
+    if (entry != NULL) {
         entry->mark = c->seen_mark;
-        entry->sync_since = lacks_since(entry, epoch, version);
+        entry->sync_since = lacks_since(entry, theirs->epoch, theirs->version);
     }
 }
 
@@ -278,13 +309,14 @@ static int send_newer(struct reply *reply, const struct bitmap *map)
 }
 
 static int read_digests(struct catalog *c, struct rc_cursor *in,
-                        struct rc_pack_items *fields, enum sync_next *next)
+                        struct rc_pack_items *fields, struct sync_next *next)
 {
     struct reply reply = {.c = c};
     struct bitmap map = {{0}};
-    char owner[CATALOG_NODE_NAME_MAX + 1];
+    struct digest theirs;
     struct rc_span bits = rc_pack_next_text(in, fields);
-    struct rc_pack_items list = rc_pack_next_array(in, fields);
+    struct rc_span list = rc_pack_next_text(in, fields);
+    struct rc_cursor digests = rc_cursor_over(list.at, list.size);
 
     /* Before the cursor's error is looked at: a broken list does not make the bits fit. */
     if (bits.size != 0 && bits.size != sizeof map.bits) {
@@ -292,34 +324,31 @@ static int read_digests(struct catalog *c, struct rc_cursor *in,
     }
     memcpy(map.bits, bits.at, bits.size);
     c->seen_mark++;
-    open_reply(&reply);
-    while (list.left >= 3 && read_owner(in, &list, owner)) {
-        uint64_t epoch = rc_pack_next_number(in, &list);
-        uint64_t version = rc_pack_next_number(in, &list);
-        if (in->err == RC_OK) {
-            compare(&reply, owner, epoch, version);
-        }
+    rc_buffer_clear(&c->packed);
+    while (digest_read(&digests, &theirs)) {
+        compare(&reply, &theirs);
     }
-    if (in->err != RC_OK) {
-        return in->err;
+    if (in->err != RC_OK || digests.err != RC_OK) {
+        return in->err != RC_OK ? in->err : digests.err;
     }
+    next->asks = c->packed.size > 0;
     open_records(&reply);
     int err = send_newer(&reply, bits.size == 0 ? NULL : &map);
     if (err == RC_OK) {
         err = close_reply(&reply);
     }
-    *next = reply.wanted + reply.records > 0 ? SYNC_REPLY : SYNC_CLOSE;
+    next->more = reply.more;
     return err;
 }
 
 /* A record that came by sync is a rumour again only if a rumour had told of it. */
-static void learn(struct catalog *c, const struct delta *delta,
+static void learn(struct catalog *c, uint64_t now_ms, const struct delta *delta,
                   const struct applied *applied)
 {
     struct node_entry *entry = listing_find(c, delta->owner);
 
     if (entry == c->self) {
-        rumour_announce(c);
+        rumour_announce(c, now_ms);
         return;
     }
     if (entry == NULL || entry->want_epoch == 0) {
@@ -329,8 +358,7 @@ static void learn(struct catalog *c, const struct delta *delta,
         (delta->epoch == entry->want_epoch && delta->version >= entry->want_version)) {
         entry->want_epoch = 0;
         entry->want_version = 0;
-        rumour_queue(c, entry, applied->from);
-        action_kick(c);
+        rumour_queue(c, now_ms, entry, applied->from, RUMOUR_URGENT);
     }
 }
 
@@ -349,7 +377,7 @@ static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in
         }
         err = record_apply(c, now_ms, &delta, &applied);
         if (applied.news) {
-            learn(c, &delta, &applied);
+            learn(c, now_ms, &delta, &applied);
         }
         if (err == RC_EDENIED || err == RC_ETOOBIG) {
             err = RC_OK; /* the others may still be of use */
@@ -360,55 +388,50 @@ static int read_records(struct catalog *c, uint64_t now_ms, struct rc_cursor *in
     return err;
 }
 
-static int read_wanted(struct catalog *c, struct rc_cursor *in, struct reply *reply,
-                       struct rc_pack_items *wanted)
+static int read_wanted(struct catalog *c, struct reply *reply, struct rc_cursor *wanted)
 {
-    char owner[CATALOG_NODE_NAME_MAX + 1];
+    struct digest wish;
     int err = RC_OK;
 
-    open_reply(reply);
+    rc_buffer_clear(&c->packed);
     open_records(reply);
-    while (err == RC_OK && wanted->left >= 3 && read_owner(in, wanted, owner)) {
-        uint64_t epoch = rc_pack_next_number(in, wanted);
-        uint64_t since = rc_pack_next_number(in, wanted);
-        const struct node_entry *entry = listing_find(c, owner);
-        if (entry == NULL || entry->view.epoch == 0 || in->err != RC_OK ||
-            strcmp(entry->name, owner) != 0) {
+    while (err == RC_OK && digest_read(wanted, &wish)) {
+        const struct node_entry *entry =
+            rc_table_get_bytes(c->by_key, wish.key.bytes, DIGEST_KEY_SIZE);
+        if (entry == NULL || entry->view.epoch == 0) {
             continue;
         }
-        since = epoch == entry->view.epoch ? since : 0;
+        uint64_t since = wish.epoch == entry->view.epoch ? wish.version : 0;
         if (since == 0 || since < entry->view.version) { /* else they know more than we */
             err = put_record(reply, entry, since);
         }
     }
-    rc_pack_close(in, wanted);
-    return err != RC_OK ? err : in->err;
+    if (err == RC_OK) {
+        err = wanted->err;
+    }
+    return err != RC_OK ? err : close_reply(reply);
 }
 
 static int read_answer(struct catalog *c, uint64_t now_ms, struct rc_cursor *in,
-                       struct rc_pack_items *fields, enum sync_next *next)
+                       struct rc_pack_items *fields, struct sync_next *next)
 {
     struct reply reply = {.c = c};
     bool more = rc_pack_next_number(in, fields) != 0;
-    struct rc_pack_items wanted = rc_pack_next_array(in, fields);
-    struct rc_cursor wanted_at = *in;
-    bool asks = wanted.left > 0;
-    struct rc_pack_items skipped = wanted;
-
-    rc_pack_close(in, &skipped);
+    struct rc_span wishes = rc_pack_next_text(in, fields);
     struct rc_pack_items records = rc_pack_next_array(in, fields);
+    struct rc_cursor wanted = rc_cursor_over(wishes.at, wishes.size);
     int err = in->err != RC_OK ? in->err : read_records(c, now_ms, in, &records);
-    *next = more ? SYNC_CLOSE_MORE : SYNC_CLOSE;
-    if (err != RC_OK || !asks) {
-        return err;
+
+    next->replies = wishes.size > 0;
+    if (err == RC_OK && next->replies) {
+        err = read_wanted(c, &reply, &wanted);
     }
-    err = read_wanted(c, &wanted_at, &reply, &wanted);
-    *next = SYNC_REPLY;
-    return err != RC_OK ? err : close_reply(&reply);
+    next->more = more || reply.more;
+    return err;
 }
 
 int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size,
-              enum sync_next *next)
+              struct sync_next *next)
 {
     struct rc_cursor in = rc_cursor_over(bytes, size);
     uint8_t format = rc_cursor_u8(&in);
@@ -421,6 +444,7 @@ int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size
     if (in.err != RC_OK) {
         return in.err;
     }
+    *next = (struct sync_next){.replies = true};
     switch (kind) {
     case BUCKETS:
         return read_buckets(c, &in, &fields, next);

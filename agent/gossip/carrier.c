@@ -15,8 +15,7 @@ enum {
     LANE_OVERHEAD = 2, /* WIRE_USER, WIRE_LANE */
     LANE_SHARE = 500,  /* kept free for the lane in packets to rollcall members */
     LANE_RUMOUR_MIN = 16,
-    CRC_PROTOCOL = 5,
-    KICK_GAP_MS = 5
+    CRC_PROTOCOL = 5
 };
 
 /* ---- Sending. */
@@ -165,16 +164,9 @@ static bool wants_gossip(const struct member *member, const struct gossip *g)
            (member->swim == SWIM_DEAD && is_fresh);
 }
 
-static bool wants_lane(const struct member *member, const struct gossip *g)
-{
-    return member != g->self && member->view.is_rollcall &&
-           (member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT);
-}
-
 enum { TICK_NODES_MAX = 16 };
 
-static void send_to_some(struct gossip *g, size_t max,
-                         bool (*wants)(const struct member *, const struct gossip *))
+void carrier_send_to_some(struct gossip *g, size_t max, carrier_wants *wants)
 {
     struct member *targets[TICK_NODES_MAX];
 
@@ -191,25 +183,7 @@ static void send_to_some(struct gossip *g, size_t max,
 void carrier_tick(struct gossip *g)
 {
     gossip_arm(g, &g->gossip_tick, g->profile->gossip_every_ms);
-    send_to_some(g, g->profile->gossip_nodes, wants_gossip);
-}
-
-void carrier_kick(struct gossip *g)
-{
-    g->last_kick_ns = g->now_ns;
-    send_to_some(g, g->profile->lane_kick_nodes, wants_lane);
-}
-
-void gossip_lane_kick(struct gossip *g, uint64_t now_ns)
-{
-    uint64_t soonest = g->last_kick_ns + (uint64_t)KICK_GAP_MS * NS_PER_MS;
-
-    if (g->last_kick_ns == 0 || soonest < now_ns) {
-        soonest = now_ns;
-    }
-    if (!deadline_is_set(&g->kick)) {
-        (void)deadline_set(&g->deadlines, &g->kick, soonest); /* else the tick does it */
-    }
+    carrier_send_to_some(g, g->profile->gossip_nodes, wants_gossip);
 }
 
 /* ---- Receiving. */

@@ -30,8 +30,11 @@ void carrier_receive(struct gossip *g, const struct rc_address *from,
 void carrier_user_message(struct gossip *g, const struct rc_address *from,
                           struct rc_cursor *in);
 
-/* The gossip tick, and the kick of the lane. */
-void carrier_tick(struct gossip *g);
-void carrier_kick(struct gossip *g);
+/* A packet of what waits to be spread to each of up to `max` random members. */
+typedef bool carrier_wants(const struct member *member, const struct gossip *g);
+void carrier_send_to_some(struct gossip *g, size_t max, carrier_wants *wants);
+
+void carrier_tick(struct gossip *g); /* the gossip tick, */
+void carrier_kick(struct gossip *g); /* ... and the kick of the lane: lane_kick.c */
 
 #endif

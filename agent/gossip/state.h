@@ -146,6 +146,7 @@ struct gossip {
     struct deadline reconnect;
     struct deadline kick;
     uint64_t last_kick_ns;
+    uint64_t kicks_paid_ns;    /* the credit for kicks is used up to then */
     uint64_t last_greeting_ns; /* exchange with a stranger that probed us */
     uint64_t last_packet;      /* number of the last one we filled */
     uint64_t announcement_id;  /* of our last alive message, in its queue */
