@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "agent/agent_uv.h"
+#include "agent/cli/cli.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -92,6 +93,20 @@ static void on_conflict(struct agent *agent, uint64_t now_ns,
     }
 }
 
+/* The others have voted. We stop without a goodbye: it would be said in another's name. */
+static void on_name_lost(struct agent *agent, const struct gossip_action *action)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    rc_address_format(&action->address, address);
+    rc_log(RC_LOG_ERROR, "agent",
+           "the name '%s' belongs to %s: most members know it there, and two agents of one "
+           "name cannot be in a cluster. Stopping; give this agent another name (-node or "
+           "node_name) or stop the other one, then start it again",
+           action->member->name, address);
+    agent->exit_status = CLI_FAILED;
+    agent_close(agent);
+}
+
 static void on_tcp_only(const struct gossip_action *action)
 {
     char address[RC_ADDRESS_TEXT_MAX];
@@ -136,6 +151,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         agent_on_query_news(agent, action);
         break;
     case GOSSIP_NAME_LOST:
+        on_name_lost(agent, action);
         break;
     case GOSSIP_SEND_PACKET:
     case GOSSIP_STREAM_OPEN:

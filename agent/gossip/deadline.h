@@ -21,6 +21,7 @@ enum deadline_kind {
     DEADLINE_LEAVE,
     DEADLINE_KICK,
     DEADLINE_PRUNE,
+    DEADLINE_CONFLICT,
     DEADLINE_SUSPICION, /* owner: struct suspicion */
     DEADLINE_RELAY,     /* owner: struct probe_relay */
     DEADLINE_STREAM,    /* owner: struct gossip_stream */

@@ -171,6 +171,7 @@ static int create_self(struct gossip *g, const struct gossip_options *options)
     }
     roster_set_swim(&g->roster, g->self, SWIM_ALIVE, g->now_ns);
     serf_member_joined(g, g->self);
+    serf_remember(g, options->clocks);
     return RC_OK;
 }
 
@@ -347,7 +348,11 @@ static void fire(struct gossip *g, struct deadline *deadline)
     case DEADLINE_PRUNE:
         serf_prune(g);
         return;
+    case DEADLINE_CONFLICT:
+        conflict_ask(g);
+        return;
     case DEADLINE_QUERY:
+        query_expired(g, deadline->owner);
         return;
     case DEADLINE_SUSPICION:
         swim_suspicion_fired(g, deadline->owner);
@@ -369,7 +374,7 @@ void gossip_tick(struct gossip *g, uint64_t now_ns)
     struct deadline *due;
 
     enter(g, now_ns);
-    while ((due = deadline_take(&g->deadlines, g->now_ns)) != NULL) {
+    while (!g->is_out && (due = deadline_take(&g->deadlines, g->now_ns)) != NULL) {
         fire(g, due); /* whatever it sets again lies after now: this ends */
     }
     stream_sweep(g);
@@ -377,7 +382,7 @@ void gossip_tick(struct gossip *g, uint64_t now_ns)
 
 uint64_t gossip_deadline(const struct gossip *g)
 {
-    return deadline_first(&g->deadlines);
+    return g->is_out ? UINT64_MAX : deadline_first(&g->deadlines);
 }
 
 static bool wants_push_pull(const struct member *member, const struct gossip *g)
@@ -412,7 +417,7 @@ void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *f
                    const uint8_t *bytes, size_t size)
 {
     enter(g, now_ns);
-    if (size > 0) {
+    if (size > 0 && !g->is_out) {
         carrier_receive(g, from, (struct rc_pack_bytes){bytes, size});
     }
     stream_sweep(g);
@@ -422,13 +427,16 @@ int gossip_stream_accepted(struct gossip *g, uint64_t now_ns,
                            const struct rc_address *from, uint32_t *out)
 {
     enter(g, now_ns);
-    return stream_accept(g, from, out);
+    return g->is_out ? RC_ETOOBIG : stream_accept(g, from, out);
 }
 
 void gossip_stream_data(struct gossip *g, uint64_t now_ns, uint32_t stream,
                         const uint8_t *bytes, size_t size)
 {
     enter(g, now_ns);
+    if (g->is_out) {
+        return;
+    }
     stream_data(g, stream, (struct rc_pack_bytes){bytes, size});
     stream_sweep(g);
 }

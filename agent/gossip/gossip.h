@@ -18,6 +18,14 @@
 
 struct gossip;
 
+/* Lamport's: of joins and leaves, of user events, of queries. */
+enum gossip_clock {
+    GOSSIP_CLOCK_STATUS,
+    GOSSIP_CLOCK_EVENT,
+    GOSSIP_CLOCK_QUERY,
+    GOSSIP_CLOCK_COUNT
+};
+
 enum { GOSSIP_KEYS_MAX = 8, GOSSIP_LABEL_MAX = 255, GOSSIP_TAGS_MAX = 64 };
 
 struct gossip_key {
@@ -50,6 +58,9 @@ struct gossip_options {
     size_t tag_count;
     const struct gossip_profile *profile; /* static; NULL: lan */
     uint32_t incarnation; /* start here: above what the last run had; 0 means 1 */
+    /* Of the last run, as gossip_clocks() gave them; 0: unknown. Events and queries up to
+     * then are not delivered again. */
+    uint64_t clocks[GOSSIP_CLOCK_COUNT];
     const struct gossip_key *keys; /* the first one encrypts; none: plain packets */
     size_t key_count;
     const char *label;    /* NULL or "": none */
@@ -98,8 +109,9 @@ uint64_t gossip_deadline(const struct gossip *g);
 
 /* ---- What the owner wants. */
 
-/* Exchanges states with each address; one GOSSIP_JOIN_RESULT for each. RC_OK, RC_ENOMEM,
- * RC_ECLOSED (we have left). */
+/* Exchanges states with each address; one GOSSIP_JOIN_RESULT for each. Whoever joins alone is
+ * not told the user events from before it came; who comes back after a cut is. RC_OK,
+ * RC_ENOMEM, RC_ECLOSED (we have left). */
 int gossip_join(struct gossip *g, uint64_t now_ns, const struct rc_address *addresses,
                 size_t count);
 
@@ -215,8 +227,8 @@ bool gossip_is_encrypted(const struct gossip *g); /* has keys */
 /* Traffic and refusals since creation, and lengths as they are now. */
 void gossip_counters(const struct gossip *g, struct gossip_counters *out);
 
-/* Lamport clocks: status, event, query. */
-void gossip_clocks(const struct gossip *g, uint64_t out[3]);
+/* The Lamport times that come next. */
+void gossip_clocks(const struct gossip *g, uint64_t out[GOSSIP_CLOCK_COUNT]);
 
 /* Network coordinate (Vivaldi), seconds. */
 struct gossip_coordinate {

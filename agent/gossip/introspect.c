@@ -103,7 +103,7 @@ void gossip_counters(const struct gossip *g, struct gossip_counters *out)
     out->streams_open = (uint32_t)g->stream_count;
 }
 
-void gossip_clocks(const struct gossip *g, uint64_t out[3])
+void gossip_clocks(const struct gossip *g, uint64_t out[GOSSIP_CLOCK_COUNT])
 {
     memcpy(out, g->serf.clocks, sizeof g->serf.clocks);
 }

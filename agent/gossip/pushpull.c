@@ -106,7 +106,8 @@ int pushpull_scan(struct pushpull_scan *scan, struct rc_pack_bytes content)
     return content.size - scan->at >= scan->head.user_state_size ? RC_OK : RC_ETRUNCATED;
 }
 
-void pushpull_merge(struct gossip *g, struct rc_pack_bytes content)
+void pushpull_merge(struct gossip *g, struct rc_pack_bytes content,
+                    enum pushpull_news news)
 {
     struct rc_cursor in = rc_cursor_over(content.at, content.size);
     struct wire_push_pull head;
@@ -127,6 +128,7 @@ void pushpull_merge(struct gossip *g, struct rc_pack_bytes content)
     const uint8_t *state = rc_cursor_take(&in, head.user_state_size);
     if (state != NULL && head.user_state_size > 0) {
         struct rc_cursor inside = rc_cursor_over(state, head.user_state_size);
-        serf_merge_state(g, &inside);
+        serf_merge_state(g, &inside,
+                         news == PUSHPULL_NEW_EVENTS ? SERF_EVENTS_NEW : SERF_EVENTS_ALL);
     }
 }

@@ -23,7 +23,9 @@ void pushpull_write(struct gossip *g, enum pushpull_kind kind, struct rc_buffer 
  * at once over all calls. RC_OK, RC_ETRUNCATED (more is to come), RC_EMALFORMED, RC_ETOOBIG. */
 int pushpull_scan(struct pushpull_scan *scan, struct rc_pack_bytes content);
 
-/* Applies a whole state. */
-void pushpull_merge(struct gossip *g, struct rc_pack_bytes content);
+/* Applies a whole state. NEW_EVENTS: what came to pass before it is not for us. */
+enum pushpull_news { PUSHPULL_ALL_EVENTS, PUSHPULL_NEW_EVENTS };
+void pushpull_merge(struct gossip *g, struct rc_pack_bytes content,
+                    enum pushpull_news news);
 
 #endif

@@ -18,11 +18,16 @@ enum {
     GOSSIP_QUERY_SIZE_MAX = 1024,    /* encoded, and of each response: Serf's limits */
     GOSSIP_QUERIES_MAX = 64,         /* of our own, open at once */
     GOSSIP_QUERIES_SERVED_MAX = 256, /* of others, waiting for gossip_respond() */
-    GOSSIP_QUERY_FILTERS_MAX = 64,   /* names together; tags each */
+    GOSSIP_QUERY_FILTERS_MAX = 64,   /* names, and tags */
+    GOSSIP_QUERY_RELAYS_MAX = 5,
     GOSSIP_QUERY_TIMEOUT_MAX_MS = 3600 * 1000
 };
 
 enum gossip_query_ack { GOSSIP_QUERY_WITHOUT_ACK, GOSSIP_QUERY_WITH_ACK };
+
+/* By rumour, or straight to each of `nodes`, who then do not spread it on (Serf's flag
+ * "no broadcast"): quicker and cheaper for a few; whom we do not know is not asked. */
+enum gossip_query_reach { GOSSIP_QUERY_POOL, GOSSIP_QUERY_STRAIGHT };
 
 /* All pointers are borrowed during the call; what is zero is left out. */
 struct gossip_query {
@@ -35,6 +40,7 @@ struct gossip_query {
         *tags; /* each `value` is an expression (RE2's syntax, searched
                                       for), that the tag `key` must match ("" without it) */
     size_t tag_count;
+    enum gossip_query_reach reach;
     enum gossip_query_ack ack; /* whether whom it reaches says so at once */
     uint8_t relay_factor;      /* answers are also sent by so many others, 0..5 */
     uint32_t timeout_ms;       /* 0: gossip_query_timeout_ms() */
@@ -43,7 +49,7 @@ struct gossip_query {
 /* Asks the pool. Answers carry `*id_out`; GOSSIP_QUERY_DONE ends them.
  *
  * RC_OK; RC_EINVAL (no name, "_serf_" before it (but "_serf_ping"), an expression that is not
- * one, a relay factor or timeout out of range); RC_ETOOBIG (it does not fit
+ * one, a relay factor or timeout out of range, STRAIGHT without names); RC_ETOOBIG (it does not fit
  * GOSSIP_QUERY_SIZE_MAX, or too many are open); RC_ECLOSED (we have left); RC_ENOMEM. */
 int gossip_query(struct gossip *g, uint64_t now_ns, const struct gossip_query *query,
                  uint32_t *id_out);

@@ -12,10 +12,11 @@ enum { GONE_MIN = 1000 };
 
 int serf_init(struct gossip *g)
 {
-    for (size_t i = 0; i < CLOCK_COUNT; i++) {
+    for (size_t i = 0; i < GOSSIP_CLOCK_COUNT; i++) {
         g->serf.clocks[i] = 1;
     }
     g->serf.prune.kind = DEADLINE_PRUNE;
+    g->serf.conflict.deadline.kind = DEADLINE_CONFLICT;
     g->serf.intents = rc_table_create(g->hash_seed);
     return g->serf.intents != NULL ? RC_OK : RC_ENOMEM;
 }
@@ -31,16 +32,33 @@ void serf_fini(struct gossip *g)
     }
     rc_table_destroy(g->serf.intents);
     serf_event_fini(g);
+    query_fini(g);
+    query_answer_fini(g);
 }
 
-void serf_witness(struct gossip *g, enum serf_clock clock, uint64_t ltime)
+void serf_witness(struct gossip *g, enum gossip_clock clock, uint64_t ltime)
 {
     if (ltime >= g->serf.clocks[clock] && ltime <= SERF_LTIME_MAX) {
         g->serf.clocks[clock] = ltime + 1;
     }
 }
 
-uint64_t serf_use_time(struct gossip *g, enum serf_clock clock)
+void serf_remember(struct gossip *g, const uint64_t clocks[GOSSIP_CLOCK_COUNT])
+{
+    for (size_t i = 0; i < GOSSIP_CLOCK_COUNT; i++) {
+        if (clocks[i] > 0) {
+            serf_witness(g, i, clocks[i] - 1);
+        }
+    }
+    if (clocks[GOSSIP_CLOCK_EVENT] > 0) {
+        g->serf.event_min = g->serf.clocks[GOSSIP_CLOCK_EVENT];
+    }
+    if (clocks[GOSSIP_CLOCK_QUERY] > 0) {
+        g->serf.query_min = g->serf.clocks[GOSSIP_CLOCK_QUERY];
+    }
+}
+
+uint64_t serf_use_time(struct gossip *g, enum gossip_clock clock)
 {
     return g->serf.clocks[clock]++;
 }
@@ -198,29 +216,47 @@ static void on_intent(struct gossip *g, struct rc_cursor *in, enum wire_serf_typ
     }
 }
 
+static void on_event(struct gossip *g, struct rc_cursor *in)
+{
+    struct wire_event event;
+
+    if (wire_read(&wire_format_event, in, &event) == RC_OK) {
+        serf_on_event(g, &event, SERF_FROM_PACKET);
+    }
+}
+
+static void on_query(struct gossip *g, struct rc_cursor *in)
+{
+    struct wire_query query;
+
+    if (wire_read(&wire_format_query, in, &query) == RC_OK) {
+        (void)serf_on_query(g, &query);
+    }
+}
+
+static void on_response(struct gossip *g, struct rc_cursor *in)
+{
+    struct wire_response response;
+
+    if (wire_read(&wire_format_response, in, &response) == RC_OK) {
+        query_on_response(g, &response);
+    }
+}
+
 void serf_receive(struct gossip *g, struct rc_cursor *in)
 {
-    struct rc_pack_bytes message = {in->at, rc_cursor_left(in)};
-    union {
-        struct wire_event event;
-        struct wire_query query;
-    } wire;
     uint8_t type = rc_cursor_u8(in);
 
     if (type == WIRE_SERF_JOIN || type == WIRE_SERF_LEAVE) {
         on_intent(g, in, type);
     } else if (type == WIRE_SERF_EVENT) {
-        if (wire_read(&wire_format_event, in, &wire.event) == RC_OK) {
-            serf_on_event(g, &wire.event, message, SERF_FROM_PACKET);
-        }
+        on_event(g, in);
     } else if (type == WIRE_SERF_QUERY) {
-        if (wire_read(&wire_format_query, in, &wire.query) == RC_OK) {
-            serf_on_query(g, &wire.query, message);
-        }
+        on_query(g, in);
+    } else if (type == WIRE_SERF_RESPONSE) {
+        on_response(g, in);
     } else if (type == WIRE_SERF_RELAY) {
         serf_on_relay(g, in);
-    } else if (type == WIRE_SERF_RESPONSE) {
-        gossip_refuse(g, GOSSIP_REFUSED_STALE); /* we ask nothing yet */
     } else {
         gossip_refuse(g, GOSSIP_REFUSED_TYPE);
     }

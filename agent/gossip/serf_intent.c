@@ -96,14 +96,14 @@ static void spread_join(struct gossip *g)
  * leave does not take it back. */
 void serf_announce_join(struct gossip *g)
 {
-    g->self->view.status_ltime = g->serf.clocks[CLOCK_STATUS] + 1;
-    serf_witness(g, CLOCK_STATUS, g->self->view.status_ltime);
+    g->self->view.status_ltime = g->serf.clocks[GOSSIP_CLOCK_STATUS] + 1;
+    serf_witness(g, GOSSIP_CLOCK_STATUS, g->self->view.status_ltime);
     spread_join(g);
 }
 
 uint64_t serf_announce_leave(struct gossip *g)
 {
-    const struct wire_intent intent = {.ltime = serf_use_time(g, CLOCK_STATUS),
+    const struct wire_intent intent = {.ltime = serf_use_time(g, GOSSIP_CLOCK_STATUS),
                                        .node = gossip_own_name(g)};
 
     g->self->view.status_ltime = intent.ltime;
@@ -143,7 +143,7 @@ void serf_on_join_intent(struct gossip *g, const struct wire_intent *intent,
     struct member *member = roster_find(&g->roster, intent->node);
     bool is_news = true;
 
-    serf_witness(g, CLOCK_STATUS, intent->ltime);
+    serf_witness(g, GOSSIP_CLOCK_STATUS, intent->ltime);
     if (!is_known(member)) {
         is_news = keep_intent(g, intent, false);
     } else if (intent->ltime <= member->view.status_ltime) {
@@ -207,7 +207,7 @@ void serf_on_leave_intent(struct gossip *g, const struct wire_intent *intent,
     struct member *member = roster_find(&g->roster, intent->node);
     bool is_news = true;
 
-    serf_witness(g, CLOCK_STATUS, intent->ltime);
+    serf_witness(g, GOSSIP_CLOCK_STATUS, intent->ltime);
     if (is_us(g, member)) {
         deny_leave(g, intent->ltime, source);
         return;
@@ -230,7 +230,7 @@ void serf_on_leave_intent(struct gossip *g, const struct wire_intent *intent,
 
 void serf_force_leave(struct gossip *g, struct member *member, enum gossip_prune prune)
 {
-    const struct wire_intent intent = {.ltime = serf_use_time(g, CLOCK_STATUS),
+    const struct wire_intent intent = {.ltime = serf_use_time(g, GOSSIP_CLOCK_STATUS),
                                        .node = rc_pack_text(member->name),
                                        .prune = prune == GOSSIP_PRUNE};
     serf_on_leave_intent(g, &intent, SERF_FROM_PACKET);

@@ -31,12 +31,12 @@ void serf_write_state(struct gossip *g, struct rc_buffer *out)
     }
     serf_write_events(g, &events);
     struct wire_serf_state state = {
-        .ltime = g->serf.clocks[CLOCK_STATUS],
+        .ltime = g->serf.clocks[GOSSIP_CLOCK_STATUS],
         .raw_status_ltimes = {ltimes.bytes, ltimes.size},
         .raw_left_members = {left.bytes, left.size},
-        .event_ltime = g->serf.clocks[CLOCK_EVENT],
+        .event_ltime = g->serf.clocks[GOSSIP_CLOCK_EVENT],
         .raw_events = {events.bytes, events.size},
-        .query_ltime = g->serf.clocks[CLOCK_QUERY],
+        .query_ltime = g->serf.clocks[GOSSIP_CLOCK_QUERY],
     };
     if (g->lane.summary != NULL) {
         g->lane.summary(g->lane.ctx, summary);
@@ -96,14 +96,14 @@ static void merge_intents(struct gossip *g, const struct wire_serf_state *state)
     rc_table_destroy(left);
 }
 
-static void witness_before(struct gossip *g, enum serf_clock clock, uint64_t ltime)
+static void witness_before(struct gossip *g, enum gossip_clock clock, uint64_t ltime)
 {
     if (ltime > 0) {
         serf_witness(g, clock, ltime - 1);
     }
 }
 
-void serf_merge_state(struct gossip *g, struct rc_cursor *in)
+void serf_merge_state(struct gossip *g, struct rc_cursor *in, enum serf_events events)
 {
     struct wire_serf_state state;
 
@@ -115,10 +115,14 @@ void serf_merge_state(struct gossip *g, struct rc_cursor *in)
         gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
         return;
     }
-    witness_before(g, CLOCK_STATUS, state.ltime);
-    witness_before(g, CLOCK_EVENT, state.event_ltime);
-    witness_before(g, CLOCK_QUERY, state.query_ltime);
+    witness_before(g, GOSSIP_CLOCK_STATUS, state.ltime);
+    witness_before(g, GOSSIP_CLOCK_EVENT, state.event_ltime);
+    witness_before(g, GOSSIP_CLOCK_QUERY, state.query_ltime);
     merge_intents(g, &state);
+    if (events == SERF_EVENTS_NEW && state.event_ltime > g->serf.event_min &&
+        state.event_ltime <= SERF_LTIME_MAX) {
+        g->serf.event_min = state.event_ltime;
+    }
     serf_merge_events(g, state.raw_events);
     const struct member *peer = roster_find(&g->roster, state.summary_name);
     if (peer != NULL && state.summary.size == GOSSIP_SUMMARY_SIZE &&

@@ -61,8 +61,6 @@ struct probe {
     struct probe_relay *relays; /* PROBE_RELAYS_MAX of them; allocated when first asked */
 };
 
-enum serf_clock { CLOCK_STATUS, CLOCK_EVENT, CLOCK_QUERY, CLOCK_COUNT };
-
 enum { SERF_RING_SIZE = 512, SERF_SLOT_MAX = 64, SERF_RING_BYTES_MAX = 1024 * 1024 };
 
 /* An event or a query we have seen. */
@@ -86,14 +84,31 @@ struct serf_ring {
     size_t bytes;
 };
 
+/* Whether a name belongs to us or to another is put to the vote. */
+struct conflict {
+    struct deadline deadline; /* of the question */
+    bool is_asked;
+    uint32_t answers; /* that know a living member of our name */
+    uint32_t ours;    /* of them, at our address */
+    struct rc_address other;
+};
+
 struct serf {
-    uint64_t clocks[CLOCK_COUNT];
+    uint64_t clocks[GOSSIP_CLOCK_COUNT];
     struct rc_table *intents; /* struct serf_intent by name: about members not met yet */
     uint64_t announced_ns;    /* when we last said that we are here */
     uint64_t announcement_id; /* of that join intent, in its queue */
     struct deadline prune;
     struct serf_ring events;
     struct serf_ring queries;
+    uint64_t
+        event_min; /* older ones were delivered in an earlier life, or are not wanted */
+    uint64_t query_min;
+    struct query *asked[GOSSIP_QUERIES_MAX]; /* ours, open */
+    size_t asked_count;
+    struct served *served; /* of others, that the owner may answer */
+    size_t served_count;
+    struct conflict conflict;
 };
 
 enum leave_stage { LEAVE_NOT, LEAVE_INTENT, LEAVE_DEAD, LEAVE_LINGER, LEAVE_DONE };
@@ -117,6 +132,7 @@ struct gossip {
     struct rc_random random;
     uint64_t hash_seed;
     uint64_t now_ns;
+    bool is_out;            /* the pool has voted us out: we say and hear nothing more */
     uint64_t late_since_ns; /* the deadline we were last found to be late for */
 
     struct roster roster;

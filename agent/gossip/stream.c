@@ -214,6 +214,9 @@ static int push_pull(struct gossip *g, const struct rc_address *to,
     if (err != RC_OK) {
         return err;
     }
+    /* A newcomer's history starts now; who was here before missed something. */
+    (*out)->skips_events =
+        purpose == STREAM_JOIN && g->serf.event_min == 0 && gossip_member_count(g) == 1;
     err = send_state(g, *out,
                      purpose == STREAM_EXCHANGE ? PUSHPULL_EXCHANGE : PUSHPULL_JOIN);
     if (err != RC_OK) {
@@ -369,7 +372,8 @@ static int on_push_pull(struct gossip *g, struct gossip_stream *s,
             return err;
         }
     }
-    pushpull_merge(g, content);
+    pushpull_merge(g, content,
+                   s->skips_events ? PUSHPULL_NEW_EVENTS : PUSHPULL_ALL_EVENTS);
     if (s->purpose == STREAM_JOIN || s->purpose == STREAM_RECONNECT) {
         /* Who took us may die before it has told the others, or its few words may miss one. */
         swim_announce(g);

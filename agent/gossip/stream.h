@@ -22,9 +22,10 @@ enum stream_cover { STREAM_COVER_OPEN, STREAM_COVER_PLAIN, STREAM_COVER_SEALED }
 struct gossip_stream {
     uint32_t id;
     enum stream_purpose purpose;
-    bool is_dialed; /* by us */
-    bool has_label; /* its header was sent or read */
-    bool is_closed; /* freed at the end of the turn */
+    bool is_dialed;    /* by us */
+    bool has_label;    /* its header was sent or read */
+    bool skips_events; /* what came to pass before this exchange is not for us */
+    bool is_closed;    /* freed at the end of the turn */
     bool
         is_second; /* the same once more, under the key that the first answer came under */
     enum stream_cover cover_in;

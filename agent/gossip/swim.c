@@ -164,6 +164,7 @@ static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
     }
     if (!rc_address_equals(address, &self->view.address)) {
         report_conflict(g, self, address);
+        conflict_noticed(g, address);
         return;
     }
     bool is_same =
