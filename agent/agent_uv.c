@@ -88,6 +88,7 @@ static void destroy_parts(struct agent *agent)
     local_destroy(agent->local);
     local_files_close(agent->store);
     schedule_destroy(agent->schedule);
+    key_orders_destroy(agent->key_orders);
     gossip_destroy(agent->gossip);
     catalog_destroy(agent->catalog);
     rc_metrics_destroy(agent->metrics);
@@ -111,6 +112,7 @@ static void tell_start(const struct agent *agent)
            agent->config.datacenter, address,
            gossip_is_encrypted(agent->gossip) ? "encrypted"
                                               : "NOT encrypted (set encrypt)");
+    agent_tell_encryption(agent);
 }
 
 static int write_pid(const struct agent *agent)

@@ -25,6 +25,8 @@
 #include "agent/http/http.h"
 #include "agent/identity.h"
 #include "agent/join_uv.h"
+#include "agent/key_orders.h"
+#include "agent/keyring_file.h"
 #include "agent/lane.h"
 #include "agent/local/local.h"
 #include "agent/local/local_store.h"
@@ -53,6 +55,7 @@ struct agent {
     struct local *local;
     struct event_log *events;
     struct asked_list *asked;
+    struct key_orders *key_orders;
     struct gossip_profile profile;
     struct lane lane;
     struct dns_view_source *dns_view;
@@ -114,6 +117,25 @@ void agent_on_query_news(struct agent *agent, const struct gossip_action *action
 /* See http_operations. */
 int agent_fire(void *context, const struct user_event *event, char id[37]);
 int agent_ask(void *context, const struct gossip_query *query, http_ticket ticket);
+
+/* ---- keys_uv.c: the keys of the pool. */
+
+/* Those we start with. RC_OK, or an error with one line in `agent->error`. */
+int agent_settle_keys(struct agent *agent, struct keyring_list *out);
+
+/* For gossip_options and http_operations; `context` is the agent. */
+int agent_keep_keys(void *context, enum gossip_key_change change,
+                    const struct gossip_key *keys, size_t count);
+void agent_order_keys(void *context, const struct http_key_order *given,
+                      http_ticket ticket);
+
+/* RC_OK or RC_ENOMEM; after gossip was created. */
+int agent_open_key_orders(struct agent *agent);
+
+/* How encryption stands, in words, to the log. */
+void agent_tell_encryption(const struct agent *agent);
+
+struct gossip_cover agent_cover(const struct agent_config *config);
 
 /* ---- orders_uv.c: from operators. */
 

@@ -21,6 +21,8 @@ static const char defaults[] =
     "client_addr = \"127.0.0.1\"\n"
     "ports { http = 8500 dns = 8600 serf_lan = 8301 server = 8300 }\n"
     "retry_interval = \"30s\"\n"
+    "encrypt_verify_incoming = true\n"
+    "encrypt_verify_outgoing = true\n"
     "profile = \"lan\"\n"
     "reconnect_timeout = \"72h\"\n"
     "log_level = \"info\"\n"

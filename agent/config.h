@@ -75,6 +75,9 @@ struct agent_config {
     int64_t retry_max;           /* 0: no end */
     bool rejoin_after_leave;
     char *encrypt;                 /* base64 of 16, 24 or 32 bytes, checked */
+    bool encrypt_verify_incoming;  /* true: nothing plain is taken, once there is a key */
+    bool encrypt_verify_outgoing;  /* true: nothing plain is sent, once there is a key */
+    bool disable_keyring_file;     /* what the pool does to its keys is not kept */
     char *profile;                 /* "lan" or "fast": gossip_profile_find() knows it */
     uint64_t reconnect_timeout_ms; /* 72 h */
 

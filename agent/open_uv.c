@@ -163,7 +163,7 @@ static int open_events(struct agent *agent)
     return agent->events != NULL && agent->asked != NULL ? RC_OK : RC_ENOMEM;
 }
 
-static int open_gossip(struct agent *agent)
+static int create_gossip(struct agent *agent, const struct keyring_list *keys)
 {
     const struct identity *identity = &agent->identity;
     struct gossip_profile profile = *gossip_profile_find(agent->config.profile);
@@ -181,18 +181,22 @@ static int open_gossip(struct agent *agent)
         .incarnation = identity->kept.incarnation < UINT32_MAX
                            ? identity->kept.incarnation + 1
                            : UINT32_MAX,
-        .keys = &identity->key,
-        .key_count = identity->key_count,
+        .keys = keys->keys,
+        .key_count = keys->count,
         .random_seed = rc_entropy_u64(),
         .nonce = nonce,
+        .cover = agent_cover(&agent->config),
+        .keep_keys = agent_keep_keys,
+        .keep_keys_ctx = agent,
         .lane = lane_callbacks(&agent->lane),
     };
     int err = gossip_create(&options, rc_clock_ns(), &agent->gossip);
     if (err == RC_ENOTFOUND) {
         return fail(
             agent, err,
-            "encrypt: this key needs OpenSSL's libcrypto (Debian package libssl3): the "
-            "processor has no AES instructions, or the key is not 32 bytes long");
+            "encrypt: this key (or one of keyring.json) needs OpenSSL's libcrypto (Debian "
+            "package libssl3): the processor has no AES instructions, or the key is not "
+            "32 bytes long");
     }
     if (err != RC_OK) {
         return fail(
@@ -200,10 +204,28 @@ static int open_gossip(struct agent *agent)
             "gossip: the node's name must be letters, digits, '-' and '.', and its tags "
             "must fit 512 bytes");
     }
+    return RC_OK;
+}
+
+static int open_gossip(struct agent *agent)
+{
+    struct keyring_list keys;
+
+    int err = agent_settle_keys(agent, &keys);
+    if (err == RC_OK) {
+        err = create_gossip(agent, &keys);
+    }
+    explicit_bzero(&keys, sizeof keys);
+    if (err != RC_OK) {
+        return err;
+    }
     agent->lane.gossip = agent->gossip;
-    err = collector_create(agent->metrics, agent->gossip, agent->catalog,
-                           &agent->collector);
-    return err == RC_OK ? RC_OK : fail(agent, err, "no memory for metrics");
+    err = agent_open_key_orders(agent);
+    if (err == RC_OK) {
+        err = collector_create(agent->metrics, agent->gossip, agent->catalog,
+                               &agent->collector);
+    }
+    return err == RC_OK ? RC_OK : fail(agent, err, "no memory for keys and metrics");
 }
 
 static int open_gossip_edge(struct agent *agent)

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/logger.h"
 #include "base/notify.h"
+#include "base/text.h"
 
 enum { LEAVE_MAX_MS = 8000 };
 
@@ -48,6 +49,12 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
         }
     }
     if (err == RC_OK) {
+        gossip_set_cover(agent->gossip, agent_cover(&fresh));
+        if (!rc_text_equals(fresh.encrypt, agent->config.encrypt)) {
+            rc_log(RC_LOG_WARN, "keys",
+                   "encrypt is read at the start only; `rollcall keyring` changes the "
+                   "keys of a running pool");
+        }
         rc_log_setup(fresh.log_level, fresh.log_json ? RC_LOG_JSON : RC_LOG_PLAIN);
         rc_log(RC_LOG_INFO, "agent", "configuration reloaded");
     } else {
@@ -129,5 +136,6 @@ struct http_operations agent_operations(struct agent *agent)
         .reload = reload_operation,
         .fire = agent_fire,
         .ask = agent_ask,
+        .keys = agent_order_keys,
     };
 }

@@ -148,7 +148,10 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_QUERY_ACK:
     case GOSSIP_QUERY_RESPONSE:
     case GOSSIP_QUERY_DONE:
-        agent_on_query_news(agent, action);
+        if (action->type == GOSSIP_QUERY_ACK ||
+            !key_orders_on_action(agent->key_orders, now_ns, action)) {
+            agent_on_query_news(agent, action);
+        }
         break;
     case GOSSIP_NAME_LOST:
         on_name_lost(agent, action);

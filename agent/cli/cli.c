@@ -62,6 +62,15 @@ static const struct cli_command commands[] = {
     {"keygen", "make a key for gossip encryption",
      "usage: rollcall keygen\n\nPrints 32 random bytes in base64, for -encrypt.\n",
      keygen_run},
+    {"keyring", "the keys of gossip encryption, in the whole pool",
+     "usage: rollcall keyring -list|-list-primary [flags]\n"
+     "       rollcall keyring -install KEY [flags]\n"
+     "       rollcall keyring -use KEY [-force] [flags]\n"
+     "       rollcall keyring -remove KEY [-force] [flags]\n\n"
+     "To change the key of a pool: -install the new one, -use it, -remove the old one. A\n"
+     "step that would lose members which are away is refused. KEY may be -: then it is\n"
+     "read from standard input, where `ps` does not show it.\n",
+     keyring_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

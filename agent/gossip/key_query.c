@@ -181,7 +181,9 @@ static void write_list(char texts[GOSSIP_KEYS_MAX][KEY_TEXT_MAX], size_t shown,
     if (keys.err != RC_OK) {
         out->err = keys.err;
     }
-    explicit_bzero(keys.bytes, keys.size);
+    if (keys.bytes != NULL) {
+        explicit_bzero(keys.bytes, keys.size);
+    }
     rc_buffer_fini(&keys);
 }
 

@@ -89,6 +89,27 @@ static void put_build_stats(const struct http_api *api, struct rc_json *json)
     rc_json_object_end(json);
 }
 
+static void put_encryption_stats(const struct http_api *api, struct rc_json *json)
+{
+    struct gossip_counters counters;
+    struct gossip_encryption how;
+
+    gossip_counters(api->gossip, &counters);
+    gossip_encryption(api->gossip, &how);
+    rc_json_key(json, "encryption");
+    rc_json_object(json);
+    rc_json_put_string(json, "cipher", how.cipher);
+    put_number(json, "keys", how.key_count);
+    put_number(json, "opened_by_first_key", counters.opened_first);
+    put_number(json, "opened_by_older_key", counters.opened_older);
+    put_number(json, "opened_plain", counters.opened_plain);
+    put_number(json, "refused_key", counters.refused[GOSSIP_REFUSED_KEY]);
+    put_number(json, "refused_plain", counters.refused[GOSSIP_REFUSED_PLAIN]);
+    put_flag(json, "verify_incoming", how.key_count > 0 && !how.cover.takes_plain);
+    put_flag(json, "verify_outgoing", how.key_count > 0 && !how.cover.sends_plain);
+    rc_json_object_end(json);
+}
+
 static void put_gossip_stats(const struct http_api *api, struct rc_json *json)
 {
     uint64_t statuses[GOSSIP_STATUS_COUNT] = {0};
@@ -129,6 +150,7 @@ void agent_self(struct http_api *api, struct http_exchange *x)
     rc_json_object(&json);
     put_agent_stats(api, &json);
     put_build_stats(api, &json);
+    put_encryption_stats(api, &json);
     put_gossip_stats(api, &json);
     rc_json_object_end(&json);
     rc_json_key(&json, "Meta");

@@ -85,6 +85,12 @@ http_handler ui_services;
 http_handler ui_nodes;
 http_handler ui_node;
 
+/* operator_endpoints.c: what only operators do. */
+http_handler operator_keyring_list;
+http_handler operator_keyring_install;
+http_handler operator_keyring_use;
+http_handler operator_keyring_remove;
+
 /* request.c: what several of them do with a request. */
 
 /* The body as JSON, owned by the caller; NULL: answered already. */

@@ -22,6 +22,7 @@ struct event_log;
 struct gossip;
 struct gossip_query;
 struct http;
+struct keyring_request;
 struct local;
 struct rc_metrics;
 struct user_event;
@@ -39,6 +40,13 @@ struct http_listener {
 typedef uint64_t http_ticket;
 
 enum http_prune { HTTP_KEEP, HTTP_PRUNE };
+
+/* Of the pool's keyring. */
+struct http_key_order {
+    const struct keyring_request *request;
+    bool local;  /* a list of this agent's own keys */
+    bool forced; /* even if members that are away will be lost */
+};
 
 /* What the interface asks of the agent as a whole. Any may be NULL: then the endpoint
  * answers 501. `context` comes back as first argument. */
@@ -65,6 +73,10 @@ struct http_operations {
     /* Asks the pool. RC_OK: what came back follows by http_finish_json() when its time is up;
      * otherwise an error of gossip_query(), or RC_EAGAIN: too many are open. */
     int (*ask)(void *context, const struct gossip_query *query, http_ticket ticket);
+
+    /* Orders something about the pool's keys; what came of it follows by http_finish_json() or
+     * http_finish_text(). */
+    void (*keys)(void *context, const struct http_key_order *order, http_ticket ticket);
 
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;
@@ -152,5 +164,9 @@ void http_finish(struct http *http, http_ticket ticket, int err, const char *tex
 /* The same with 200 and a JSON body (borrowed during the call). */
 void http_finish_json(struct http *http, http_ticket ticket, const void *body,
                       size_t size);
+
+/* The same with any status and a bare text (borrowed during the call). */
+void http_finish_text(struct http *http, http_ticket ticket, unsigned status,
+                      const char *text);
 
 #endif

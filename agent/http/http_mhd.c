@@ -462,6 +462,25 @@ void http_finish_json(struct http *http, http_ticket ticket, const void *body,
     finish(connection);
 }
 
+void http_finish_text(struct http *http, http_ticket ticket, unsigned status,
+                      const char *text)
+{
+    struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
+
+    if (connection == NULL) {
+        return; /* the client did not wait for it */
+    }
+    struct http_exchange *x = &connection->exchange;
+    if (status >= 400) {
+        exchange_error(x, status, "%s", text);
+    } else {
+        exchange_done(x);
+        x->content_type = text[0] != '\0' ? "text/plain; charset=utf-8" : NULL;
+        rc_buffer_text(&x->out, text);
+    }
+    finish(connection);
+}
+
 void http_finish(struct http *http, http_ticket ticket, int err, const char *text)
 {
     struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
