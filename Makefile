@@ -113,6 +113,8 @@ tests: ## every test, one kind after the other
 	$(MAKE) integration
 integration: $(BINS) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
 	ROLLCALL_BUILD=$(BUILD) $(PYTEST) tests/interop tests/lab
+churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
@@ -140,6 +142,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim replay fuzz lab check tests integration figures lint format install clean help
+.PHONY: all unit sim replay fuzz lab check tests integration churn figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))
