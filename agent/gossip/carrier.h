@@ -37,4 +37,8 @@ void carrier_send_to_some(struct gossip *g, size_t max, carrier_wants *wants);
 void carrier_tick(struct gossip *g); /* the gossip tick, */
 void carrier_kick(struct gossip *g); /* ... and the kick of the lane: lane_kick.c */
 
+/* Membership has something new to tell; and telling it. */
+void carrier_news(struct gossip *g);
+void carrier_send_news(struct gossip *g);
+
 #endif

@@ -20,6 +20,7 @@ enum deadline_kind {
     DEADLINE_RECONNECT,
     DEADLINE_LEAVE,
     DEADLINE_KICK,
+    DEADLINE_NEWS,
     DEADLINE_PRUNE,
     DEADLINE_CONFLICT,
     DEADLINE_SUSPICION, /* owner: struct suspicion */

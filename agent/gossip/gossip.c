@@ -182,6 +182,7 @@ static void start_timers(struct gossip *g)
     g->reap.kind = DEADLINE_REAP;
     g->reconnect.kind = DEADLINE_RECONNECT;
     g->kick.kind = DEADLINE_KICK;
+    g->news.kind = DEADLINE_NEWS;
     g->leave.deadline.kind = DEADLINE_LEAVE;
     probe_start(g);
     gossip_arm(g, &g->gossip_tick,
@@ -279,25 +280,25 @@ void gossip_destroy(struct gossip *g)
 
 /* ---- Time. */
 
-/* All periodic deadlines lie at most one gossip or probe period ahead, so being late for the
- * first one by more than a suspicion means that we slept: stopped, swapped out, starved. Then
- * others' silence proves nothing, and our suspicions start over instead of firing. Being late
- * by less still makes us doubt ourselves (Lifeguard's local health). */
-static void notice_pause(struct gossip *g)
+/* All periodic deadlines lie at most one gossip or probe period ahead, so standing still beyond
+ * one of them for more than a suspicion means that we slept: stopped, swapped out, starved. Then
+ * others' silence proves nothing, and our suspicions start over instead of firing. A shorter
+ * sleep still makes us doubt ourselves (Lifeguard's local health). What counts is the time since
+ * we last did anything: one deadline that waits for its turn is not being late twice. */
+static void notice_pause(struct gossip *g, uint64_t before_ns)
 {
-    uint64_t first = deadline_first(&g->deadlines);
+    uint64_t first_ns = deadline_first(&g->deadlines);
     uint64_t least_ms = suspicion_min_ms(g->profile, roster_estimate(&g->roster));
+    uint64_t awake_ns = first_ns > before_ns ? first_ns : before_ns;
 
-    if (first >= g->now_ns || first == g->late_since_ns) {
+    if (awake_ns >= g->now_ns) {
         return;
     }
-    uint64_t late_ms = (g->now_ns - first) / NS_PER_MS;
+    uint64_t late_ms = (g->now_ns - awake_ns) / NS_PER_MS;
     if (late_ms > least_ms) {
-        g->late_since_ns = first;
         g->counters.pauses++;
         swim_restart_suspicions(g);
     } else if (late_ms > g->profile->probe_timeout_ms / 2) {
-        g->late_since_ns = first;
         swim_health_add(g, 1);
     }
 }
@@ -305,10 +306,11 @@ static void notice_pause(struct gossip *g)
 static void enter(struct gossip *g, uint64_t now_ns)
 {
     assert(g != NULL);
-    if (now_ns > g->now_ns) {
+    uint64_t before_ns = g->now_ns;
+    if (now_ns > before_ns) {
         g->now_ns = now_ns;
+        notice_pause(g, before_ns);
     }
-    notice_pause(g);
 }
 
 static void on_push_pull(struct gossip *g);
@@ -344,6 +346,9 @@ static void fire(struct gossip *g, struct deadline *deadline)
         return;
     case DEADLINE_KICK:
         carrier_kick(g);
+        return;
+    case DEADLINE_NEWS:
+        carrier_send_news(g);
         return;
     case DEADLINE_PRUNE:
         serf_prune(g);

@@ -132,8 +132,7 @@ struct gossip {
     struct rc_random random;
     uint64_t hash_seed;
     uint64_t now_ns;
-    bool is_out;            /* the pool has voted us out: we say and hear nothing more */
-    uint64_t late_since_ns; /* the deadline we were last found to be late for */
+    bool is_out; /* the pool has voted us out: we say and hear nothing more */
 
     struct roster roster;
     struct member *self;
@@ -162,7 +161,9 @@ struct gossip {
     struct deadline reconnect;
     struct deadline kick;
     uint64_t last_kick_ns;
-    uint64_t kicks_paid_ns;    /* the credit for kicks is used up to then */
+    uint64_t kicks_paid_ns; /* the credit for kicks is used up to then */
+    struct deadline news;
+    uint64_t last_news_ns;
     uint64_t last_greeting_ns; /* exchange with a stranger that probed us */
     uint64_t last_packet;      /* number of the last one we filled */
     uint64_t announcement_id;  /* of our last alive message, in its queue */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/gossip/carrier.h"
 #include "agent/gossip/probe.h"
 #include "agent/gossip/serf.h"
 #include "base/err.h"
@@ -24,6 +25,7 @@ static uint64_t spread(struct gossip *g, struct rc_pack_bytes name)
         broadcast_add(&g->queues[QUEUE_MEMBERSHIP], name, message, &id) != RC_OK) {
         gossip_refuse(g, GOSSIP_REFUSED_TOO_BIG);
     }
+    carrier_news(g);
     return id;
 }
 

@@ -17,12 +17,13 @@ static void second(struct sim *sim)
     queue_push(&sim->queue, sim->now_ns + SIM_SECOND, queue_event(EVENT_SECOND, NULL, 0));
 }
 
-/* A paused node gets everything in order, later. True if the event was put off. */
+/* A paused node gets everything in order, later: its kernel accepts streams even then, but it
+ * does not hear of them. True if the event was put off. */
 static bool is_put_off(struct sim *sim, struct node *node, uint64_t at_ns,
                        struct event *event)
 {
-    if (sim->now_ns >= node->paused_until_ns || event->type == EVENT_CONNECT) {
-        return false; /* its kernel accepts streams even then */
+    if (sim->now_ns >= node->paused_until_ns) {
+        return false;
     }
     if (event->type == EVENT_TICK) {
         if (at_ns != node->tick_ns) {
