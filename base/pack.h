@@ -84,6 +84,7 @@ void rc_pack_write_nil(struct rc_buffer *out);
 void rc_pack_write_bool(struct rc_buffer *out, bool value);
 void rc_pack_write_number(struct rc_buffer *out, uint64_t value);
 void rc_pack_write_double(struct rc_buffer *out, double value);
+void rc_pack_write_float(struct rc_buffer *out, float value); /* read as a double */
 void rc_pack_write_bytes(struct rc_buffer *out,
                          struct rc_pack_bytes bytes); /* NULL: nil */
 void rc_pack_write_text(struct rc_buffer *out, const char *text);

@@ -49,6 +49,12 @@ void rc_pack_write_number(struct rc_buffer *out, uint64_t value)
         out, (msgpack_object){.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = value});
 }
 
+void rc_pack_write_float(struct rc_buffer *out, float value)
+{
+    write_scalar(
+        out, (msgpack_object){.type = MSGPACK_OBJECT_FLOAT32, .via.f64 = (double)value});
+}
+
 void rc_pack_write_double(struct rc_buffer *out, double value)
 {
     write_scalar(out, (msgpack_object){.type = MSGPACK_OBJECT_FLOAT64, .via.f64 = value});

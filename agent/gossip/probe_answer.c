@@ -27,7 +27,7 @@ static void write_payload(struct gossip *g, struct rc_buffer *out)
 
     rc_pack_write_array(&vec, COORDINATE_DIMENSIONS);
     for (size_t i = 0; i < COORDINATE_DIMENSIONS; i++) {
-        rc_pack_write_double(&vec, own->vec[i]);
+        rc_pack_write_float(&vec, (float)own->vec[i]); /* parts of a microsecond */
     }
     wire.raw_vec = (struct rc_pack_bytes){vec.bytes, vec.size};
     if (g->lane.summary != NULL) {

@@ -7,6 +7,7 @@
 
 #include "agent/gossip/carrier.h"
 #include "agent/gossip/key_query.h"
+#include "agent/gossip/lzw.h"
 #include "agent/gossip/probe.h"
 #include "agent/gossip/serf.h"
 #include "agent/gossip/swim.h"
@@ -194,16 +195,36 @@ int stream_dial(struct gossip *g, const struct rc_address *to,
     return err;
 }
 
+/* The same message compressed, if that makes it smaller. */
+static struct rc_pack_bytes compressed(const struct rc_buffer *plain,
+                                       struct rc_buffer *out)
+{
+    struct rc_buffer packed = {0};
+    int err = lzw_encode(plain->bytes, plain->size, &packed);
+    const struct wire_compress compress = {.bytes = {packed.bytes, packed.size}};
+
+    if (err == RC_OK) {
+        wire_write_typed(WIRE_COMPRESS, &wire_format_compress, &compress, out);
+    }
+    rc_buffer_fini(&packed);
+    if (err != RC_OK || out->err != RC_OK || out->size >= plain->size) {
+        return (struct rc_pack_bytes){plain->bytes, plain->size};
+    }
+    return (struct rc_pack_bytes){out->bytes, out->size};
+}
+
 static int send_state(struct gossip *g, struct gossip_stream *s, enum pushpull_kind kind)
 {
     struct rc_buffer state = {0};
+    struct rc_buffer packed = {0};
 
     pushpull_write(g, kind, &state);
     int err = state.err;
     if (err == RC_OK) {
-        err = stream_send(g, s, (struct rc_pack_bytes){state.bytes, state.size});
+        err = stream_send(g, s, compressed(&state, &packed));
     }
     rc_buffer_fini(&state);
+    rc_buffer_fini(&packed);
     return err;
 }
 

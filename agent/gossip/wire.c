@@ -394,7 +394,7 @@ static void write_field(const struct field *field, const void *place,
         rc_pack_write_bool(out, *(const bool *)place);
         return;
     case FIELD_DOUBLE:
-        rc_pack_write_double(out, *(const double *)place);
+        rc_pack_write_float(out, (float)*(const double *)place); /* half the bytes */
         return;
     case FIELD_VERSIONS:
         rc_pack_write_bytes(
