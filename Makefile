@@ -48,7 +48,9 @@ SIM    := $(patsubst %.c,$(OUT)/%,$(filter tests/sim/test_%.c,$(ALL_C)))
 FUZZ   := $(patsubst %.c,$(OUT)/%,$(filter tests/fuzz/fuzz_%.c,$(ALL_C)))
 REPLAY := $(subst /fuzz_,/replay_,$(FUZZ))
 UNIT_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/unit/test_%,$(filter tests/unit/%,$(ALL_C))))
-SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_%,$(filter tests/sim/%,$(ALL_C))))
+SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_% tests/sim/rollcall_sim.c, \
+                 $(filter tests/sim/%,$(ALL_C))))
+SIM_BIN   := $(OUT)/rollcall-sim
 
 PYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
@@ -82,6 +84,9 @@ $(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(AGENT) $(PROX
 $(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(SIM_BIN): $(OUT)/tests/sim/rollcall_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
@@ -92,8 +97,13 @@ $(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
 
 unit: $(UNIT) ## unit tests: no network, no sleeping
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
-sim: $(SIM) ## simulation tests: many agents, virtual clock and network
+sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and network
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
+# Stop it when you like: seeds that passed are left out next time.
+SEEDS ?= 10000
+sim-soak: $(SIM_BIN) ## everything at once at 20 nodes: SEEDS=10000, hours; goes on where it was stopped
+	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SEEDS) --jobs $(shell nproc) \
+	    --done $(OUT)/sim-soak.done
 replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
@@ -106,7 +116,7 @@ check: ## every test, from nothing (root for the lab): what is missing is instal
 	scripts/install-deps run build test
 	$(MAKE) tests
 tests: ## every test, one kind after the other
-	$(MAKE) all $(UNIT) $(SIM) $(REPLAY)
+	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(REPLAY)
 	$(MAKE) unit
 	$(MAKE) sim
 	$(MAKE) replay
@@ -142,6 +152,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim replay fuzz lab check tests integration churn figures lint format install clean help
+.PHONY: all unit sim sim-soak replay fuzz lab check tests integration churn figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -125,7 +125,13 @@ struct sim *sim_create(const struct sim_options *options)
         sim->options.delay_max_us = 1000;
     }
     assert(sim->options.delay_max_us >= sim->options.delay_min_us);
-    assert(gossip_profile_find(sim->options.profile) != NULL);
+    const struct gossip_profile *profile = gossip_profile_find(sim->options.profile);
+    assert(profile != NULL);
+    sim->profile = *profile;
+    if (options->reap_ms > 0) {
+        sim->profile.reconnect_timeout_ms = options->reap_ms;
+        sim->profile.tombstone_timeout_ms = options->reap_ms;
+    }
     sim->weather[SIM_LOSS] = options->loss_ppm;
     sim->weather[SIM_DUPLICATE] = options->duplicate_ppm;
     uint64_t seed = options->seed * 8;
@@ -202,7 +208,7 @@ static void shake(const struct sim *sim, struct node *node)
     }
 }
 
-static void shake_all(struct sim *sim)
+void sim_shake_all(struct sim *sim)
 {
     for (size_t i = 0; i < sim->node_count; i++) {
         shake(sim, sim->nodes[i]);
@@ -305,7 +311,7 @@ void sim_part(struct sim *sim, size_t node, unsigned group)
 {
     sim_trace(sim, "%s is parted into group %u", sim_name(sim, node), group);
     sim->nodes[node]->group = group;
-    shake_all(sim);
+    sim_shake_all(sim);
 }
 
 void sim_heal(struct sim *sim)
@@ -316,7 +322,7 @@ void sim_heal(struct sim *sim)
     }
     rc_table_destroy(sim->cuts);
     sim->cuts = sim_memory(rc_table_create(1));
-    shake_all(sim);
+    sim_shake_all(sim);
 }
 
 void sim_cut(struct sim *sim, size_t from, size_t to)
@@ -355,7 +361,7 @@ void sim_set_weather(struct sim *sim, enum sim_weather weather, uint32_t ppm)
 
     sim_trace(sim, "%s: %u ppm", names[weather], ppm);
     sim->weather[weather] = ppm;
-    shake_all(sim);
+    sim_shake_all(sim);
 }
 
 void sim_set_loss(struct sim *sim, uint32_t ppm)

@@ -26,6 +26,7 @@ enum sim_catalogs { SIM_WITH_CATALOGS, SIM_GOSSIP_ONLY };
 struct sim_options {
     uint64_t seed;
     const char *profile;    /* of gossip; NULL: "fast" */
+    uint32_t reap_ms;       /* how soon the gone are forgotten; 0: as the profile says */
     uint32_t delay_min_us;  /* one way; 0: 100 */
     uint32_t delay_max_us;  /* 0: 1000; reorders packets when larger than the minimum */
     uint32_t tail_ppm;      /* packets that take much longer: Pareto, up to 100 times */

@@ -191,6 +191,9 @@ void measure_reset(struct sim *sim)
 {
     struct measure *m = &sim->measure;
 
+    while (m->pending_count > 0) {
+        forget(m, 0);
+    }
     for (size_t i = 0; i < MEASURE_TIME_COUNT; i++) {
         m->times[i].count = 0;
     }

@@ -75,7 +75,7 @@ void measure_observer_gone(struct sim *sim, const struct node *observer);
 void measure_failed(struct sim *sim, const struct node *node);    /* one more said so */
 void measure_all_right(struct sim *sim, const struct node *node); /* nobody is wrong */
 void measure_second(struct sim *sim);
-/* Forgets all counts and times; what waits goes on waiting. */
+/* Forgets all counts and times, and what is under way. */
 void measure_reset(struct sim *sim);
 void measure_fini(struct measure *measure);
 

@@ -280,7 +280,7 @@ static void start_gossip(struct sim *sim, struct node *node)
         .address = node->address,
         .tags = tags,
         .tag_count = sizeof tags / sizeof *tags,
-        .profile = gossip_profile_find(sim->options.profile),
+        .profile = &sim->profile,
         .incarnation = last == 0 ? 0 : last + 1,
         .keys = &key,
         .key_count = sim->options.encrypted ? 1 : 0,

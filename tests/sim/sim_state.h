@@ -148,14 +148,14 @@ struct node {
     uint32_t wrong;     /* running nodes that are wrong about it */
     uint32_t suspected; /* highest incarnation anybody suspected */
     bool was_suspected;
-    uint64_t told_bytes;     /* sent up to the last virtual second */
-    struct rc_table *past;   /* print of each item it ever told */
-    uint64_t noted_version;  /* of its record when that was last looked at */
-    uint64_t wanted_version; /* of a change that is being timed */
+    uint64_t told_bytes;    /* sent up to the last virtual second */
+    struct rc_table *past;  /* print of each item it ever told */
+    uint64_t noted_version; /* of its record when that was last looked at */
 };
 
 struct sim {
     struct sim_options options;
+    struct gossip_profile profile;
     struct rc_random network;
     struct rc_random cores;   /* seeds of everything that runs on nodes */
     struct rc_random choices; /* whom to join through: part of the workload */
@@ -166,7 +166,6 @@ struct sim {
     struct rc_table *hosts; /* node by address */
     struct rc_table *cuts;  /* one-way, by pair */
     uint32_t weather[SIM_WEATHER_COUNT];
-    uint64_t lossy_until_ns; /* when loss was last over what must be survived */
     uint64_t now_ns;
     struct queue queue;
     struct line *lines;
@@ -183,7 +182,8 @@ struct sim {
     struct measure measure;
     const struct sim_step *steps; /* of the plan; borrowed */
     void (*on_step)(struct sim *sim, uint64_t step, uint32_t end);
-    bool is_tracing; /* to stdout as it happens */
+    bool is_tracing;    /* to stdout as it happens */
+    const char *replay; /* the command line; borrowed */
     char trace[SIM_TRACE_LINES][SIM_TRACE_LINE];
     size_t traced;
 };
@@ -235,6 +235,9 @@ void check_note(struct sim *sim, struct node *node); /* what it tells, if that i
 void check_pairs(struct sim *sim);
 uint64_t check_print(const struct catalog *c);
 void check_mix(struct sim *sim, uint64_t number); /* into the digest */
+
+/* ---- sim.c */
+void sim_shake_all(struct sim *sim); /* failures soon after are nobody's fault */
 
 /* ---- sim_trace.c */
 void sim_trace(struct sim *sim, const char *format, ...)

@@ -51,16 +51,20 @@ void sim_print_trace(const struct sim *sim)
 void sim_fail(struct sim *sim, const char *format, ...)
 {
     char text[512];
+    unsigned long long seed = sim->options.seed;
     va_list arguments;
 
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     sim_print_trace(sim);
-    (void)fprintf(stderr, "# %s\n# seed %llu failed at %.3f ms; replay: SIM_SEED=%llu\n",
-                  text, (unsigned long long)sim->options.seed,
-                  (double)sim->now_ns / (double)SIM_MS,
-                  (unsigned long long)sim->options.seed);
+    (void)fprintf(stderr, "# %s\n# seed %llu failed at %.3f ms; replay: ", text, seed,
+                  (double)sim->now_ns / (double)SIM_MS);
+    if (sim->replay != NULL) {
+        (void)fprintf(stderr, "%s--seed %llu\n", sim->replay, seed);
+    } else {
+        (void)fprintf(stderr, "SIM_SEED=%llu\n", seed);
+    }
     abort();
 }
 
