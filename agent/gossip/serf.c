@@ -126,7 +126,8 @@ void serf_member_gone(struct gossip *g, struct member *member)
         member->serf == SERF_FAILED) {
         return;
     }
-    bool is_left = member->serf == SERF_LEAVING;
+    /* Serf calls it failed when the goodbye of SWIM overtakes the intent; both say the same. */
+    bool is_left = member->serf == SERF_LEAVING || member->swim == SWIM_LEFT;
     member->serf = is_left ? SERF_LEFT : SERF_FAILED;
     member->gone_ns = g->now_ns;
     serf_publish(g, member, is_left ? GOSSIP_EVENT_LEFT : GOSSIP_EVENT_FAILED);
