@@ -1,9 +1,10 @@
 """User events and queries, asked from either side, in a pool of both kinds."""
+import base64
 import itertools
 
 import pytest
 
-from serf_pool import Serf
+from serf_pool import LONG, Serf, until
 
 counter = itertools.count(1)
 
@@ -22,17 +23,35 @@ def agents(pool):
     return [program for program in pool.made if not isinstance(program, Serf)]
 
 
-def test_an_event_of_serf_reaches_all(mixed, name):
-    serfs(mixed)[0].ask("event", "-coalesce=false", name, "v1")
+def lists(agent, name, payload):
+    """Waits for exactly one event of that name, with that payload, in the agent's list."""
+    until(LONG, lambda: [base64.b64decode(event["Payload"]) for event in agent.api("/v1/event/list?name=" + name)] == [payload],
+          lambda: "%s lists %s once: %s" % (agent.name, name, agent.api("/v1/event/list")))
+
+
+@pytest.mark.parametrize("coalesce", ["false", "true"])
+def test_an_event_of_serf_reaches_all(mixed, name, coalesce):
+    serfs(mixed)[0].ask("event", "-coalesce=" + coalesce, name, "v1")
     for agent in agents(mixed):
-        agent.says("user event " + name)
+        lists(agent, name, b"v1")
     serfs(mixed)[1].says("user-event: " + name)
 
 
-def test_a_coalesced_event_of_serf_reaches_all(mixed, name):
-    serfs(mixed)[1].ask("event", name, "v1")
+def test_an_event_of_ours_reaches_all(mixed, name):
+    agents(mixed)[1].api("/v1/event/fire/" + name, "PUT", b"v2 of it")
+    for serf in serfs(mixed):
+        serf.says("user-event: " + name)
     for agent in agents(mixed):
-        agent.says("user event " + name)
+        lists(agent, name, b"v2 of it")
+
+
+def test_a_handler_of_serf_gets_the_payload_of_our_event(pool):
+    out = pool.folder / "payload"
+    serf = pool.serf("theirs", words=["-event-handler=user:deploy=cat >%s" % out])
+    agent = pool.agent("ours", join=serf.address)
+    pool.agree()
+    agent.api("/v1/event/fire/deploy", "PUT", b"from us")
+    until(LONG, lambda: out.exists() and out.read_text().strip() == "from us", "the handler wrote the payload")
 
 
 ALL = ["r1", "r2", "r3", "s1", "s2"]
@@ -43,6 +62,7 @@ ASKED = [  # words of `serf query`, who hears it
     (["-tag", "role=^(db|cache)$"], ["s1", "s2"]),
     (["-tag", "role=.*"], ALL),
     (["-tag", "zone=ea[rs]t"], ["s1"]),
+    (["-tag", "rc=^[0-9]+"], ["r1", "r2", "r3"]),
     (["-tag", "role=node", "-node=r1", "-node=s1"], ["r1"]),
     (["-relay-factor=2"], ALL),
 ]
