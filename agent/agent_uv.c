@@ -32,6 +32,11 @@ static void close_edges(struct agent *agent)
         joiner_close(agent->joiner, on_closed, agent);
         agent->joiner = NULL;
     }
+    if (agent->watcher != NULL) {
+        agent->open++;
+        watcher_close(agent->watcher, on_closed, agent);
+        agent->watcher = NULL;
+    }
     if (agent->http != NULL) {
         agent->open++;
         http_close(agent->http, on_closed, agent);
@@ -81,6 +86,7 @@ void agent_close(struct agent *agent)
 
 static void destroy_parts(struct agent *agent)
 {
+    free(agent->watch_api);
     dns_view_destroy(agent->dns_view);
     collector_destroy(agent->collector);
     asked_destroy(agent->asked);

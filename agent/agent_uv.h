@@ -22,6 +22,7 @@
 #include "agent/event/event_log.h"
 #include "agent/gossip/gossip.h"
 #include "agent/gossip/gossip_uv.h"
+#include "agent/http/exchange.h"
 #include "agent/http/http.h"
 #include "agent/identity.h"
 #include "agent/join_uv.h"
@@ -30,6 +31,7 @@
 #include "agent/lane.h"
 #include "agent/local/local.h"
 #include "agent/local/local_store.h"
+#include "agent/watch/watcher_uv.h"
 #include "base/metrics.h"
 #include "dns/server_uv.h"
 
@@ -76,6 +78,8 @@ struct agent {
     struct http *http;
     struct dns_server *dns;
     struct joiner *joiner;
+    struct watcher *watcher;
+    struct http_api *watch_api; /* what watches ask, as if by HTTP */
 
     enum agent_phase phase;
     bool leaving_on_purpose; /* also while closing afterwards */
@@ -136,6 +140,21 @@ int agent_open_key_orders(struct agent *agent);
 void agent_tell_encryption(const struct agent *agent);
 
 struct gossip_cover agent_cover(const struct agent_config *config);
+
+/* ---- watches_uv.c: what runs or calls somebody when something changes. */
+
+/* RC_OK, or an error with a line in `agent->error`. */
+int agent_open_watches(struct agent *agent);
+
+/* From now on the watches of `config` run, without script handlers that it does not allow.
+ * RC_OK or RC_ENOMEM. */
+int agent_set_watches(struct agent *agent, const struct agent_config *config);
+
+/* A change: of the catalog, of events, of members. Also before watches are open. */
+void agent_tell_watches(struct agent *agent, enum watch_subject subject);
+
+/* GOSSIP_QUERY. */
+void agent_on_query(struct agent *agent, const struct gossip_action *action);
 
 /* ---- orders_uv.c: from operators. */
 

@@ -115,6 +115,30 @@ static int fail(char *error, const char *text)
     return RC_EINVAL;
 }
 
+/* Somebody counts on a program that will not be run. */
+static int warn_of_watches(struct agent_config *config)
+{
+    struct definition_list *warnings = &config->warnings;
+    void *items = warnings->items;
+    bool any = false;
+
+    for (size_t i = 0; i < config->watch_count; i++) {
+        any = any || !config->watches[i].is_http;
+    }
+    if (!any || config->enable_script_handlers) {
+        return RC_OK;
+    }
+    char **line = definition_grow(&items, &warnings->count, sizeof *line);
+    if (line == NULL) {
+        return RC_ENOMEM;
+    }
+    warnings->items = items;
+    *line =
+        rc_text_copy("watches: handlers of type script are disabled on this agent; to "
+                     "enable, configure 'enable_script_handlers' to true");
+    return *line != NULL ? RC_OK : RC_ENOMEM;
+}
+
 static int check_ports(const struct agent_ports *ports, char *error)
 {
     const struct {
@@ -143,7 +167,7 @@ static int check_ports(const struct agent_ports *ports, char *error)
 }
 
 /* Rules between keys, which no single place breaks. */
-static int check_whole(const struct agent_config *config, char *error)
+static int check_whole(struct agent_config *config, char *error)
 {
     if (config->data_dir == NULL && !config->dev) {
         return fail(error, "data_dir cannot be empty");
@@ -154,7 +178,8 @@ static int check_whole(const struct agent_config *config, char *error)
     if (config->bootstrap && !config->server) {
         return fail(error, "bootstrap requires server = true");
     }
-    return check_ports(&config->ports, error);
+    int err = check_ports(&config->ports, error);
+    return err == RC_OK ? warn_of_watches(config) : err;
 }
 
 int agent_config_load(size_t count, char *const *words, struct agent_config *out,
@@ -205,6 +230,9 @@ int agent_config_validate(size_t count, char *const *paths, struct rc_buffer *wa
     }
     if (err == RC_OK) {
         err = check_whole(&config, error);
+    }
+    if (err == RC_ENOMEM) {
+        (void)fail(error, rc_strerror(err));
     }
     for (size_t i = 0; i < config.warnings.count && warnings != NULL; i++) {
         rc_buffer_format(warnings, "%s\n", config.warnings.items[i]);

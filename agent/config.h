@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/catalog/definition.h"
+#include "agent/watch/watch_definition.h"
 #include "base/buffer.h"
 #include "base/logger.h"
 
@@ -88,6 +89,7 @@ struct agent_config {
     bool skip_leave_on_interrupt;
     bool enable_script_checks;
     bool enable_local_script_checks;
+    bool enable_script_handlers;         /* of watches */
     int64_t check_output_max_size;       /* 4096 */
     int64_t http_connections_per_client; /* limits.http_max_conns_per_client; 200 */
     bool ui;                             /* true */
@@ -98,6 +100,8 @@ struct agent_config {
     struct service_definition *services;
     size_t check_count;
     struct check_definition *checks;
+    size_t watch_count;
+    struct watch_definition *watches;
 
     /* What was read and understood, but has no effect here: "file:line:column: ...". */
     struct definition_list warnings;

@@ -124,6 +124,8 @@ const struct agent_config_key agent_config_keys[] = {
          "allow script checks from files and from the API"),
     ACTS("enable_local_script_checks", "enable-local-script-checks", SWITCH,
          enable_local_script_checks, "allow script checks from files"),
+    ACTS("enable_script_handlers", "enable-script-handlers", SWITCH,
+         enable_script_handlers, "let watches of the files run programs"),
     SILENT("discard_check_output"),
     ACTS("check_output_max_size", NULL, COUNT, check_output_max_size, NULL),
     SILENT("check_update_interval"),
@@ -160,6 +162,7 @@ const struct agent_config_key agent_config_keys[] = {
     {"services", NULL, &agent_config_services_type, 0, CONFIG_ACTS, NULL},
     {"check", NULL, &agent_config_checks_type, 0, CONFIG_ACTS, NULL},
     {"checks", NULL, &agent_config_checks_type, 0, CONFIG_ACTS, NULL},
+    {"watches", NULL, &agent_config_watches_type, 0, CONFIG_ACTS, NULL},
 
     /* Consul's, and without meaning here: there is no Raft, no remote execution, no update
      * check, no coordinates to disable, and metrics are always there. */
@@ -256,7 +259,6 @@ const struct agent_config_key agent_config_keys[] = {
     WARNS("audit"),
     WARNS("license_path"),
     WARNS("partition"),
-    WARNS("watches"),
     WARNS("tls"),
     WARNS("ca_file"),
     WARNS("ca_path"),

@@ -43,6 +43,7 @@ void agent_on_user_event(struct agent *agent, const struct gossip_action *action
         return;
     }
     http_tell_news(agent->http, HTTP_NEWS_EVENT);
+    agent_tell_watches(agent, WATCH_EVENTS);
 }
 
 /* The event comes back to us as GOSSIP_USER_EVENT with the Lamport time that is next. */

@@ -493,9 +493,9 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,        open_identity, open_catalog, open_local,
-        open_events,      open_gossip,   open_handles, open_checks,
-        open_gossip_edge, open_http,     open_dns,     open_joiner,
+        open_data,   open_identity, open_catalog,       open_local,       open_events,
+        open_gossip, open_handles,  open_checks,        open_gossip_edge, open_http,
+        open_dns,    open_joiner,   agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

@@ -48,6 +48,10 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
             (void)snprintf(error, sizeof error, "%s", local_error(agent->local));
         }
     }
+    if (err == RC_OK && agent_set_watches(agent, &fresh) != RC_OK) {
+        err = RC_ENOMEM;
+        (void)snprintf(error, sizeof error, "watches: out of memory");
+    }
     if (err == RC_OK) {
         gossip_set_cover(agent->gossip, agent_cover(&fresh));
         if (!rc_text_equals(fresh.encrypt, agent->config.encrypt)) {

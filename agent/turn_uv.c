@@ -40,6 +40,9 @@ void agent_turn(struct agent *agent)
     if (count > 0 && agent->http != NULL) {
         http_catalog_changed(agent->http, changes, count);
     }
+    if (count > 0) {
+        agent_tell_watches(agent, WATCH_CATALOG);
+    }
     arm_tick(agent);
 }
 
@@ -125,6 +128,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         log_member(action);
         lane_on_member(&agent->lane, now_ns, rc_clock_wall_ms(), action);
         http_tell_news(agent->http, HTTP_NEWS_MEMBER);
+        agent_tell_watches(agent, WATCH_POOL);
         break;
     case GOSSIP_JOIN_RESULT:
         joiner_on_result(agent->joiner, action);
@@ -143,7 +147,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         agent_on_user_event(agent, action);
         break;
     case GOSSIP_QUERY:
-        rc_log(RC_LOG_DEBUG, "gossip", "query %s", action->name);
+        agent_on_query(agent, action);
         break;
     case GOSSIP_QUERY_ACK:
     case GOSSIP_QUERY_RESPONSE:
