@@ -271,32 +271,30 @@ static void advance(struct key_orders *orders, struct order *order, uint64_t now
 }
 
 void key_orders_give(struct key_orders *orders, uint64_t now_ns,
-                     const struct key_order *given)
+                     const struct key_order *order)
 {
     bool is_risky =
-        given->request.order == KEYRING_USE || given->request.order == KEYRING_REMOVE;
-    struct order *order =
-        orders->count < KEY_ORDERS_MAX ? calloc(1, sizeof *order) : NULL;
+        order->request.order == KEYRING_USE || order->request.order == KEYRING_REMOVE;
+    struct order *taken =
+        orders->count < KEY_ORDERS_MAX ? calloc(1, sizeof *taken) : NULL;
 
-    if (order == NULL) {
-        orders->options.answer(orders->options.context, given->ticket, KEY_BUSY,
+    if (taken == NULL) {
+        orders->options.answer(orders->options.context, order->ticket, KEY_BUSY,
                                "too many orders about keys are under way; try again");
         return;
     }
-    order->given = *given;
-    order->is_looking = is_risky && given->care == KEY_CAREFUL;
-    order->next = orders->first;
-    orders->first = order;
+    taken->given = *order;
+    taken->is_looking = is_risky && order->care == KEY_CAREFUL;
+    taken->next = orders->first;
+    orders->first = taken;
     orders->count++;
-    if (given->scope == KEY_LOCAL) {
-        if (keyring_round_local(orders->options.gossip, &order->round) == RC_OK) {
-            tell(orders, order);
-        } else {
-            end(orders, order, KEY_BUSY, rc_strerror(RC_ENOMEM));
-        }
-        return;
+    if (order->scope == KEY_POOL) {
+        start(orders, taken, now_ns);
+    } else if (keyring_round_local(orders->options.gossip, &taken->round) == RC_OK) {
+        tell(orders, taken);
+    } else {
+        end(orders, taken, KEY_BUSY, rc_strerror(RC_ENOMEM));
     }
-    start(orders, order, now_ns);
 }
 
 bool key_orders_on_action(struct key_orders *orders, uint64_t now_ns,

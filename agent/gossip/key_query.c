@@ -219,7 +219,8 @@ int key_query_answer(struct gossip *g, struct rc_pack_bytes name,
         {"remove-key", GOSSIP_KEY_REMOVED},
         {"list-keys", GOSSIP_KEY_CHANGE_COUNT},
     };
-    struct wire_key_response response = {.result = false};
+    struct wire_key_response response = {.message = rc_pack_text(""),
+                                         .primary_key = rc_pack_text("")};
     size_t start = out->size;
     size_t i = 0;
 

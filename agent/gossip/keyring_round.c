@@ -226,9 +226,14 @@ static void take_message(struct keyring_node *node, struct rc_pack_bytes message
 {
     size_t size =
         message.size < sizeof node->message - 1 ? message.size : sizeof node->message - 1;
+    if (size > 0) {
+        memcpy(node->message, message.at, size);
+    }
     for (size_t i = 0; i < size; i++) {
-        bool is_plain = message.at[i] >= ' ' && message.at[i] != 0x7f;
-        node->message[i] = is_plain ? (char)message.at[i] : '?';
+        unsigned char byte = (unsigned char)node->message[i];
+        if (byte < ' ' || byte == 0x7f) {
+            node->message[i] = '?'; /* it may end on a terminal */
+        }
     }
     while (size > 0 && !rc_text_is_utf8(node->message, size)) {
         size--; /* cut within a character, or none at all */
