@@ -19,6 +19,9 @@ SERF_WORDS = {ALIVE: "alive", LEAVING: "leaving", LEFT: "left", FAILED: "failed"
 GOSSIP, RPC, HTTP = 7946, 7373, 8500
 CLONE_NEWNET = 0x40000000
 LONG = 30  # seconds that nothing needs on an idle machine
+# What serf says when an answer is late, which on a busy machine happens now and then.
+LATE = r"Refuting a suspect message|Was able to connect to .* but other probes failed|Failed fallback|i/o timeout"
+LATE_MAX = 5
 
 
 def why_not():
@@ -176,9 +179,11 @@ class Serf(Program):
         return self.members().get(name, {}).get("tags", {})
 
     def complaints(self, *explained):
-        """What it warned of; a line that matches one of `explained` is left out."""
+        """What it warned of; a line that matches one of `explained` is left out, and a few late answers."""
         lines = re.findall(r".*\[(?:WARN|ERR)\].*", self.said())
-        return [line for line in lines if not any(re.search(words, line) for words in ("shutdown detected", *explained))]
+        late = [line for line in lines if re.search(LATE, line)]
+        known = ("shutdown detected", *explained, *([LATE] if len(late) <= LATE_MAX else []))
+        return [line for line in lines if not any(re.search(words, line) for words in known)]
 
 
 class Agent(Program):
