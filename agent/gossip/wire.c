@@ -4,253 +4,227 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/gossip/wire_format.h"
 #include "base/err.h"
 
-enum field_kind {
-    FIELD_BYTES,
-    FIELD_RAW,
-    FIELD_U8,
-    FIELD_U16,
-    FIELD_U32,
-    FIELD_U64,
-    FIELD_BOOL,
-    FIELD_DOUBLE,
-    FIELD_VERSIONS
-};
-
-enum field_presence { ALWAYS, UNLESS_ZERO };
-
-struct field {
-    const char *name;
-    size_t offset;
-    enum field_kind kind;
-    enum field_presence presence;
-};
-
-struct wire_format {
-    size_t size; /* of the struct */
-    size_t count;
-    const struct field *fields; /* in ASCII order of their names */
-};
-
-#define FIELD(message, name, kind, member)                   \
-    {                                                        \
-        name, offsetof(struct message, member), kind, ALWAYS \
-    }
-#define OPTIONAL(message, name, kind, member)                     \
+#define FIELD(message, name, kind, member)                        \
     {                                                             \
-        name, offsetof(struct message, member), kind, UNLESS_ZERO \
+        name, offsetof(struct message, member), kind, WIRE_ALWAYS \
     }
-#define FORMAT(format, message)                                                       \
-    const struct wire_format format = {sizeof(struct message),                        \
-                                       sizeof format##_fields / sizeof(struct field), \
-                                       format##_fields}
+#define OPTIONAL(message, name, kind, member)                          \
+    {                                                                  \
+        name, offsetof(struct message, member), kind, WIRE_UNLESS_ZERO \
+    }
+#define FORMAT(format, message)                                                     \
+    const struct wire_format format = {                                             \
+        sizeof(struct message), sizeof format##_fields / sizeof(struct wire_field), \
+        format##_fields}
 
-static const struct field wire_format_ping_fields[] = {
-    FIELD(wire_ping, "Node", FIELD_BYTES, node),
-    FIELD(wire_ping, "SeqNo", FIELD_U32, seq),
-    OPTIONAL(wire_ping, "SourceAddr", FIELD_BYTES, source_address),
-    OPTIONAL(wire_ping, "SourceNode", FIELD_BYTES, source_node),
-    OPTIONAL(wire_ping, "SourcePort", FIELD_U16, source_port),
+static const struct wire_field wire_format_ping_fields[] = {
+    FIELD(wire_ping, "Node", WIRE_FIELD_BYTES, node),
+    FIELD(wire_ping, "SeqNo", WIRE_FIELD_U32, seq),
+    OPTIONAL(wire_ping, "SourceAddr", WIRE_FIELD_BYTES, source_address),
+    OPTIONAL(wire_ping, "SourceNode", WIRE_FIELD_BYTES, source_node),
+    OPTIONAL(wire_ping, "SourcePort", WIRE_FIELD_U16, source_port),
 };
 FORMAT(wire_format_ping, wire_ping);
 
-static const struct field wire_format_indirect_ping_fields[] = {
-    FIELD(wire_indirect_ping, "Nack", FIELD_BOOL, nack),
-    FIELD(wire_indirect_ping, "Node", FIELD_BYTES, node),
-    FIELD(wire_indirect_ping, "Port", FIELD_U16, port),
-    FIELD(wire_indirect_ping, "SeqNo", FIELD_U32, seq),
-    OPTIONAL(wire_indirect_ping, "SourceAddr", FIELD_BYTES, source_address),
-    OPTIONAL(wire_indirect_ping, "SourceNode", FIELD_BYTES, source_node),
-    OPTIONAL(wire_indirect_ping, "SourcePort", FIELD_U16, source_port),
-    FIELD(wire_indirect_ping, "Target", FIELD_BYTES, target),
+static const struct wire_field wire_format_indirect_ping_fields[] = {
+    FIELD(wire_indirect_ping, "Nack", WIRE_FIELD_BOOL, nack),
+    FIELD(wire_indirect_ping, "Node", WIRE_FIELD_BYTES, node),
+    FIELD(wire_indirect_ping, "Port", WIRE_FIELD_U16, port),
+    FIELD(wire_indirect_ping, "SeqNo", WIRE_FIELD_U32, seq),
+    OPTIONAL(wire_indirect_ping, "SourceAddr", WIRE_FIELD_BYTES, source_address),
+    OPTIONAL(wire_indirect_ping, "SourceNode", WIRE_FIELD_BYTES, source_node),
+    OPTIONAL(wire_indirect_ping, "SourcePort", WIRE_FIELD_U16, source_port),
+    FIELD(wire_indirect_ping, "Target", WIRE_FIELD_BYTES, target),
 };
 FORMAT(wire_format_indirect_ping, wire_indirect_ping);
 
-static const struct field wire_format_ack_fields[] = {
-    FIELD(wire_ack, "Payload", FIELD_BYTES, payload),
-    FIELD(wire_ack, "SeqNo", FIELD_U32, seq),
+static const struct wire_field wire_format_ack_fields[] = {
+    FIELD(wire_ack, "Payload", WIRE_FIELD_BYTES, payload),
+    FIELD(wire_ack, "SeqNo", WIRE_FIELD_U32, seq),
 };
 FORMAT(wire_format_ack, wire_ack);
 
-static const struct field wire_format_nack_fields[] = {
-    FIELD(wire_ack, "SeqNo", FIELD_U32, seq),
+static const struct wire_field wire_format_nack_fields[] = {
+    FIELD(wire_ack, "SeqNo", WIRE_FIELD_U32, seq),
 };
 FORMAT(wire_format_nack, wire_ack);
 
-static const struct field wire_format_accusation_fields[] = {
-    FIELD(wire_accusation, "From", FIELD_BYTES, from),
-    FIELD(wire_accusation, "Incarnation", FIELD_U32, incarnation),
-    FIELD(wire_accusation, "Node", FIELD_BYTES, node),
+static const struct wire_field wire_format_accusation_fields[] = {
+    FIELD(wire_accusation, "From", WIRE_FIELD_BYTES, from),
+    FIELD(wire_accusation, "Incarnation", WIRE_FIELD_U32, incarnation),
+    FIELD(wire_accusation, "Node", WIRE_FIELD_BYTES, node),
 };
 FORMAT(wire_format_accusation, wire_accusation);
 
-static const struct field wire_format_alive_fields[] = {
-    FIELD(wire_alive, "Addr", FIELD_BYTES, address),
-    FIELD(wire_alive, "Incarnation", FIELD_U32, incarnation),
-    FIELD(wire_alive, "Meta", FIELD_BYTES, meta),
-    FIELD(wire_alive, "Node", FIELD_BYTES, node),
-    FIELD(wire_alive, "Port", FIELD_U16, port),
-    FIELD(wire_alive, "Vsn", FIELD_VERSIONS, versions),
+static const struct wire_field wire_format_alive_fields[] = {
+    FIELD(wire_alive, "Addr", WIRE_FIELD_BYTES, address),
+    FIELD(wire_alive, "Incarnation", WIRE_FIELD_U32, incarnation),
+    FIELD(wire_alive, "Meta", WIRE_FIELD_BYTES, meta),
+    FIELD(wire_alive, "Node", WIRE_FIELD_BYTES, node),
+    FIELD(wire_alive, "Port", WIRE_FIELD_U16, port),
+    FIELD(wire_alive, "Vsn", WIRE_FIELD_VERSIONS, versions),
 };
 FORMAT(wire_format_alive, wire_alive);
 
-static const struct field wire_format_err_fields[] = {
-    FIELD(wire_err, "Error", FIELD_BYTES, error),
+static const struct wire_field wire_format_err_fields[] = {
+    FIELD(wire_err, "Error", WIRE_FIELD_BYTES, error),
 };
 FORMAT(wire_format_err, wire_err);
 
-static const struct field wire_format_compress_fields[] = {
-    FIELD(wire_compress, "Algo", FIELD_U8, algorithm),
-    FIELD(wire_compress, "Buf", FIELD_BYTES, bytes),
+static const struct wire_field wire_format_compress_fields[] = {
+    FIELD(wire_compress, "Algo", WIRE_FIELD_U8, algorithm),
+    FIELD(wire_compress, "Buf", WIRE_FIELD_BYTES, bytes),
 };
 FORMAT(wire_format_compress, wire_compress);
 
-static const struct field wire_format_push_pull_fields[] = {
-    FIELD(wire_push_pull, "Join", FIELD_BOOL, join),
-    FIELD(wire_push_pull, "Nodes", FIELD_U32, nodes),
-    FIELD(wire_push_pull, "UserStateLen", FIELD_U32, user_state_size),
+static const struct wire_field wire_format_push_pull_fields[] = {
+    FIELD(wire_push_pull, "Join", WIRE_FIELD_BOOL, join),
+    FIELD(wire_push_pull, "Nodes", WIRE_FIELD_U32, nodes),
+    FIELD(wire_push_pull, "UserStateLen", WIRE_FIELD_U32, user_state_size),
 };
 FORMAT(wire_format_push_pull, wire_push_pull);
 
-static const struct field wire_format_node_fields[] = {
-    FIELD(wire_node, "Addr", FIELD_BYTES, address),
-    FIELD(wire_node, "Incarnation", FIELD_U32, incarnation),
-    FIELD(wire_node, "Meta", FIELD_BYTES, meta),
-    FIELD(wire_node, "Name", FIELD_BYTES, name),
-    FIELD(wire_node, "Port", FIELD_U16, port),
-    FIELD(wire_node, "State", FIELD_U8, state),
-    FIELD(wire_node, "Vsn", FIELD_VERSIONS, versions),
+static const struct wire_field wire_format_node_fields[] = {
+    FIELD(wire_node, "Addr", WIRE_FIELD_BYTES, address),
+    FIELD(wire_node, "Incarnation", WIRE_FIELD_U32, incarnation),
+    FIELD(wire_node, "Meta", WIRE_FIELD_BYTES, meta),
+    FIELD(wire_node, "Name", WIRE_FIELD_BYTES, name),
+    FIELD(wire_node, "Port", WIRE_FIELD_U16, port),
+    FIELD(wire_node, "State", WIRE_FIELD_U8, state),
+    FIELD(wire_node, "Vsn", WIRE_FIELD_VERSIONS, versions),
 };
 FORMAT(wire_format_node, wire_node);
 
-static const struct field wire_format_user_head_fields[] = {
-    FIELD(wire_user_head, "UserMsgLen", FIELD_U32, size),
+static const struct wire_field wire_format_user_head_fields[] = {
+    FIELD(wire_user_head, "UserMsgLen", WIRE_FIELD_U32, size),
 };
 FORMAT(wire_format_user_head, wire_user_head);
 
-static const struct field wire_format_join_fields[] = {
-    FIELD(wire_intent, "LTime", FIELD_U64, ltime),
-    FIELD(wire_intent, "Node", FIELD_BYTES, node),
+static const struct wire_field wire_format_join_fields[] = {
+    FIELD(wire_intent, "LTime", WIRE_FIELD_U64, ltime),
+    FIELD(wire_intent, "Node", WIRE_FIELD_BYTES, node),
 };
 FORMAT(wire_format_join, wire_intent);
 
-static const struct field wire_format_leave_fields[] = {
-    FIELD(wire_intent, "LTime", FIELD_U64, ltime),
-    FIELD(wire_intent, "Node", FIELD_BYTES, node),
-    FIELD(wire_intent, "Prune", FIELD_BOOL, prune),
+static const struct wire_field wire_format_leave_fields[] = {
+    FIELD(wire_intent, "LTime", WIRE_FIELD_U64, ltime),
+    FIELD(wire_intent, "Node", WIRE_FIELD_BYTES, node),
+    FIELD(wire_intent, "Prune", WIRE_FIELD_BOOL, prune),
 };
 FORMAT(wire_format_leave, wire_intent);
 
-static const struct field wire_format_serf_state_fields[] = {
-    FIELD(wire_serf_state, "EventLTime", FIELD_U64, event_ltime),
-    FIELD(wire_serf_state, "Events", FIELD_RAW, raw_events),
-    FIELD(wire_serf_state, "LTime", FIELD_U64, ltime),
-    FIELD(wire_serf_state, "LeftMembers", FIELD_RAW, raw_left_members),
-    FIELD(wire_serf_state, "QueryLTime", FIELD_U64, query_ltime),
-    FIELD(wire_serf_state, "StatusLTimes", FIELD_RAW, raw_status_ltimes),
-    OPTIONAL(wire_serf_state, "rc", FIELD_BYTES, summary),
-    OPTIONAL(wire_serf_state, "rcname", FIELD_BYTES, summary_name),
+static const struct wire_field wire_format_serf_state_fields[] = {
+    FIELD(wire_serf_state, "EventLTime", WIRE_FIELD_U64, event_ltime),
+    FIELD(wire_serf_state, "Events", WIRE_FIELD_RAW, raw_events),
+    FIELD(wire_serf_state, "LTime", WIRE_FIELD_U64, ltime),
+    FIELD(wire_serf_state, "LeftMembers", WIRE_FIELD_RAW, raw_left_members),
+    FIELD(wire_serf_state, "QueryLTime", WIRE_FIELD_U64, query_ltime),
+    FIELD(wire_serf_state, "StatusLTimes", WIRE_FIELD_RAW, raw_status_ltimes),
+    OPTIONAL(wire_serf_state, "rc", WIRE_FIELD_BYTES, summary),
+    OPTIONAL(wire_serf_state, "rcname", WIRE_FIELD_BYTES, summary_name),
 };
 FORMAT(wire_format_serf_state, wire_serf_state);
 
-static const struct field wire_format_event_fields[] = {
-    FIELD(wire_event, "CC", FIELD_BOOL, coalesce),
-    FIELD(wire_event, "LTime", FIELD_U64, ltime),
-    FIELD(wire_event, "Name", FIELD_BYTES, name),
-    FIELD(wire_event, "Payload", FIELD_BYTES, payload),
+static const struct wire_field wire_format_event_fields[] = {
+    FIELD(wire_event, "CC", WIRE_FIELD_BOOL, coalesce),
+    FIELD(wire_event, "LTime", WIRE_FIELD_U64, ltime),
+    FIELD(wire_event, "Name", WIRE_FIELD_BYTES, name),
+    FIELD(wire_event, "Payload", WIRE_FIELD_BYTES, payload),
 };
 FORMAT(wire_format_event, wire_event);
 
-static const struct field wire_format_query_fields[] = {
-    FIELD(wire_query, "Addr", FIELD_BYTES, address),
-    FIELD(wire_query, "Filters", FIELD_RAW, raw_filters),
-    FIELD(wire_query, "Flags", FIELD_U32, flags),
-    FIELD(wire_query, "ID", FIELD_U32, id),
-    FIELD(wire_query, "LTime", FIELD_U64, ltime),
-    FIELD(wire_query, "Name", FIELD_BYTES, name),
-    FIELD(wire_query, "Payload", FIELD_BYTES, payload),
-    FIELD(wire_query, "Port", FIELD_U16, port),
-    FIELD(wire_query, "RelayFactor", FIELD_U8, relay_factor),
-    FIELD(wire_query, "SourceNode", FIELD_BYTES, source_node),
-    FIELD(wire_query, "Timeout", FIELD_U64, timeout_ns),
+static const struct wire_field wire_format_query_fields[] = {
+    FIELD(wire_query, "Addr", WIRE_FIELD_BYTES, address),
+    FIELD(wire_query, "Filters", WIRE_FIELD_RAW, raw_filters),
+    FIELD(wire_query, "Flags", WIRE_FIELD_U32, flags),
+    FIELD(wire_query, "ID", WIRE_FIELD_U32, id),
+    FIELD(wire_query, "LTime", WIRE_FIELD_U64, ltime),
+    FIELD(wire_query, "Name", WIRE_FIELD_BYTES, name),
+    FIELD(wire_query, "Payload", WIRE_FIELD_BYTES, payload),
+    FIELD(wire_query, "Port", WIRE_FIELD_U16, port),
+    FIELD(wire_query, "RelayFactor", WIRE_FIELD_U8, relay_factor),
+    FIELD(wire_query, "SourceNode", WIRE_FIELD_BYTES, source_node),
+    FIELD(wire_query, "Timeout", WIRE_FIELD_U64, timeout_ns),
 };
 FORMAT(wire_format_query, wire_query);
 
-static const struct field wire_format_response_fields[] = {
-    FIELD(wire_response, "Flags", FIELD_U32, flags),
-    FIELD(wire_response, "From", FIELD_BYTES, from),
-    FIELD(wire_response, "ID", FIELD_U32, id),
-    FIELD(wire_response, "LTime", FIELD_U64, ltime),
-    FIELD(wire_response, "Payload", FIELD_BYTES, payload),
+static const struct wire_field wire_format_response_fields[] = {
+    FIELD(wire_response, "Flags", WIRE_FIELD_U32, flags),
+    FIELD(wire_response, "From", WIRE_FIELD_BYTES, from),
+    FIELD(wire_response, "ID", WIRE_FIELD_U32, id),
+    FIELD(wire_response, "LTime", WIRE_FIELD_U64, ltime),
+    FIELD(wire_response, "Payload", WIRE_FIELD_BYTES, payload),
 };
 FORMAT(wire_format_response, wire_response);
 
-static const struct field wire_format_conflict_fields[] = {
-    FIELD(wire_conflict, "Addr", FIELD_BYTES, address),
-    FIELD(wire_conflict, "DelegateCur", FIELD_U8, versions[5]),
-    FIELD(wire_conflict, "DelegateMax", FIELD_U8, versions[4]),
-    FIELD(wire_conflict, "DelegateMin", FIELD_U8, versions[3]),
-    FIELD(wire_conflict, "Name", FIELD_BYTES, name),
-    FIELD(wire_conflict, "Port", FIELD_U16, port),
-    FIELD(wire_conflict, "ProtocolCur", FIELD_U8, versions[2]),
-    FIELD(wire_conflict, "ProtocolMax", FIELD_U8, versions[1]),
-    FIELD(wire_conflict, "ProtocolMin", FIELD_U8, versions[0]),
-    FIELD(wire_conflict, "Status", FIELD_U8, status),
-    FIELD(wire_conflict, "Tags", FIELD_RAW, raw_tags),
+static const struct wire_field wire_format_conflict_fields[] = {
+    FIELD(wire_conflict, "Addr", WIRE_FIELD_BYTES, address),
+    FIELD(wire_conflict, "DelegateCur", WIRE_FIELD_U8, versions[5]),
+    FIELD(wire_conflict, "DelegateMax", WIRE_FIELD_U8, versions[4]),
+    FIELD(wire_conflict, "DelegateMin", WIRE_FIELD_U8, versions[3]),
+    FIELD(wire_conflict, "Name", WIRE_FIELD_BYTES, name),
+    FIELD(wire_conflict, "Port", WIRE_FIELD_U16, port),
+    FIELD(wire_conflict, "ProtocolCur", WIRE_FIELD_U8, versions[2]),
+    FIELD(wire_conflict, "ProtocolMax", WIRE_FIELD_U8, versions[1]),
+    FIELD(wire_conflict, "ProtocolMin", WIRE_FIELD_U8, versions[0]),
+    FIELD(wire_conflict, "Status", WIRE_FIELD_U8, status),
+    FIELD(wire_conflict, "Tags", WIRE_FIELD_RAW, raw_tags),
 };
 FORMAT(wire_format_conflict, wire_conflict);
 
-static const struct field wire_format_key_request_fields[] = {
-    FIELD(wire_key_request, "Key", FIELD_BYTES, key),
+static const struct wire_field wire_format_key_request_fields[] = {
+    FIELD(wire_key_request, "Key", WIRE_FIELD_BYTES, key),
 };
 FORMAT(wire_format_key_request, wire_key_request);
 
-static const struct field wire_format_key_response_fields[] = {
-    FIELD(wire_key_response, "Keys", FIELD_RAW, raw_keys),
-    FIELD(wire_key_response, "Message", FIELD_BYTES, message),
-    FIELD(wire_key_response, "PrimaryKey", FIELD_BYTES, primary_key),
-    FIELD(wire_key_response, "Result", FIELD_BOOL, result),
+static const struct wire_field wire_format_key_response_fields[] = {
+    FIELD(wire_key_response, "Keys", WIRE_FIELD_RAW, raw_keys),
+    FIELD(wire_key_response, "Message", WIRE_FIELD_BYTES, message),
+    FIELD(wire_key_response, "PrimaryKey", WIRE_FIELD_BYTES, primary_key),
+    FIELD(wire_key_response, "Result", WIRE_FIELD_BOOL, result),
 };
 FORMAT(wire_format_key_response, wire_key_response);
 
-static const struct field wire_format_relay_fields[] = {
-    FIELD(wire_relay, "DestAddr", FIELD_RAW, raw_address),
-    FIELD(wire_relay, "DestName", FIELD_BYTES, name),
+static const struct wire_field wire_format_relay_fields[] = {
+    FIELD(wire_relay, "DestAddr", WIRE_FIELD_RAW, raw_address),
+    FIELD(wire_relay, "DestName", WIRE_FIELD_BYTES, name),
 };
 FORMAT(wire_format_relay, wire_relay);
 
-static const struct field wire_format_udp_address_fields[] = {
-    FIELD(wire_udp_address, "IP", FIELD_BYTES, ip),
-    FIELD(wire_udp_address, "Port", FIELD_U16, port),
-    FIELD(wire_udp_address, "Zone", FIELD_BYTES, zone),
+static const struct wire_field wire_format_udp_address_fields[] = {
+    FIELD(wire_udp_address, "IP", WIRE_FIELD_BYTES, ip),
+    FIELD(wire_udp_address, "Port", WIRE_FIELD_U16, port),
+    FIELD(wire_udp_address, "Zone", WIRE_FIELD_BYTES, zone),
 };
 FORMAT(wire_format_udp_address, wire_udp_address);
 
-static const struct field wire_format_filter_tag_fields[] = {
-    FIELD(wire_filter_tag, "Expr", FIELD_BYTES, expression),
-    FIELD(wire_filter_tag, "Tag", FIELD_BYTES, tag),
+static const struct wire_field wire_format_filter_tag_fields[] = {
+    FIELD(wire_filter_tag, "Expr", WIRE_FIELD_BYTES, expression),
+    FIELD(wire_filter_tag, "Tag", WIRE_FIELD_BYTES, tag),
 };
 FORMAT(wire_format_filter_tag, wire_filter_tag);
 
-static const struct field wire_format_event_slot_fields[] = {
-    FIELD(wire_event_slot, "Events", FIELD_RAW, raw_events),
-    FIELD(wire_event_slot, "LTime", FIELD_U64, ltime),
+static const struct wire_field wire_format_event_slot_fields[] = {
+    FIELD(wire_event_slot, "Events", WIRE_FIELD_RAW, raw_events),
+    FIELD(wire_event_slot, "LTime", WIRE_FIELD_U64, ltime),
 };
 FORMAT(wire_format_event_slot, wire_event_slot);
 
-static const struct field wire_format_event_item_fields[] = {
-    FIELD(wire_event_item, "Name", FIELD_BYTES, name),
-    FIELD(wire_event_item, "Payload", FIELD_BYTES, payload),
+static const struct wire_field wire_format_event_item_fields[] = {
+    FIELD(wire_event_item, "Name", WIRE_FIELD_BYTES, name),
+    FIELD(wire_event_item, "Payload", WIRE_FIELD_BYTES, payload),
 };
 FORMAT(wire_format_event_item, wire_event_item);
 
-static const struct field wire_format_coordinate_fields[] = {
-    FIELD(wire_coordinate, "Adjustment", FIELD_DOUBLE, adjustment),
-    FIELD(wire_coordinate, "Error", FIELD_DOUBLE, error),
-    FIELD(wire_coordinate, "Height", FIELD_DOUBLE, height),
-    FIELD(wire_coordinate, "Vec", FIELD_RAW, raw_vec),
-    OPTIONAL(wire_coordinate, "rc", FIELD_BYTES, summary),
+static const struct wire_field wire_format_coordinate_fields[] = {
+    FIELD(wire_coordinate, "Adjustment", WIRE_FIELD_DOUBLE, adjustment),
+    FIELD(wire_coordinate, "Error", WIRE_FIELD_DOUBLE, error),
+    FIELD(wire_coordinate, "Height", WIRE_FIELD_DOUBLE, height),
+    FIELD(wire_coordinate, "Vec", WIRE_FIELD_RAW, raw_vec),
+    OPTIONAL(wire_coordinate, "rc", WIRE_FIELD_BYTES, summary),
 };
 FORMAT(wire_format_coordinate, wire_coordinate);
 
@@ -288,44 +262,45 @@ static struct rc_pack_bytes read_raw(struct rc_cursor *in)
                             : (struct rc_pack_bytes){NULL, 0};
 }
 
-static void read_field(const struct field *field, struct rc_cursor *in, void *message)
+static void read_field(const struct wire_field *field, struct rc_cursor *in,
+                       void *message)
 {
     uint8_t *base = message;
     void *place = base + field->offset;
 
     switch (field->kind) {
-    case FIELD_BYTES:
+    case WIRE_FIELD_BYTES:
         *(struct rc_pack_bytes *)place = rc_pack_read_bytes(in);
         return;
-    case FIELD_RAW:
+    case WIRE_FIELD_RAW:
         *(struct rc_pack_bytes *)place = read_raw(in);
         return;
-    case FIELD_U8:
+    case WIRE_FIELD_U8:
         *(uint8_t *)place = (uint8_t)rc_pack_read_number(in, UINT8_MAX);
         return;
-    case FIELD_U16:
+    case WIRE_FIELD_U16:
         *(uint16_t *)place = (uint16_t)rc_pack_read_number(in, UINT16_MAX);
         return;
-    case FIELD_U32:
+    case WIRE_FIELD_U32:
         *(uint32_t *)place = (uint32_t)rc_pack_read_number(in, UINT32_MAX);
         return;
-    case FIELD_U64:
+    case WIRE_FIELD_U64:
         *(uint64_t *)place = rc_pack_read_number(in, UINT64_MAX);
         return;
-    case FIELD_BOOL:
+    case WIRE_FIELD_BOOL:
         *(bool *)place = rc_pack_read_bool(in);
         return;
-    case FIELD_DOUBLE:
+    case WIRE_FIELD_DOUBLE:
         *(double *)place = rc_pack_read_double(in);
         return;
-    case FIELD_VERSIONS:
+    case WIRE_FIELD_VERSIONS:
         *(struct wire_versions *)place = read_versions(in);
         return;
     }
 }
 
-static const struct field *find_field(const struct wire_format *format,
-                                      struct rc_pack_bytes name)
+static const struct wire_field *find_field(const struct wire_format *format,
+                                           struct rc_pack_bytes name)
 {
     for (size_t i = 0; i < format->count; i++) {
         if (rc_pack_equals(rc_pack_text(format->fields[i].name), name)) {
@@ -340,7 +315,7 @@ int wire_read(const struct wire_format *format, struct rc_cursor *in, void *out)
     memset(out, 0, format->size);
     uint32_t count = rc_pack_read_map(in);
     for (uint32_t i = 0; i < count && in->err == RC_OK; i++) {
-        const struct field *field = find_field(format, rc_pack_read_bytes(in));
+        const struct wire_field *field = find_field(format, rc_pack_read_bytes(in));
         if (field != NULL) {
             read_field(field, in, out);
         } else {
@@ -350,12 +325,12 @@ int wire_read(const struct wire_format *format, struct rc_cursor *in, void *out)
     return in->err;
 }
 
-static bool is_zero(const struct field *field, const void *place)
+static bool is_zero(const struct wire_field *field, const void *place)
 {
-    if (field->kind == FIELD_U16) {
+    if (field->kind == WIRE_FIELD_U16) {
         return *(const uint16_t *)place == 0;
     }
-    assert(field->kind == FIELD_BYTES); /* no other kind is ever left out */
+    assert(field->kind == WIRE_FIELD_BYTES); /* no other kind is ever left out */
     return ((const struct rc_pack_bytes *)place)->size == 0;
 }
 
@@ -368,35 +343,35 @@ static void write_raw(struct rc_buffer *out, const struct rc_pack_bytes *raw)
     }
 }
 
-static void write_field(const struct field *field, const void *place,
+static void write_field(const struct wire_field *field, const void *place,
                         struct rc_buffer *out)
 {
     switch (field->kind) {
-    case FIELD_BYTES:
+    case WIRE_FIELD_BYTES:
         rc_pack_write_bytes(out, *(const struct rc_pack_bytes *)place);
         return;
-    case FIELD_RAW:
+    case WIRE_FIELD_RAW:
         write_raw(out, place);
         return;
-    case FIELD_U8:
+    case WIRE_FIELD_U8:
         rc_pack_write_number(out, *(const uint8_t *)place);
         return;
-    case FIELD_U16:
+    case WIRE_FIELD_U16:
         rc_pack_write_number(out, *(const uint16_t *)place);
         return;
-    case FIELD_U32:
+    case WIRE_FIELD_U32:
         rc_pack_write_number(out, *(const uint32_t *)place);
         return;
-    case FIELD_U64:
+    case WIRE_FIELD_U64:
         rc_pack_write_number(out, *(const uint64_t *)place);
         return;
-    case FIELD_BOOL:
+    case WIRE_FIELD_BOOL:
         rc_pack_write_bool(out, *(const bool *)place);
         return;
-    case FIELD_DOUBLE:
+    case WIRE_FIELD_DOUBLE:
         rc_pack_write_float(out, (float)*(const double *)place); /* half the bytes */
         return;
-    case FIELD_VERSIONS:
+    case WIRE_FIELD_VERSIONS:
         rc_pack_write_bytes(
             out, (struct rc_pack_bytes){((const struct wire_versions *)place)->bytes,
                                         WIRE_VERSIONS_SIZE});
@@ -411,13 +386,13 @@ void wire_write(const struct wire_format *format, const void *message,
     size_t count = 0;
 
     for (size_t i = 0; i < format->count; i++) {
-        const struct field *field = &format->fields[i];
-        count += field->presence == ALWAYS || !is_zero(field, base + field->offset);
+        const struct wire_field *field = &format->fields[i];
+        count += field->presence == WIRE_ALWAYS || !is_zero(field, base + field->offset);
     }
     rc_pack_write_map(out, count);
     for (size_t i = 0; i < format->count; i++) {
-        const struct field *field = &format->fields[i];
-        if (field->presence == ALWAYS || !is_zero(field, base + field->offset)) {
+        const struct wire_field *field = &format->fields[i];
+        if (field->presence == WIRE_ALWAYS || !is_zero(field, base + field->offset)) {
             rc_pack_write_text(out, field->name);
             write_field(field, base + field->offset, out);
         }

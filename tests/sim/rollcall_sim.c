@@ -97,13 +97,18 @@ static int take_time(const char *text, uint64_t *out_ms)
     return err;
 }
 
-static int take_mode(const char *text, struct play_options *out)
+static int take_mode(const char *text, enum wire_passing *out)
 {
-    out->mode = strcmp(text, "struct") == 0 ? PLAY_STRUCTS : PLAY_BYTES;
-    out->is_plain = strcmp(text, "plain") == 0;
-    return out->mode == PLAY_STRUCTS || out->is_plain || strcmp(text, "byte") == 0
-               ? RC_OK
-               : RC_EINVAL;
+    static const char *const names[] = {
+        [WIRE_BYTES] = "byte", [WIRE_PLAIN_BYTES] = "plain", [WIRE_STRUCTS] = "struct"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum wire_passing)i;
+            return RC_OK;
+        }
+    }
+    return RC_EINVAL;
 }
 
 static int take_scenario(const char *text, struct play_options *out)
@@ -182,7 +187,7 @@ static int take_value(struct command *c, int which, const char *text)
     case OPTION_SERVICES:
         return take_count(text, 100, &c->play.services);
     case OPTION_MODE:
-        return take_mode(text, &c->play);
+        return take_mode(text, &c->play.mode);
     case OPTION_SCRIPT:
         return step_read(text, &c->script);
     case OPTION_UNTIL:

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "tests/sim/sim_peek.h"
 #include "tests/sim/sim_state.h"
+#include "tests/sim/wire_structs.h"
 
 enum {
     SMALL_POOL = 128, /* smaller ones grow node by node */
@@ -204,6 +205,8 @@ static uint64_t run_steps(struct sim *sim, const struct play_options *o,
 void play(const struct play_options *o, uint64_t seed, struct outcome *out)
 {
     struct step_list made = {0};
+
+    wire_pass(o->mode);
     uint64_t start_us = rc_clock_ns() / 1000;
     size_t empty = mallinfo2().uordblks;
     struct sim *sim = sim_create(&(struct sim_options){.seed = seed,

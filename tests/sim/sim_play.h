@@ -5,8 +5,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_measure.h"
 #include "tests/sim/sim_scenario.h"
-
-enum play_mode { PLAY_BYTES, PLAY_STRUCTS };
+#include "tests/sim/wire_structs.h"
 
 struct play_options {
     const struct scenario *scenario;
@@ -15,11 +14,10 @@ struct play_options {
     const char *profile;
     uint64_t for_ms;
     uint64_t until_ms; /* stop here; 0: play to the end */
-    enum play_mode mode;
+    enum wire_passing mode;
     enum sim_catalogs catalogs;
     bool is_encrypted;
     bool is_tracing;
-    bool is_plain; /* bytes, but not compressed: comparable with structs */
     const struct step_list *script; /* instead of the scenario's plan; or NULL */
     const char *replay;             /* printed if it fails: the command line */
 };
