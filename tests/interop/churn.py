@@ -189,7 +189,7 @@ class Churn:
         return asked.run("keys" if isinstance(asked, Serf) else "keyring", verb + "=" + key)
 
     WEIGHTS = {"kill": 3, "start": 8, "leave": 2, "sleep": 3, "force_leave": 1, "event": 8, "query": 4, "tag": 4,
-               "catalog": 20, "rotate": 0}
+               "catalog": 20, "rotate": 2}
 
     def step(self):
         self.wake()
@@ -228,8 +228,6 @@ class Churn:
         wanted = sorted((agent.name, name) for agent in agents for name in self.services.get(agent.name, ()))
         assert [entry[:2] for entry in catalogs()[0][0]] == wanted, (catalogs()[0][0], wanted)
         self.say("one catalog everywhere, %d services" % len(wanted))
-        if not self.WEIGHTS["rotate"]:
-            return
         # A last order to all keys: every member answers, in both directions.
         for asked in (self.members[0], self.witness):
             until(LONG, lambda asked=asked: self.key_command(asked, "-use", self.key).returncode == 0,
