@@ -77,6 +77,7 @@ void agent_close(struct agent *agent)
         uv_close((uv_handle_t *)&agent->turn, on_handle_closed);
         uv_close((uv_handle_t *)&agent->tick, on_handle_closed);
         uv_close((uv_handle_t *)&agent->save, on_handle_closed);
+        uv_close((uv_handle_t *)&agent->write, on_handle_closed);
         uv_close((uv_handle_t *)&agent->leave_wait, on_handle_closed);
         for (size_t i = 0; i < AGENT_SIGNALS; i++) {
             uv_close((uv_handle_t *)&agent->signals[i], on_handle_closed);
@@ -96,6 +97,7 @@ static void destroy_parts(struct agent *agent)
     schedule_destroy(agent->schedule);
     key_orders_destroy(agent->key_orders);
     gossip_destroy(agent->gossip);
+    snapshot_close(agent->snapshot);
     catalog_destroy(agent->catalog);
     rc_metrics_destroy(agent->metrics);
     identity_fini(&agent->identity);

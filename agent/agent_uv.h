@@ -1,7 +1,7 @@
 /* agent_uv.h - the agent as a whole: its parts, joined to each other on one event loop.
  *
  * The only place that knows every part. open_uv.c opens them, agent_uv.c runs and closes
- * them, turn_uv.c carries what one says to the others, events_uv.c the events and queries,
+ * them, turn_uv.c carries what one says to the others, save_uv.c keeps what survives a restart, events_uv.c the events and queries,
  * orders_uv.c does what operators ask for. */
 #ifndef AGENT_AGENT_UV_H
 #define AGENT_AGENT_UV_H
@@ -31,6 +31,7 @@
 #include "agent/lane.h"
 #include "agent/local/local.h"
 #include "agent/local/local_store.h"
+#include "agent/snapshot.h"
 #include "agent/watch/watcher_uv.h"
 #include "base/metrics.h"
 #include "dns/server_uv.h"
@@ -60,6 +61,7 @@ struct agent {
     struct key_orders *key_orders;
     struct gossip_profile profile;
     struct lane lane;
+    struct snapshot *snapshot; /* NULL: nothing is kept */
     struct dns_view_source *dns_view;
     struct dns_options dns_options;
     struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
@@ -71,6 +73,7 @@ struct agent {
     uv_prepare_t turn;     /* before each wait: carries out what is left */
     uv_timer_t tick;       /* the catalog's deadline */
     uv_timer_t save;       /* what is kept over restarts, every few seconds */
+    uv_timer_t write;      /* of whom we know, a moment after a change */
     uv_timer_t leave_wait; /* the longest that leaving may take */
     uv_signal_t signals[AGENT_SIGNALS];
     struct gossip_uv *gossip_edge;
@@ -109,8 +112,13 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
 void agent_on_gossip_turn(void *context, uint64_t now_ns);
 void agent_on_check(void *context, const struct schedule_action *action, uint64_t now_ms);
 
-/* Writes what must survive a restart, if it has changed. */
+/* ---- save_uv.c: what survives a restart. */
+
+/* Writes what has changed. */
 void agent_save(struct agent *agent);
+/* Somebody came or went, or the clocks may have gone on: written soon. */
+void agent_remember(struct agent *agent, const struct gossip_action *action);
+void agent_remember_clocks(struct agent *agent);
 
 /* ---- events_uv.c: user events and queries. */
 

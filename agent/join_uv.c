@@ -19,6 +19,7 @@
 enum {
     REQUESTS_MAX = 32,
     NAME_MAX_BYTES = 200,
+    KNOWN_AT_ONCE = 4,    /* members of the last run tried together; then the next ones */
     LOOK_AGAIN_MS = 60000 /* how often a joined agent looks whether its pool fell apart */
 };
 
@@ -48,6 +49,7 @@ struct request {
 struct joiner {
     struct join_options options;
     struct rc_address *known;
+    size_t known_next; /* of them, to be tried; 0: the list starts anew */
     uv_timer_t timer;
     struct request *requests[REQUESTS_MAX];
     size_t request_count;
@@ -294,9 +296,15 @@ static void on_list_tried(void *context, size_t joined, const char *error)
         rc_log(RC_LOG_INFO, "agent", "joined through %zu member%s", joined,
                joined == 1 ? "" : "s");
         joiner->failures = 0;
+        joiner->known_next = 0;
         arm(joiner, LOOK_AGAIN_MS);
         return;
     }
+    if (joiner->known_next < joiner->options.known_count) {
+        arm(joiner, 1);
+        return;
+    }
+    joiner->known_next = 0;
     joiner->failures++;
     if (joiner->failures == joiner->options.retry_max) {
         rc_log(RC_LOG_ERROR, "agent", "nobody to join after %zu attempts (retry_max): %s",
@@ -321,11 +329,13 @@ static void try_list(struct joiner *joiner)
         arm(joiner, joiner->options.retry_every_ms);
         return;
     }
-    for (size_t i = 0; i < joiner->options.name_count; i++) {
+    bool is_start = joiner->known_next == 0;
+    for (size_t i = 0; is_start && i < joiner->options.name_count; i++) {
         add_name(request, joiner->options.names[i]);
     }
-    for (size_t i = 0; i < joiner->options.known_count; i++) {
-        add_address(request, &joiner->known[i]);
+    for (size_t i = 0;
+         i < KNOWN_AT_ONCE && joiner->known_next < joiner->options.known_count; i++) {
+        add_address(request, &joiner->known[joiner->known_next++]);
     }
     advance(request);
 }

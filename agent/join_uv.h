@@ -32,7 +32,9 @@ struct join_options {
     const char *const
         *names;        /* what to keep trying: addresses or names, ":port" allowed */
     size_t name_count; /* borrowed until closed */
-    const struct rc_address *known; /* members of the last run, tried as well; copied */
+    /* Members of the last run, tried as well: a few at once, in this order, until one
+     * answers; copied. */
+    const struct rc_address *known;
     size_t known_count;
 };
 

@@ -13,25 +13,6 @@
 
 enum { FILE_MAX = 64 * 1024, PATH_TEXT_MAX = 4096 };
 
-static int read_members(const json_t *members, struct keep *out)
-{
-    size_t index;
-    const json_t *member;
-    json_array_foreach(members, index, member)
-    {
-        if (out->member_count == KEEP_MEMBERS_MAX) {
-            return RC_ETOOBIG;
-        }
-        const char *text = json_string_value(member);
-        struct rc_address *place = &out->members[out->member_count];
-        if (text == NULL || rc_address_parse(text, 0, place) != RC_OK) {
-            return RC_EMALFORMED;
-        }
-        out->member_count++;
-    }
-    return RC_OK;
-}
-
 static int read_epoch(const char *text, struct keep *out)
 {
     size_t size = 0;
@@ -49,13 +30,12 @@ static int read_tree(json_t *root, struct keep *out)
     const char *id = NULL;
     const char *epoch = NULL;
     json_int_t incarnation = 0;
-    json_t *members = NULL;
 
-    if (json_unpack(root, "{s:s, s:I, s:s, s:o}", "node_id", &id, "incarnation",
-                    &incarnation, "epoch", &epoch, "members", &members) != 0) {
+    if (json_unpack(root, "{s:s, s:I, s:s}", "node_id", &id, "incarnation", &incarnation,
+                    "epoch", &epoch) != 0) {
         return RC_EMALFORMED;
     }
-    if (incarnation < 0 || incarnation > UINT32_MAX || !json_is_array(members)) {
+    if (incarnation < 0 || incarnation > UINT32_MAX) {
         return RC_EMALFORMED;
     }
     out->incarnation = (uint32_t)incarnation;
@@ -63,7 +43,7 @@ static int read_tree(json_t *root, struct keep *out)
     if (err == RC_OK) {
         err = read_epoch(epoch, out);
     }
-    return err == RC_OK ? read_members(members, out) : err;
+    return err;
 }
 
 static int path_of(const char *folder, const char *name, char *space, size_t size)
@@ -139,14 +119,6 @@ int keep_save(const char *folder, const struct keep *keep)
     rc_json_put_string(&json, "node_id", keep->node_id);
     rc_json_put_u64(&json, "incarnation", keep->incarnation);
     write_epoch(&json, &keep->epoch);
-    rc_json_key(&json, "members");
-    rc_json_array(&json);
-    for (size_t i = 0; i < keep->member_count; i++) {
-        char member[RC_ADDRESS_TEXT_MAX];
-        rc_address_format(&keep->members[i], member);
-        rc_json_string(&json, member);
-    }
-    rc_json_array_end(&json);
     rc_json_object_end(&json);
     rc_buffer_byte(&text, '\n');
     err = text.err != RC_OK ? text.err : rc_file_replace(path, text.bytes, text.size);

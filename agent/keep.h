@@ -1,25 +1,20 @@
 /* keep.h - what an agent remembers of itself over restarts.
  *
  * One small file, node.json in the data folder: the node's id, the incarnation it had
- * reached in gossip, the catalog's epoch, and whom it knew. Services and checks are kept by
- * agent/local. Without a data folder (-dev) nothing is kept. */
+ * reached in gossip, and the catalog's epoch. Whom it knew is in snapshot.h, services and
+ * checks are kept by agent/local. Without a data folder (-dev) nothing is kept. */
 #ifndef AGENT_KEEP_H
 #define AGENT_KEEP_H
 
 #include <stdint.h>
 
-#include "base/address.h"
 #include "base/buffer.h"
-
-enum { KEEP_MEMBERS_MAX = 64 };
 
 struct keep {
     char node_id[37];     /* UUID text; "" when not known */
     uint32_t incarnation; /* 0: not known */
     struct rc_buffer
         epoch; /* of the catalog, as catalog_export() gave it; may be empty */
-    struct rc_address members[KEEP_MEMBERS_MAX]; /* the living, then the lost */
-    size_t member_count;
 };
 
 /* Reads `folder`/node.json into `out`, which starts empty. RC_OK also when there is no file;

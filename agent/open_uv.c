@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 
@@ -11,6 +12,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/logger.h"
+#include "base/random.h"
 #include "base/text.h"
 
 /* Opening, in the order of the table at the end. */
@@ -150,6 +152,16 @@ static int open_local(struct agent *agent)
     return err == RC_OK ? RC_OK : fail(agent, err, local_error(agent->local));
 }
 
+static int open_snapshot(struct agent *agent)
+{
+    int err =
+        snapshot_open(agent->config.data_dir,
+                      agent->config.rejoin_after_leave ? SNAPSHOT_REJOIN_AFTER_LEAVE
+                                                       : SNAPSHOT_FORGET_AFTER_LEAVE,
+                      rc_entropy_u64(), &agent->snapshot);
+    return err == RC_OK ? RC_OK : fail(agent, err, "gossip.snapshot cannot be read");
+}
+
 static void nonce(void *context, uint8_t *out, size_t size)
 {
     (void)context;
@@ -172,7 +184,7 @@ static int create_gossip(struct agent *agent, const struct keyring_list *keys)
                                        : (uint32_t)agent->config.reconnect_timeout_ms;
     agent->profile = profile;
     agent->lane.catalog = agent->catalog;
-    const struct gossip_options options = {
+    struct gossip_options options = {
         .name = identity->node_name,
         .address = identity->advertise,
         .tags = identity->tags,
@@ -190,6 +202,7 @@ static int create_gossip(struct agent *agent, const struct keyring_list *keys)
         .keep_keys_ctx = agent,
         .lane = lane_callbacks(&agent->lane),
     };
+    snapshot_last_clocks(agent->snapshot, options.clocks);
     int err = gossip_create(&options, rc_clock_ns(), &agent->gossip);
     if (err == RC_ENOTFOUND) {
         return fail(
@@ -414,8 +427,32 @@ static void on_join_gave_up(void *context)
     agent_close(agent);
 }
 
+/* Whom we knew, in random order, so that not all agents of a pool that starts again call the
+ * same one. NULL with `*count` 0: nobody, or no memory to know them. */
+static struct rc_address *known_members(const struct agent *agent, size_t *count)
+{
+    struct rc_address *known = calloc(snapshot_count(agent->snapshot) + 1, sizeof *known);
+    struct rc_random random;
+
+    *count = 0;
+    if (known == NULL) {
+        return NULL;
+    }
+    *count = snapshot_addresses(agent->snapshot, known, snapshot_count(agent->snapshot));
+    rc_random_init(&random, rc_entropy_u64());
+    for (size_t i = *count; i > 1; i--) {
+        size_t k = rc_random_below(&random, i);
+        struct rc_address other = known[i - 1];
+        known[i - 1] = known[k];
+        known[k] = other;
+    }
+    return known;
+}
+
 static int open_joiner(struct agent *agent)
 {
+    size_t known_count;
+    struct rc_address *known = known_members(agent, &known_count);
     const struct join_options options = {
         .loop = &agent->loop,
         .gossip = agent->gossip,
@@ -427,10 +464,11 @@ static int open_joiner(struct agent *agent)
         .context = agent,
         .names = (const char *const *)agent->config.join.items,
         .name_count = agent->config.join.count,
-        .known = agent->identity.kept.members,
-        .known_count = agent->identity.kept.member_count,
+        .known = known,
+        .known_count = known_count,
     };
     int err = joiner_start(&options, &agent->joiner);
+    free(known);
     return err == RC_OK ? RC_OK : fail(agent, err, "no memory to join");
 }
 
@@ -472,6 +510,8 @@ static int open_handles(struct agent *agent)
 
     agent->turn.data = agent->tick.data = agent->save.data = agent->leave_wait.data =
         agent;
+    agent->write.data = agent;
+    (void)uv_timer_init(&agent->loop, &agent->write);
     (void)uv_prepare_init(&agent->loop, &agent->turn);
     (void)uv_prepare_start(&agent->turn, on_turn);
     (void)uv_timer_init(&agent->loop, &agent->tick);
@@ -486,16 +526,16 @@ static int open_handles(struct agent *agent)
             return fail(agent, RC_EIO, "signals cannot be watched");
         }
     }
-    agent->open = 4 + AGENT_SIGNALS;
+    agent->open = 5 + AGENT_SIGNALS;
     return RC_OK;
 }
 
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,   open_identity, open_catalog,       open_local,       open_events,
-        open_gossip, open_handles,  open_checks,        open_gossip_edge, open_http,
-        open_dns,    open_joiner,   agent_open_watches,
+        open_data,     open_identity, open_catalog, open_local,         open_events,
+        open_snapshot, open_gossip,   open_handles, open_checks,        open_gossip_edge,
+        open_http,     open_dns,      open_joiner,  agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

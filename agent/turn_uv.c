@@ -43,6 +43,7 @@ void agent_turn(struct agent *agent)
     if (count > 0) {
         agent_tell_watches(agent, WATCH_CATALOG);
     }
+    agent_remember_clocks(agent);
     arm_tick(agent);
 }
 
@@ -101,11 +102,12 @@ static void on_name_lost(struct agent *agent, const struct gossip_action *action
 {
     char address[RC_ADDRESS_TEXT_MAX];
     rc_address_format(&action->address, address);
-    rc_log(RC_LOG_ERROR, "agent",
-           "the name '%s' belongs to %s: most members know it there, and two agents of one "
-           "name cannot be in a cluster. Stopping; give this agent another name (-node or "
-           "node_name) or stop the other one, then start it again",
-           action->member->name, address);
+    rc_log(
+        RC_LOG_ERROR, "agent",
+        "the name '%s' belongs to %s: most members know it there, and two agents of one "
+        "name cannot be in a cluster. Stopping; give this agent another name (-node or "
+        "node_name) or stop the other one, then start it again",
+        action->member->name, address);
     agent->exit_status = CLI_FAILED;
     agent_close(agent);
 }
@@ -127,6 +129,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_MEMBER_EVENT:
         log_member(action);
         lane_on_member(&agent->lane, now_ns, rc_clock_wall_ms(), action);
+        agent_remember(agent, action);
         http_tell_news(agent->http, HTTP_NEWS_MEMBER);
         agent_tell_watches(agent, WATCH_POOL);
         break;
@@ -166,86 +169,5 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_STREAM_CLOSE:
     case GOSSIP_ACTION_TYPE_COUNT:
         break; /* the edge's own */
-    }
-}
-
-/* ---- What survives a restart. */
-
-/* Adds the addresses of members that stand so, but ours; returns how many others there are. */
-static size_t add_members(const struct agent *agent, unsigned stands, struct keep *out)
-{
-    const struct gossip_member *member;
-    size_t position = 0;
-    size_t others = 0;
-
-    while ((member = gossip_next_member(agent->gossip, &position)) != NULL) {
-        if (member == gossip_self(agent->gossip)) {
-            continue;
-        }
-        others++;
-        if ((stands & 1U << member->status) != 0 &&
-            out->member_count < KEEP_MEMBERS_MAX) {
-            out->members[out->member_count++] = member->address;
-        }
-    }
-    return others;
-}
-
-/* Who is alive, then who was: an agent that is cut off, or has not met anybody yet, and then
- * loses power must not have forgotten whom to look for. */
-static void gather_members(const struct agent *agent, const struct keep *kept,
-                           struct keep *out)
-{
-    out->member_count = 0;
-    if (agent->leaving_on_purpose && !agent->config.rejoin_after_leave) {
-        return; /* we left on purpose: the next start joins whom it is told to join */
-    }
-    size_t others = add_members(agent, 1U << GOSSIP_ALIVE, out);
-    (void)add_members(agent, 1U << GOSSIP_SUSPECT | 1U << GOSSIP_FAILED, out);
-    if (others == 0) {
-        out->member_count = kept->member_count;
-        memcpy(out->members, kept->members, sizeof out->members);
-    }
-}
-
-/* Whether `kept` no longer tells how things are; brings it up to date. */
-static bool refresh(struct agent *agent, struct keep *kept)
-{
-    struct keep now = {0};
-    struct rc_buffer epoch = {0};
-
-    gather_members(agent, kept, &now);
-    catalog_export(agent->catalog, &epoch);
-    uint32_t incarnation = gossip_self(agent->gossip)->incarnation;
-    bool changed =
-        kept->incarnation != incarnation || kept->epoch.size != epoch.size ||
-        memcmp(kept->epoch.bytes, epoch.bytes, epoch.size) != 0 ||
-        kept->member_count != now.member_count ||
-        memcmp(kept->members, now.members, now.member_count * sizeof now.members[0]) != 0;
-    if (changed) {
-        rc_buffer_fini(&kept->epoch);
-        kept->epoch = epoch;
-        kept->incarnation = incarnation;
-        kept->member_count = now.member_count;
-        memcpy(kept->members, now.members, sizeof now.members);
-    } else {
-        rc_buffer_fini(&epoch);
-    }
-    return changed;
-}
-
-void agent_save(struct agent *agent)
-{
-    struct local_now now = {rc_clock_ms(), rc_clock_wall_ms()};
-    if (refresh(agent, &agent->identity.kept) &&
-        keep_save(agent->config.data_dir, &agent->identity.kept) != RC_OK) {
-        rc_log(RC_LOG_WARN, "agent",
-               "%s/node.json cannot be written; is the disk full? Trying again",
-               agent->config.data_dir);
-        agent->identity.kept.incarnation = 0; /* so that it counts as changed */
-    }
-    if (local_save_states(agent->local, now) != RC_OK) {
-        rc_log(RC_LOG_WARN, "agent", "check states cannot be written: %s",
-               local_error(agent->local));
     }
 }

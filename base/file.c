@@ -129,6 +129,22 @@ int rc_file_replace(const char *path, const void *bytes, size_t size)
     return err;
 }
 
+int rc_file_append(const char *path, const void *bytes, size_t size)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    if (file < 0) {
+        return RC_EIO;
+    }
+    int err = write_all(file, bytes, size);
+    int kept = errno;
+    if (close(file) != 0 && err == RC_OK) {
+        return RC_EIO;
+    }
+    errno = kept;
+    return err;
+}
+
 int rc_file_make_folder(const char *path)
 {
     char part[PATH_MAX];

@@ -13,6 +13,10 @@ int rc_file_read(const char *path, size_t max, struct rc_buffer *out);
  * 0600. RC_OK, or RC_EIO (errno kept) with the old file untouched. */
 int rc_file_replace(const char *path, const void *bytes, size_t size);
 
+/* Appends to the file, which is made (mode 0600) if it is not there; not synced: a power failure
+ * may lose or tear the end. RC_OK, or RC_EIO (errno kept) with maybe a part written. */
+int rc_file_append(const char *path, const void *bytes, size_t size);
+
 /* Makes the folder and what is missing above it, mode 0700. RC_OK or RC_EIO. */
 int rc_file_make_folder(const char *path);
 

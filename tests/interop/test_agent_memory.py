@@ -61,6 +61,18 @@ class Agent:
     def kept(self):
         return json.loads((self.folder / "data" / "node.json").read_text())
 
+    def knows(self):
+        """Whom it would look for after a restart."""
+        known = set()
+        path = self.folder / "data" / "gossip.snapshot"
+        for line in path.read_text().splitlines() if path.exists() else []:
+            word, _, rest = line.partition(": ")
+            if word == "alive":
+                known.add(rest.rpartition(" ")[0])
+            elif word == "not-alive":
+                known.discard(rest)
+        return known
+
 
 def a_newborn_that_loses_power_is_the_same_node_after(one, _):
     one.start()
@@ -75,10 +87,10 @@ def agents_that_lost_power_alone_still_find_each_other(one, two):
     one.start()
     two.start("-join", one.address)
     until(lambda: one.sees_alive() == two.sees_alive() == ["n1", "n2"], 10)
-    until(lambda: one.kept()["members"] and two.kept()["members"], 10)
+    until(lambda: one.knows() == {"n2"} and two.knows() == {"n1"}, 10)
     one.kill()
     until(lambda: two.sees_alive() == ["n2"], 10)
-    until(lambda: two.kept()["incarnation"] and two.kept()["members"], 10)
+    until(lambda: two.kept()["incarnation"] and two.knows() == {"n1"}, 10)
     two.kill()
     for alone in (one, two):
         alone.start()
@@ -92,7 +104,8 @@ def an_agent_that_woke_up_alone_looks_on(one, two):
     """It knew the other from before, and the other is there only later, knowing nobody."""
     for agent in (one, two):
         agent.kill()
-    (two.folder / "data" / "node.json").unlink()
+    for name in ("node.json", "gossip.snapshot"):
+        (two.folder / "data" / name).unlink()
     one.start()
     two.start()
     until(lambda: one.sees_alive() == ["n1", "n2"], 15)

@@ -52,14 +52,12 @@ static void what_was_saved_is_loaded_again(void **state)
 {
     const struct folder *folder = *state;
     static const uint8_t epoch[] = {0, 1, 2, 0xff};
-    struct keep saved = {.incarnation = 4294967294U, .member_count = 2};
+    struct keep saved = {.incarnation = 4294967294U};
     struct keep loaded;
 
     (void)snprintf(saved.node_id, sizeof saved.node_id,
                    "11111111-2222-3333-4444-555555555555");
     rc_buffer_append(&saved.epoch, epoch, sizeof epoch);
-    assert_int_equal(rc_address_parse("10.0.0.1:8301", 0, &saved.members[0]), RC_OK);
-    assert_int_equal(rc_address_parse("[2001:db8::1]:7", 0, &saved.members[1]), RC_OK);
 
     assert_int_equal(keep_save(folder->path, &saved), RC_OK);
     assert_int_equal(keep_load(folder->path, &loaded), RC_OK);
@@ -68,9 +66,6 @@ static void what_was_saved_is_loaded_again(void **state)
     assert_int_equal(loaded.incarnation, saved.incarnation);
     assert_int_equal(loaded.epoch.size, sizeof epoch);
     assert_memory_equal(loaded.epoch.bytes, epoch, sizeof epoch);
-    assert_int_equal(loaded.member_count, 2);
-    assert_true(rc_address_equals(&loaded.members[0], &saved.members[0]));
-    assert_true(rc_address_equals(&loaded.members[1], &saved.members[1]));
     keep_fini(&saved);
     keep_fini(&loaded);
 }
@@ -86,7 +81,6 @@ static void a_first_start_knows_nothing(void **state)
     assert_string_equal(keep.node_id, "");
     assert_int_equal(keep.incarnation, 0);
     assert_int_equal(keep.epoch.size, 0);
-    assert_int_equal(keep.member_count, 0);
     keep_fini(&keep);
 }
 
@@ -103,24 +97,6 @@ static void an_empty_memory_survives_too(void **state)
     keep_fini(&keep);
 }
 
-static void as_many_members_as_fit_come_back(void **state)
-{
-    const struct folder *folder = *state;
-    struct keep keep = {.member_count = KEEP_MEMBERS_MAX};
-    char text[32];
-
-    for (unsigned i = 0; i < KEEP_MEMBERS_MAX; i++) {
-        (void)snprintf(text, sizeof text, "10.0.0.%u:8301", i + 1);
-        assert_int_equal(rc_address_parse(text, 0, &keep.members[i]), RC_OK);
-    }
-    assert_int_equal(keep_save(folder->path, &keep), RC_OK);
-    keep_fini(&keep);
-    assert_int_equal(keep_load(folder->path, &keep), RC_OK);
-
-    assert_int_equal(keep.member_count, KEEP_MEMBERS_MAX);
-    keep_fini(&keep);
-}
-
 static void a_damaged_file_is_set_aside_and_told(void **state)
 {
     static const struct {
@@ -131,23 +107,17 @@ static void a_damaged_file_is_set_aside_and_told(void **state)
         {"cut", "{\"node_id\": \"1111"},
         {"not JSON", "hello"},
         {"not an object", "[]"},
-        {"a key is missing", "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"\"}"},
+        {"a key is missing", "{\"node_id\": \"x\", \"incarnation\": 1}"},
         {"negative incarnation",
-         "{\"node_id\": \"x\", \"incarnation\": -1, \"epoch\": \"\", \"members\": []}"},
+         "{\"node_id\": \"x\", \"incarnation\": -1, \"epoch\": \"\"}"},
         {"incarnation beyond 32 bits",
          "{\"node_id\": \"x\", \"incarnation\": 4294967296, "
-         "\"epoch\": \"\", \"members\": []}"},
+         "\"epoch\": \"\"}"},
         {"id too long",
          "{\"node_id\": \"11111111-2222-3333-4444-5555555555555\", \"incarnation\": 1, "
-         "\"epoch\": \"\", \"members\": []}"},
+         "\"epoch\": \"\"}"},
         {"epoch is not base64",
-         "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"!!!!\", \"members\": []}"},
-        {"members is no list",
-         "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"\", \"members\": {}}"},
-        {"a member is no address",
-         "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"\", \"members\": [\"y\"]}"},
-        {"a member is no text",
-         "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"\", \"members\": [1]}"},
+         "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"!!!!\"}"},
     };
     const struct folder *folder = *state;
     struct keep keep;
@@ -157,8 +127,7 @@ static void a_damaged_file_is_set_aside_and_told(void **state)
 
         int err = keep_load(folder->path, &keep);
 
-        if (err != RC_EMALFORMED || keep.node_id[0] != '\0' || keep.member_count != 0 ||
-            keep.epoch.size != 0) {
+        if (err != RC_EMALFORMED || keep.node_id[0] != '\0' || keep.epoch.size != 0) {
             fail_msg("%s: %s", cases[i].why, rc_strerror(err));
         }
         assert_int_not_equal(access(folder->file, F_OK), 0);
@@ -199,8 +168,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_first_start_knows_nothing, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(an_empty_memory_survives_too, make_folder,
-                                        remove_folder),
-        cmocka_unit_test_setup_teardown(as_many_members_as_fit_come_back, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_set_aside_and_told, make_folder,
                                         remove_folder),
