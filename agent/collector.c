@@ -82,6 +82,8 @@ static const struct row catalog_rows[] = {
      CATALOG(sync_bytes_received)},
     {"rollcall_catalog_sync_bytes_total", "direction=\"out\"", "Bytes of comparisons.",
      CATALOG(sync_bytes_sent)},
+    {"rollcall_catalog_damaged_total", NULL,
+     "Records damaged in memory, asked for again.", CATALOG(records_damaged)},
     {"rollcall_catalog_over_quota_total", NULL,
      "Parts of records refused for their size.", CATALOG(records_over_quota)},
 };

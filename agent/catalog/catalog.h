@@ -374,6 +374,7 @@ struct catalog_counters {
     uint64_t records_over_quota; /* parts of other records ignored for their size */
     uint64_t records_own_echo;   /* our own record seen with a foreign epoch */
     uint64_t records_buried;     /* refused because their owner left */
+    uint64_t records_damaged;    /* in our memory; asked for again */
     uint64_t syncs_started;
     uint64_t syncs_served;
     uint64_t syncs_failed;

@@ -120,6 +120,8 @@ struct item_service *item_service_create(const struct catalog_service *from)
     view->meta = meta;
     view->tagged_addresses = tagged;
     assert(at == (char *)item + size);
+    item->size = (uint32_t)size;
+    item_service_seal(item);
     return item;
 }
 
@@ -151,6 +153,8 @@ struct item_facts *item_facts_create(const struct catalog_node *from)
     view->tagged_addresses = tagged;
     view->tagged_address_count = from->tagged_address_count;
     assert(at == (char *)item + size);
+    item->size = (uint32_t)size;
+    item_facts_seal(item);
     return item;
 }
 
@@ -177,10 +181,12 @@ struct item_check *item_check_create(const struct catalog_check *from)
     item->view.since_wall_ms = from->since_wall_ms;
     item->view.output_cut = from->output_cut;
     assert(at == (char *)item + size);
+    item->size = (uint32_t)size;
     if (item_check_set_output(item, text_of(from->output)) != RC_OK) {
         free(item);
         return NULL;
     }
+    item_check_seal(item);
     return item;
 }
 
@@ -221,6 +227,7 @@ int item_check_set_output(struct item_check *item, const char *text)
     if (size == 0) {
         free(item->output);
         item->output = NULL;
+        item->output_size = 0;
         item->view.output = "";
         return RC_OK;
     }
@@ -232,6 +239,7 @@ int item_check_set_output(struct item_check *item, const char *text)
     copy[size] = '\0';
     free(item->output);
     item->output = copy;
+    item->output_size = (uint32_t)size;
     item->view.output = copy;
     return RC_OK;
 }

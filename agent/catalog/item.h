@@ -14,6 +14,8 @@ struct item_service {
     struct name_entry *name;     /* where it is listed; NULL while its node is not */
     uint64_t version;            /* of its owner's record, when it last changed */
     uint64_t seen;               /* mark of the last whole record that named it */
+    uint32_t size;               /* of the whole block, strings included */
+    uint32_t seal;               /* of what it said when it was made */
     struct item_service *next_dead;
 };
 
@@ -24,12 +26,17 @@ struct item_check {
     uint64_t state_version; /* when status or output last changed; >= version */
     uint64_t seen;
     uint64_t told_ms; /* our own: when its output last went into the record */
+    uint32_t size;    /* of the whole block, without the output */
+    uint32_t output_size;
+    uint32_t seal; /* of what it said when it last changed */
     struct item_check *next_dead;
 };
 
 struct item_facts {
     struct catalog_node view; /* only what commands carry */
     uint64_t version;
+    uint32_t size;
+    uint32_t seal;
     struct item_facts *next_dead;
 };
 
@@ -56,6 +63,15 @@ bool item_check_same_definition(const struct item_check *a, const struct item_ch
 
 /* Replaces the output by at most CATALOG_OUTPUT_MAX bytes of `text`. RC_OK or RC_ENOMEM. */
 int item_check_set_output(struct item_check *item, const char *text);
+
+/* Does an item still say what it said? Memory that went bad is found by its seal, before it
+ * is told to others. Whoever changes a check seals it again. */
+void item_service_seal(struct item_service *item);
+void item_check_seal(struct item_check *item);
+void item_facts_seal(struct item_facts *item);
+bool item_service_is_whole(const struct item_service *item);
+bool item_check_is_whole(const struct item_check *item);
+bool item_facts_is_whole(const struct item_facts *item);
 
 /* How many of at most `max` bytes of `text` may be kept without splitting a character. */
 size_t item_text_fit(const char *text, size_t size, size_t max);

@@ -283,6 +283,7 @@ int listing_set_result(struct catalog *c, struct item_check *item,
     item->view.output_cut = result->output_cut;
     item->view.status = result->status;
     item->view.since_wall_ms = result->since_wall_ms;
+    item_check_seal(item);
     step_touch_node(c, entry);
     touch_check(c, entry, item, before);
     return RC_OK;

@@ -83,6 +83,7 @@ void liveness_clean(struct catalog *c, uint64_t now_ms)
         return;
     }
     c->clean_due_ms = now_ms + SPREAD_CLEAN_EVERY_MS;
+    scrub_some(c);
     while ((buried = rc_table_next(c->buried, &position, NULL)) != NULL) {
         if (buried->until_ms <= now_ms) {
             const struct digest_key key = buried->key;

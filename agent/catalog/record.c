@@ -98,21 +98,35 @@ static void raise_floor(struct node_entry *entry, uint64_t version)
     }
 }
 
+/* Most records have few deletions, if any. */
+static bool stone_room(struct node_entry *entry)
+{
+    if (entry->tombstone_count < entry->tombstones_capacity) {
+        return true;
+    }
+    size_t larger = entry->tombstones_capacity == 0 ? 2 : 2 * entry->tombstones_capacity;
+    struct tombstone *stones =
+        realloc(entry->tombstones, larger * sizeof *entry->tombstones);
+    if (stones == NULL) {
+        return false;
+    }
+    entry->tombstones = stones;
+    entry->tombstones_capacity = larger;
+    return true;
+}
+
 void record_bury_item(struct node_entry *entry, enum op_kind kind, const char *id,
                       uint64_t version)
 {
     record_unbury_item(entry, kind, id);
-    if (entry->tombstones == NULL) {
-        entry->tombstones = calloc(STATE_TOMBSTONES_MAX, sizeof *entry->tombstones);
-    }
-    char *copy = entry->tombstones == NULL ? NULL : rc_text_copy(id);
-    if (copy == NULL) {
-        raise_floor(entry, version); /* not remembered: then nothing below is */
-        return;
-    }
     if (entry->tombstone_count == STATE_TOMBSTONES_MAX) {
         raise_floor(entry, entry->tombstones[0].version);
         drop_stone(entry, 0);
+    }
+    char *copy = stone_room(entry) ? rc_text_copy(id) : NULL;
+    if (copy == NULL) {
+        raise_floor(entry, version); /* not remembered: then nothing below is */
+        return;
     }
     size_t place = entry->tombstone_count;
     while (place > 0 && entry->tombstones[place - 1].version > version) {
@@ -128,7 +142,10 @@ static void forget_stones(struct node_entry *entry)
     for (size_t i = 0; i < entry->tombstone_count; i++) {
         free(entry->tombstones[i].id);
     }
+    free(entry->tombstones);
+    entry->tombstones = NULL;
     entry->tombstone_count = 0;
+    entry->tombstones_capacity = 0;
 }
 
 /* ---- applying operations to another owner's record */
@@ -166,6 +183,7 @@ static int apply_node(struct work *work, const struct op *op)
     facts->version = op->version;
     if (entry->facts != NULL && item_facts_equals(entry->facts, facts)) {
         entry->facts->version = op->version;
+        item_facts_seal(entry->facts); /* it says what its owner says */
         item_facts_destroy(facts);
         return RC_OK;
     }
@@ -207,6 +225,7 @@ static int apply_service(struct work *work, const struct op *op)
     if (old != NULL && item_service_equals(old, item)) {
         old->version = op->version;
         old->seen = c->seen_mark;
+        item_service_seal(old);
         item_service_destroy(item);
         return RC_OK;
     }
@@ -240,6 +259,7 @@ static int apply_state(struct work *work, struct item_check *item, const struct 
     }
     item->state_version = op->state_version;
     if (same_result(check, &op->check)) {
+        item_check_seal(item);
         return RC_OK;
     }
     work->out->urgent |= check->status != op->check.status;

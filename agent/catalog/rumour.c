@@ -1,5 +1,6 @@
 /* Rumours: what changed lately, told to whoever a packet goes to. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/catalog/spread.h"
@@ -9,7 +10,7 @@ enum {
     BASE_LAG_MAX = 32, /* after so many versions told once, older ones are the sync's */
     SENT_MORE = 7,     /* transmissions on top of ln(nodes) */
     SENT_LEAST = 3,    /* in a storm: syncs carry the rest */
-    CALM_MAX = 24      /* rumours at a time that fit one packet, about */
+    CALM_MAX = 16      /* rumours at a time that fit one packet, about */
 };
 
 static size_t place_of(const struct catalog *c, const struct node_entry *entry)
@@ -25,7 +26,6 @@ static size_t place_of(const struct catalog *c, const struct node_entry *entry)
 static void remove_at(struct catalog *c, size_t place)
 {
     assert(place < c->rumour_count);
-    c->rumours[place]->rumour = (struct rumour){0};
     c->rumour_count--;
     memmove(&c->rumours[place], &c->rumours[place + 1],
             (c->rumour_count - place) * sizeof(void *));
@@ -34,11 +34,18 @@ static void remove_at(struct catalog *c, size_t place)
     }
 }
 
+static void forget(struct node_entry *entry)
+{
+    free(entry->rumour.bytes);
+    entry->rumour = (struct rumour){0};
+}
+
 void rumour_drop(struct catalog *c, struct node_entry *entry)
 {
     if (entry->rumour.queued) {
         remove_at(c, place_of(c, entry));
     }
+    forget(entry);
 }
 
 /* Puts the entry behind all that were told as often. */
@@ -57,7 +64,8 @@ static void put_first(struct catalog *c, struct node_entry *entry)
 {
     if (c->rumour_count == STATE_RUMOURS_MAX) {
         c->counters.rumours_dropped++;
-        remove_at(c, c->rumour_count - 1); /* what was told most; syncs tell the rest */
+        rumour_drop(c,
+                    c->rumours[c->rumour_count - 1]); /* told most; syncs do the rest */
     }
     memmove(&c->rumours[1], &c->rumours[0], c->rumour_count * sizeof(void *));
     c->rumours[0] = entry;
@@ -77,8 +85,8 @@ void rumour_queue(struct catalog *c, uint64_t now_ms, struct node_entry *entry,
         if (entry->rumour.base < base && !told) {
             from = entry->rumour.base; /* a newer delta absorbs the older one */
         }
-        remove_at(c, place_of(c, entry));
     }
+    rumour_drop(c, entry);
     put_first(c, entry);
     entry->rumour =
         (struct rumour){.queued = true, .urgent = urgent, .base = from, .cursor = from};
@@ -90,7 +98,7 @@ void rumour_queue(struct catalog *c, uint64_t now_ms, struct node_entry *entry,
 
 void rumour_announce(struct catalog *c, uint64_t now_ms)
 {
-    rumour_drop(c, c->self);
+    rumour_drop(c, c->self); /* what waits is of the epoch before */
     rumour_queue(c, now_ms, c->self, 0, RUMOUR_URGENT);
 }
 
@@ -134,7 +142,7 @@ static uint32_t sent_max(const struct catalog *c)
 }
 
 /* Writes a rumour of at most `size` bytes into c->out. RC_ETOOBIG: not in this packet. */
-static int write_rumour(struct catalog *c, struct node_entry *entry, size_t size)
+static int encode(struct catalog *c, struct node_entry *entry, size_t size)
 {
     uint64_t reached = 0;
 
@@ -158,6 +166,48 @@ static int write_rumour(struct catalog *c, struct node_entry *entry, size_t size
     return RC_OK;
 }
 
+/* Keeps what is told whole, for the transmissions to come, unless an output in it may have
+ * been cut for want of room that another packet has. */
+static void keep(struct catalog *c, struct node_entry *entry, uint64_t from, size_t room)
+{
+    bool uncut = room >= SPREAD_PACKET || c->out.size <= RECORD_RUMOUR_TEXT;
+    struct rumour *rumour = &entry->rumour;
+
+    free(rumour->bytes);
+    rumour->bytes = NULL;
+    if (uncut && from == rumour->base && rumour->cursor == entry->view.version) {
+        rumour->bytes = malloc(c->out.size); /* NULL: written anew each time */
+        rumour->size = c->out.size;
+        rumour->version = entry->view.version;
+    }
+    if (rumour->bytes != NULL) {
+        memcpy(rumour->bytes, c->out.bytes, c->out.size);
+    }
+}
+
+/* Puts the next part of a rumour into `space`; 0: it does not fit. */
+static size_t write_rumour(struct catalog *c, struct node_entry *entry, void *space,
+                           size_t size)
+{
+    struct rumour *rumour = &entry->rumour;
+    uint64_t from = rumour->cursor;
+
+    if (rumour->bytes == NULL || rumour->version != entry->view.version) {
+        if (!scrub_may_tell(c, entry) || encode(c, entry, size) != RC_OK) {
+            return 0;
+        }
+        keep(c, entry, from, size);
+        memcpy(space, c->out.bytes, c->out.size);
+        return c->out.size;
+    }
+    if (rumour->size > size) {
+        return 0;
+    }
+    rumour->cursor = rumour->version;
+    memcpy(space, rumour->bytes, rumour->size);
+    return rumour->size;
+}
+
 static void begin_packet(struct catalog *c)
 {
     c->rumour_at = 0;
@@ -178,10 +228,12 @@ static void count_sent(struct catalog *c, size_t place)
     }
     rumour.cursor = rumour.base;
     rumour.sent++;
+    entry->rumour = rumour;
     remove_at(c, place);
     if (rumour.sent < sent_max(c)) {
-        entry->rumour = rumour;
         put(c, entry);
+    } else {
+        forget(entry);
     }
 }
 
@@ -193,16 +245,16 @@ size_t catalog_fill(struct catalog *c, uint64_t now_ms, void *space, size_t size
     }
     while (size > RECORD_TRAILER && c->rumour_at < c->rumour_count) {
         struct node_entry *entry = c->rumours[c->rumour_at];
-        if (entry->rumour.packet == c->packet_mark ||
-            write_rumour(c, entry, size) != RC_OK) {
-            c->rumour_at++;
-            continue;
+        size_t written = entry->rumour.packet == c->packet_mark
+                             ? 0
+                             : write_rumour(c, entry, space, size);
+        if (written > 0) {
+            count_sent(c, c->rumour_at);
+            c->counters.rumours_sent++;
+            c->packet_left = size - written;
+            return written;
         }
-        count_sent(c, c->rumour_at);
-        c->counters.rumours_sent++;
-        c->packet_left = size - c->out.size;
-        memcpy(space, c->out.bytes, c->out.size);
-        return c->out.size;
+        c->rumour_at++;
     }
     begin_packet(c);
     return 0;

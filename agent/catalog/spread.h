@@ -65,6 +65,12 @@ struct sync_next {
 int sync_read(struct catalog *c, uint64_t now_ms, const void *bytes, size_t size,
               struct sync_next *next);
 
+/* ---- scrub.c */
+bool scrub_is_whole(const struct node_entry *entry);
+void scrub_some(struct catalog *c); /* once a minute */
+/* May the record be told? If its memory went bad it is forgotten, to be asked for. */
+bool scrub_may_tell(struct catalog *c, struct node_entry *entry);
+
 /* ---- action.c */
 void action_kick(struct catalog *c);
 void action_open(struct catalog *c, const char *member);

@@ -48,6 +48,9 @@ struct rumour {
     uint32_t packet; /* the last one that carried it */
     uint64_t base;   /* peers are told what changed after this version */
     uint64_t cursor; /* how far this round has come, if one packet did not do */
+    uint8_t *bytes;  /* owned; all of it as it goes into a packet, or NULL, */
+    size_t size;
+    uint64_t version; /* ... as of this version */
 };
 
 struct node_entry {
@@ -79,6 +82,7 @@ struct node_entry {
     uint64_t unlisted_ms;
     struct tombstone *tombstones; /* by version */
     size_t tombstone_count;
+    size_t tombstones_capacity;
     struct rumour rumour;
 
     bool touched;
@@ -194,6 +198,7 @@ struct catalog {
     size_t peer_count;       /* listed nodes that speak catalog, ourselves included */
     struct rc_table *buried; /* digest key -> struct buried, oldest first */
     uint64_t clean_due_ms;   /* old graves and records of nobody */
+    size_t scrub_at;         /* how far the look for bad memory has come */
     struct node_entry *rumours[STATE_RUMOURS_MAX]; /* least told first, then newest */
     size_t rumour_count;
     size_t rumour_at;     /* how far the packet under way has come */

@@ -282,6 +282,7 @@ static void free_entry(struct node_entry *entry)
         free(entry->tombstones[i].id);
     }
     free(entry->tombstones);
+    free(entry->rumour.bytes);
     free(entry->services);
     free(entry->checks);
     free(entry->checks_by_id);

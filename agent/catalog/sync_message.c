@@ -179,7 +179,7 @@ static void open_records(struct reply *reply)
 }
 
 /* What a peer lacks of a record, up to the byte cap: a prefix, or all of a whole record. */
-static int put_record(struct reply *reply, const struct node_entry *entry, uint64_t since)
+static int put_record(struct reply *reply, struct node_entry *entry, uint64_t since)
 {
     struct catalog *c = reply->c;
     size_t used = c->out.size - reply->records_place;
@@ -187,6 +187,9 @@ static int put_record(struct reply *reply, const struct node_entry *entry, uint6
 
     if (used + SPREAD_PACKET > SPREAD_SYNC_BYTES) {
         reply->more = true;
+        return RC_OK;
+    }
+    if (!scrub_may_tell(c, entry)) {
         return RC_OK;
     }
     int err = record_write(c, entry, since, SPREAD_SYNC_BYTES - used, &reached);
@@ -290,7 +293,7 @@ static int send_newer(struct reply *reply, const struct bitmap *map)
 
     for (unsigned half = 0; half < 2; half++) { /* from `first` on, then up to it */
         size_t position = 0;
-        const struct node_entry *entry = NULL;
+        struct node_entry *entry = NULL;
         for (uint64_t i = 0; (entry = rc_table_next(c->by_name, &position, NULL)) != NULL;
              i++) {
             uint64_t since = entry->mark == c->seen_mark ? entry->sync_since : 0;
@@ -396,7 +399,7 @@ static int read_wanted(struct catalog *c, struct reply *reply, struct rc_cursor 
     rc_buffer_clear(&c->packed);
     open_records(reply);
     while (err == RC_OK && digest_read(wanted, &wish)) {
-        const struct node_entry *entry =
+        struct node_entry *entry =
             rc_table_get_bytes(c->by_key, wish.key.bytes, DIGEST_KEY_SIZE);
         if (entry == NULL || entry->view.epoch == 0) {
             continue;
