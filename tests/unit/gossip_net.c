@@ -251,6 +251,23 @@ void net_drain(struct net *net, size_t i)
     }
 }
 
+static void tap(struct net *net, const struct net_flight *flight)
+{
+    bool is_packet = flight->kind == FLIGHT_PACKET;
+    const struct net_bytes bytes = {
+        .from = flight->from,
+        .to = flight->to,
+        .pipe = is_packet ? NET_PACKET : (long)flight->pipe,
+        .is_answer = !is_packet && flight->to == net->pipes[flight->pipe].nodes[0],
+        .at = flight->bytes,
+        .size = flight->size,
+    };
+
+    if (net->tap != NULL && (is_packet || flight->kind == FLIGHT_DATA)) {
+        net->tap(net, &bytes);
+    }
+}
+
 static void arrive(struct net *net, const struct net_flight *flight)
 {
     struct net_node *to = &net->nodes[flight->to];
@@ -260,6 +277,7 @@ static void arrive(struct net *net, const struct net_flight *flight)
     if (to->gossip == NULL || is_cut(net, flight->from, flight->to)) {
         return;
     }
+    tap(net, flight);
     switch (flight->kind) {
     case FLIGHT_PACKET:
         gossip_packet(to->gossip, net->now_ns, &net->nodes[flight->from].address,

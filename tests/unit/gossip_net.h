@@ -31,6 +31,17 @@ struct net_node {
     bool has_left;
 };
 
+enum { NET_PACKET = -1 };
+
+struct net_bytes {
+    size_t from;
+    size_t to;
+    long pipe;
+    bool is_answer;
+    const uint8_t *at; /* borrowed */
+    size_t size;
+};
+
 struct net {
     struct net_node nodes[NET_NODES_MAX];
     size_t count;
@@ -46,6 +57,10 @@ struct net {
     /* If set: hears every action that is not the network's. */
     void (*watch)(struct net *net, size_t node, const struct gossip_action *action);
     void *watch_context;
+    /* If set: sees all bytes that arrive. `pipe` is NET_PACKET, or tells streams apart, and
+     * then the receiver is the side that was dialed, or the answers' if `is_answer`. */
+    void (*tap)(struct net *net, const struct net_bytes *bytes);
+    void *tap_context;
 };
 
 struct net *net_create(uint64_t seed);
