@@ -46,7 +46,12 @@ static bool keep_intent(struct gossip *g, const struct wire_intent *wire, bool i
         }
         return is_newer;
     }
-    if (rc_table_count(g->serf.intents) >= INTENTS_MAX || wire->node.size == 0 ||
+    if (wire->node.size == 0 || memchr(wire->node.at, '\0', wire->node.size) != NULL) {
+        gossip_refuse(
+            g, GOSSIP_REFUSED_NAME); /* nobody can bear it: the roster refuses it */
+        return false;
+    }
+    if (rc_table_count(g->serf.intents) >= INTENTS_MAX ||
         wire->node.size > ROSTER_NAME_MAX) {
         gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
         return false;
@@ -267,8 +272,7 @@ void serf_reap_intents(struct gossip *g)
     while ((intent = rc_table_next(g->serf.intents, &position, &name)) != NULL) {
         if (g->now_ns - intent->at_ns >
             (uint64_t)g->profile->recent_intent_ms * NS_PER_MS) {
-            (void)rc_table_remove(g->serf.intents, name);
-            free(intent);
+            free(rc_table_remove(g->serf.intents, name));
         }
     }
 }

@@ -624,6 +624,26 @@ static void what_others_make_too_large_is_not_sent_on(void **state)
     net_destroy(net);
 }
 
+static void an_intent_of_a_name_that_nobody_can_bear_is_refused(void **state)
+{
+    static const uint8_t name[] = {'n', '\0', '7'};
+    const struct rc_address from = {RC_ADDRESS_IPV4, {10, 9, 9, 9}, 7946};
+    const struct wire_intent intent = {.ltime = 9, .node = {name, sizeof name}};
+    struct rc_buffer bytes = {0};
+    struct net *net;
+
+    (void)state;
+    net = net_create(1);
+    net_pool(net, 2, "fast");
+    wire_write_serf(WIRE_SERF_JOIN, &wire_format_join, &intent, &bytes);
+    gossip_packet(net->nodes[0].gossip, net->now_ns, &from, bytes.bytes, bytes.size);
+    net_run_ms(net, 6 * 60 * 1000); /* until intents of strangers are forgotten */
+
+    assert_int_equal(refused(net, 0, GOSSIP_REFUSED_NAME), 1);
+    rc_buffer_fini(&bytes);
+    net_destroy(net);
+}
+
 static void queues_and_tables_stay_bounded(void **state)
 {
     static const uint8_t ip[4] = {10, 1, 1, 1};
@@ -726,6 +746,7 @@ int main(void)
         cmocka_unit_test(labels_keep_pools_apart),
         cmocka_unit_test(odd_members_are_refused_at_the_door),
         cmocka_unit_test(what_others_make_too_large_is_not_sent_on),
+        cmocka_unit_test(an_intent_of_a_name_that_nobody_can_bear_is_refused),
         cmocka_unit_test(queues_and_tables_stay_bounded),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
         cmocka_unit_test(bad_options_are_refused),
