@@ -2,6 +2,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
+#include "agent/trouble.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -112,16 +113,6 @@ static void on_name_lost(struct agent *agent, const struct gossip_action *action
     agent_close(agent);
 }
 
-static void on_tcp_only(const struct gossip_action *action)
-{
-    char address[RC_ADDRESS_TEXT_MAX];
-    rc_address_format(&action->address, address);
-    rc_log(
-        RC_LOG_WARN, "gossip",
-        "%s answers at %s by TCP but not by UDP: does a firewall block UDP between us?",
-        action->member->name, address);
-}
-
 void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action *action)
 {
     struct agent *agent = context;
@@ -139,8 +130,14 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     case GOSSIP_NAME_CONFLICT:
         on_conflict(agent, now_ns, action);
         break;
+    case GOSSIP_REFUSED:
+        trouble_refused(action);
+        break;
+    case GOSSIP_UNSEEN:
+        trouble_unseen(agent->gossip, action);
+        break;
     case GOSSIP_TCP_ONLY:
-        on_tcp_only(action);
+        trouble_tcp_only(agent->gossip, action);
         break;
     case GOSSIP_LEFT_POOL:
         rc_log(RC_LOG_INFO, "agent", "left the cluster");

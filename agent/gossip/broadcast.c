@@ -16,9 +16,15 @@ struct broadcast {
     uint8_t bytes[]; /* subject, then message */
 };
 
-void broadcast_init(struct broadcast_queue *queue, size_t max)
+void broadcast_init(struct broadcast_queue *queue, size_t max, size_t size_max)
 {
-    *queue = (struct broadcast_queue){.max = max, .next_id = 1};
+    bool is_less = size_max > 0 && size_max < BROADCAST_SIZE_MAX;
+
+    *queue = (struct broadcast_queue){
+        .max = max,
+        .next_id = 1,
+        .size_max = is_less ? size_max : BROADCAST_SIZE_MAX,
+    };
 }
 
 void broadcast_fini(struct broadcast_queue *queue)
@@ -87,6 +93,7 @@ static int make_room(struct broadcast_queue *queue)
     if (queue->count == queue->max) {
         free(queue->items[queue->count - 1]);
         queue->count--;
+        queue->dropped++;
     }
     if (queue->count < queue->capacity) {
         return RC_OK;
@@ -106,7 +113,8 @@ int broadcast_add(struct broadcast_queue *queue, struct rc_pack_bytes subject,
                   struct rc_pack_bytes message, uint64_t *id)
 {
     assert(message.size > 0); /* an empty part crashes memberlist before 0.2.4 */
-    if (message.size > BROADCAST_SIZE_MAX || subject.size > BROADCAST_SUBJECT_MAX) {
+    if (message.size > queue->size_max || subject.size > BROADCAST_SUBJECT_MAX) {
+        queue->refused++;
         return RC_ETOOBIG;
     }
     drop_subject(queue, subject);

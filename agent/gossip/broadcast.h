@@ -11,7 +11,7 @@
 
 #include "base/pack.h"
 
-/* A message larger than this fits no packet and would wait for ever: refused at the door. */
+/* A message larger than this fits no packet, even without a label and encryption. */
 enum { BROADCAST_SIZE_MAX = 1300, BROADCAST_SUBJECT_MAX = 260 };
 
 struct broadcast;
@@ -22,9 +22,13 @@ struct broadcast_queue {
     size_t capacity;
     size_t max; /* messages */
     uint64_t next_id;
+    uint64_t dropped; /* to make room, before their time */
+    uint64_t refused; /* larger than `size_max` */
+    size_t size_max;  /* of a message; what fits no packet would wait for ever */
 };
 
-void broadcast_init(struct broadcast_queue *queue, size_t max);
+/* `size_max` 0: BROADCAST_SIZE_MAX. */
+void broadcast_init(struct broadcast_queue *queue, size_t max, size_t size_max);
 void broadcast_fini(struct broadcast_queue *queue);
 
 /* Queues a copy of `message`. `subject` (kind and name; size 0: none) replaces what waits

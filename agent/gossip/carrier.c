@@ -16,7 +16,9 @@ enum {
     LANE_SHARE = 500,  /* kept free for the lane in packets to rollcall members */
     LANE_RUMOUR_MIN = 16,
     CRC_PROTOCOL = 5,
-    NEWS_PER_TICK = 4 /* at most */
+    ENCRYPTION_OVERHEAD = 45, /* memberlist's encryption version 0, the larger one */
+    LANE_YIELDS_EVERY = 4,    /* packets */
+    NEWS_PER_TICK = 4         /* at most */
 };
 
 /* ---- Sending. */
@@ -64,17 +66,26 @@ static void fill_from_lane(struct gossip *g, struct broadcast_parts *parts)
 }
 
 /* Membership is filled first, but not into the lane's share, so neither starves the other;
- * what the lane leaves over is membership's again. */
+ * what the lane leaves over is membership's again. Now and then there is no share: a large query
+ * would wait for ever while the lane fills its own. */
 static void fill(struct gossip *g, const struct member *to, struct broadcast_parts *parts)
 {
     if (g->lane.fill != NULL && to != NULL && to->view.is_rollcall) {
-        size_t kept = parts->room < LANE_SHARE ? parts->room : LANE_SHARE;
+        size_t share = parts->packet % LANE_YIELDS_EVERY == 0 ? 0 : LANE_SHARE;
+        size_t kept = parts->room < share ? parts->room : share;
         parts->room -= kept;
         fill_from_queues(g, parts);
         parts->room += kept;
         fill_from_lane(g, parts);
     }
     fill_from_queues(g, parts);
+}
+
+size_t carrier_message_max(const struct gossip *g)
+{
+    size_t overhead = COMPOUND_OVERHEAD + PART_OVERHEAD + ENCRYPTION_OVERHEAD +
+                      envelope_overhead(&g->envelope);
+    return overhead < PACKET_MAX ? PACKET_MAX - overhead : 0;
 }
 
 /* Joins the parts into one message: itself if there is one, else a compound. */

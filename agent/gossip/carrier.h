@@ -22,6 +22,9 @@ struct carrier_to {
 size_t carrier_send(struct gossip *g, const struct carrier_to *to,
                     const struct rc_pack_bytes *messages, size_t count);
 
+/* The largest message that fits a packet with nothing else in it, even once we encrypt. */
+size_t carrier_message_max(const struct gossip *g);
+
 /* Handles all messages of one packet. */
 void carrier_receive(struct gossip *g, const struct rc_address *from,
                      struct rc_pack_bytes packet);

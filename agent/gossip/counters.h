@@ -36,7 +36,14 @@ struct gossip_counters {
     uint64_t probes_indirect; /* rounds that needed others */
     uint64_t probes_by_tcp;   /* saved by TCP alone */
     uint64_t suspicions;
-    uint64_t refutations; /* of accusations against us */
+    uint64_t refutations;      /* of accusations against us */
+    uint64_t second_opinions;  /* probes of members that others suspect */
+    uint64_t confirmations;    /* further accusers of those we suspect */
+    uint64_t suspicions_fired; /* that ran out here: members we declared dead */
+    uint64_t accusations_kept; /* not told to anybody, because nobody answered us */
+    uint64_t nacks_in;
+    uint64_t nacks_out;
+    uint64_t doubts; /* times our health score rose */
     uint64_t push_pulls;
     uint64_t opened_first; /* packets and frames, with keys: by the first one */
     uint64_t opened_older; /* by another key of the ring */
@@ -50,6 +57,7 @@ struct gossip_counters {
     uint32_t queue_intents;
     uint32_t queue_events;
     uint32_t queue_queries;
+    uint64_t queue_dropped; /* from any of them, to make room */
     uint32_t streams_open;
 };
 

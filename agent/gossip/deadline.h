@@ -21,6 +21,7 @@ enum deadline_kind {
     DEADLINE_LEAVE,
     DEADLINE_KICK,
     DEADLINE_NEWS,
+    DEADLINE_JOIN_CHECK,
     DEADLINE_PRUNE,
     DEADLINE_CONFLICT,
     DEADLINE_SUSPICION, /* owner: struct suspicion */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/gossip/carrier.h"
+#include "agent/gossip/join_check.h"
 #include "agent/gossip/leave.h"
 #include "agent/gossip/probe.h"
 #include "agent/gossip/serf.h"
@@ -25,6 +26,34 @@ void gossip_refuse(struct gossip *g, enum gossip_refusal why)
 {
     assert(why < GOSSIP_REFUSAL_COUNT);
     g->counters.refused[why]++;
+    if (g->source == NULL) {
+        return;
+    }
+    const struct offender *row = offenders_note(&g->offenders, g->source, why, g->now_ns);
+    if (row != NULL && why != GOSSIP_REFUSED_STALE && why != GOSSIP_REFUSED_NO_MEMORY) {
+        const struct gossip_action action = {.type = GOSSIP_REFUSED,
+                                             .address = row->address,
+                                             .refusal = why,
+                                             .count = row->count};
+        (void)outbox_add(&g->outbox, &action); /* full: that is told of elsewhere */
+    }
+}
+
+void gossip_note(struct gossip *g, const struct member *member, unsigned from,
+                 unsigned to)
+{
+    const struct diary_entry entry = {
+        .at_ns = g->now_ns,
+        .member = member->id,
+        .incarnation = member->view.incarnation,
+        .why = g->why,
+        .from = (uint8_t)from,
+        .to = (uint8_t)to,
+    };
+
+    assert(from <= GOSSIP_STATUS_COUNT && to <= GOSSIP_STATUS_COUNT);
+    diary_note(&g->diary, &entry);
+    g->why = (struct diary_why){.reason = DIARY_NO_REASON};
 }
 
 void gossip_count_opened(struct gossip *g, size_t place)
@@ -183,6 +212,7 @@ static void start_timers(struct gossip *g)
     g->reconnect.kind = DEADLINE_RECONNECT;
     g->kick.kind = DEADLINE_KICK;
     g->news.kind = DEADLINE_NEWS;
+    g->join_check.deadline.kind = DEADLINE_JOIN_CHECK;
     g->leave.deadline.kind = DEADLINE_LEAVE;
     probe_start(g);
     gossip_arm(g, &g->gossip_tick,
@@ -205,11 +235,11 @@ static int build(struct gossip *g, const struct gossip_options *options)
     rc_random_init(&g->random, options->random_seed);
     g->hash_seed = rc_random_next(&g->random);
     outbox_init(&g->outbox);
-    for (size_t i = 0; i < QUEUE_COUNT; i++) {
-        broadcast_init(&g->queues[i], maxima[i]);
-    }
     g->coordinate.coordinate = coordinate_origin();
     int err = envelope_init(&g->envelope, options);
+    for (size_t i = 0; i < QUEUE_COUNT; i++) {
+        broadcast_init(&g->queues[i], maxima[i], carrier_message_max(g));
+    }
     if (err == RC_OK) {
         err = roster_init(&g->roster, g->hash_seed);
     }
@@ -261,6 +291,8 @@ void gossip_destroy(struct gossip *g)
         /* lets go of members that were erased while an action pointed to them */
     }
     stream_fini(g);
+    diary_fini(&g->diary);
+    offenders_fini(&g->offenders);
     probe_fini(g);
     serf_fini(g);
     roster_fini(&g->roster);
@@ -297,9 +329,10 @@ static void notice_pause(struct gossip *g, uint64_t before_ns)
     uint64_t late_ms = (g->now_ns - awake_ns) / NS_PER_MS;
     if (late_ms > least_ms) {
         g->counters.pauses++;
-        swim_restart_suspicions(g);
+        swim_restart_suspicions(g, late_ms);
     } else if (late_ms > g->profile->probe_timeout_ms / 2) {
-        swim_health_add(g, 1);
+        swim_doubt(g, 1,
+                   (struct diary_doubt){.reason = DIARY_LAGGED, .ms = (uint32_t)late_ms});
     }
 }
 
@@ -346,6 +379,9 @@ static void fire(struct gossip *g, struct deadline *deadline)
         return;
     case DEADLINE_KICK:
         carrier_kick(g);
+        return;
+    case DEADLINE_JOIN_CHECK:
+        join_check_look(g);
         return;
     case DEADLINE_NEWS:
         carrier_send_news(g);
@@ -422,17 +458,25 @@ void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *f
                    const uint8_t *bytes, size_t size)
 {
     enter(g, now_ns);
+    g->source = from;
     if (size > 0 && !g->is_out) {
         carrier_receive(g, from, (struct rc_pack_bytes){bytes, size});
     }
+    g->source = NULL;
     stream_sweep(g);
 }
 
 int gossip_stream_accepted(struct gossip *g, uint64_t now_ns,
                            const struct rc_address *from, uint32_t *out)
 {
+    struct rc_address host = *from;
+
     enter(g, now_ns);
-    return g->is_out ? RC_ETOOBIG : stream_accept(g, from, out);
+    host.port = 0; /* streams come from any port */
+    g->source = &host;
+    int err = g->is_out ? RC_ETOOBIG : stream_accept(g, from, out);
+    g->source = NULL;
+    return err;
 }
 
 void gossip_stream_data(struct gossip *g, uint64_t now_ns, uint32_t stream,

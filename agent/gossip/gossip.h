@@ -159,7 +159,12 @@ enum gossip_action_type {
     GOSSIP_NAME_CONFLICT, /* `address` uses the name of `member` (which may be us) */
     GOSSIP_NAME_LOST, /* the pool has voted: our name belongs to `address`. We are out: nothing
                          is sent any more, the owner should stop and say why */
-    GOSSIP_TCP_ONLY,  /* `member` answers probes by TCP, twice running, but not by UDP */
+    GOSSIP_TCP_ONLY, /* `member` answers probes by TCP, twice running, but not by UDP */
+    GOSSIP_REFUSED, /* what `address` sends is refused: `refusal`, `count` times by now; each
+                       kind at most once a minute and address. Port 0: it came by TCP */
+    GOSSIP_UNSEEN, /* a join worked, but the member at `address` does not count us in: `err`
+                       RC_ENOTFOUND (it does not know us), RC_ECONFLICT (it knows our name
+                       elsewhere). Looked at again until it does */
     GOSSIP_LEFT_POOL, /* leaving is complete */
     GOSSIP_ACTION_TYPE_COUNT
 };
@@ -191,6 +196,8 @@ struct gossip_action {
     uint32_t id;
     uint32_t timeout_ms;
     enum gossip_coalesce coalesce;
+    enum gossip_refusal refusal;
+    uint64_t count;
     int err;
 };
 

@@ -364,6 +364,8 @@ static void carry_out(struct gossip_uv *io, uint64_t now_ns,
     case GOSSIP_JOIN_RESULT:
     case GOSSIP_NAME_CONFLICT:
     case GOSSIP_NAME_LOST:
+    case GOSSIP_REFUSED:
+    case GOSSIP_UNSEEN:
     case GOSSIP_TCP_ONLY:
     case GOSSIP_LEFT_POOL:
         if (io->options.on_action != NULL) {

@@ -100,6 +100,10 @@ void gossip_counters(const struct gossip *g, struct gossip_counters *out)
     out->queue_intents = (uint32_t)g->queues[QUEUE_INTENTS].count;
     out->queue_events = (uint32_t)g->queues[QUEUE_EVENTS].count;
     out->queue_queries = (uint32_t)g->queues[QUEUE_QUERIES].count;
+    out->queue_dropped = 0;
+    for (size_t i = 0; i < QUEUE_COUNT; i++) {
+        out->queue_dropped += g->queues[i].dropped;
+    }
     out->streams_open = (uint32_t)g->stream_count;
 }
 

@@ -12,7 +12,7 @@
 
 /* From these protocol versions on a member understands ... */
 enum { TCP_PING_PROTOCOL = 3, NACK_PROTOCOL = 4 };
-enum { COORDINATE_VERSION = 1, INDIRECT_MAX = 8 };
+enum { COORDINATE_VERSION = 1, INDIRECT_MAX = 8, TCP_TELL_EVERY_MS = 3600 * 1000 };
 
 void probe_start(struct gossip *g)
 {
@@ -217,6 +217,7 @@ void probe_second_opinion(struct gossip *g, struct member *member)
     }
     begin(g, call, member);
     call->is_second_opinion = true;
+    g->counters.second_opinions++;
 }
 
 static bool wants_indirect(const struct member *member, const struct gossip *g)
@@ -280,16 +281,19 @@ static void succeed(struct gossip *g, struct probe_call *call)
     hear(g);
     call->target->acked_ns = g->now_ns;
     if (!call->is_second_opinion) {
-        swim_health_add(g, -1);
+        swim_feel_well(g);
     }
     hang_up(g, call);
 }
 
-/* Once is loss, twice running is a firewall; it is told once until UDP works again. */
+/* Once is loss, twice running is a firewall. It is told once an hour, or it is noise. */
 static void tell_tcp_only(struct gossip *g, struct member *target)
 {
-    if (target->view.tcp_only && !target->is_tcp_only_told) {
-        target->is_tcp_only_told = true;
+    uint64_t gap_ns = (uint64_t)TCP_TELL_EVERY_MS * NS_PER_MS;
+    bool is_due = target->tcp_told_ns == 0 || g->now_ns - target->tcp_told_ns >= gap_ns;
+
+    if (target->view.tcp_only && is_due) {
+        target->tcp_told_ns = g->now_ns;
         gossip_tell(g, &(struct gossip_action){.type = GOSSIP_TCP_ONLY,
                                                .address = target->view.address,
                                                .member = &target->view,
@@ -307,8 +311,16 @@ static void doubt_ourselves(struct gossip *g, const struct probe_call *call)
     if (call->nacks == 0) {
         g->probe.silent_rounds++;
     }
-    if (!call->is_second_opinion) {
-        swim_health_add(g, call->nacks_wanted > 0 ? (int)missing : 1);
+    if (call->is_second_opinion) {
+        return;
+    }
+    if (call->nacks_wanted > 0) {
+        swim_doubt(g, missing,
+                   (struct diary_doubt){.reason = DIARY_NACKS,
+                                        .some = (uint8_t)missing,
+                                        .all = (uint8_t)call->nacks_wanted});
+    } else {
+        swim_doubt(g, 1, (struct diary_doubt){.reason = DIARY_UNANSWERED});
     }
 }
 
@@ -323,10 +335,17 @@ void probe_end(struct gossip *g, struct probe_call *call)
         succeed(g, call);
         return;
     }
+    const struct diary_why why = {
+        .reason = DIARY_PROBE_FAILED,
+        .by = g->self->id,
+        .ms = (uint32_t)((g->now_ns - call->started_ns) / NS_PER_MS),
+        .some = (uint8_t)call->nacks,
+        .all = (uint8_t)call->asked,
+    };
     g->counters.probes_failed++;
     doubt_ourselves(g, call);
     hang_up(g, call);
-    swim_accuse(g, target);
+    swim_accuse(g, target, &why);
 }
 
 void probe_on_tcp_ack(struct gossip *g, uint32_t seq)
@@ -347,6 +366,7 @@ void probe_on_nack(struct gossip *g, uint32_t seq)
         return;
     }
     hear(g);
+    g->counters.nacks_in++;
     call->nacks++;
 }
 
@@ -407,7 +427,6 @@ void probe_on_ack(struct gossip *g, const struct wire_ack *ack)
     struct member *target = call->target;
     uint64_t rtt_ns = g->now_ns - call->started_ns;
     target->view.tcp_only = false;
-    target->is_tcp_only_told = false;
     succeed(g, call);
     if (ack->payload.size > 0) { /* relayed acks have none */
         learn_coordinate(g, target, ack->payload, rtt_ns);

@@ -171,6 +171,7 @@ void probe_relay_expired(struct gossip *g, struct probe_relay *relay)
     }
     if (relay->wants_nack) {
         relay->wants_nack = false;
+        g->counters.nacks_out++;
         rc_buffer_clear(&g->message);
         wire_write_typed(WIRE_NACK, &wire_format_nack, &nack, &g->message);
         struct rc_pack_bytes message = written(g);

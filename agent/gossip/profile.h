@@ -34,7 +34,7 @@ struct gossip_profile {
 };
 
 /* "lan" (memberlist's and Consul's timers), "wan", "local" or "fast" (ours: a dead member is
- * gone within 3 s at five nodes). NULL for another name. Static. */
+ * gone within 2 s at five nodes). NULL for another name. Static. */
 const struct gossip_profile *gossip_profile_find(const char *name);
 
 #endif

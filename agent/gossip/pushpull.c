@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/gossip/join_check.h"
 #include "agent/gossip/serf.h"
 #include "agent/gossip/swim.h"
 #include "base/err.h"
@@ -123,6 +124,7 @@ void pushpull_merge(struct gossip *g, struct rc_pack_bytes content,
             gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
             return;
         }
+        join_check_see(g, &node);
         swim_merge(g, &node);
     }
     const uint8_t *state = rc_cursor_take(&in, head.user_state_size);

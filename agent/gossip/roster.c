@@ -76,6 +76,7 @@ int roster_add(struct roster *roster, struct rc_pack_bytes name, struct member *
     }
     memcpy(member->name, name.at, name.size);
     member->view.name = member->name;
+    member->id = ++roster->last_id;
     int err = rc_table_put_bytes(roster->by_name, name.at, name.size, member, NULL);
     if (err != RC_OK) {
         free(member);

@@ -23,6 +23,7 @@ struct member {
     struct gossip_member view; /* what readers see */
     enum swim_state swim;      /* SWIM_NONE: not in the list */
     enum serf_status serf;
+    uint32_t id; /* of this record, never given twice */
     uint64_t swim_since_ns;
     uint64_t gone_ns;  /* since when it is left or failed in Serf's eyes */
     size_t list_place; /* in roster.list, while swim is not SWIM_NONE */
@@ -36,8 +37,8 @@ struct member {
     bool is_mapped;                   /* announces its IPv4 address in 16 bytes */
     bool prune; /* erase it when it is gone and prune_at_ns is past */
     uint64_t prune_at_ns;
-    bool is_tcp_only_told;
-    uint64_t acked_ns; /* when it last answered us itself; 0: never */
+    uint64_t tcp_told_ns; /* when the owner last heard that UDP does not reach it */
+    uint64_t acked_ns;    /* when it last answered us itself; 0: never */
     char name[];
 };
 
@@ -47,6 +48,7 @@ struct roster {
     struct member **list; /* SWIM's, in random order */
     size_t list_count;
     size_t list_capacity;
+    uint32_t last_id;
     size_t left_count;  /* of the list */
     size_t alive_count; /* of the list; suspects are not */
 };

@@ -86,10 +86,16 @@ void serf_publish(struct gossip *g, struct member *member, enum gossip_member_ev
     if (member->serf == SERF_NONE) {
         return; /* pruned here while SWIM still remembers it */
     }
+    bool is_new = member->view.since_ns == 0;
+    enum gossip_status before = member->view.status;
     enum gossip_status status = status_of(member);
     if (status != member->view.status || event == GOSSIP_EVENT_JOIN) {
         member->view.status = status;
         member->view.since_ns = g->now_ns;
+    }
+    if (event != GOSSIP_EVENT_UPDATE || g->why.reason != DIARY_NO_REASON) {
+        gossip_note(g, member, is_new ? GOSSIP_STATUS_COUNT : before,
+                    event == GOSSIP_EVENT_REAP ? GOSSIP_STATUS_COUNT : status);
     }
     gossip_tell(g, &(struct gossip_action){.type = GOSSIP_MEMBER_EVENT,
                                            .event = event,
@@ -101,6 +107,7 @@ void serf_erase(struct gossip *g, struct member *member)
 {
     assert(member != g->self);
     serf_publish(g, member, GOSSIP_EVENT_REAP);
+    diary_lose(&g->diary, member->id, member->name);
     member->serf = SERF_NONE;
     (void)roster_drop_if_unused(&g->roster,
                                 member); /* else SWIM purges it in its own time */

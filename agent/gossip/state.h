@@ -3,7 +3,9 @@
 #define AGENT_GOSSIP_STATE_H
 
 #include "agent/gossip/broadcast.h"
+#include "agent/gossip/diary.h"
 #include "agent/gossip/envelope.h"
+#include "agent/gossip/offenders.h"
 #include "agent/gossip/outbox.h"
 #include "agent/gossip/roster.h"
 #include "base/random.h"
@@ -120,6 +122,16 @@ struct leave {
     uint64_t until_ns; /* of this stage */
 };
 
+struct join_check {
+    struct deadline deadline;
+    struct rc_address peer;
+    uint32_t looks;  /* in vain */
+    uint32_t losses; /* exchanges that broke off */
+    bool is_looking;
+    bool is_seen;
+    bool is_elsewhere;
+};
+
 enum { STREAMS_MAX = 256, STREAMS_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct gossip {
@@ -140,6 +152,10 @@ struct gossip {
     struct outbox outbox;
     struct member *taken; /* of the action the owner has in hand */
     struct gossip_counters counters;
+    struct diary diary;
+    struct diary_why why; /* of the next change of a member's status */
+    struct offenders offenders;
+    const struct rc_address *source; /* of what is being read; NULL: nobody's */
 
     struct broadcast_queue queues[QUEUE_COUNT];
     struct rc_buffer opened;   /* a packet's plain bytes */
@@ -155,6 +171,7 @@ struct gossip {
 
     struct serf serf;
     struct leave leave;
+    struct join_check join_check;
     struct deadline gossip_tick;
     struct deadline push_pull;
     struct deadline reap;
@@ -173,11 +190,16 @@ struct gossip {
     uint32_t next_stream;
 };
 
-/* Counts a refusal. */
+/* Counts a refusal, against whoever sent what is being read. */
 void gossip_refuse(struct gossip *g, enum gossip_refusal why);
 
 /* Counts what the key at `place` of the ring opened; the ring's count: it was plain. */
 void gossip_count_opened(struct gossip *g, size_t place);
+
+/* Notes in the diary that `member` goes `from` one status `to` another because of g->why, which
+ * is used up. */
+void gossip_note(struct gossip *g, const struct member *member, unsigned from,
+                 unsigned to);
 
 /* Sets `deadline` to `wait_ms` from now. */
 void gossip_arm(struct gossip *g, struct deadline *deadline, uint64_t wait_ms);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/gossip/carrier.h"
+#include "agent/gossip/join_check.h"
 #include "agent/gossip/key_query.h"
 #include "agent/gossip/lzw.h"
 #include "agent/gossip/probe.h"
@@ -15,6 +16,8 @@
 
 enum {
     INBOUND_MAX = 128, /* memberlist's bound of push/pulls in progress */
+    LARGE_MAX = 16,    /* accepted streams that may hold more than ... */
+    SMALL_BYTES_MAX = 65536,
     BUFFER_MAX = ENVELOPE_FRAME_MAX + 64,
     USER_MESSAGE_MAX = 65536
 };
@@ -122,6 +125,9 @@ static void settle(struct gossip *g, struct gossip_stream *s, int err)
         gossip_tell(g, &(struct gossip_action){.type = GOSSIP_JOIN_RESULT,
                                                .address = s->address,
                                                .err = err});
+    }
+    if (s->purpose == STREAM_CHECK) {
+        join_check_settle(g, err);
     }
     if (s->purpose == STREAM_LANE && g->lane.stream_closed != NULL) {
         g->lane.stream_closed(g->lane.ctx, gossip_now_ms(g), s->id);
@@ -239,7 +245,9 @@ static int push_pull(struct gossip *g, const struct rc_address *to,
     (*out)->skips_events =
         purpose == STREAM_JOIN && g->serf.event_min == 0 && gossip_member_count(g) == 1;
     err = send_state(g, *out,
-                     purpose == STREAM_EXCHANGE ? PUSHPULL_EXCHANGE : PUSHPULL_JOIN);
+                     purpose == STREAM_JOIN || purpose == STREAM_RECONNECT
+                         ? PUSHPULL_JOIN
+                         : PUSHPULL_EXCHANGE);
     if (err != RC_OK) {
         finish(g, *out, err);
     }
@@ -399,6 +407,9 @@ static int on_push_pull(struct gossip *g, struct gossip_stream *s,
         /* Who took us may die before it has told the others, or its few words may miss one. */
         swim_announce(g);
         serf_announce_join(g);
+    }
+    if (s->purpose == STREAM_JOIN) {
+        join_check_begin(g, &s->address);
     }
     finish(g, s, RC_OK);
     return RC_OK;
@@ -578,6 +589,23 @@ static bool is_over_budget(const struct gossip *g, size_t more)
     return held > STREAMS_BYTES_MAX;
 }
 
+/* Pools of thousands exchange megabytes, and all may come at once (memberlist 158: 3000 of them
+ * held 7 GB). A few at a time may; who is refused comes again at its next interval. */
+static bool may_grow(const struct gossip *g, struct gossip_stream *s)
+{
+    size_t large = 0;
+
+    if (s->is_dialed || s->is_large || s->purpose != STREAM_UNKNOWN ||
+        s->in.size <= SMALL_BYTES_MAX) {
+        return true;
+    }
+    for (size_t i = 0; i < g->stream_count; i++) {
+        large += g->streams[i]->is_large && g->streams[i]->purpose == STREAM_UNKNOWN;
+    }
+    s->is_large = large < LARGE_MAX;
+    return s->is_large;
+}
+
 void stream_data(struct gossip *g, uint32_t id, struct rc_pack_bytes bytes)
 {
     struct gossip_stream *s = stream_find(g, id);
@@ -585,16 +613,24 @@ void stream_data(struct gossip *g, uint32_t id, struct rc_pack_bytes bytes)
     if (s == NULL) {
         return;
     }
+    struct rc_address from = s->address;
+    if (!s->is_dialed) {
+        from.port = 0; /* streams come from any port */
+    }
+    g->source = &from;
     g->counters.bytes_in += bytes.size;
     rc_buffer_append(&s->in, bytes.at, bytes.size);
-    if (s->in.err != RC_OK || is_over_budget(g, 0)) {
-        refuse(g, s, RC_ETOOBIG);
+    if (!may_grow(g, s)) {
+        gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
+        finish(g, s, RC_ETOOBIG);
+        g->source = NULL;
         return;
     }
-    int err = advance(g, s);
+    int err = s->in.err != RC_OK || is_over_budget(g, 0) ? RC_ETOOBIG : advance(g, s);
     if (err != RC_OK && err != RC_ETRUNCATED) {
         refuse(g, s, err);
     }
+    g->source = NULL;
 }
 
 int stream_accept(struct gossip *g, const struct rc_address *from, uint32_t *out)

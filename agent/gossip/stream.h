@@ -12,6 +12,7 @@ enum stream_purpose {
     STREAM_EXCHANGE,  /* periodic push/pull, ours */
     STREAM_JOIN,      /* join asked for by the owner */
     STREAM_RECONNECT, /* join of a failed member */
+    STREAM_CHECK,     /* does the one we joined know us? */
     STREAM_PING,
     STREAM_LANE
 };
@@ -26,6 +27,7 @@ struct gossip_stream {
     bool has_label;    /* its header was sent or read */
     bool skips_events; /* what came to pass before this exchange is not for us */
     bool is_closed;    /* freed at the end of the turn */
+    bool is_large;     /* one of the few that may hold much */
     bool
         is_second; /* the same once more, under the key that the first answer came under */
     enum stream_cover cover_in;

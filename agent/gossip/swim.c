@@ -43,6 +43,7 @@ static uint64_t spread_accusation(struct gossip *g, enum wire_type type,
                    !rc_pack_equals(accusation->node, accusation->from);
 
     if (is_ours && probe_is_deaf(g)) {
+        g->counters.accusations_kept++;
         return 0; /* who hears nobody must not tell all that everybody is dead */
     }
     rc_buffer_clear(&g->message);
@@ -50,17 +51,25 @@ static uint64_t spread_accusation(struct gossip *g, enum wire_type type,
     return spread(g, accusation->node);
 }
 
-void swim_health_add(struct gossip *g, int change)
+void swim_feel_well(struct gossip *g)
+{
+    g->health -= g->health > 0;
+}
+
+void swim_doubt(struct gossip *g, uint32_t more, struct diary_doubt why)
 {
     uint32_t max = g->profile->health_max - 1;
+    uint32_t before = g->health;
 
-    if (change < 0) {
-        uint32_t less = (uint32_t)-change;
-        g->health = g->health > less ? g->health - less : 0;
-    } else {
-        g->health =
-            (uint32_t)change < max - g->health ? g->health + (uint32_t)change : max;
+    g->health = more < max - g->health ? g->health + more : max;
+    if (more > 0) {
+        g->counters.doubts++;
+        why.at_ns = g->now_ns;
+        why.score = g->health;
+        diary_doubt(&g->diary, &why);
     }
+    assert(g->health >= before);
+    (void)before;
 }
 
 void swim_announce(struct gossip *g)
@@ -97,7 +106,7 @@ static void refute(struct gossip *g, uint32_t accused)
 
     self->incarnation = above < UINT32_MAX ? above + 1 : above;
     g->counters.refutations++;
-    swim_health_add(g, 1);
+    swim_doubt(g, 1, (struct diary_doubt){.reason = DIARY_WE_REFUTED});
     swim_announce(g);
 }
 
@@ -212,6 +221,8 @@ static void accept_alive(struct gossip *g, struct member *member,
 {
     enum swim_state before = member->swim;
     struct rc_pack_bytes old_meta = {member->meta, member->meta_size};
+    bool has_moved = member->view.address.family != RC_ADDRESS_NONE &&
+                     !rc_address_equals(address, &member->view.address);
     bool is_changed = !rc_pack_equals(old_meta, alive->meta) ||
                       !rc_address_equals(address, &member->view.address);
 
@@ -227,6 +238,9 @@ static void accept_alive(struct gossip *g, struct member *member,
         roster_set_swim(&g->roster, member, SWIM_ALIVE, g->now_ns);
     }
     (void)spread_alive(g, alive);
+    g->why.reason = has_moved                ? DIARY_MOVED
+                    : before == SWIM_SUSPECT ? DIARY_REFUTED
+                                             : DIARY_NO_REASON;
     if (before == SWIM_DEAD || before == SWIM_LEFT) {
         serf_member_joined(g, member);
     } else if (is_changed) {
@@ -234,6 +248,7 @@ static void accept_alive(struct gossip *g, struct member *member,
     } else if (before == SWIM_SUSPECT) {
         serf_publish(g, member, GOSSIP_EVENT_ALIVE);
     }
+    g->why.reason = DIARY_NO_REASON;
 }
 
 void swim_alive(struct gossip *g, const struct wire_alive *alive)
@@ -275,7 +290,31 @@ void swim_alive(struct gossip *g, const struct wire_alive *alive)
     }
 }
 
+static void declare(struct gossip *g, const struct wire_accusation *dead,
+                    const struct diary_why *why);
+
 /* ---- suspect */
+
+static uint32_t id_of(const struct gossip *g, struct rc_pack_bytes name)
+{
+    const struct member *member = roster_find(&g->roster, name);
+    return member != NULL ? member->id : 0;
+}
+
+static uint32_t ms_until(const struct gossip *g, uint64_t at_ns)
+{
+    return at_ns > g->now_ns ? (uint32_t)((at_ns - g->now_ns) / NS_PER_MS) : 0;
+}
+
+/* Something new in the case against a suspect; it stays one. */
+static void note_case(struct gossip *g, const struct suspicion *suspicion,
+                      struct diary_why why)
+{
+    why.some = (uint8_t)suspicion->count;
+    why.all = (uint8_t)suspicion->wanted;
+    g->why = why;
+    gossip_note(g, suspicion->member, GOSSIP_SUSPECT, GOSSIP_SUSPECT);
+}
 
 static void confirm(struct gossip *g, struct suspicion *suspicion,
                     const struct wire_accusation *accusation)
@@ -283,9 +322,14 @@ static void confirm(struct gossip *g, struct suspicion *suspicion,
     uint64_t accuser = rc_hash(accusation->from.at, accusation->from.size, g->hash_seed);
 
     if (suspicion_confirm(suspicion, accuser)) {
+        uint64_t end_ns = suspicion_end_ns(suspicion);
+        g->counters.confirmations++;
         (void)spread_accusation(g, WIRE_SUSPECT, accusation);
-        (void)deadline_set(&g->deadlines, &suspicion->deadline,
-                           suspicion_end_ns(suspicion));
+        (void)deadline_set(&g->deadlines, &suspicion->deadline, end_ns);
+        note_case(g, suspicion,
+                  (struct diary_why){.reason = DIARY_CONFIRMED,
+                                     .by = id_of(g, accusation->from),
+                                     .ms = ms_until(g, end_ns)});
     }
 }
 
@@ -308,7 +352,8 @@ static void limit_suspicions(struct gossip *g)
 }
 
 static void begin_suspicion(struct gossip *g, struct member *member,
-                            const struct wire_accusation *accusation)
+                            const struct wire_accusation *accusation,
+                            const struct diary_why *why)
 {
     uint64_t accuser = rc_hash(accusation->from.at, accusation->from.size, g->hash_seed);
     struct suspicion *suspicion = calloc(1, sizeof *suspicion);
@@ -330,6 +375,7 @@ static void begin_suspicion(struct gossip *g, struct member *member,
     (void)spread_accusation(g, WIRE_SUSPECT, accusation);
     member->view.incarnation = accusation->incarnation;
     roster_set_swim(&g->roster, member, SWIM_SUSPECT, g->now_ns);
+    g->why = *why;
     serf_publish(g, member, GOSSIP_EVENT_SUSPECT);
     limit_suspicions(g);
     if (!rc_pack_equals(accusation->from, name_of(g->self))) {
@@ -337,7 +383,8 @@ static void begin_suspicion(struct gossip *g, struct member *member,
     }
 }
 
-void swim_suspect(struct gossip *g, const struct wire_accusation *suspect)
+static void on_accusation(struct gossip *g, const struct wire_accusation *suspect,
+                          const struct diary_why *why)
 {
     struct member *member = roster_find(&g->roster, suspect->node);
 
@@ -361,17 +408,23 @@ void swim_suspect(struct gossip *g, const struct wire_accusation *suspect)
         refute(g, suspect->incarnation);
         return;
     }
-    begin_suspicion(g, member, suspect);
+    begin_suspicion(g, member, suspect, why);
 }
 
-void swim_accuse(struct gossip *g, struct member *member)
+void swim_suspect(struct gossip *g, const struct wire_accusation *suspect)
+{
+    const struct diary_why why = {.reason = DIARY_ACCUSED, .by = id_of(g, suspect->from)};
+    on_accusation(g, suspect, &why);
+}
+
+void swim_accuse(struct gossip *g, struct member *member, const struct diary_why *why)
 {
     const struct wire_accusation suspect = {
         .incarnation = member->view.incarnation,
         .node = name_of(member),
         .from = name_of(g->self),
     };
-    swim_suspect(g, &suspect);
+    on_accusation(g, &suspect, why);
 }
 
 /* Others may accuse it, but it has answered us since: then it gets all the time there is to
@@ -383,7 +436,12 @@ static bool wait_for_refutation(struct gossip *g, struct suspicion *suspicion)
     if (suspicion->member->acked_ns <= suspicion->started_ns || g->now_ns >= latest_ns) {
         return false;
     }
-    return deadline_set(&g->deadlines, &suspicion->deadline, latest_ns) == RC_OK;
+    if (deadline_set(&g->deadlines, &suspicion->deadline, latest_ns) != RC_OK) {
+        return false;
+    }
+    note_case(g, suspicion,
+              (struct diary_why){.reason = DIARY_SPARED, .ms = ms_until(g, latest_ns)});
+    return true;
 }
 
 void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion)
@@ -399,10 +457,17 @@ void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion)
     if (wait_for_refutation(g, suspicion)) {
         return;
     }
-    swim_dead(g, &dead);
+    const struct diary_why why = {
+        .reason = DIARY_RUN_OUT,
+        .ms = (uint32_t)((g->now_ns - suspicion->started_ns) / NS_PER_MS),
+        .some = (uint8_t)suspicion->count,
+        .all = (uint8_t)suspicion->wanted,
+    };
+    g->counters.suspicions_fired++;
+    declare(g, &dead, &why);
 }
 
-void swim_restart_suspicions(struct gossip *g)
+void swim_restart_suspicions(struct gossip *g, uint64_t slept_ms)
 {
     probe_abandon(g);
     for (size_t i = 0; i < g->roster.list_count; i++) {
@@ -412,6 +477,9 @@ void swim_restart_suspicions(struct gossip *g)
                            suspicion->accusers[0], g->now_ns);
             (void)deadline_set(&g->deadlines, &suspicion->deadline,
                                suspicion_end_ns(suspicion));
+            note_case(g, suspicion,
+                      (struct diary_why){.reason = DIARY_STARTED_OVER,
+                                         .ms = (uint32_t)slept_ms});
             probe_second_opinion(g, suspicion->member);
         }
     }
@@ -420,7 +488,8 @@ void swim_restart_suspicions(struct gossip *g)
 
 /* ---- dead */
 
-void swim_dead(struct gossip *g, const struct wire_accusation *dead)
+static void declare(struct gossip *g, const struct wire_accusation *dead,
+                    const struct diary_why *why)
 {
     struct member *member = roster_find(&g->roster, dead->node);
 
@@ -441,7 +510,19 @@ void swim_dead(struct gossip *g, const struct wire_accusation *dead)
     drop_suspicion(g, member);
     member->view.incarnation = dead->incarnation;
     roster_set_swim(&g->roster, member, is_left ? SWIM_LEFT : SWIM_DEAD, g->now_ns);
+    g->why = *why;
     serf_member_gone(g, member);
+    g->why.reason = DIARY_NO_REASON; /* Serf's layer may have known before */
+    limit_suspicions(g);
+}
+
+void swim_dead(struct gossip *g, const struct wire_accusation *dead)
+{
+    bool is_goodbye = rc_pack_equals(dead->node, dead->from);
+    const struct diary_why why = {.reason =
+                                      is_goodbye ? DIARY_SAID_GOODBYE : DIARY_TOLD_DEAD,
+                                  .by = id_of(g, dead->from)};
+    declare(g, dead, &why);
 }
 
 /* A dead entry with our name and another address: peers will not take our alive message until
@@ -480,8 +561,9 @@ void swim_merge(struct gossip *g, const struct wire_node *node)
         swim_dead(g, &accusation);
     } else {
         /* Dead in another's eyes is only suspect in ours: it may refute. */
+        const struct diary_why why = {.reason = DIARY_IN_A_STATE};
         accusation.from = name_of(g->self);
-        swim_suspect(g, &accusation);
+        on_accusation(g, &accusation, &why);
     }
 }
 

@@ -116,6 +116,8 @@ static void carry_out(struct sim *sim, struct node *node,
     case GOSSIP_QUERY_RESPONSE:
     case GOSSIP_QUERY_DONE:
     case GOSSIP_NAME_CONFLICT:
+    case GOSSIP_REFUSED:
+    case GOSSIP_UNSEEN:
     case GOSSIP_TCP_ONLY:
     case GOSSIP_ACTION_TYPE_COUNT:
         break;

@@ -231,6 +231,13 @@ void net_drain(struct net *net, size_t i)
         case GOSSIP_NAME_CONFLICT:
             node->conflicts++;
             break;
+        case GOSSIP_REFUSED:
+            node->refusals_told++;
+            break;
+        case GOSSIP_UNSEEN:
+            node->unseen_told++;
+            node->unseen_err = action.err;
+            break;
         case GOSSIP_TCP_ONLY:
             node->tcp_only_told++;
             break;

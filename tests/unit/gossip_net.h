@@ -27,6 +27,9 @@ struct net_node {
     int join_err; /* of the last one */
     size_t conflicts;
     size_t tcp_only_told;
+    size_t refusals_told;
+    size_t unseen_told;
+    int unseen_err; /* of the last one */
     size_t user_events;
     bool has_left;
 };

@@ -49,7 +49,7 @@ static void a_newer_message_takes_the_place_of_the_older(void **state)
     struct packet packet = {.bytes = {0}};
 
     (void)state;
-    broadcast_init(&queue, 10);
+    broadcast_init(&queue, 10, 0);
     add(&queue, "n1", "n1 is alive");
     add(&queue, "n1", "n1 is dead!");
     fill(&packet, &queue, 4, 1000);
@@ -67,7 +67,7 @@ static void what_was_sent_least_goes_first_and_all_are_sent_to_the_limit(void **
     uint64_t id;
 
     (void)state;
-    broadcast_init(&queue, 10);
+    broadcast_init(&queue, 10, 0);
     assert_int_equal(
         broadcast_add(&queue, no_subject, rc_pack_text("first message"), &id), RC_OK);
     fill(&packet, &queue, 2, 20);
@@ -93,7 +93,7 @@ static void a_packet_to_one_who_may_be_gone_is_no_transmission(void **state)
     struct packet packet = {.bytes = {0}};
 
     (void)state;
-    broadcast_init(&queue, 10);
+    broadcast_init(&queue, 10, 0);
     add(&queue, "n1", "n1 is dead");
     packet.is_extra = true;
     for (size_t i = 0; i < 10; i++) {
@@ -117,7 +117,7 @@ what_fits_no_packet_is_refused_and_a_full_queue_drops_the_most_sent(void **state
     uint64_t old;
 
     (void)state;
-    broadcast_init(&queue, 2);
+    broadcast_init(&queue, 2, 0);
     assert_int_equal(broadcast_add(&queue, no_subject,
                                    (struct rc_pack_bytes){huge, sizeof huge}, NULL),
                      RC_ETOOBIG);
@@ -140,7 +140,7 @@ static void a_packet_never_gets_more_parts_than_old_peers_can_read(void **state)
     char subject[8];
 
     (void)state;
-    broadcast_init(&queue, 500);
+    broadcast_init(&queue, 500, 0);
     for (int i = 0; i < 300; i++) {
         subject[0] = (char)('a' + i / 26);
         subject[1] = (char)('a' + i % 26);
