@@ -21,7 +21,9 @@ const char cli_revision[] = ROLLCALL_REVISION;
 static const struct cli_command commands[] = {
     {"members", "who is in the cluster, and how it stands",
      "usage: rollcall members [flags]\n\n"
-     "Lists the members as the agent sees them. Ends with 2 when none matches -status.\n",
+     "Lists the members as the agent sees them. Ends with 2 when none matches -status.\n"
+     "With -detailed also: Serf's protocol, incarnation, how long it has stood so, round "
+     "trip.\n",
      members_run},
     {"join", "join a cluster through one of its members",
      "usage: rollcall join ADDRESS...\n\n"
@@ -35,6 +37,27 @@ static const struct cli_command commands[] = {
      "usage: rollcall force-leave [-prune] NODE\n\n"
      "A member that still runs will come back by itself.\n",
      force_leave_run},
+    {"event", "fire a user event",
+     "usage: rollcall event [flags] NAME [PAYLOAD]\n"
+     "       rollcall event -name NAME [flags] [PAYLOAD]\n\n"
+     "Every member gets it, those of Serf too; the filters say for whom it is meant. Name, "
+     "payload and\nfilters share 512 bytes.\n",
+     event_run},
+    {"query", "ask all members, and wait for their answers",
+     "usage: rollcall query [flags] NAME [PAYLOAD]\n\n"
+     "Who answers is decided by the members: those with a watch of type query of that "
+     "name, or a handler of Serf.\n",
+     query_run},
+    {"rtt", "estimate the round trip between two nodes",
+     "usage: rollcall rtt NODE [NODE]\n\n"
+     "By their network coordinates; without a second node, from the agent's own.\n",
+     rtt_run},
+    {"watch", "run a command whenever something changes",
+     "usage: rollcall watch -type TYPE [flags] [COMMAND...]\n\n"
+     "Types: nodes, services, service, checks, event, members. The command gets JSON on its "
+     "standard input\nand CONSUL_INDEX in its environment. Without one: prints the JSON as it "
+     "is now, and ends.\n",
+     watch_run},
     {"reload", "make the agent read its configuration again",
      "usage: rollcall reload\n\n"
      "Services, checks and the log level are taken over in one step, or, on an error, not "

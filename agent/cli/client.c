@@ -6,14 +6,13 @@
 #include "agent/cli/say.h"
 #include "base/err.h"
 
-int cli_get_json(const struct cli_client_flags *flags, const char *path, const char *what,
-                 json_t **out)
+static int ask_json(const struct cli_client_flags *flags,
+                    const struct cli_request *request, const char *what, json_t **out)
 {
-    const struct cli_request request = {.method = "GET", .path = path};
     struct cli_answer answer;
     json_error_t error;
 
-    int err = cli_ask(flags, &request, &answer);
+    int err = cli_ask(flags, request, &answer);
     if (err == RC_OK) {
         *out = json_loadb((const char *)answer.body.bytes, answer.body.size,
                           JSON_DECODE_ANY, &error);
@@ -28,6 +27,20 @@ int cli_get_json(const struct cli_client_flags *flags, const char *path, const c
     }
     rc_buffer_fini(&answer.body);
     return err;
+}
+
+int cli_get_json(const struct cli_client_flags *flags, const char *path, const char *what,
+                 json_t **out)
+{
+    const struct cli_request request = {.method = "GET", .path = path};
+    return ask_json(flags, &request, what, out);
+}
+
+int cli_put_json(const struct cli_client_flags *flags, const char *path, const char *body,
+                 const char *what, json_t **out)
+{
+    const struct cli_request request = {.method = "PUT", .path = path, .body = body};
+    return ask_json(flags, &request, what, out);
 }
 
 int cli_put(const struct cli_client_flags *flags, const char *path, const char *body,

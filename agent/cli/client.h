@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -23,6 +24,7 @@ struct cli_request {
 
 struct cli_answer {
     long status;           /* of HTTP; 0 when there was none */
+    uint64_t index;        /* X-Consul-Index; 0 without */
     struct rc_buffer body; /* owned: rc_buffer_fini() */
     char error[512];       /* why there was none, or what status and body say */
 };
@@ -36,6 +38,10 @@ int cli_ask(const struct cli_client_flags *flags, const struct cli_request *requ
  * told on stderr: "WHAT: why". */
 int cli_get_json(const struct cli_client_flags *flags, const char *path, const char *what,
                  json_t **out);
+
+/* The same for PUT; `body` may be NULL. */
+int cli_put_json(const struct cli_client_flags *flags, const char *path, const char *body,
+                 const char *what, json_t **out);
 
 /* PUT without an answer of interest: RC_OK, or it has told on stderr. */
 int cli_put(const struct cli_client_flags *flags, const char *path, const char *body,

@@ -78,6 +78,31 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *context)
     return transfer->answer->body.err == RC_OK ? size : 0;
 }
 
+/* Keeps the one header that anybody asks for. */
+static size_t on_header(char *bytes, size_t one, size_t size, void *context)
+{
+    static const char name[] = "X-Consul-Index:";
+    struct transfer *transfer = context;
+    struct rc_span start = {bytes, size < sizeof name - 1 ? size : sizeof name - 1};
+    char text[24];
+
+    (void)one; /* always 1 */
+    if (rc_span_equals_nocase(start, name)) {
+        size_t at = sizeof name - 1;
+        size_t length = 0;
+        while (at < size && bytes[at] == ' ') {
+            at++;
+        }
+        while (at < size && bytes[at] >= '0' && bytes[at] <= '9' &&
+               length < sizeof text - 1) {
+            text[length++] = bytes[at++];
+        }
+        text[length] = '\0';
+        (void)rc_text_to_u64(text, UINT64_MAX, &transfer->answer->index);
+    }
+    return size;
+}
+
 /* host:port, http://..., https://... or unix://path. RC_OK or RC_ENOMEM. */
 static int set_target(struct transfer *transfer, const struct cli_client_flags *flags)
 {
@@ -214,6 +239,8 @@ static void set_request(struct transfer *transfer, const struct cli_client_flags
     (void)curl.setopt(handle, CURLOPT_CONNECTTIMEOUT, 10L);
     (void)curl.setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl.setopt(handle, CURLOPT_WRITEDATA, transfer);
+    (void)curl.setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl.setopt(handle, CURLOPT_HEADERDATA, transfer);
     if (transfer->request->body != NULL) {
         (void)curl.setopt(handle, CURLOPT_POSTFIELDS, transfer->request->body);
     }

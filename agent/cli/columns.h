@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-enum { CLI_COLUMNS_MAX = 8 };
+enum { CLI_COLUMNS_MAX = 12 };
 
 struct cli_columns {
     size_t width; /* columns */

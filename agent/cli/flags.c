@@ -11,10 +11,14 @@
 
 enum { NAME_MAX_BYTES = 64, CLIENT_FLAG_COUNT = 9 };
 
+/* Where flags may stand. */
+enum flag_places { FLAGS_ANYWHERE, FLAGS_BEFORE_WORDS };
+
 struct flag_set {
     const struct cli_flag *own;
     size_t own_count;
     struct cli_flag client[CLIENT_FLAG_COUNT];
+    enum flag_places places;
 };
 
 static void client_flags(struct cli_client_flags *to,
@@ -195,40 +199,63 @@ static bool asks_for_help(const char *word)
            rc_text_equals(word, "--help");
 }
 
-int cli_parse(const struct cli_command *command, const struct cli_flag *flags,
-              size_t flag_count, int count, char **words, struct cli_parsed *out)
+/* All behind words[at] are words. */
+static int take_rest(int count, char **words, int at, struct cli_parsed *out)
 {
-    struct flag_set set = {.own = flags, .own_count = flag_count};
+    while (++at < count) {
+        words[out->word_count++] = words[at];
+    }
+    return RC_OK;
+}
 
+static int parse(const struct cli_command *command, struct flag_set *set, int count,
+                 char **words, struct cli_parsed *out)
+{
     memset(out, 0, sizeof *out);
     out->client.http_addr = "127.0.0.1:8500";
-    client_flags(&out->client, set.client);
+    client_flags(&out->client, set->client);
     out->words = words;
     if (take_environment(&out->client) != RC_OK) {
         return RC_EINVAL;
     }
     for (int i = 0; i < count; i++) {
         if (asks_for_help(words[i])) {
-            print_help(command, &set);
+            print_help(command, set);
             return RC_ECLOSED;
         }
         if (rc_text_equals(words[i], "--")) {
-            while (++i < count) {
-                words[out->word_count++] = words[i];
-            }
-            return RC_OK;
+            return take_rest(count, words, i, out);
         }
         if (words[i][0] != '-' || words[i][1] == '\0') {
             words[out->word_count++] = words[i];
+            if (set->places == FLAGS_BEFORE_WORDS) {
+                return take_rest(count, words, i, out);
+            }
             continue;
         }
-        int err = read_flag(command, &set, count, words, &i);
+        int err = read_flag(command, set, count, words, &i);
         if (err != RC_OK) {
             (void)fprintf(stderr, "See: rollcall %s -help\n", command->name);
             return err;
         }
     }
     return RC_OK;
+}
+
+int cli_parse(const struct cli_command *command, const struct cli_flag *flags,
+              size_t flag_count, int count, char **words, struct cli_parsed *out)
+{
+    struct flag_set set = {.own = flags, .own_count = flag_count};
+    return parse(command, &set, count, words, out);
+}
+
+int cli_parse_until_word(const struct cli_command *command, const struct cli_flag *flags,
+                         size_t flag_count, int count, char **words,
+                         struct cli_parsed *out)
+{
+    struct flag_set set = {
+        .own = flags, .own_count = flag_count, .places = FLAGS_BEFORE_WORDS};
+    return parse(command, &set, count, words, out);
 }
 
 int cli_parse_exit(int err)

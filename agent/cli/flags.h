@@ -56,6 +56,11 @@ struct cli_parsed {
 int cli_parse(const struct cli_command *command, const struct cli_flag *flags,
               size_t flag_count, int count, char **words, struct cli_parsed *out);
 
+/* The same, but the first word ends the flags: what follows is a command of its own. */
+int cli_parse_until_word(const struct cli_command *command, const struct cli_flag *flags,
+                         size_t flag_count, int count, char **words,
+                         struct cli_parsed *out);
+
 /* The exit status that goes with cli_parse()'s error. */
 int cli_parse_exit(int err);
 

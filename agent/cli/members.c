@@ -14,6 +14,13 @@
 static const char *const status_names[] = {"none", "alive", "leaving", "left", "failed"};
 enum { STATUS_COUNT = sizeof status_names / sizeof status_names[0] };
 
+/* A row of agent/gossip/members holds the member, one of agent/members is it. */
+static const json_t *member_of(const json_t *row)
+{
+    const json_t *inner = json_object_get(row, "Member");
+    return inner != NULL ? inner : row;
+}
+
 static const char *status_of(const json_t *member)
 {
     json_int_t status = json_integer_value(json_object_get(member, "Status"));
@@ -58,29 +65,70 @@ static void add_brief(struct cli_columns *columns, const json_t *member)
     cli_cell(columns, rc_text_equals(server, "server") ? "<all>" : "<default>");
 }
 
+/* Serf's protocol, as `serf members -detailed` has it. */
+static void add_protocol(struct cli_columns *columns, const json_t *member)
+{
+    cli_cell_format(
+        columns, "%lld [%lld, %lld]",
+        (long long)json_integer_value(json_object_get(member, "DelegateCur")),
+        (long long)json_integer_value(json_object_get(member, "DelegateMin")),
+        (long long)json_integer_value(json_object_get(member, "DelegateMax")));
+}
+
+/* What gossip knows beside: `row` is one of agent/gossip/members. */
+static void add_details(struct cli_columns *columns, const json_t *row)
+{
+    const json_t *rtt = json_object_get(row, "RTT");
+    json_int_t since_ms = json_integer_value(json_object_get(row, "SinceMs"));
+    bool suspect = json_is_true(json_object_get(row, "Suspect"));
+    bool tcp_only = json_is_true(json_object_get(row, "TCPOnly"));
+    char since[32];
+
+    cli_cell_pairs(columns, json_object_get(json_object_get(row, "Member"), "Tags"), ",");
+    add_protocol(columns, json_object_get(row, "Member"));
+    cli_cell_format(columns, "%lld",
+                    (long long)json_integer_value(json_object_get(row, "Incarnation")));
+    rc_text_from_duration_ns((uint64_t)(since_ms / 1000) * 1000000000, since,
+                             sizeof since);
+    cli_cell(columns, since);
+    if (json_is_number(rtt)) {
+        cli_cell_format(columns, "%.3f ms", json_number_value(rtt) * 1000);
+    } else {
+        cli_cell(columns, "-");
+    }
+    cli_cell_format(columns, "%s%s%s", suspect ? "suspect" : "",
+                    suspect && tcp_only ? ", " : "",
+                    tcp_only  ? "UDP blocked?"
+                    : suspect ? ""
+                              : "-");
+}
+
 static void print_table(const json_t *members, bool detailed)
 {
-    struct cli_columns columns = {.width = detailed ? 4 : 8};
     static const char *const brief[] = {"Type", "Build", "Protocol", "DC", "Segment"};
+    static const char *const details[] = {"Tags",  "Protocol", "Incarnation",
+                                          "Since", "RTT",      "Notes"};
+    const char *const *titles = detailed ? details : brief;
+    size_t count =
+        detailed ? sizeof details / sizeof details[0] : sizeof brief / sizeof brief[0];
+    struct cli_columns columns = {.width = 3 + count};
     size_t index;
-    const json_t *member;
+    const json_t *row;
 
     cli_cell(&columns, "Node");
     cli_cell(&columns, "Address");
     cli_cell(&columns, "Status");
-    for (size_t i = 0; !detailed && i < sizeof brief / sizeof brief[0]; i++) {
-        cli_cell(&columns, brief[i]);
+    for (size_t i = 0; i < count; i++) {
+        cli_cell(&columns, titles[i]);
     }
-    if (detailed) {
-        cli_cell(&columns, "Tags");
-    }
-    json_array_foreach(members, index, member)
+    json_array_foreach(members, index, row)
     {
+        const json_t *member = member_of(row);
         cli_cell(&columns, json_string_value(json_object_get(member, "Name")));
         add_address(&columns, member);
         cli_cell(&columns, status_of(member));
         if (detailed) {
-            cli_cell_pairs(&columns, json_object_get(member, "Tags"), ",");
+            add_details(&columns, row);
         } else {
             add_brief(&columns, member);
         }
@@ -90,8 +138,10 @@ static void print_table(const json_t *members, bool detailed)
 
 static int by_name(const void *a, const void *b)
 {
-    const char *left = json_string_value(json_object_get(*(json_t *const *)a, "Name"));
-    const char *right = json_string_value(json_object_get(*(json_t *const *)b, "Name"));
+    const char *left =
+        json_string_value(json_object_get(member_of(*(json_t *const *)a), "Name"));
+    const char *right =
+        json_string_value(json_object_get(member_of(*(json_t *const *)b), "Name"));
     return strcmp(left != NULL ? left : "", right != NULL ? right : "");
 }
 
@@ -110,7 +160,8 @@ static json_t *select_members(const json_t *all, const regex_t *status)
     }
     json_array_foreach(all, index, member)
     {
-        if (status == NULL || regexec(status, status_of(member), 0, NULL, 0) == 0) {
+        if (status == NULL ||
+            regexec(status, status_of(member_of(member)), 0, NULL, 0) == 0) {
             chosen[count++] = member;
         }
     }
@@ -145,7 +196,8 @@ int members_run(const struct cli_command *self, int count, char **words)
     const char *wanted = NULL;
     const char *format_text = NULL;
     const struct cli_flag flags[] = {
-        {"detailed", CLI_SWITCH, &detailed, NULL, "show every tag"},
+        {"detailed", CLI_SWITCH, &detailed, NULL,
+         "every tag, protocol, incarnation, since when, round trip"},
         {"status", CLI_TEXT, &wanted, "REGEX",
          "only these: alive, leaving, left, failed"},
         {"format", CLI_TEXT, &format_text, "FORMAT", "table (default) or json"},
@@ -168,8 +220,9 @@ int members_run(const struct cli_command *self, int count, char **words)
         return cli_misuse(self, "-status is not a regular expression");
     }
     int result = CLI_FAILED;
-    if (cli_get_json(&parsed.client, "/v1/agent/members", "Error retrieving members",
-                     &members) == RC_OK) {
+    const char *path = detailed ? "/v1/agent/gossip/members" : "/v1/agent/members";
+    if (cli_get_json(&parsed.client, path, "Error retrieving members", &members) ==
+        RC_OK) {
         result = show(members, wanted != NULL ? &status : NULL, format, detailed);
     }
     json_decref(members);

@@ -127,9 +127,10 @@ class TestWithAnAgent:
 
     def test_members_detailed(self, cli):
         lines = cli("members", "-detailed").stdout.splitlines()
-        assert re.fullmatch(r"Node   Address         Status  Tags", lines[0])
-        tags = lines[1].split("  ")[-1].split(",")
-        assert lines[1].startswith("node1  127.0.0.1:8301  alive   ")
+        assert re.fullmatch(r"Node   Address         Status  Tags +Protocol  Incarnation  Since +RTT +Notes", lines[0])
+        cells = re.split(r" {2,}", lines[1])
+        tags = cells[3].split(",")
+        assert cells[:3] == ["node1", "127.0.0.1:8301", "alive"] and cells[4] == "5 [2, 5]" and cells[7] == "0.000 ms"
         assert tags == sorted(tags) and f"id={NODE_ID}" in tags and "dc=dc1" in tags
 
     def test_members_by_status(self, cli):
