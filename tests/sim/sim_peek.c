@@ -13,7 +13,7 @@ void peek_forget_rumours(struct gossip *g)
     size_t max = queue->max;
 
     broadcast_fini(queue);
-    broadcast_init(queue, max);
+    broadcast_init(queue, max, 0);
 }
 
 static void print_wrong(const struct node *at, const struct node *of)
