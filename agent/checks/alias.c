@@ -8,7 +8,6 @@
 struct alias {
     struct prober prober;
     const struct catalog *catalog;
-    struct probe_sink sink;
 };
 
 /* The first of the worst so far. Aliases of the same place are left out: a check that
@@ -42,13 +41,13 @@ static void start(struct prober *prober, const struct probe_request *request)
         service = catalog_service_find(node, wanted->alias_service);
     }
     if (wanted->alias_service != NULL && service == NULL) {
-        probe_done(&alias->sink, request->probe, CHECK_CRITICAL,
+        probe_done(&prober->sink, request->probe, CHECK_CRITICAL,
                    "Service %s could not be found on node %s", wanted->alias_service,
                    node == NULL ? wanted->alias_node : node->name);
         return;
     }
     if (node == NULL) {
-        probe_done(&alias->sink, request->probe, CHECK_CRITICAL,
+        probe_done(&prober->sink, request->probe, CHECK_CRITICAL,
                    "Node %s could not be found", wanted->alias_node);
         return;
     }
@@ -58,37 +57,24 @@ static void start(struct prober *prober, const struct probe_request *request)
         worst = worst_of(worst, service->checks, service->check_count);
     }
     if (worst == NULL) {
-        probe_done(&alias->sink, request->probe, CHECK_PASSING, "No checks found.");
+        probe_done(&prober->sink, request->probe, CHECK_PASSING, "No checks found.");
     } else if (worst->status == CATALOG_PASSING) {
-        probe_done(&alias->sink, request->probe, CHECK_PASSING, "All checks passing.");
+        probe_done(&prober->sink, request->probe, CHECK_PASSING, "All checks passing.");
     } else {
-        probe_done(&alias->sink, request->probe,
+        probe_done(&prober->sink, request->probe,
                    worst->status == CATALOG_WARNING ? CHECK_WARNING : CHECK_CRITICAL,
                    "Aliased check \"%s\" failing: %s", worst->name, worst->output);
     }
 }
 
 /* Every run ends inside start(): there is nothing to end or to keep. */
-static void end(struct prober *prober, uint64_t number)
-{
-    (void)prober;
-    (void)number;
-}
-
-static void close_prober(struct prober *prober)
-{
-    free(prober);
-}
-
 struct prober *alias_prober(const struct catalog *catalog, struct probe_sink sink)
 {
-    struct alias *alias = calloc(1, sizeof *alias);
+    static const struct probe_kind kind = {.name = "alias", .start = start};
+    struct prober *prober = prober_create(sizeof(struct alias), &kind, NULL, sink);
 
-    if (alias == NULL) {
-        return NULL;
+    if (prober != NULL) {
+        ((struct alias *)prober)->catalog = catalog;
     }
-    alias->prober = (struct prober){"alias", start, end, end, end, close_prober};
-    alias->catalog = catalog;
-    alias->sink = sink;
-    return &alias->prober;
+    return prober;
 }

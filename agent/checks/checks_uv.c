@@ -64,7 +64,7 @@ static void start_run(struct checks_uv *io, const struct schedule_action *action
                    check_kind_name(action->definition->kind));
         return;
     }
-    kind->prober->start(kind->prober, &request);
+    prober_start(kind->prober, &request);
 }
 
 /* Runs are known by number only: the one prober that knows it acts. */
@@ -76,12 +76,12 @@ static void end_run(struct checks_uv *io, const struct schedule_action *action)
             continue;
         }
         if (action->type == SCHEDULE_CANCEL) {
-            prober->cancel(prober, action->probe);
+            prober_cancel(prober, action->probe);
         } else if (action->type == SCHEDULE_FORGET) {
-            prober->forget(prober, action->check);
+            prober_forget(prober, action->check);
         } else if (action->definition->kind == i) {
             rc_metric_add(io->kinds[i].timeouts, 1);
-            prober->expire(prober, action->probe);
+            prober_expire(prober, action->probe);
         }
     }
 }
@@ -168,7 +168,7 @@ static void make_metrics(struct checks_uv *io)
         if (kind->prober == NULL) {
             continue;
         }
-        (void)snprintf(labels, sizeof labels, "type=\"%s\"", kind->prober->name);
+        (void)snprintf(labels, sizeof labels, "type=\"%s\"", kind->prober->kind->name);
         kind->runs = rc_metrics_counter(metrics, "rollcall_check_runs_total", labels,
                                         "Runs of checks that have ended.");
         kind->timeouts = rc_metrics_counter(metrics, "rollcall_check_timeouts_total",
@@ -242,9 +242,7 @@ void checks_uv_close(struct checks_uv *io, void (*on_closed)(void *context),
     io->on_closed = on_closed;
     io->closed_context = context;
     for (size_t i = 0; i < CHECK_KIND_COUNT; i++) {
-        if (io->kinds[i].prober != NULL) {
-            io->kinds[i].prober->close(io->kinds[i].prober);
-        }
+        prober_close(io->kinds[i].prober);
     }
     uv_close((uv_handle_t *)&io->timer, on_timer_closed);
 }

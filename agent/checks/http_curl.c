@@ -15,9 +15,6 @@
 
 struct http {
     struct prober prober;
-    struct uv_loop_s *loop;
-    struct probe_sink sink;
-    struct probe_run *runs;
     struct libcurl curl;
     CURLM *multi; /* NULL: not loaded (yet) */
     struct watch_timer *timer;
@@ -58,42 +55,31 @@ static int load(struct http *http)
 
 /* ---- ending a run ---------------------------------------------------------------- */
 
-static void end(struct http_run *run)
+static void end(struct probe_run *link)
 {
-    probe_run_remove(&run->link);
+    struct http_run *run = (struct http_run *)link;
+
+    probe_run_remove(link);
     http_run_fini(run);
     free(run);
 }
 
 static void report_failure(struct http_run *run, const char *reason)
 {
-    struct probe_sink sink = ((struct http *)run->prober)->sink;
     struct rc_buffer text = {0};
-    uint64_t probe = run->link.probe;
 
     http_rules_say_failure(&text, run->method, run->url, reason);
-    end(run);
-    probe_done(&sink, probe, CHECK_CRITICAL, "%s", rc_buffer_string(&text));
-    rc_buffer_fini(&text);
+    probe_run_say(&run->link, CHECK_CRITICAL, &text);
 }
 
 static void report_answer(struct http_run *run)
 {
-    struct probe_sink sink = ((struct http *)run->prober)->sink;
-    uint64_t probe = run->link.probe;
     struct rc_buffer text = {0};
     long code = 0;
 
     (void)run->curl->info(run->easy, CURLINFO_RESPONSE_CODE, &code);
     http_rules_say_answer(&text, run->method, run->url, run->status, &run->body);
-    end(run);
-    struct check_result result = {
-        .status = http_rules_judge(code),
-        .output = rc_buffer_string(&text),
-        .output_size = text.size,
-    };
-    sink.done(sink.context, probe, &result);
-    rc_buffer_fini(&text);
+    probe_run_say(&run->link, http_rules_judge(code), &text);
 }
 
 static void finish(struct http_run *run, CURLcode code)
@@ -184,7 +170,7 @@ static int on_socket(CURL *easy, curl_socket_t file, int what, void *context,
         return 0;
     }
     if (watch == NULL) {
-        watch = watch_uv_open(http->loop, file, on_ready, http);
+        watch = watch_uv_open(http->prober.loop, file, on_ready, http);
         if (watch == NULL) {
             return -1;
         }
@@ -215,7 +201,7 @@ static bool open_multi(struct http *http)
     if (load(http) != RC_OK) {
         return false;
     }
-    http->timer = watch_uv_timer_open(http->loop, on_due, http);
+    http->timer = watch_uv_timer_open(http->prober.loop, on_due, http);
     if (http->timer != NULL && curl->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
         http->multi = curl->multi_init();
     }
@@ -240,84 +226,48 @@ static void start(struct prober *prober, const struct probe_request *request)
     const struct check_definition *wanted = request->definition;
 
     if (!open_multi(http)) {
-        probe_done(&http->sink, request->probe, CHECK_CRITICAL, "%s", http->error);
+        probe_done(&prober->sink, request->probe, CHECK_CRITICAL, "%s", http->error);
         return;
     }
-    struct http_run *run = calloc(1, sizeof *run);
+    struct http_run *run =
+        (struct http_run *)probe_run_create(sizeof *run, prober, request);
     if (run == NULL) {
-        probe_done(&http->sink, request->probe, CHECK_CRITICAL, "out of memory");
         return;
     }
-    run->prober = prober;
     run->curl = &http->curl;
     run->multi = http->multi;
     run->method = rc_text_copy(wanted->method == NULL ? "GET" : wanted->method);
     run->url = http_rules_public_url(wanted->http);
-    probe_run_add(&http->runs, &run->link, request->probe);
     if (run->method == NULL || run->url == NULL) {
-        end(run);
-        probe_done(&http->sink, request->probe, CHECK_CRITICAL, "out of memory");
+        end(&run->link);
+        probe_done(&prober->sink, request->probe, CHECK_CRITICAL, "out of memory");
     } else if (!http_run_prepare(run, wanted)) {
         report_failure(run, "the request cannot be made: URL, method or server name");
     }
 }
 
-static struct http_run *find(const struct prober *prober, uint64_t probe)
+static void expire(struct probe_run *run)
 {
-    return (struct http_run *)probe_run_find(((const struct http *)prober)->runs, probe);
+    report_failure((struct http_run *)run, http_rules_late);
 }
 
-static void expire(struct prober *prober, uint64_t probe)
-{
-    struct http_run *run = find(prober, probe);
-
-    if (run != NULL) {
-        report_failure(run, "context deadline exceeded (Client.Timeout exceeded while "
-                            "awaiting headers)");
-    }
-}
-
-static void cancel(struct prober *prober, uint64_t probe)
-{
-    struct http_run *run = find(prober, probe);
-
-    if (run != NULL) {
-        end(run);
-    }
-}
-
-static void forget(struct prober *prober, uint64_t check)
-{
-    (void)prober; /* nothing is kept between runs */
-    (void)check;
-}
-
-static void close_prober(struct prober *prober)
+static void close_multi(struct prober *prober)
 {
     struct http *http = (struct http *)prober;
 
-    struct probe_run *next = NULL;
-
-    for (struct probe_run *at = http->runs; at != NULL; at = next) {
-        next = at->next;
-        end((struct http_run *)at);
-    }
     if (http->multi != NULL) {
         (void)http->curl.multi_cleanup(http->multi);
     }
     watch_uv_timer_close(http->timer);
-    free(http);
 }
 
 struct prober *http_curl_prober(struct uv_loop_s *loop, struct probe_sink sink)
 {
-    struct http *http = calloc(1, sizeof *http);
+    static const struct probe_kind kind = {.name = "http",
+                                           .start = start,
+                                           .expire = expire,
+                                           .end = end,
+                                           .close = close_multi};
 
-    if (http == NULL) {
-        return NULL;
-    }
-    http->prober = (struct prober){"http", start, expire, cancel, forget, close_prober};
-    http->loop = loop;
-    http->sink = sink;
-    return &http->prober;
+    return prober_create(sizeof(struct http), &kind, loop, sink);
 }

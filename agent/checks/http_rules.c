@@ -9,6 +9,8 @@
 enum { HTTP_PORT = 80 };
 
 const char http_rules_denied[] = "link-local addresses are not allowed for checks";
+const char http_rules_late[] =
+    "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
 
 bool http_rules_is_denied(const struct rc_address *address)
 {

@@ -37,6 +37,9 @@ void http_rules_request(const struct http_target *target,
 bool http_rules_is_denied(const struct rc_address *address);
 extern const char http_rules_denied[]; /* why */
 
+/* What is said of an answer that takes too long. */
+extern const char http_rules_late[];
+
 /* 2xx passing, 429 warning, all else critical. */
 enum check_status http_rules_judge(long code);
 

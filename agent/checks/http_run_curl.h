@@ -39,7 +39,6 @@ enum { HTTP_STATUS_MAX = 128 };
 
 struct http_run {
     struct probe_run link;
-    struct prober *prober;      /* borrowed */
     const struct libcurl *curl; /* borrowed */
     CURLM *multi;               /* borrowed */
     CURL *easy;

@@ -1,6 +1,7 @@
 /* http_uv.c - HTTP checks without a library: plain HTTP to an address of an agent's own
  * surroundings, which is what nearly all of them are. libcurl would triple the memory of
  * the agent for it. URLs it does not take (http_rules_parse()) go to http_curl.c. */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <uv.h>
 
 #include "agent/checks/checks.h"
+#include "agent/checks/dial_uv.h"
 #include "agent/checks/http_answer.h"
 #include "agent/checks/http_rules.h"
 #include "base/err.h"
@@ -15,41 +17,28 @@
 
 enum { CHUNK_BYTES = 4096, REASON_MAX = 160 };
 
-struct http {
-    struct prober prober;
-    uv_loop_t *loop;
-    struct probe_sink sink;
-    struct probe_run *runs;
-    struct prober *curl; /* for other URLs; owned; NULL when memory was out */
-};
-
 struct run {
     struct probe_run link;
-    struct http *http; /* not to be used once the run has left the list */
+    struct dial dial;
     char *method;
     char *url; /* for people: without a password */
     struct rc_address address;
     bool may_try_ipv6; /* it was "localhost" */
     struct rc_buffer request;
     struct http_answer answer;
-    uv_tcp_t socket;
-    uv_connect_t connect;
     uv_write_t write;
     char chunk[CHUNK_BYTES];
-    unsigned pending; /* callbacks still to come; the last one frees */
-    bool is_open;     /* `socket` is a handle of the loop */
 };
 
-static bool is_ended(const struct run *run)
+static struct run *run_of(struct dial *dial)
 {
-    return run->link.place == NULL;
+    return (struct run *)((char *)dial - offsetof(struct run, dial));
 }
 
-static void release(struct run *run)
+static void on_free(struct dial *dial)
 {
-    if (run->pending > 0 || !is_ended(run)) {
-        return;
-    }
+    struct run *run = run_of(dial);
+
     rc_buffer_fini(&run->request);
     http_answer_fini(&run->answer);
     free(run->method);
@@ -57,39 +46,10 @@ static void release(struct run *run)
     free(run);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void end(struct probe_run *run)
 {
-    struct run *run = handle->data;
-
-    run->pending--;
-    release(run);
-}
-
-static void end(struct run *run)
-{
-    probe_run_remove(&run->link);
-    if (run->is_open) {
-        run->is_open = false;
-        run->pending++;
-        uv_close((uv_handle_t *)&run->socket, on_closed);
-    }
-    release(run);
-}
-
-/* Ends the run and reports `text` (taken). */
-static void report(struct run *run, enum check_status status, struct rc_buffer *text)
-{
-    const struct probe_sink sink = run->http->sink;
-    uint64_t probe = run->link.probe;
-    struct check_result result = {
-        .status = status,
-        .output = rc_buffer_string(text),
-        .output_size = text->size,
-    };
-
-    end(run);
-    sink.done(sink.context, probe, &result);
-    rc_buffer_fini(text);
+    probe_run_remove(run);
+    dial_end(&((struct run *)run)->dial);
 }
 
 static void report_failure(struct run *run, const char *reason)
@@ -97,7 +57,7 @@ static void report_failure(struct run *run, const char *reason)
     struct rc_buffer text = {0};
 
     http_rules_say_failure(&text, run->method, run->url, reason);
-    report(run, CHECK_CRITICAL, &text);
+    probe_run_say(&run->link, CHECK_CRITICAL, &text);
 }
 
 static void report_answer(struct run *run)
@@ -106,7 +66,7 @@ static void report_answer(struct run *run)
 
     http_rules_say_answer(&text, run->method, run->url, run->answer.status,
                           &run->answer.body);
-    report(run, http_rules_judge(run->answer.code), &text);
+    probe_run_say(&run->link, http_rules_judge(run->answer.code), &text);
 }
 
 static void report_io(struct run *run, const char *what, int status)
@@ -122,7 +82,7 @@ static void report_io(struct run *run, const char *what, int status)
 
 static void on_space(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
 {
-    struct run *run = handle->data;
+    struct run *run = run_of(handle->data);
 
     (void)wanted;
     *out = uv_buf_init(run->chunk, sizeof run->chunk);
@@ -130,9 +90,9 @@ static void on_space(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
 {
-    struct run *run = stream->data;
+    struct run *run = run_of(stream->data);
 
-    if (is_ended(run) || got == 0) {
+    if (probe_run_is_ended(&run->link) || got == 0) {
         return;
     }
     if (got < 0) {
@@ -159,19 +119,18 @@ static void on_write(uv_write_t *write, int status)
     struct run *run = write->data;
 
     (void)status; /* a server may answer without reading: reading tells */
-    run->pending--;
-    release(run);
+    (void)dial_continues(&run->dial);
 }
 
 static void send_request(struct run *run)
 {
-    uv_stream_t *stream = (uv_stream_t *)&run->socket;
+    uv_stream_t *stream = (uv_stream_t *)&run->dial.socket;
     uv_buf_t bytes = uv_buf_init((char *)run->request.bytes, (unsigned)run->request.size);
 
     run->write.data = run;
     int err = uv_write(&run->write, stream, &bytes, 1, on_write);
     if (err == 0) {
-        run->pending++;
+        dial_begin(&run->dial);
         err = uv_read_start(stream, on_space, on_read);
     }
     if (err != 0) {
@@ -179,62 +138,30 @@ static void send_request(struct run *run)
     }
 }
 
-static void connect_run(struct run *run);
-
-static void on_retry(uv_handle_t *handle)
-{
-    struct run *run = handle->data;
-
-    run->pending--;
-    if (is_ended(run)) {
-        release(run);
-    } else {
-        connect_run(run);
-    }
-}
-
-static void on_connect(uv_connect_t *connect, int status)
-{
-    struct run *run = connect->data;
-
-    run->pending--;
-    if (is_ended(run)) {
-        release(run);
-        return;
-    }
-    if (status == 0) {
-        send_request(run);
-        return;
-    }
-    if (!run->may_try_ipv6) {
-        report_io(run, "connect", status);
-        return;
-    }
-    run->may_try_ipv6 = false;
-    (void)rc_address_parse_ip("::1", run->address.port, &run->address);
-    run->is_open = false;
-    run->pending++;
-    uv_close((uv_handle_t *)&run->socket, on_retry);
-}
-
 static void connect_run(struct run *run)
 {
     struct sockaddr_storage address;
 
     (void)rc_address_to_sockaddr(&run->address, &address);
-    int err = uv_tcp_init(run->http->loop, &run->socket);
-    if (err == 0) {
-        run->is_open = true;
-        run->socket.data = run;
-        run->connect.data = run;
-        err = uv_tcp_connect(&run->connect, &run->socket,
-                             (const struct sockaddr *)&address, on_connect);
-    }
+    int err = dial_to(&run->dial, (const struct sockaddr *)&address);
     if (err != 0) {
         report_io(run, "connect", err);
-        return;
     }
-    run->pending++;
+}
+
+static void on_connected(struct dial *dial, int status)
+{
+    struct run *run = run_of(dial);
+
+    if (status == 0) {
+        send_request(run);
+    } else if (run->may_try_ipv6) {
+        run->may_try_ipv6 = false;
+        (void)rc_address_parse_ip("::1", run->address.port, &run->address);
+        connect_run(run);
+    } else {
+        report_io(run, "connect", status);
+    }
 }
 
 static void start_run(struct run *run, const struct http_target *target,
@@ -255,93 +182,47 @@ static void start_run(struct run *run, const struct http_target *target,
 
 static void start(struct prober *prober, const struct probe_request *request)
 {
-    struct http *http = (struct http *)prober;
     const struct check_definition *wanted = request->definition;
     struct http_target target;
 
-    if (http->curl != NULL && !http_rules_parse(wanted->http, &target)) {
-        http->curl->start(http->curl, request);
+    if (!http_rules_parse(wanted->http, &target)) {
+        prober_start(prober->other, request);
         return;
     }
-    struct run *run = calloc(1, sizeof *run);
-    if (run == NULL || http->curl == NULL) {
-        free(run);
-        probe_done(&http->sink, request->probe, CHECK_CRITICAL, "out of memory");
+    struct run *run = (struct run *)probe_run_create(sizeof *run, prober, request);
+    if (run == NULL) {
         return;
     }
-    run->http = http;
+    run->dial.loop = prober->loop;
+    run->dial.on_connected = on_connected;
+    run->dial.on_free = on_free;
     run->method = rc_text_copy(wanted->method == NULL ? "GET" : wanted->method);
     run->url = http_rules_public_url(wanted->http);
     if (run->method == NULL || run->url == NULL) {
-        release(run);
-        probe_done(&http->sink, request->probe, CHECK_CRITICAL, "out of memory");
+        end(&run->link);
+        probe_done(&prober->sink, request->probe, CHECK_CRITICAL, "out of memory");
         return;
     }
-    probe_run_add(&http->runs, &run->link, request->probe);
     start_run(run, &target, wanted);
 }
 
-static struct run *find(const struct prober *prober, uint64_t probe)
+static void expire(struct probe_run *run)
 {
-    return (struct run *)probe_run_find(((const struct http *)prober)->runs, probe);
-}
-
-static void expire(struct prober *prober, uint64_t probe)
-{
-    struct http *http = (struct http *)prober;
-    struct run *run = find(prober, probe);
-
-    if (run != NULL) {
-        report_failure(run, "context deadline exceeded (Client.Timeout exceeded while "
-                            "awaiting headers)");
-    } else if (http->curl != NULL) {
-        http->curl->expire(http->curl, probe);
-    }
-}
-
-static void cancel(struct prober *prober, uint64_t probe)
-{
-    struct http *http = (struct http *)prober;
-    struct run *run = find(prober, probe);
-
-    if (run != NULL) {
-        end(run);
-    } else if (http->curl != NULL) {
-        http->curl->cancel(http->curl, probe);
-    }
-}
-
-static void forget(struct prober *prober, uint64_t check)
-{
-    (void)prober; /* nothing is kept between runs */
-    (void)check;
-}
-
-static void close_prober(struct prober *prober)
-{
-    struct http *http = (struct http *)prober;
-    struct probe_run *next = NULL;
-
-    for (struct probe_run *at = http->runs; at != NULL; at = next) {
-        next = at->next;
-        end((struct run *)at);
-    }
-    if (http->curl != NULL) {
-        http->curl->close(http->curl);
-    }
-    free(http);
+    report_failure((struct run *)run, http_rules_late);
 }
 
 struct prober *http_uv_prober(struct uv_loop_s *loop, struct probe_sink sink)
 {
-    struct http *http = calloc(1, sizeof *http);
+    static const struct probe_kind kind = {
+        .name = "http", .start = start, .expire = expire, .end = end};
+    struct prober *curl = http_curl_prober(loop, sink); /* loads nothing until needed */
+    struct prober *prober = prober_create(sizeof *prober, &kind, loop, sink);
 
-    if (http == NULL) {
+    if (prober == NULL || curl == NULL) {
+        free(prober);
+        prober_close(curl);
         return NULL;
     }
-    http->prober = (struct prober){"http", start, expire, cancel, forget, close_prober};
-    http->loop = loop;
-    http->sink = sink;
-    http->curl = http_curl_prober(loop, sink); /* loads nothing until it is needed */
-    return &http->prober;
+    prober->other = curl;
+    return prober;
 }

@@ -36,9 +36,6 @@ enum { ANSWER_COLUMNS = 6 };
 
 struct postgres {
     struct prober prober;
-    struct uv_loop_s *loop;
-    struct probe_sink sink;
-    struct probe_run *sessions; /* by check, not by run */
     struct libpq pq;
     bool is_loaded;
 };
@@ -47,10 +44,9 @@ enum phase { PHASE_IDLE, PHASE_CONNECTING, PHASE_ASKING };
 
 /* What is kept for a check between its runs. */
 struct session {
-    struct probe_run link; /* link.probe is the number of the check */
+    struct probe_run link; /* link.probe is 0 between runs */
     struct postgres *postgres;
     enum phase phase;
-    uint64_t probe; /* the run in flight; 0: none */
     uint64_t timeout_ms;
     uint64_t max_lag_ms;
     char *target;   /* the connection string; owned */
@@ -80,10 +76,12 @@ static void disconnect(struct session *session)
     session->phase = PHASE_IDLE;
 }
 
-static void destroy(struct session *session)
+static void destroy(struct probe_run *link)
 {
+    struct session *session = (struct session *)link;
+
     disconnect(session);
-    probe_run_remove(&session->link);
+    probe_run_remove(link);
     free(session->target);
     free(session->password);
     free(session);
@@ -115,8 +113,8 @@ static void put_reason(const struct session *session, const char *reason,
 static void report(struct session *session, enum check_status status,
                    enum check_role role, const char *text)
 {
-    const struct probe_sink sink = session->postgres->sink;
-    uint64_t probe = session->probe;
+    const struct probe_sink sink = session->postgres->prober.sink;
+    uint64_t probe = session->link.probe;
     struct check_result result = {
         .status = status,
         .role = role,
@@ -124,7 +122,7 @@ static void report(struct session *session, enum check_status status,
         .output_size = strlen(text),
     };
 
-    session->probe = 0;
+    session->link.probe = 0;
     sink.done(sink.context, probe, &result); /* `session` may be gone after this */
 }
 
@@ -258,7 +256,7 @@ static void on_ready(void *context, int file, unsigned events);
 static bool wait_for(struct session *session, unsigned events)
 {
     if (session->watch == NULL) {
-        session->watch = watch_uv_open(session->postgres->loop,
+        session->watch = watch_uv_open(session->postgres->prober.loop,
                                        session->postgres->pq.file(session->connection),
                                        on_ready, session);
     }
@@ -398,23 +396,31 @@ static bool parse_target(struct session *session)
 static struct session *make_session(struct postgres *postgres,
                                     const struct probe_request *request)
 {
-    struct session *session = calloc(1, sizeof *session);
+    struct session *session =
+        (struct session *)probe_run_create(sizeof *session, &postgres->prober, request);
 
     if (session == NULL) {
         return NULL;
     }
     session->postgres = postgres;
     session->target = rc_text_copy(request->definition->postgres);
-    if (session->target == NULL) {
-        free(session);
-        return NULL;
-    }
-    probe_run_add(&postgres->sessions, &session->link, request->check);
-    if (!parse_target(session)) {
-        destroy(session);
+    if (session->target == NULL || !parse_target(session)) {
+        destroy(&session->link);
+        probe_done(&postgres->prober.sink, request->probe, CHECK_CRITICAL,
+                   "PostgreSQL: the connection string is not valid");
         return NULL;
     }
     return session;
+}
+
+static struct session *find_session(const struct postgres *postgres, uint64_t check)
+{
+    struct probe_run *link = postgres->prober.runs;
+
+    while (link != NULL && link->check != check) {
+        link = link->next;
+    }
+    return (struct session *)link;
 }
 
 static void start(struct prober *prober, const struct probe_request *request)
@@ -423,21 +429,18 @@ static void start(struct prober *prober, const struct probe_request *request)
 
     char error[LIBPQ_ERROR_MAX];
     if (!postgres->is_loaded && libpq_load(&postgres->pq, error) != RC_OK) {
-        probe_done(&postgres->sink, request->probe, CHECK_CRITICAL, "%s", error);
+        probe_done(&prober->sink, request->probe, CHECK_CRITICAL, "%s", error);
         return;
     }
     postgres->is_loaded = true;
-    struct session *session =
-        (struct session *)probe_run_find(postgres->sessions, request->check);
+    struct session *session = find_session(postgres, request->check);
     if (session == NULL) {
         session = make_session(postgres, request);
     }
     if (session == NULL) {
-        probe_done(&postgres->sink, request->probe, CHECK_CRITICAL,
-                   "PostgreSQL: the connection string is not valid");
         return;
     }
-    session->probe = request->probe;
+    session->link.probe = request->probe;
     session->timeout_ms = request->timeout_ms;
     session->max_lag_ms = request->definition->max_lag_ms;
     session->is_fresh = false;
@@ -448,73 +451,31 @@ static void start(struct prober *prober, const struct probe_request *request)
     }
 }
 
-static struct session *find_run(const struct prober *prober, uint64_t probe)
+static void expire(struct probe_run *link)
 {
-    struct probe_run *link = ((const struct postgres *)prober)->sessions;
-
-    while (link != NULL && ((struct session *)link)->probe != probe) {
-        link = link->next;
-    }
-    return (struct session *)link;
-}
-
-static void expire(struct prober *prober, uint64_t probe)
-{
-    struct session *session = find_run(prober, probe);
+    struct session *session = (struct session *)link;
     char duration[32];
     char reason[64];
 
-    if (session == NULL) {
-        return;
-    }
     rc_text_from_duration_ns(session->timeout_ms * 1000000, duration, sizeof duration);
     (void)snprintf(reason, sizeof reason, "no answer within %s", duration);
     fail(session, reason);
 }
 
-static void cancel(struct prober *prober, uint64_t probe)
+/* The session stays for the next run, without its connection. */
+static void end(struct probe_run *link)
 {
-    struct session *session = find_run(prober, probe);
-
-    if (session != NULL) {
-        session->probe = 0;
-        disconnect(session);
-    }
-}
-
-static void forget(struct prober *prober, uint64_t check)
-{
-    struct probe_run *link =
-        probe_run_find(((const struct postgres *)prober)->sessions, check);
-
-    if (link != NULL) {
-        destroy((struct session *)link);
-    }
-}
-
-static void close_prober(struct prober *prober)
-{
-    struct postgres *postgres = (struct postgres *)prober;
-
-    struct probe_run *next = NULL;
-
-    for (struct probe_run *at = postgres->sessions; at != NULL; at = next) {
-        next = at->next;
-        destroy((struct session *)at);
-    }
-    free(postgres);
+    link->probe = 0;
+    disconnect((struct session *)link);
 }
 
 struct prober *postgres_pq_prober(struct uv_loop_s *loop, struct probe_sink sink)
 {
-    struct postgres *postgres = calloc(1, sizeof *postgres);
+    static const struct probe_kind kind = {.name = "postgres",
+                                           .start = start,
+                                           .expire = expire,
+                                           .end = end,
+                                           .forget = destroy};
 
-    if (postgres == NULL) {
-        return NULL;
-    }
-    postgres->prober =
-        (struct prober){"postgres", start, expire, cancel, forget, close_prober};
-    postgres->loop = loop;
-    postgres->sink = sink;
-    return &postgres->prober;
+    return prober_create(sizeof(struct postgres), &kind, loop, sink);
 }

@@ -101,7 +101,7 @@ void handler_end(struct watch *watch)
         watch->process = NULL;
     }
     if (watch->probe != 0) {
-        watch->watcher->http->cancel(watch->watcher->http, watch->probe);
+        prober_cancel(watch->watcher->http, watch->probe);
         watch->probe = 0;
     }
 }
@@ -201,7 +201,7 @@ bool handler_run_request(struct watch *watch, const struct rc_buffer *body,
             .definition = &check,
             .timeout_ms = check.timeout_ms,
         };
-        w->http->start(w->http, &request); /* it copies; it may end at once */
+        prober_start(w->http, &request); /* it copies; it may end at once */
     }
     free(check.header.items);
     free(text);

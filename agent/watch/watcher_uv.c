@@ -319,7 +319,7 @@ void watcher_close(struct watcher *w, void (*on_closed)(void *context), void *co
         }
     }
     if (w->http != NULL) {
-        w->http->close(w->http);
+        prober_close(w->http);
     }
     uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }

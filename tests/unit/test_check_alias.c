@@ -50,7 +50,7 @@ static int tear_down(void **state)
 {
     struct world *world = *state;
 
-    world->prober->close(world->prober);
+    prober_close(world->prober);
     catalog_destroy(world->catalog);
     return 0;
 }
@@ -74,7 +74,7 @@ static void run(struct world *world, const struct check_definition *definition)
 {
     const struct probe_request request = {.probe = 7, .definition = definition};
 
-    world->prober->start(world->prober, &request);
+    prober_start(world->prober, &request);
 }
 
 static char web[] = "web";
