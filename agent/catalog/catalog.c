@@ -48,8 +48,8 @@ static int make_parts(struct catalog *c, const struct catalog_options *options)
     c->changes = calloc(STATE_CHANGES_MAX, sizeof *c->changes);
     c->taken = calloc(STATE_CHANGES_MAX, sizeof *c->taken);
     if (c->datacenter == NULL || c->by_name == NULL || c->by_key == NULL ||
-        c->names_by_key == NULL || c->buried == NULL || c->by_key == NULL ||
-        c->changes == NULL || c->taken == NULL) {
+        c->names_by_key == NULL || c->buried == NULL || c->changes == NULL ||
+        c->taken == NULL) {
         return RC_ENOMEM;
     }
     c->self = listing_entry(c, options->node_name);

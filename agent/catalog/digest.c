@@ -10,7 +10,7 @@ enum { KEY_SEED = 2, NUMBER_SIZE_MAX = 10, LOW_BITS = 0x7f, MORE = 0x80 };
 struct digest_key digest_key(const char *owner)
 {
     uint64_t hash = rc_hash(owner, strlen(owner), KEY_SEED);
-    struct digest_key key;
+    struct digest_key key = {{0}};
 
     for (unsigned i = 0; i < DIGEST_KEY_SIZE; i++) {
         key.bytes[i] = (uint8_t)(hash >> (8 * i)); /* the same on every machine */
