@@ -59,7 +59,10 @@ void catalog_peer_summary(struct catalog *c, uint64_t now_ms, const char *member
         return;
     }
     uint64_t ahead = rc_cursor_u64(&cursor) - c->sum_versions; /* mod 2^64 */
-    bool far = ahead > BEHIND_MAX && ahead < UINT64_MAX / 2;
+    if (ahead > UINT64_MAX / 2) {
+        return; /* the peer lacks more than we: it is to ask, and so is told our summary */
+    }
+    bool far = ahead > BEHIND_MAX;
     enum sync_reason reason = far ? SYNC_FAR : SYNC_SUMMARY;
     if (reason > c->sync_reason) {
         memcpy(c->sync_summary, in, sizeof c->sync_summary);

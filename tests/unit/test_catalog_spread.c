@@ -472,7 +472,7 @@ static void a_deletion_travels_and_does_not_come_back(void **state)
     hush(pool, 0);
     hush(pool, 1);
     assert_true(sees(pool, 2, 0, "w1")); /* c is stale, and must not infect others */
-    summaries(pool, 2, 1);
+    summaries(pool, 1, 2);
     run_until(pool, pool->now_ms + 3000);
     assert_false(sees(pool, 1, 0, "w1"));
     assert_false(sees(pool, 2, 0, "w1"));
