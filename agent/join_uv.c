@@ -54,6 +54,7 @@ struct joiner {
     struct request *requests[REQUESTS_MAX];
     size_t request_count;
     size_t failures; /* of the configured list, in a row */
+    size_t denied; /* answers under keys that we do not have, since the list was begun */
     bool closing;
     bool timer_closed;
     void (*on_closed)(void *context);
@@ -273,6 +274,7 @@ void joiner_on_result(struct joiner *joiner, const struct gossip_action *action)
                 continue;
             }
             request->answered[k] = true;
+            joiner->denied += action->err == RC_EDENIED;
             if (action->err == RC_OK) {
                 request->joined++;
             } else {
@@ -285,6 +287,28 @@ void joiner_on_result(struct joiner *joiner, const struct gossip_action *action)
 }
 
 static void arm(struct joiner *joiner, uint64_t wait_ms);
+
+/* Often enough to be seen, not so often that it fills the log. */
+static bool is_worth_telling(size_t failures)
+{
+    return failures == 1 || failures % 30 == 0;
+}
+
+/* Members are there, but we share no key with them: waiting does not help, so it is said
+ * loudly, and what to do. */
+static void tell_keys_differ(const struct joiner *joiner)
+{
+    bool has_keys = gossip_is_encrypted(joiner->options.gossip);
+
+    rc_log(
+        RC_LOG_ERROR, "keys",
+        "joined nobody: %zu answer%s, none under a key that this node has. %s Give "
+        "encrypt the key that the pool uses now, and restart; trying again every %llu ms",
+        joiner->denied, joiner->denied == 1 ? "" : "s",
+        has_keys ? "Was the key of the pool changed while it was away?"
+                 : "The pool is encrypted, this node has no key.",
+        (unsigned long long)joiner->options.retry_every_ms);
+}
 
 static void on_list_tried(void *context, size_t joined, const char *error)
 {
@@ -314,9 +338,12 @@ static void on_list_tried(void *context, size_t joined, const char *error)
         }
         return;
     }
-    rc_log(joiner->failures == 1 || joiner->failures % 30 == 0 ? RC_LOG_WARN
-                                                               : RC_LOG_DEBUG,
-           "agent", "nobody to join yet (attempt %zu): %s; trying again every %llu ms",
+    bool is_loud = is_worth_telling(joiner->failures);
+    if (joiner->denied > 0 && is_loud) {
+        tell_keys_differ(joiner);
+    }
+    rc_log(is_loud && joiner->denied == 0 ? RC_LOG_WARN : RC_LOG_DEBUG, "agent",
+           "nobody to join yet (attempt %zu): %s; trying again every %llu ms",
            joiner->failures, error[0] != '\0' ? error : "no address to try",
            (unsigned long long)joiner->options.retry_every_ms);
     arm(joiner, joiner->options.retry_every_ms);
@@ -330,6 +357,7 @@ static void try_list(struct joiner *joiner)
         return;
     }
     bool is_start = joiner->known_next == 0;
+    joiner->denied = is_start ? 0 : joiner->denied;
     for (size_t i = 0; is_start && i < joiner->options.name_count; i++) {
         add_name(request, joiner->options.names[i]);
     }
