@@ -33,6 +33,7 @@ void broadcast_fini(struct broadcast_queue *queue)
         free(queue->items[i]);
     }
     free(queue->items);
+    rc_table_destroy(queue->by_subject);
     *queue = (struct broadcast_queue){.max = queue->max};
 }
 
@@ -48,23 +49,31 @@ static bool goes_before(const struct broadcast *a, const struct broadcast *b)
     return a->id > b->id;
 }
 
-/* Puts `item` where it belongs among the first `count` items, which are in order. */
-static void insert(struct broadcast_queue *queue, struct broadcast *item)
+/* Where `item` is or belongs: behind all that is to be sent later. */
+static size_t place_of(const struct broadcast_queue *queue, const struct broadcast *item)
 {
     size_t low = 0;
     size_t high = queue->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (goes_before(queue->items[middle], item)) {
+        if (goes_before(item, queue->items[middle])) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    memmove(&queue->items[low + 1], &queue->items[low],
-            (queue->count - low) * sizeof(struct broadcast *));
-    queue->items[low] = item;
+    return low;
+}
+
+/* Puts `item` where it belongs; there is room. */
+static void insert(struct broadcast_queue *queue, struct broadcast *item)
+{
+    size_t place = place_of(queue, item);
+
+    memmove(&queue->items[place + 1], &queue->items[place],
+            (queue->count - place) * sizeof(struct broadcast *));
+    queue->items[place] = item;
     queue->count++;
 }
 
@@ -75,24 +84,39 @@ static void take_out(struct broadcast_queue *queue, size_t place)
             (queue->count - place) * sizeof(struct broadcast *));
 }
 
+/* It is out of the list: out of the table too, and freed. */
+static void drop(struct broadcast_queue *queue, struct broadcast *item)
+{
+    if (item->subject_size > 0) {
+        (void)rc_table_remove_bytes(queue->by_subject, item->bytes, item->subject_size);
+    }
+    free(item);
+}
+
 static void drop_subject(struct broadcast_queue *queue, struct rc_pack_bytes subject)
 {
-    for (size_t i = 0; i < queue->count && subject.size > 0; i++) {
-        struct broadcast *item = queue->items[i];
-        struct rc_pack_bytes other = {item->bytes, item->subject_size};
-        if (rc_pack_equals(subject, other)) {
-            take_out(queue, i);
-            free(item);
-            return;
-        }
+    struct broadcast *item =
+        subject.size == 0
+            ? NULL
+            : rc_table_get_bytes(queue->by_subject, subject.at, subject.size);
+
+    if (item != NULL) {
+        size_t place = place_of(queue, item);
+        assert(queue->items[place] == item);
+        take_out(queue, place);
+        drop(queue, item);
     }
 }
 
 static int make_room(struct broadcast_queue *queue)
 {
+    if (queue->by_subject == NULL && (queue->by_subject = rc_table_create(0)) == NULL) {
+        return RC_ENOMEM;
+    }
     if (queue->count == queue->max) {
-        free(queue->items[queue->count - 1]);
-        queue->count--;
+        struct broadcast *last = queue->items[0];
+        take_out(queue, 0);
+        drop(queue, last);
         queue->dropped++;
     }
     if (queue->count < queue->capacity) {
@@ -117,7 +141,9 @@ int broadcast_add(struct broadcast_queue *queue, struct rc_pack_bytes subject,
         queue->refused++;
         return RC_ETOOBIG;
     }
-    drop_subject(queue, subject);
+    if (queue->count > 0) {
+        drop_subject(queue, subject);
+    }
     if (make_room(queue) != RC_OK) {
         return RC_ENOMEM;
     }
@@ -134,6 +160,11 @@ int broadcast_add(struct broadcast_queue *queue, struct rc_pack_bytes subject,
         memcpy(item->bytes, subject.at, subject.size);
     }
     memcpy(item->bytes + subject.size, message.at, message.size);
+    if (subject.size > 0 && rc_table_put_bytes(queue->by_subject, subject.at,
+                                               subject.size, item, NULL) != RC_OK) {
+        free(item);
+        return RC_ENOMEM;
+    }
     insert(queue, item);
     if (id != NULL) {
         *id = item->id;
@@ -164,22 +195,22 @@ void broadcast_fill(struct broadcast_queue *queue, uint32_t limit,
     enum { AGAIN_MAX = 128, LEAST_MESSAGE = 8 };
     struct broadcast *again[AGAIN_MAX];
     size_t again_count = 0;
-    size_t i = 0;
 
-    while (i < queue->count && parts->count < parts->max && again_count < AGAIN_MAX &&
-           parts->room > parts->cost + LEAST_MESSAGE) {
-        struct broadcast *item = queue->items[i];
+    for (size_t i = queue->count;
+         i > 0 && parts->count < parts->max && again_count < AGAIN_MAX &&
+         parts->room > parts->cost + LEAST_MESSAGE;
+         i--) {
+        struct broadcast *item = queue->items[i - 1];
         bool is_in = parts->packet != 0 && item->packet == parts->packet;
         if (is_in || parts->cost + item->message_size > parts->room) {
-            i++;
             continue;
         }
         put_part(parts, item);
-        take_out(queue, i);
+        take_out(queue, i - 1);
         item->transmits += !parts->is_extra;
         item->packet = parts->packet;
         if (item->transmits >= limit) {
-            free(item);
+            drop(queue, item);
         } else {
             again[again_count++] = item; /* not in the same packet twice */
         }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/pack.h"
+#include "base/table.h"
 
 /* A message larger than this fits no packet, even without a label and encryption. */
 enum { BROADCAST_SIZE_MAX = 1300, BROADCAST_SUBJECT_MAX = 260 };
@@ -17,7 +18,8 @@ enum { BROADCAST_SIZE_MAX = 1300, BROADCAST_SUBJECT_MAX = 260 };
 struct broadcast;
 
 struct broadcast_queue {
-    struct broadcast **items; /* in the order they are to be sent */
+    struct broadcast **items;    /* what is to be sent next comes last */
+    struct rc_table *by_subject; /* NULL until the first message */
     size_t count;
     size_t capacity;
     size_t max; /* messages */

@@ -9,11 +9,14 @@ enum { PRINTED_MAX = 40 };
 
 void peek_forget_rumours(struct gossip *g)
 {
-    struct broadcast_queue *queue = &g->queues[QUEUE_MEMBERSHIP];
-    size_t max = queue->max;
+    for (size_t i = 0; i < QUEUE_COUNT; i++) {
+        struct broadcast_queue *queue = &g->queues[i];
+        size_t max = queue->max;
+        size_t size_max = queue->size_max;
 
-    broadcast_fini(queue);
-    broadcast_init(queue, max, 0);
+        broadcast_fini(queue);
+        broadcast_init(queue, max, size_max);
+    }
 }
 
 static void print_wrong(const struct node *at, const struct node *of)
