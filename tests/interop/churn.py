@@ -32,7 +32,7 @@ EXPLAINED = (
     r"Refuting an? (?:suspect|dead|alive) message",
     r"Was able to connect to .* but other probes failed",
     r"reply for non-running query", r"Suspect .* has failed", r"force-leave|RemoveFailedNode",
-    r"agent\.ipc: ", r"Shutdown without a Leave", r"failed to send gossip to",
+    r"Shutdown without a Leave", r"failed to send gossip to",
 )
 
 

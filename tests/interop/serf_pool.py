@@ -22,6 +22,8 @@ LONG = 30  # seconds that nothing needs on an idle machine
 # What serf says when an answer is late, which on a busy machine happens now and then.
 LATE = r"Refuting a suspect message|Was able to connect to .* but other probes failed|Failed fallback|i/o timeout"
 LATE_MAX = 5
+GREET = "echo hello $(cat)"  # s1 and r1 answer the query of that name with its payload
+WATCH = 'watches = [{ type = "query", name = "greet", args = ["sh", "-c", "%s"] }]' % GREET
 
 
 def why_not():
@@ -126,6 +128,14 @@ class Program:
         return None if member is None else self.status_of(member)
 
 
+def _end_query(query):
+    """{"Acks": [names], "Responses": {name: text}}, when its time is up."""
+    said = query.stdout.read()
+    assert query.wait() == 0, said
+    return {"Acks": sorted(re.findall(r"^Ack from '(.*)'$", said, re.M)),
+            "Responses": dict(re.findall(r"^Response from '(.*?)': (.*)$", said, re.M))}
+
+
 class Serf(Program):
     def __init__(self, folder, name, ip, key=None, join=None, tags=(), words=()):
         self.ip, self.address, self.rpc = ip, "%s:%d" % (ip, GOSSIP), "%s:%d" % (ip, RPC)
@@ -154,16 +164,7 @@ class Serf(Program):
         assert "dispatched" in first, first + query.communicate()[0]
         return query
 
-    @staticmethod
-    def end_query(query):
-        """{"Acks": [names], "Responses": {name: text}}, when its time is up."""
-        said = query.stdout.read()
-        assert query.wait() == 0, said
-        return {"Acks": sorted(re.findall(r"^Ack from '(.*)'$", said, re.M)),
-                "Responses": dict(re.findall(r"^Response from '(.*)': (.*)$", said, re.M))}
-
-    def query(self, *words):
-        return self.end_query(self.begin_query(*words))
+    end_query = staticmethod(_end_query)
 
     def members(self):
         done = self.run("members", "-format=json")
@@ -182,7 +183,7 @@ class Serf(Program):
         """What it warned of; a line that matches one of `explained` is left out, and a few late answers."""
         lines = re.findall(r".*\[(?:WARN|ERR)\].*", self.said())
         late = [line for line in lines if re.search(LATE, line)]
-        known = ("shutdown detected", *explained, *([LATE] if len(late) <= LATE_MAX else []))
+        known = ("shutdown detected", r"agent\.ipc: ", *explained, *([LATE] if len(late) <= LATE_MAX else []))
         return [line for line in lines if not any(re.search(words, line) for words in known)]
 
 
@@ -218,6 +219,13 @@ class Agent(Program):
         done = self.run(*words)
         assert done.returncode == 0, "rollcall %s: %s" % (" ".join(words), done.stdout)
         return done.stdout
+
+    def begin_query(self, *words):
+        """A query under way, for end_query()."""
+        return subprocess.Popen([ROLLCALL, "query", "-http-addr=" + self.http, *words], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    end_query = staticmethod(_end_query)
 
     def members(self):
         try:
@@ -283,8 +291,8 @@ def mixed_pool(folder, key=None):
     """Two serfs, s1 and s2, and three of ours, r1 to r3, all alive to all."""
     pool = Pool(folder, key)
     try:
-        first = pool.serf("s1", tags=[("role", "db"), ("zone", "east")])
-        pool.agent("r1", join=first.address)
+        first = pool.serf("s1", tags=[("role", "db"), ("zone", "east")], words=["-event-handler=query:greet=" + GREET])
+        pool.agent("r1", join=first.address, words=["-enable-script-handlers", "-hcl=" + WATCH])
         pool.serf("s2", join=first.address, tags=[("role", "cache")])
         for name in ("r2", "r3"):
             pool.agent(name, join=pool.made[1].address)

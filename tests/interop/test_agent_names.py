@@ -28,11 +28,11 @@ def two_nodes_of_one_name_are_told_of_but_fill_no_log(binary, folder):
     try:
         one.start()
         two.start("-join", one.address)
-        until(lambda: one.sees_alive() == ["n1", "twin"], 10)
+        until(lambda: one.sees_alive() == ["n1", "twin"], 30)
         other.start("-join", one.address)
-        until(lambda: lines(one, "uses the name of 'twin'"), 5)
+        until(lambda: lines(one, "uses the name of 'twin'"), 30)
         two.kill()  # from now on the other's own word arrives again and again
-        until(lambda: one.sees_alive() == ["n1"], 10)
+        until(lambda: one.sees_alive() == ["n1"], 30)
         time.sleep(4)
         assert len(lines(one, "uses the name of 'twin'")) <= 2, lines(one, "uses the name of 'twin'")
         assert lines(other, "uses our name 'twin'")
@@ -46,7 +46,7 @@ def a_refused_join_names_the_key_as_a_likely_cause(binary, folder):
     try:
         one.start("-encrypt", KEYS[0])
         other.start("-encrypt", KEYS[1], "-retry-join", one.address)
-        until(lambda: lines(other, "another encryption key?"), 10)
+        until(lambda: lines(other, "the encryption keys differ"), 30)
         assert one.sees_alive() == ["n4"]
     finally:
         one.kill()

@@ -68,13 +68,24 @@ ASKED = [  # words of `serf query`, who hears it
 ]
 
 
-def test_queries_of_serf_are_acked_by_those_they_name_and_match(mixed):
+def asked_by(pool, names):
+    return [program for program in pool.made if program.name in names]
+
+
+def test_queries_are_acked_by_those_they_name_and_match(mixed):
     """All run at a time, as each takes as long as its timeout says; but serf gives two that begin
     in one moment the same Lamport time and then mixes up their answers: one begins after the other."""
-    asker = serfs(mixed)[0]
-    running = [asker.begin_query("-timeout=5s", *words, "ask-%d" % next(counter)) for words, _ in ASKED]
-    heard = [(words, asker.end_query(query)["Acks"]) for (words, _), query in zip(ASKED, running)]
-    assert heard == ASKED
+    running = [(asker, words, asker.begin_query("-timeout=5s", *words, "ask-%d" % next(counter)))
+               for words, _ in ASKED for asker in asked_by(mixed, ("s1", "r2"))]
+    heard = [(asker.name, words, asker.end_query(query)["Acks"]) for asker, words, query in running]
+    assert heard == [(name, words, acks) for words, acks in ASKED for name in ("s1", "r2")]
+
+
+def test_handlers_of_both_kinds_answer_a_query(mixed):
+    running = [(asker, asker.begin_query("-timeout=5s", "greet", "you")) for asker in mixed.made]
+    for asker, query in running:
+        heard = asker.end_query(query)
+        assert heard == {"Acks": ALL, "Responses": {"s1": "hello you", "r1": "hello you"}}, asker.name
 
 
 def test_nothing_of_it_annoyed_serf(mixed):

@@ -141,16 +141,33 @@ def test_a_second_serf_with_our_name_ends_and_we_stay(pool):
     assert agent.members()["ours"]["Addr"] == agent.ip
 
 
-def test_a_second_one_of_ours_with_the_name_of_a_serf_does_not_disturb_it(pool):
+def must_end(pool, second):
+    assert second.process.wait(60) == 1
+    assert "belongs to" in second.said()
+    pool.made.remove(second)
+
+
+def test_a_second_one_of_ours_with_the_name_of_a_serf_ends_and_serf_stays(pool):
     serf = pool.serf("theirs")
     agent = pool.agent("ours", join=serf.address)
     pool.serf("more", join=serf.address)
     pool.agree()
     second = pool.agent("second", words=["-node=theirs"], join=agent.address)
     agent.says("uses the name of")
+    must_end(pool, second)
     assert serf.runs()
-    second.signal(signal.SIGKILL)
-    second.process.wait()
     pool.agree()
     assert agent.members()["theirs"]["Addr"] == serf.ip
     assert serf.members()["theirs"]["addr"] == serf.address
+
+
+def test_a_second_one_of_ours_with_our_name_ends_and_the_first_stays(pool):
+    serf = pool.serf("theirs")
+    agent = pool.agent("ours", join=serf.address)
+    pool.agent("more", join=serf.address)
+    pool.agree()
+    second = pool.agent("second", words=["-node=ours"], join=serf.address)
+    must_end(pool, second)
+    assert agent.runs()
+    pool.agree()
+    assert serf.members()["ours"]["addr"] == agent.address
