@@ -6,6 +6,7 @@
 
 #include "agent/catalog/catalog.h"
 #include "agent/gossip/gossip.h"
+#include "agent/gossip/inspect.h"
 #include "base/err.h"
 #include "base/metrics.h"
 
@@ -42,6 +43,23 @@ static const struct row gossip_rows[] = {
      GOSSIP(suspicions)},
     {"rollcall_gossip_refutations_total", NULL, "Accusations against us that we refuted.",
      GOSSIP(refutations)},
+    {"rollcall_gossip_second_opinions_total", NULL,
+     "Probes of members that others suspect.", GOSSIP(second_opinions)},
+    {"rollcall_gossip_confirmations_total", NULL,
+     "Further accusers of members we suspect.", GOSSIP(confirmations)},
+    {"rollcall_gossip_suspicions_fired_total", NULL,
+     "Members we declared dead because nobody refuted.", GOSSIP(suspicions_fired)},
+    {"rollcall_gossip_accusations_kept_total", NULL,
+     "Accusations we told nobody, because nobody answered us.", GOSSIP(accusations_kept)},
+    {"rollcall_gossip_nacks_total", "direction=\"in\"",
+     "Helpers that did not reach a member either.", GOSSIP(nacks_in)},
+    {"rollcall_gossip_nacks_total", "direction=\"out\"",
+     "Helpers that did not reach a member either.", GOSSIP(nacks_out)},
+    {"rollcall_gossip_doubts_total", NULL, "Times our health score rose.",
+     GOSSIP(doubts)},
+    {"rollcall_gossip_queue_dropped_total", NULL,
+     "Messages that made room in a full queue, before their time.",
+     GOSSIP(queue_dropped)},
     {"rollcall_gossip_push_pulls_total", NULL, "Full exchanges of state.",
      GOSSIP(push_pulls)},
     {"rollcall_gossip_opened_total", "key=\"first\"",
@@ -91,7 +109,8 @@ static const struct row catalog_rows[] = {
 enum {
     GOSSIP_ROWS = sizeof gossip_rows / sizeof gossip_rows[0],
     CATALOG_ROWS = sizeof catalog_rows / sizeof catalog_rows[0],
-    LABEL_MAX = 64
+    LABEL_MAX = 64,
+    QUEUES_MAX = 4
 };
 
 /* A counter kept elsewhere: what it was when it was last told. */
@@ -109,6 +128,10 @@ struct collector {
     struct rc_metric *members[GOSSIP_STATUS_COUNT];
     struct rc_metric *health_score;
     struct rc_metric *queue;
+    struct rc_metric *queues[QUEUES_MAX]; /* each, by name */
+    struct rc_metric *suspects;
+    struct rc_metric *tcp_only;
+    struct rc_metric *streams;
     struct rc_metric *nodes;
     struct rc_metric *services;
 };
@@ -137,6 +160,30 @@ static void collect_members(struct collector *collector)
     }
 }
 
+static void collect_gossip_state(struct collector *collector)
+{
+    const struct gossip *g = collector->gossip;
+    const struct gossip_member *member;
+    struct gossip_suspicion suspicion;
+    struct gossip_queue_facts queue;
+    size_t position = 0;
+    size_t suspects = 0;
+    size_t tcp_only = 0;
+
+    for (size_t i = 0; i < QUEUES_MAX && gossip_queue_facts(g, i, &queue); i++) {
+        rc_metric_set(collector->queues[i], (double)queue.count);
+    }
+    while (gossip_next_suspicion(g, &position, &suspicion)) {
+        suspects++;
+    }
+    position = 0;
+    while ((member = gossip_next_member(g, &position)) != NULL) {
+        tcp_only += member->tcp_only;
+    }
+    rc_metric_set(collector->suspects, (double)suspects);
+    rc_metric_set(collector->tcp_only, (double)tcp_only);
+}
+
 static void collect(void *context)
 {
     struct collector *collector = context;
@@ -154,11 +201,32 @@ static void collect(void *context)
              field(catalog_counters(collector->catalog), catalog_rows[i].offset));
     }
     collect_members(collector);
+    collect_gossip_state(collector);
+    rc_metric_set(collector->streams, counters.streams_open);
     rc_metric_set(collector->health_score, gossip_health_score(collector->gossip));
     rc_metric_set(collector->queue, counters.queue_membership + counters.queue_intents +
                                         counters.queue_events + counters.queue_queries);
     rc_metric_set(collector->nodes, (double)catalog_node_count(collector->catalog));
     rc_metric_set(collector->services, (double)catalog_name_count(collector->catalog));
+}
+
+static void make_gossip_state(struct rc_metrics *metrics, struct collector *collector)
+{
+    struct gossip_queue_facts queue;
+    char label[LABEL_MAX];
+
+    for (size_t i = 0; i < QUEUES_MAX && gossip_queue_facts(collector->gossip, i, &queue);
+         i++) {
+        (void)snprintf(label, sizeof label, "queue=\"%s\"", queue.name);
+        collector->queues[i] = rc_metrics_gauge(metrics, "rollcall_gossip_queue_length",
+                                                label, "Messages that wait, by queue.");
+    }
+    collector->suspects = rc_metrics_gauge(metrics, "rollcall_gossip_suspects", NULL,
+                                           "Suspicions that are open.");
+    collector->tcp_only = rc_metrics_gauge(metrics, "rollcall_gossip_tcp_only_members",
+                                           NULL, "Members that UDP does not reach.");
+    collector->streams = rc_metrics_gauge(metrics, "rollcall_gossip_streams", NULL,
+                                          "Streams that are open.");
 }
 
 static void make_series(struct rc_metrics *metrics, struct collector *collector)
@@ -189,6 +257,7 @@ static void make_series(struct rc_metrics *metrics, struct collector *collector)
                          "0 is well; grows while our own probes go wrong.");
     collector->queue = rc_metrics_gauge(metrics, "rollcall_gossip_queue", NULL,
                                         "Messages that wait to be spread.");
+    make_gossip_state(metrics, collector);
     collector->nodes = rc_metrics_gauge(metrics, "rollcall_catalog_nodes", NULL,
                                         "Nodes in the catalog.");
     collector->services = rc_metrics_gauge(metrics, "rollcall_catalog_services", NULL,

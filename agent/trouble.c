@@ -15,8 +15,7 @@ static const char *advice(enum gossip_refusal refusal)
         [GOSSIP_REFUSED_TYPE] = "a message type we do not know; is it a newer version?",
         [GOSSIP_REFUSED_CRC] = "its checksum is wrong: it was damaged on the way",
         [GOSSIP_REFUSED_KEY] =
-            "none of our keys opens it; give both the same -encrypt key "
-            "(`rollcall keyring -list`)",
+            "none of our keys opens it; give both the same -encrypt key",
         [GOSSIP_REFUSED_PLAIN] =
             "it is not encrypted, our pool is; start the sender with our key (-encrypt)",
         [GOSSIP_REFUSED_LABEL] = "it belongs to a pool of another label",

@@ -82,6 +82,10 @@ static const struct cli_command commands[] = {
     {"monitor", "follow the agent's log",
      "usage: rollcall monitor [-log-level LEVEL] [-log-json]\n\nEnds with Ctrl-C.\n",
      monitor_run},
+    {"debug", "what gossip did lately, and why",
+     "usage: rollcall debug gossip [flags]\n\n"
+     "Health, queues, open suspicions, whom we refuse, and how members changed.\n",
+     debug_run},
     {"keygen", "make a key for gossip encryption",
      "usage: rollcall keygen\n\nPrints 32 random bytes in base64, for -encrypt.\n",
      keygen_run},

@@ -17,6 +17,7 @@ int info_run(const struct cli_command *self, int count, char **words);
 int services_run(const struct cli_command *self, int count, char **words);
 int catalog_run(const struct cli_command *self, int count, char **words);
 int maint_run(const struct cli_command *self, int count, char **words);
+int debug_run(const struct cli_command *self, int count, char **words);
 int monitor_run(const struct cli_command *self, int count, char **words);
 int keyring_run(const struct cli_command *self, int count, char **words);
 int keygen_run(const struct cli_command *self, int count, char **words);

@@ -18,6 +18,9 @@ http_handler agent_version;
 /* agent_metrics.c: its counters. */
 http_handler agent_metrics;
 
+/* agent_debug.c: how gossip is doing, and why. */
+http_handler agent_debug_gossip;
+
 /* agent_control.c: what changes the agent as a whole. */
 http_handler agent_join;
 http_handler agent_leave;

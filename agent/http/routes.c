@@ -19,6 +19,8 @@ static const struct route routes[] = {
      ROUTE_IGNORES_NS},
     {AGENT "query/", HTTP_PUT, agent_query, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS},
     {AGENT "metrics", HTTP_GET, agent_metrics, ROUTE_AGENT_READ, ROUTE_IGNORES_NS},
+    {AGENT "debug/gossip", HTTP_GET, agent_debug_gossip, ROUTE_OPERATOR_READ,
+     ROUTE_IGNORES_NS},
     {AGENT "version", HTTP_GET, agent_version, ROUTE_OPEN, ROUTE_IGNORES_NS},
     {AGENT "monitor", HTTP_GET, agent_monitor, ROUTE_OPERATOR_READ, ROUTE_IGNORES_NS},
     {AGENT "join/", HTTP_PUT, agent_join, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS},
