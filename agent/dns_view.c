@@ -146,12 +146,12 @@ static enum dns_health health_of(const struct catalog_service *service)
         return DNS_HEALTH_UNUSABLE;
     }
     switch (catalog_service_health(service)) {
-    case CATALOG_PASSING:
+    case CHECK_PASSING:
         return DNS_HEALTH_PASSING;
-    case CATALOG_WARNING:
+    case CHECK_WARNING:
         return DNS_HEALTH_WARNING;
-    case CATALOG_CRITICAL:
-    case CATALOG_STATUS_COUNT:
+    case CHECK_CRITICAL:
+    case CHECK_STATUS_COUNT:
         break;
     }
     return DNS_HEALTH_UNUSABLE;

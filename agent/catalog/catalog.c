@@ -31,7 +31,7 @@ static void set_start(struct catalog *c, const struct catalog_options *options)
     c->index_services = c->index;
     c->index_vanished = c->index;
     c->index_any_check = c->index;
-    for (unsigned i = 0; i < CATALOG_STATUS_COUNT; i++) {
+    for (unsigned i = 0; i < CHECK_STATUS_COUNT; i++) {
         c->index_checks[i] = c->index;
     }
     c->clean_due_ms = options->now_ms + SPREAD_CLEAN_EVERY_MS;

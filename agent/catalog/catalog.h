@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/catalog/check_status.h"
 #include "base/buffer.h"
 
 struct catalog;
@@ -51,14 +52,6 @@ enum catalog_liveness {
     CATALOG_LIVENESS_COUNT
 };
 
-/* How a check stands; a larger number is worse. */
-enum catalog_status {
-    CATALOG_PASSING,
-    CATALOG_WARNING,
-    CATALOG_CRITICAL,
-    CATALOG_STATUS_COUNT
-};
-
 struct catalog_pair {
     const char *key;
     const char *value;
@@ -80,7 +73,7 @@ struct catalog_check {
     const char *service_name; /* follows the service; not read from commands */
     const char *type;         /* "http", "ttl", "maintenance", ...; "" for serfHealth */
     const char *definition;   /* a JSON object's text, or "" */
-    enum catalog_status status;
+    enum check_status status;
     uint64_t since_wall_ms; /* when the status began */
     uint64_t create_index;
     uint64_t modify_index;
@@ -106,7 +99,7 @@ struct catalog_service {
 
     /* Kept by the catalog; not read from commands. */
     bool maintenance;                          /* has a check of type "maintenance" */
-    enum catalog_status status;                /* the worst of its own checks */
+    enum check_status status;                  /* the worst of its own checks */
     const struct catalog_check *const *checks; /* its own, by id */
     size_t check_count;
     uint64_t create_index;
@@ -125,9 +118,9 @@ struct catalog_node {
 
     /* Kept by the catalog; not read from commands. */
     enum catalog_liveness liveness;
-    uint64_t since_wall_ms;     /* when that liveness began, as seen from here */
-    bool maintenance;           /* has a node check of type "maintenance" */
-    enum catalog_status status; /* the worst of its node checks */
+    uint64_t since_wall_ms;   /* when that liveness began, as seen from here */
+    bool maintenance;         /* has a node check of type "maintenance" */
+    enum check_status status; /* the worst of its node checks */
     const struct catalog_service *const *services; /* by id */
     size_t service_count;
     const struct catalog_check *const
@@ -174,7 +167,7 @@ const struct catalog_check *catalog_check_find(const struct catalog_node *node,
                                                const char *id);
 
 /* The status of an instance with its node's checks taken in: the worst of both. */
-enum catalog_status catalog_service_health(const struct catalog_service *service);
+enum check_status catalog_service_health(const struct catalog_service *service);
 
 /* May traffic be sent there: its node lives, and neither it nor its node has a critical
  * check (maintenance is one). Warning is usable. */
@@ -186,9 +179,6 @@ bool catalog_service_is_usable(const struct catalog_service *service);
 bool catalog_service_has_tag(const struct catalog *c,
                              const struct catalog_service *service, const char *tag);
 
-/* "passing", "warning", "critical". Parse: exact words; RC_OK or RC_EINVAL. */
-const char *catalog_status_name(enum catalog_status status);
-int catalog_status_parse(const char *text, enum catalog_status *out);
 const char *catalog_liveness_name(enum catalog_liveness liveness); /* "alive", ... */
 
 /* ---- indexes and changes: for blocking queries --------------------------------------- */
@@ -282,7 +272,7 @@ int catalog_remove_check(struct catalog *c, uint64_t now_ms, const char *id);
  * at every run does not drown the pool. RC_OK, RC_ENOTFOUND or RC_ENOMEM. */
 struct catalog_result {
     const char *check_id;
-    enum catalog_status status;
+    enum check_status status;
     const char *output; /* cut to CATALOG_OUTPUT_MAX */
     uint64_t wall_ms;   /* since when, if the status is new */
 };

@@ -14,6 +14,8 @@
 
 #include <jansson.h>
 
+#include "agent/catalog/check_status.h"
+
 enum check_kind {
     CHECK_TTL,
     CHECK_HTTP,
@@ -31,12 +33,6 @@ enum check_kind {
 
 /* The word in a health check's `Type`: "ttl", "http", "script", ... Never NULL. */
 const char *check_kind_name(enum check_kind kind);
-
-enum check_status { CHECK_PASSING, CHECK_WARNING, CHECK_CRITICAL, CHECK_STATUS_COUNT };
-
-/* "passing", "warning", "critical". */
-const char *check_status_name(enum check_status status);
-int check_status_parse(const char *text, enum check_status *out); /* RC_OK or RC_EINVAL */
 
 /* A list of strings, all owned; order as written. */
 struct definition_list {

@@ -22,29 +22,6 @@ const char *check_kind_name(enum check_kind kind)
     return kind_names[kind];
 }
 
-static const char *const status_names[CHECK_STATUS_COUNT] = {
-    [CHECK_PASSING] = "passing",
-    [CHECK_WARNING] = "warning",
-    [CHECK_CRITICAL] = "critical",
-};
-
-const char *check_status_name(enum check_status status)
-{
-    assert(status < CHECK_STATUS_COUNT);
-    return status_names[status];
-}
-
-int check_status_parse(const char *text, enum check_status *out)
-{
-    for (int i = 0; i < CHECK_STATUS_COUNT; i++) {
-        if (strcmp(text, status_names[i]) == 0) {
-            *out = (enum check_status)i;
-            return RC_OK;
-        }
-    }
-    return RC_EINVAL;
-}
-
 /* --- the status of a check: one that is unknown is kept as CHECK_STATUS_COUNT until the
  * rules are applied, because Consul looks at it last */
 

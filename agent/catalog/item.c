@@ -105,7 +105,7 @@ struct item_service *item_service_create(const struct catalog_service *from)
     view->checks = NULL;
     view->check_count = 0;
     view->maintenance = false;
-    view->status = CATALOG_PASSING;
+    view->status = CHECK_PASSING;
     view->create_index = 0;
     view->modify_index = 0;
     view->id = keep(&at, from->id);

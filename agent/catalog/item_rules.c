@@ -120,7 +120,7 @@ int item_check_validate(const struct catalog_check *check, char error[CATALOG_ER
         {"check definition", check->definition, CATALOG_DEFINITION_MAX, OPTIONAL},
     };
 
-    if ((unsigned)check->status >= CATALOG_STATUS_COUNT) {
+    if ((unsigned)check->status >= CHECK_STATUS_COUNT) {
         return refuse(error, RC_EINVAL, "check status is unknown");
     }
     return texts_fit(limits, sizeof limits / sizeof *limits, error);

@@ -207,7 +207,7 @@ static void hide_check(struct node_entry *entry, size_t count,
 }
 
 static void touch_check(struct catalog *c, struct node_entry *entry,
-                        struct item_check *item, enum catalog_status before)
+                        struct item_check *item, enum check_status before)
 {
     if (entry->listed) {
         item->view.modify_index = step_index(c);
@@ -219,7 +219,7 @@ int listing_put_check(struct catalog *c, struct node_entry *entry,
                       struct item_check *item)
 {
     size_t place = place_of_check(entry, item->view.id);
-    enum catalog_status before = item->view.status;
+    enum check_status before = item->view.status;
 
     item->view.node = &entry->view;
     step_touch_node(c, entry);
@@ -271,7 +271,7 @@ int listing_set_result(struct catalog *c, struct item_check *item,
                        const struct catalog_check *result)
 {
     struct node_entry *entry = entry_of_node(item->view.node);
-    enum catalog_status before = item->view.status;
+    enum check_status before = item->view.status;
     size_t weight = item_check_weight(&item->view);
     int err = item_check_set_output(item, result->output);
 
@@ -293,7 +293,7 @@ void listing_set_liveness(struct catalog *c, struct node_entry *entry,
                           enum catalog_liveness liveness, uint64_t wall_ms)
 {
     struct item_check *health = entry->health;
-    enum catalog_status before = health->view.status;
+    enum check_status before = health->view.status;
 
     assert(liveness < CATALOG_LEFT);
     if (entry->view.liveness != liveness || entry->view.since_wall_ms == 0) {
@@ -301,7 +301,7 @@ void listing_set_liveness(struct catalog *c, struct node_entry *entry,
         entry->view.since_wall_ms = wall_ms;
         step_touch_node(c, entry);
     }
-    health->view.status = liveness == CATALOG_FAILED ? CATALOG_CRITICAL : CATALOG_PASSING;
+    health->view.status = liveness == CATALOG_FAILED ? CHECK_CRITICAL : CHECK_PASSING;
     health->view.output = liveness == CATALOG_FAILED ? health_critical : health_passing;
     if (health->view.status != before || health->view.since_wall_ms == 0) {
         health->view.since_wall_ms = wall_ms;

@@ -64,7 +64,7 @@ const struct catalog_name *catalog_name_find(const struct catalog *c, const char
     return catalog_name_find_bytes(c, name, strlen(name));
 }
 
-enum catalog_status catalog_service_health(const struct catalog_service *service)
+enum check_status catalog_service_health(const struct catalog_service *service)
 {
     return service->status > service->node->status ? service->status
                                                    : service->node->status;
@@ -73,7 +73,7 @@ enum catalog_status catalog_service_health(const struct catalog_service *service
 bool catalog_service_is_usable(const struct catalog_service *service)
 {
     return service->node->liveness < CATALOG_FAILED &&
-           catalog_service_health(service) != CATALOG_CRITICAL;
+           catalog_service_health(service) != CHECK_CRITICAL;
 }
 
 bool catalog_service_has_tag(const struct catalog *c,
@@ -89,28 +89,6 @@ bool catalog_service_has_tag(const struct catalog *c,
     }
     const struct catalog_name *name = catalog_name_find(c, service->name);
     return name == NULL || service->term >= name->highest_term;
-}
-
-static const char *const status_names[CATALOG_STATUS_COUNT] = {
-    [CATALOG_PASSING] = "passing",
-    [CATALOG_WARNING] = "warning",
-    [CATALOG_CRITICAL] = "critical",
-};
-
-const char *catalog_status_name(enum catalog_status status)
-{
-    return (unsigned)status < CATALOG_STATUS_COUNT ? status_names[status] : "critical";
-}
-
-int catalog_status_parse(const char *text, enum catalog_status *out)
-{
-    for (unsigned i = 0; i < CATALOG_STATUS_COUNT; i++) {
-        if (strcmp(text, status_names[i]) == 0) {
-            *out = (enum catalog_status)i;
-            return RC_OK;
-        }
-    }
-    return RC_EINVAL;
 }
 
 const char *catalog_liveness_name(enum catalog_liveness liveness)
@@ -140,10 +118,10 @@ static uint64_t index_of_name(const struct catalog *c, const char *name)
 
 static uint64_t index_of_state(const struct catalog *c, const char *name)
 {
-    enum catalog_status status = CATALOG_PASSING;
+    enum check_status status = CHECK_PASSING;
 
-    return catalog_status_parse(name, &status) == RC_OK ? c->index_checks[status]
-                                                        : c->index_any_check;
+    return check_status_parse(name, &status) == RC_OK ? c->index_checks[status]
+                                                      : c->index_any_check;
 }
 
 uint64_t catalog_index(const struct catalog *c, enum catalog_topic topic,

@@ -131,7 +131,7 @@ static void read_service(struct rc_cursor *in, struct rc_pack_items *fields,
 static void read_result(struct rc_cursor *in, struct rc_pack_items *fields,
                         struct rc_buffer *texts, struct op *op)
 {
-    op->check.status = (enum catalog_status)number(in, fields, CATALOG_STATUS_COUNT - 1);
+    op->check.status = (enum check_status)number(in, fields, CHECK_STATUS_COUNT - 1);
     op->check.since_wall_ms = rc_pack_next_number(in, fields);
     op->check.output = text(in, fields, texts, CATALOG_OUTPUT_MAX);
     op->check.output_cut = rc_pack_next_number(in, fields) != 0;

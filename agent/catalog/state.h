@@ -166,7 +166,7 @@ struct catalog {
     bool step_open;
     bool step_nodes;
     bool step_services;
-    bool step_checks[CATALOG_STATUS_COUNT];
+    bool step_checks[CHECK_STATUS_COUNT];
     bool step_own;     /* our record got its new version, */
     bool step_loud;    /* ... by more than the text of outputs */
     bool tell_pending; /* our own record waits for its turn to be told */
@@ -182,7 +182,7 @@ struct catalog {
     uint64_t index_nodes;
     uint64_t index_services;
     uint64_t index_vanished;
-    uint64_t index_checks[CATALOG_STATUS_COUNT];
+    uint64_t index_checks[CHECK_STATUS_COUNT];
     uint64_t index_any_check;
 
     struct catalog_change *changes; /* to be taken; names are owned */
@@ -285,7 +285,7 @@ void step_touch_name(struct catalog *c, struct name_entry *name);
 void step_touch_names_of(struct catalog *c, const struct node_entry *entry);
 /* A check came, went or changed from `before` to its status of now. */
 void step_touch_check(struct catalog *c, const struct node_entry *entry,
-                      const struct catalog_check *check, enum catalog_status before);
+                      const struct catalog_check *check, enum check_status before);
 void step_bury_service(struct catalog *c, struct item_service *item);
 void step_bury_check(struct catalog *c, struct item_check *item);
 void step_bury_facts(struct catalog *c, struct item_facts *item);

@@ -47,7 +47,7 @@ void step_touch_names_of(struct catalog *c, const struct node_entry *entry)
 }
 
 void step_touch_check(struct catalog *c, const struct node_entry *entry,
-                      const struct catalog_check *check, enum catalog_status before)
+                      const struct catalog_check *check, enum check_status before)
 {
     if (!entry->listed) {
         return;
@@ -141,9 +141,9 @@ static void count_checks(struct node_entry *entry)
 }
 
 static void worst_of(const struct catalog_check *const *checks, size_t count,
-                     enum catalog_status *status, bool *maintenance)
+                     enum check_status *status, bool *maintenance)
 {
-    *status = CATALOG_PASSING;
+    *status = CHECK_PASSING;
     *maintenance = false;
     for (size_t i = 0; i < count; i++) {
         if (checks[i]->status > *status) {
@@ -310,12 +310,12 @@ static void commit_tables(struct catalog *c)
 {
     bool any = false;
 
-    for (unsigned i = 0; i < CATALOG_STATUS_COUNT; i++) {
+    for (unsigned i = 0; i < CHECK_STATUS_COUNT; i++) {
         if (c->step_checks[i]) {
             any = true;
             c->step_checks[i] = false;
             c->index_checks[i] = c->index;
-            tell(c, CATALOG_TOPIC_CHECKS, catalog_status_name((enum catalog_status)i));
+            tell(c, CATALOG_TOPIC_CHECKS, check_status_name((enum check_status)i));
         }
     }
     if (any) {

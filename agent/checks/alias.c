@@ -58,11 +58,10 @@ static void start(struct prober *prober, const struct probe_request *request)
     }
     if (worst == NULL) {
         probe_done(&prober->sink, request->probe, CHECK_PASSING, "No checks found.");
-    } else if (worst->status == CATALOG_PASSING) {
+    } else if (worst->status == CHECK_PASSING) {
         probe_done(&prober->sink, request->probe, CHECK_PASSING, "All checks passing.");
     } else {
-        probe_done(&prober->sink, request->probe,
-                   worst->status == CATALOG_WARNING ? CHECK_WARNING : CHECK_CRITICAL,
+        probe_done(&prober->sink, request->probe, worst->status,
                    "Aliased check \"%s\" failing: %s", worst->name, worst->output);
     }
 }

@@ -79,7 +79,7 @@ void health_checks(struct http_api *api, struct http_exchange *x)
 static bool state_matches(const char *state, const struct catalog_check *check)
 {
     return strcmp(state, "any") == 0 ||
-           strcmp(state, catalog_status_name(check->status)) == 0;
+           strcmp(state, check_status_name(check->status)) == 0;
 }
 
 static void put_state(const struct http_api *api, struct http_exchange *x,
@@ -156,7 +156,7 @@ static void put_instances(const struct http_api *api, struct http_exchange *x,
     for (size_t i = 0; name != NULL && i < name->instance_count; i++) {
         const struct catalog_service *service = name->instances[i];
         bool wanted =
-            passing != PASSING_ONLY || catalog_service_health(service) == CATALOG_PASSING;
+            passing != PASSING_ONLY || catalog_service_health(service) == CHECK_PASSING;
         if (wanted && query_node_matches(x, service->node) &&
             query_tags_match(api, x, service) && filter_accepts(filter, service)) {
             render_instance(&json, service);

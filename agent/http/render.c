@@ -148,7 +148,7 @@ static void put_check(struct rc_json *json, const struct catalog_check *check)
     rc_json_put_string(json, "Node", check->node->name);
     rc_json_put_string(json, "CheckID", check->id);
     rc_json_put_string(json, "Name", check->name);
-    rc_json_put_string(json, "Status", catalog_status_name(check->status));
+    rc_json_put_string(json, "Status", check_status_name(check->status));
     rc_json_put_string(json, "Notes", check->notes);
     rc_json_put_string(json, "Output", check->output);
     rc_json_put_string(json, "ServiceID", check->service_id);

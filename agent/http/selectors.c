@@ -214,7 +214,7 @@ const struct filter_schema selectors_service_node = {service_node_fields,
 GETTER(check_node, struct catalog_check, put_text, it->node->name)
 GETTER(check_id, struct catalog_check, put_text, it->id)
 GETTER(check_name, struct catalog_check, put_text, it->name)
-GETTER(check_status, struct catalog_check, put_text, catalog_status_name(it->status))
+GETTER(check_status, struct catalog_check, put_text, check_status_name(it->status))
 GETTER(check_notes, struct catalog_check, put_text, it->notes)
 GETTER(check_output, struct catalog_check, put_text, it->output)
 GETTER(check_service_id, struct catalog_check, put_text, it->service_id)

@@ -7,7 +7,7 @@
 
 struct counts {
     uint64_t instances;
-    uint64_t checks[CATALOG_STATUS_COUNT];
+    uint64_t checks[CHECK_STATUS_COUNT];
 };
 
 static bool is_wanted(const struct http_exchange *x, const struct filter *filter,
@@ -70,9 +70,9 @@ static void put_name(struct rc_json *json, const struct http_api *api,
     rc_json_key(json, "ExternalSources");
     rc_json_null(json);
     rc_json_put_u64(json, "InstanceCount", counts.instances);
-    rc_json_put_u64(json, "ChecksPassing", counts.checks[CATALOG_PASSING]);
-    rc_json_put_u64(json, "ChecksWarning", counts.checks[CATALOG_WARNING]);
-    rc_json_put_u64(json, "ChecksCritical", counts.checks[CATALOG_CRITICAL]);
+    rc_json_put_u64(json, "ChecksPassing", counts.checks[CHECK_PASSING]);
+    rc_json_put_u64(json, "ChecksWarning", counts.checks[CHECK_WARNING]);
+    rc_json_put_u64(json, "ChecksCritical", counts.checks[CHECK_CRITICAL]);
     rc_json_key(json, "GatewayConfig");
     rc_json_raw(json, "{}");
     rc_json_put_bool(json, "ConnectedWithProxy", false);

@@ -7,12 +7,6 @@
 #include "base/err.h"
 #include "base/text.h"
 
-static const enum catalog_status statuses[CHECK_STATUS_COUNT] = {
-    [CHECK_PASSING] = CATALOG_PASSING,
-    [CHECK_WARNING] = CATALOG_WARNING,
-    [CHECK_CRITICAL] = CATALOG_CRITICAL,
-};
-
 static const char *text_of(const char *text)
 {
     return text == NULL ? "" : text;
@@ -180,7 +174,7 @@ int publish_check(struct local *local, struct registry_check *check, uint64_t no
         .type = check->form == REGISTRY_MAINTENANCE ? "maintenance"
                                                     : check_kind_name(from->kind),
         .definition = "",
-        .status = statuses[state->status],
+        .status = state->status,
         .since_wall_ms = check->since_wall_ms,
     };
     int err = catalog_put_check(local->options.catalog, now_ms, &record, error);
@@ -220,7 +214,7 @@ void publish_result(struct local *local, struct registry_check *check, unsigned 
     }
     struct catalog_result result = {
         .check_id = check->definition.id,
-        .status = statuses[state->status],
+        .status = state->status,
         .output = rc_buffer_string(&state->output),
         .wall_ms = check->since_wall_ms,
     };

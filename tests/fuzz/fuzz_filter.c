@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         .service_name = "",
         .type = "ttl",
         .definition = "",
-        .status = CATALOG_WARNING,
+        .status = CHECK_WARNING,
     };
     static const struct catalog_check *const checks[] = {&check};
     struct catalog_node node = {

@@ -403,7 +403,7 @@ void sim_deregister(struct sim *sim, size_t node, const char *service)
 }
 
 void sim_set_check(struct sim *sim, size_t node, const char *service,
-                   enum catalog_status status, const char *output)
+                   enum check_status status, const char *output)
 {
     struct node *it = sim->nodes[node];
     char id[64];
@@ -415,7 +415,7 @@ void sim_set_check(struct sim *sim, size_t node, const char *service,
                                     .wall_ms = node_wall_ms(sim, it)};
     sim_must(catalog_update_check(it->catalog, node_clock_ms(sim, it), &result),
              "update_check");
-    sim_trace(sim, "%s: %s is %s", it->name, id, catalog_status_name(status));
+    sim_trace(sim, "%s: %s is %s", it->name, id, check_status_name(status));
     node_settle(sim, it);
 }
 

@@ -94,7 +94,7 @@ void sim_register(struct sim *sim, size_t node, const char *service);
 void sim_deregister(struct sim *sim, size_t node, const char *service);
 /* Puts or changes the check "service:<service>". */
 void sim_set_check(struct sim *sim, size_t node, const char *service,
-                   enum catalog_status status, const char *output);
+                   enum check_status status, const char *output);
 
 /* ---- time and questions */
 

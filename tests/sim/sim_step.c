@@ -285,9 +285,9 @@ static void toggle_service(struct sim *sim, const struct sim_step *step)
 
 static void flip(struct sim *sim, const struct sim_step *step)
 {
-    static const enum catalog_status next[] = {[CATALOG_PASSING] = CATALOG_CRITICAL,
-                                               [CATALOG_WARNING] = CATALOG_PASSING,
-                                               [CATALOG_CRITICAL] = CATALOG_WARNING};
+    static const enum check_status next[] = {[CHECK_PASSING] = CHECK_CRITICAL,
+                                             [CHECK_WARNING] = CHECK_PASSING,
+                                             [CHECK_CRITICAL] = CHECK_WARNING};
     struct node *node = sim->nodes[step->node];
     char name[16];
     char output[OUTPUT_MAX];

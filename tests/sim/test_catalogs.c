@@ -17,7 +17,7 @@ struct expected {
     size_t of;
     const char *service;
     bool present;
-    enum catalog_status status;
+    enum check_status status;
 };
 
 static bool one_knows(struct sim *sim, size_t at, const struct expected *expected)
@@ -72,13 +72,13 @@ static void measure(size_t count, uint64_t limit_ms)
 
     sim_add_pool(sim, count);
     for (size_t round = 0; round < ROUNDS; round++) {
-        struct expected expected = {round % count, "web", true, CATALOG_PASSING};
+        struct expected expected = {round % count, "web", true, CHECK_PASSING};
         sim_run(sim, 500 + round * 13);
         sim_register(sim, expected.of, "web");
         times[0][round] = sim_wait(sim, 5000, all_know, &expected, "registered");
         sim_run(sim, 500);
-        expected.status = CATALOG_CRITICAL;
-        sim_set_check(sim, expected.of, "web", CATALOG_CRITICAL, "broken");
+        expected.status = CHECK_CRITICAL;
+        sim_set_check(sim, expected.of, "web", CHECK_CRITICAL, "broken");
         times[1][round] = sim_wait(sim, 5000, all_know, &expected, "critical");
         sim_run(sim, 500);
         expected.present = false;
@@ -145,7 +145,7 @@ static void long_outputs_reach_everybody(void **state)
     text[sizeof text - 1] = '\0';
     sim_add_pool(sim, 5);
     sim_register(sim, 1, "web");
-    sim_set_check(sim, 1, "web", CATALOG_CRITICAL, text);
+    sim_set_check(sim, 1, "web", CHECK_CRITICAL, text);
     (void)sim_wait(sim, 20000, all_agree, NULL, "all have the whole output");
     const struct catalog_node *node =
         catalog_node_find(sim_catalog(sim, 4), sim_name(sim, 1));
@@ -158,8 +158,8 @@ static void a_restarted_node_is_known_as_it_is_now(void **state)
     (void)state;
     for (uint64_t seed = 0; (seed = sim_next_seed(seed, 10)) != 0;) {
         struct sim *sim = sim_create(&(struct sim_options){.seed = seed});
-        struct expected old = {1, "old", false, CATALOG_PASSING};
-        struct expected new = {1, "new", true, CATALOG_PASSING};
+        struct expected old = {1, "old", false, CHECK_PASSING};
+        struct expected new = {1, "new", true, CHECK_PASSING};
 
         sim_add_pool(sim, 5);
         sim_register(sim, 1, "old");
@@ -181,8 +181,8 @@ static void a_node_that_lost_its_disk_is_believed_again(void **state)
     (void)state;
     for (uint64_t seed = 0; (seed = sim_next_seed(seed, 10)) != 0;) {
         struct sim *sim = sim_create(&(struct sim_options){.seed = seed});
-        struct expected old = {1, "old", false, CATALOG_PASSING};
-        struct expected new = {1, "new", true, CATALOG_PASSING};
+        struct expected old = {1, "old", false, CHECK_PASSING};
+        struct expected new = {1, "new", true, CHECK_PASSING};
 
         sim_add_pool(sim, 5);
         sim_register(sim, 1, "old");
@@ -204,7 +204,7 @@ static void what_was_deleted_behind_a_cut_stays_deleted(void **state)
     (void)state;
     for (uint64_t seed = 0; (seed = sim_next_seed(seed, 10)) != 0;) {
         struct sim *sim = sim_create(&(struct sim_options){.seed = seed});
-        struct expected gone = {0, "web", false, CATALOG_PASSING};
+        struct expected gone = {0, "web", false, CHECK_PASSING};
 
         sim_add_pool(sim, 5);
         sim_register(sim, 0, "web");
@@ -231,7 +231,7 @@ static uint64_t a_busy_minute(uint64_t seed, bool encrypted)
     sim_register(sim, 0, "web");
     sim_run(sim, 3000);
     sim_crash(sim, 2);
-    sim_set_check(sim, 0, "web", CATALOG_WARNING, "hm");
+    sim_set_check(sim, 0, "web", CHECK_WARNING, "hm");
     sim_run(sim, 7000);
     sim_restart(sim, 2, SIM_KEEP_DISK);
     sim_join(sim, 2, 3);

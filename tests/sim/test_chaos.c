@@ -27,7 +27,7 @@ static void change_service(struct sim *sim, struct rc_random *random, size_t nod
         int size = (int)rc_random_below(random, sizeof output - 20);
         (void)snprintf(output, sizeof output, "%*d", size + 1,
                        (int)rc_random_below(random, 1000));
-        sim_set_check(sim, node, service, (enum catalog_status)rc_random_below(random, 3),
+        sim_set_check(sim, node, service, (enum check_status)rc_random_below(random, 3),
                       output);
     }
 }

@@ -248,7 +248,7 @@ const struct catalog_service *world_in_catalog(const struct world *world, const 
     return catalog_service_find(catalog_self(world->catalog), id);
 }
 
-enum catalog_status world_status_in_catalog(const struct world *world, const char *id)
+enum check_status world_status_in_catalog(const struct world *world, const char *id)
 {
     const struct catalog_check *check =
         catalog_check_find(catalog_self(world->catalog), id);

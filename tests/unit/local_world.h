@@ -65,7 +65,7 @@ void world_must_put(struct world *world, const char *text);
 /* `text` is an array of services. */
 int world_reload(struct world *world, const char *text);
 const struct catalog_service *world_in_catalog(const struct world *world, const char *id);
-enum catalog_status world_status_in_catalog(const struct world *world, const char *id);
+enum check_status world_status_in_catalog(const struct world *world, const char *id);
 bool world_has_check(const struct world *world, const char *id);
 bool world_is_tagged(const struct world *world, const char *id, const char *tag);
 

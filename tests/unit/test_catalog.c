@@ -41,7 +41,7 @@ static void put(struct catalog *c, const char *id, const char *name, const char 
 }
 
 static void put_check(struct catalog *c, const char *id, const char *service,
-                      enum catalog_status status)
+                      enum check_status status)
 {
     struct catalog_check check = {
         .id = id, .name = id, .service_id = service, .status = status, .type = "ttl"};
@@ -50,7 +50,7 @@ static void put_check(struct catalog *c, const char *id, const char *service,
 }
 
 static void update(struct catalog *c, uint64_t now_ms, const char *id,
-                   enum catalog_status status, const char *output)
+                   enum check_status status, const char *output)
 {
     struct catalog_result result = {
         .check_id = id, .status = status, .output = output, .wall_ms = 77};
@@ -90,7 +90,7 @@ static void starts_with_itself_alive_and_indexes_at_wall_time(void **state)
     assert_string_equal(self->datacenter, "dc1");
     assert_int_equal(self->check_count, 1);
     assert_string_equal(self->checks[0]->id, "serfHealth");
-    assert_int_equal(self->checks[0]->status, CATALOG_PASSING);
+    assert_int_equal(self->checks[0]->status, CHECK_PASSING);
     assert_true(catalog_index(c, CATALOG_TOPIC_NODES, "") >= WALL);
     assert_true(catalog_index(c, CATALOG_TOPIC_SERVICE, "nothing") >= WALL);
 }
@@ -116,9 +116,9 @@ static void instances_tags_and_checks_come_in_order(void **state)
     put(c, "w2", "web", "b");
     put(c, "w1", "web", "a");
     put(c, "d", "db", NULL);
-    put_check(c, "z", "w1", CATALOG_PASSING);
-    put_check(c, "a", "w2", CATALOG_PASSING);
-    put_check(c, "node-disk", "", CATALOG_PASSING);
+    put_check(c, "z", "w1", CHECK_PASSING);
+    put_check(c, "a", "w2", CHECK_PASSING);
+    put_check(c, "node-disk", "", CHECK_PASSING);
 
     const struct catalog_name *web = catalog_name_find(c, "web");
     assert_string_equal(catalog_name_at(c, 0)->name, "db");
@@ -141,17 +141,17 @@ static void usable_means_alive_and_nothing_critical(void **state)
     struct catalog *c = *state;
 
     put(c, "w1", "web", NULL);
-    put_check(c, "w", "w1", CATALOG_WARNING);
+    put_check(c, "w", "w1", CHECK_WARNING);
     const struct catalog_service *web = catalog_name_find(c, "web")->instances[0];
-    assert_int_equal(catalog_service_health(web), CATALOG_WARNING);
+    assert_int_equal(catalog_service_health(web), CHECK_WARNING);
     assert_true(catalog_service_is_usable(web));
 
-    update(c, 1000, "w", CATALOG_CRITICAL, "no");
+    update(c, 1000, "w", CHECK_CRITICAL, "no");
     assert_false(catalog_service_is_usable(web));
     assert_int_equal(catalog_check_find(catalog_self(c), "w")->since_wall_ms, 77);
 
-    update(c, 1000, "w", CATALOG_PASSING, "yes");
-    put_check(c, "disk", "", CATALOG_CRITICAL);
+    update(c, 1000, "w", CHECK_PASSING, "yes");
+    put_check(c, "disk", "", CHECK_CRITICAL);
     assert_false(catalog_service_is_usable(web));
 
     assert_int_equal(catalog_remove_check(c, 1000, "disk"), RC_OK);
@@ -164,7 +164,7 @@ static void maintenance_is_seen_from_its_check(void **state)
     struct catalog_check check = {.id = "_service_maintenance:w1",
                                   .service_id = "w1",
                                   .type = "maintenance",
-                                  .status = CATALOG_CRITICAL};
+                                  .status = CHECK_CRITICAL};
 
     put(c, "w1", "web", NULL);
     assert_int_equal(catalog_put_check(c, 1000, &check, NULL), RC_OK);
@@ -182,14 +182,14 @@ static void identical_writes_raise_no_index(void **state)
 
     assert_int_equal(catalog_set_node(c, 1000, &facts, NULL), RC_OK);
     put(c, "w1", "web", "a");
-    put_check(c, "w", "w1", CATALOG_PASSING);
+    put_check(c, "w", "w1", CHECK_PASSING);
     uint64_t before = catalog_index(c, CATALOG_TOPIC_ALL, "");
     uint64_t version = catalog_self(c)->version;
 
     assert_int_equal(catalog_set_node(c, 1000, &facts, NULL), RC_OK);
     put(c, "w1", "web", "a");
-    put_check(c, "w", "w1", CATALOG_PASSING);
-    update(c, 1000, "w", CATALOG_PASSING, "");
+    put_check(c, "w", "w1", CHECK_PASSING);
+    update(c, 1000, "w", CHECK_PASSING, "");
 
     assert_int_equal(catalog_index(c, CATALOG_TOPIC_ALL, ""), before);
     assert_int_equal(catalog_self(c)->version, version);
@@ -201,13 +201,13 @@ static void each_service_has_an_index_of_its_own(void **state)
 
     put(c, "w1", "web", NULL);
     put(c, "d1", "db", NULL);
-    put_check(c, "w", "w1", CATALOG_PASSING);
+    put_check(c, "w", "w1", CHECK_PASSING);
     uint64_t web = catalog_index(c, CATALOG_TOPIC_SERVICE, "web");
     uint64_t db = catalog_index(c, CATALOG_TOPIC_SERVICE, "db");
     uint64_t services = catalog_index(c, CATALOG_TOPIC_SERVICES, "");
     uint64_t nodes = catalog_index(c, CATALOG_TOPIC_NODES, "");
 
-    update(c, 1000, "w", CATALOG_CRITICAL, "");
+    update(c, 1000, "w", CHECK_CRITICAL, "");
 
     assert_true(catalog_index(c, CATALOG_TOPIC_SERVICE, "WEB") > web);
     assert_int_equal(catalog_index(c, CATALOG_TOPIC_SERVICE, "db"), db);
@@ -223,7 +223,7 @@ static void a_check_of_the_node_wakes_all_its_services(void **state)
     put(c, "w1", "web", NULL);
     uint64_t web = catalog_index(c, CATALOG_TOPIC_SERVICE, "web");
 
-    put_check(c, "disk", "", CATALOG_WARNING);
+    put_check(c, "disk", "", CHECK_WARNING);
 
     assert_true(catalog_index(c, CATALOG_TOPIC_SERVICE, "web") > web);
 }
@@ -232,12 +232,12 @@ static void checks_wake_the_states_they_leave_and_enter(void **state)
 {
     struct catalog *c = *state;
 
-    put_check(c, "disk", "", CATALOG_PASSING);
+    put_check(c, "disk", "", CHECK_PASSING);
     uint64_t warning = catalog_index(c, CATALOG_TOPIC_CHECKS, "warning");
     uint64_t critical = catalog_index(c, CATALOG_TOPIC_CHECKS, "critical");
     uint64_t any = catalog_index(c, CATALOG_TOPIC_CHECKS, "any");
 
-    update(c, 1000, "disk", CATALOG_CRITICAL, "");
+    update(c, 1000, "disk", CHECK_CRITICAL, "");
 
     assert_int_equal(catalog_index(c, CATALOG_TOPIC_CHECKS, "warning"), warning);
     assert_true(catalog_index(c, CATALOG_TOPIC_CHECKS, "critical") > critical);
@@ -266,17 +266,17 @@ static void a_batch_is_one_step(void **state)
 
     catalog_begin(c);
     put(c, "w1", "web", NULL);
-    put_check(c, "w", "w1", CATALOG_PASSING);
+    put_check(c, "w", "w1", CHECK_PASSING);
     put(c, "w1", "web", "tag");
     assert_int_equal(catalog_remove_check(c, 1000, "w"), RC_OK);
-    put_check(c, "w", "w1", CATALOG_WARNING);
+    put_check(c, "w", "w1", CHECK_WARNING);
     catalog_end(c, 1000);
 
     assert_int_equal(catalog_index(c, CATALOG_TOPIC_ALL, ""), index + 1);
     assert_int_equal(catalog_self(c)->version, version + 1);
     const struct catalog_service *web = catalog_name_find(c, "web")->instances[0];
     assert_int_equal(web->check_count, 1);
-    assert_int_equal(web->status, CATALOG_WARNING);
+    assert_int_equal(web->status, CHECK_WARNING);
 }
 
 static void removing_a_service_takes_its_checks(void **state)
@@ -285,8 +285,8 @@ static void removing_a_service_takes_its_checks(void **state)
 
     put(c, "w1", "web", NULL);
     put(c, "w2", "web", NULL);
-    put_check(c, "a", "w1", CATALOG_PASSING);
-    put_check(c, "b", "w2", CATALOG_PASSING);
+    put_check(c, "a", "w1", CHECK_PASSING);
+    put_check(c, "b", "w2", CHECK_PASSING);
     assert_int_equal(catalog_remove_service(c, 1000, "w1"), RC_OK);
 
     assert_null(catalog_check_find(catalog_self(c), "a"));
@@ -298,11 +298,11 @@ static void output_alone_is_told_late_and_status_at_once(void **state)
 {
     struct catalog *c = *state;
 
-    put_check(c, "disk", "", CATALOG_PASSING);
+    put_check(c, "disk", "", CHECK_PASSING);
     const struct catalog_node *self = catalog_self(c);
     uint64_t version = self->version;
-    update(c, 1100, "disk", CATALOG_PASSING, "one");
-    update(c, 1200, "disk", CATALOG_PASSING, "two");
+    update(c, 1100, "disk", CHECK_PASSING, "one");
+    update(c, 1200, "disk", CHECK_PASSING, "two");
     assert_int_equal(self->version, version);
     assert_string_equal(catalog_check_find(self, "disk")->output, "");
 
@@ -311,7 +311,7 @@ static void output_alone_is_told_late_and_status_at_once(void **state)
     assert_int_equal(self->version, version + 1);
     assert_string_equal(catalog_check_find(self, "disk")->output, "two");
 
-    update(c, 6100, "disk", CATALOG_CRITICAL, "three");
+    update(c, 6100, "disk", CHECK_CRITICAL, "three");
     assert_string_equal(catalog_check_find(self, "disk")->output, "three");
     assert_int_equal(self->version, version + 2);
 }
@@ -377,9 +377,9 @@ static void members_come_fail_and_go(void **state)
     uint64_t index = catalog_index(c, CATALOG_TOPIC_NODE, "db1");
 
     member(c, "db1", CATALOG_SUSPECT);
-    assert_int_equal(node->checks[0]->status, CATALOG_PASSING);
+    assert_int_equal(node->checks[0]->status, CHECK_PASSING);
     member(c, "db1", CATALOG_FAILED);
-    assert_int_equal(node->checks[0]->status, CATALOG_CRITICAL);
+    assert_int_equal(node->checks[0]->status, CHECK_CRITICAL);
     assert_string_equal(node->checks[0]->output, "Agent not live or unreachable");
     assert_true(catalog_index(c, CATALOG_TOPIC_NODE, "db1") > index);
     assert_true(told(c, CATALOG_TOPIC_CHECKS, "critical"));
@@ -454,14 +454,14 @@ static void our_record_survives_export_and_import(void **state)
     struct rc_buffer blob = {0};
 
     put(c, "w1", "web", "a");
-    put_check(c, "w", "w1", CATALOG_WARNING);
+    put_check(c, "w", "w1", CHECK_WARNING);
     catalog_export_record(c, &blob);
     assert_int_equal(catalog_create(&options, &again), RC_OK);
     assert_int_equal(catalog_import_record(again, 1000, blob.bytes, blob.size), RC_OK);
 
     const struct catalog_name *web = catalog_name_find(again, "web");
     assert_non_null(web);
-    assert_int_equal(web->instances[0]->status, CATALOG_WARNING);
+    assert_int_equal(web->instances[0]->status, CHECK_WARNING);
     assert_int_equal(web->instances[0]->port, 80);
     rc_buffer_fini(&blob);
     catalog_destroy(again);

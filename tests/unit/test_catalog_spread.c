@@ -276,7 +276,7 @@ static void a_flip_is_small(void **state)
     struct pool *pool = *state;
     uint8_t space[PACKET];
     struct catalog_result result = {.check_id = "service:web:1",
-                                    .status = CATALOG_CRITICAL};
+                                    .status = CHECK_CRITICAL};
 
     put_check(pool, 0, "service:web:1", "");
     hush(pool, 0);
@@ -609,7 +609,7 @@ static void a_failed_node_keeps_its_record(void **state)
     const struct catalog_service *web =
         catalog_name_find(pool->peers[1], "web")->instances[0];
     assert_false(catalog_service_is_usable(web));
-    assert_int_equal(catalog_service_health(web), CATALOG_CRITICAL);
+    assert_int_equal(catalog_service_health(web), CHECK_CRITICAL);
     tell_member(pool, 1, 0, CATALOG_ALIVE);
     assert_true(catalog_service_is_usable(web));
 }
@@ -684,7 +684,7 @@ static void damaged_memory_is_found_and_repaired(void **state)
     for (int peer = 1; peer < PEERS; peer++) {
         const struct catalog_node *node = view(pool, peer, 0);
         assert_string_equal(catalog_service_find(node, "w1")->name, "web");
-        assert_int_equal(catalog_check_find(node, "disk")->status, CATALOG_PASSING);
+        assert_int_equal(catalog_check_find(node, "disk")->status, CHECK_PASSING);
         assert_int_equal(node->version, view(pool, 0, 0)->version);
     }
     assert_int_equal(catalog_name_find(pool->peers[1], "web")->instance_count, 1);

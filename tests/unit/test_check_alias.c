@@ -56,7 +56,7 @@ static int tear_down(void **state)
 }
 
 static void put_check(struct world *world, const char *id, const char *service_id,
-                      enum catalog_status status)
+                      enum check_status status)
 {
     const struct catalog_check check = {.id = id,
                                         .name = id,
@@ -86,7 +86,7 @@ static void a_service_whose_checks_pass_passes(void **state)
 {
     struct world *world = *state;
 
-    put_check(world, "port", "web", CATALOG_PASSING);
+    put_check(world, "port", "web", CHECK_PASSING);
     run(world, &of_web);
 
     assert_int_equal(world->status, CHECK_PASSING);
@@ -97,11 +97,11 @@ static void the_worst_check_is_repeated(void **state)
 {
     struct world *world = *state;
 
-    put_check(world, "a", "web", CATALOG_WARNING);
+    put_check(world, "a", "web", CHECK_WARNING);
     run(world, &of_web);
     assert_int_equal(world->status, CHECK_WARNING);
 
-    put_check(world, "b", "web", CATALOG_CRITICAL);
+    put_check(world, "b", "web", CHECK_CRITICAL);
     run(world, &of_web);
     assert_int_equal(world->status, CHECK_CRITICAL);
     assert_string_equal(world->output, "Aliased check \"b\" failing: why");
@@ -111,7 +111,7 @@ static void a_sick_node_is_a_sick_service(void **state)
 {
     struct world *world = *state;
 
-    put_check(world, "disk", "", CATALOG_CRITICAL);
+    put_check(world, "disk", "", CHECK_CRITICAL);
     run(world, &of_web);
 
     assert_int_equal(world->status, CHECK_CRITICAL);
@@ -123,7 +123,7 @@ static void other_services_do_not_matter(void **state)
     struct world *world = *state;
 
     assert_int_equal(catalog_put_service(world->catalog, NOW_MS, &other, NULL), RC_OK);
-    put_check(world, "port", "db", CATALOG_CRITICAL);
+    put_check(world, "port", "db", CHECK_CRITICAL);
     run(world, &of_web);
 
     assert_int_equal(world->status, CHECK_PASSING);

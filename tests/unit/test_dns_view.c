@@ -112,7 +112,7 @@ static void put(struct fixture *f, struct catalog *catalog, const char *id,
 }
 
 static void check(struct fixture *f, struct catalog *catalog, const char *service,
-                  enum catalog_status status)
+                  enum check_status status)
 {
     const struct catalog_check values = {.id = "check",
                                          .name = "check",
@@ -166,13 +166,13 @@ static void health_follows_the_checks_at_once(void **state)
 
     put(f, f->ours, "pg", "x", 0);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_PASSING);
-    check(f, f->ours, "pg", CATALOG_WARNING);
+    check(f, f->ours, "pg", CHECK_WARNING);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_WARNING);
     assert_int_equal(service(f, "postgres")->instances[0].weight, 1);
-    check(f, f->ours, "pg", CATALOG_CRITICAL);
+    check(f, f->ours, "pg", CHECK_CRITICAL);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_UNUSABLE);
-    check(f, f->ours, "", CATALOG_PASSING);
-    check(f, f->ours, "pg", CATALOG_PASSING);
+    check(f, f->ours, "", CHECK_PASSING);
+    check(f, f->ours, "pg", CHECK_PASSING);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_PASSING);
     assert_int_equal(catalog_remove_service(f->ours, ++f->now_ms, "pg"), RC_OK);
     assert_null(service(f, "postgres"));
@@ -242,7 +242,7 @@ static void addresses_lead_back_to_nodes_and_services(void **state)
     assert_int_equal(rc_address_parse_ip("10.0.9.9", 0, &ip), RC_OK);
     assert_null(f->view->node_at(f->view->context, &ip));
     assert_string_equal(f->view->service_at(f->view->context, &ip), "web");
-    check(f, f->ours, "web", CATALOG_CRITICAL);
+    check(f, f->ours, "web", CHECK_CRITICAL);
     assert_null(f->view->service_at(f->view->context, &ip));
     assert_int_equal(catalog_remove_service(f->ours, ++f->now_ms, "web"), RC_OK);
     assert_null(f->view->service_at(f->view->context, &ip));
@@ -316,7 +316,7 @@ static void change_at_random(struct fixture *f, struct rc_random *random)
             .name = "x",
             .service_id = rc_random_below(random, 4) == 0 ? "" : id,
             .type = "ttl",
-            .status = (enum catalog_status)rc_random_below(random, CATALOG_STATUS_COUNT)};
+            .status = (enum check_status)rc_random_below(random, CHECK_STATUS_COUNT)};
         (void)catalog_put_check(f->ours, ++f->now_ms, &values, NULL);
         break;
     }

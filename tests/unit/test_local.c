@@ -9,12 +9,12 @@ static void a_service_is_critical_until_its_first_good_check(void **state)
     struct world *world = *state;
 
     world_must_put(world, world_web);
-    assert_int_equal(world_status_in_catalog(world, "service:web1"), CATALOG_CRITICAL);
+    assert_int_equal(world_status_in_catalog(world, "service:web1"), CHECK_CRITICAL);
     assert_int_equal(world_in_catalog(world, "web1")->port, 8080);
     assert_string_equal(world_in_catalog(world, "web1")->checks[0]->type, "tcp");
 
     world_probe(world, "service:web1", CHECK_PASSING, CHECK_ROLE_NONE);
-    assert_int_equal(world_status_in_catalog(world, "service:web1"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:web1"), CHECK_PASSING);
     assert_int_equal(local_service_health(world->local, "web1"), LOCAL_HEALTH_PASSING);
 }
 
@@ -27,7 +27,7 @@ static void registering_again_keeps_status_and_unnamed_checks(void **state)
     world_must_put(world, "{\"ID\": \"web1\", \"Name\": \"web\", \"Port\": 9090}");
 
     assert_true(world_has_check(world, "service:web1"));
-    assert_int_equal(world_status_in_catalog(world, "service:web1"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:web1"), CHECK_PASSING);
     assert_int_equal(world_in_catalog(world, "web1")->port, 9090);
     assert_int_equal(local_service_count(world->local), 1);
 }
@@ -164,7 +164,7 @@ static void a_ttl_update_is_in_the_catalog_when_it_returns(void **state)
                                       "slow disk", world->now),
                      RC_OK);
 
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_WARNING);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_WARNING);
     struct local_check check;
     assert_true(local_find_check(world->local, "service:job", &check));
     assert_string_equal(check.output, "slow disk");
@@ -178,9 +178,9 @@ static void a_ttl_nobody_renews_becomes_critical(void **state)
     world_must_put(world, world_ttl_service);
     (void)local_update_ttl(world->local, "service:job", CHECK_PASSING, "", world->now);
     world_pass_time(world, 9000);
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_PASSING);
     world_pass_time(world, 1100);
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_CRITICAL);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_CRITICAL);
 }
 
 static void maintenance_is_worse_than_critical_and_goes_away(void **state)
@@ -281,7 +281,7 @@ static void a_role_is_not_believed_over_a_restart(void **state)
     world_probe(world, "service:pg", CHECK_PASSING, CHECK_ROLE_PRIMARY);
     assert_int_equal(world_reboot(world, 1000), RC_OK);
 
-    assert_int_equal(world_status_in_catalog(world, "service:pg"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:pg"), CHECK_PASSING);
     assert_false(world_is_tagged(world, "pg", "primary"));
     world_probe(world, "service:pg", CHECK_PASSING, CHECK_ROLE_PRIMARY);
     assert_true(world_is_tagged(world, "pg", "primary"));

@@ -42,12 +42,12 @@ static void registrations_and_statuses_survive_a_restart(void **state)
     uint64_t since_wall_ms = check.since_wall_ms;
     assert_int_equal(world_reboot(world, 5000), RC_OK);
 
-    assert_int_equal(world_status_in_catalog(world, "service:web1"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:web1"), CHECK_PASSING);
     assert_true(local_find_check(world->local, "service:web1", &check));
     assert_int_equal(check.since_wall_ms, since_wall_ms);
     assert_true(world_has_check(world, "disk"));
     world_probe(world, "service:web1", CHECK_CRITICAL, CHECK_ROLE_NONE);
-    assert_int_equal(world_status_in_catalog(world, "service:web1"), CATALOG_CRITICAL);
+    assert_int_equal(world_status_in_catalog(world, "service:web1"), CHECK_CRITICAL);
 }
 
 static void a_ttl_survives_only_if_set_and_not_run_out(void **state)
@@ -57,19 +57,19 @@ static void a_ttl_survives_only_if_set_and_not_run_out(void **state)
     world_must_put(world, world_ttl_service);
     assert_int_equal(world_reboot(world, 100),
                      RC_OK); /* only ever had its first status */
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_CRITICAL);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_CRITICAL);
     assert_int_equal(world_reload(world, "[]"), RC_OK);
 
     (void)local_update_ttl(world->local, "service:job", CHECK_PASSING, "up", world->now);
     assert_int_equal(world_reboot(world, 4000), RC_OK);
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_PASSING);
     assert_int_equal(world_reload(world, "[]"), RC_OK);
     world_pass_time(world, 6100); /* the time away counts */
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_CRITICAL);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_CRITICAL);
 
     (void)local_update_ttl(world->local, "service:job", CHECK_PASSING, "up", world->now);
     assert_int_equal(world_reboot(world, 60000), RC_OK);
-    assert_int_equal(world_status_in_catalog(world, "service:job"), CATALOG_CRITICAL);
+    assert_int_equal(world_status_in_catalog(world, "service:job"), CHECK_CRITICAL);
 }
 
 static void spoil(struct world *world, enum local_kind kind, const char *id,
@@ -151,7 +151,7 @@ static void a_reload_adds_changes_and_removes_in_one_index(void **state)
                      " {\"Name\": \"changes\", \"Port\": 2}, {\"Name\": \"comes\"}]"),
         RC_OK);
 
-    assert_int_equal(world_status_in_catalog(world, "service:stays"), CATALOG_PASSING);
+    assert_int_equal(world_status_in_catalog(world, "service:stays"), CHECK_PASSING);
     assert_int_equal(world_in_catalog(world, "stays")->modify_index, stayed);
     assert_int_equal(world_in_catalog(world, "changes")->port, 2);
     assert_null(world_in_catalog(world, "goes"));
