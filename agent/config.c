@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "base/text.h"
 
+enum { REAP_MS_MIN = 60 * 1000 };
+
 /* Written as anybody would write them. */
 static const char defaults[] =
     "datacenter = \"dc1\"\n"
@@ -25,6 +27,7 @@ static const char defaults[] =
     "encrypt_verify_outgoing = true\n"
     "profile = \"lan\"\n"
     "reconnect_timeout = \"72h\"\n"
+    "tombstone_timeout = \"24h\"\n"
     "log_level = \"info\"\n"
     "leave_on_terminate = true\n"
     "check_output_max_size = 4096\n"
@@ -166,6 +169,23 @@ static int check_ports(const struct agent_ports *ports, char *error)
     return RC_OK;
 }
 
+/* Below, members would be forgotten while they are still suspected, and what is torn apart
+ * would not heal. */
+static int check_timeouts(const struct agent_config *config, char *error)
+{
+    uint64_t advertised = config->advertise_reconnect_timeout_ms;
+
+    if (config->reconnect_timeout_ms < REAP_MS_MIN) {
+        return fail(error, "reconnect_timeout must be at least 1m");
+    }
+    if (config->tombstone_timeout_ms < REAP_MS_MIN) {
+        return fail(error, "tombstone_timeout must be at least 1m");
+    }
+    return advertised == 0 || advertised >= REAP_MS_MIN
+               ? RC_OK
+               : fail(error, "advertise_reconnect_timeout must be at least 1m");
+}
+
 /* Rules between keys, which no single place breaks. */
 static int check_whole(struct agent_config *config, char *error)
 {
@@ -179,6 +199,9 @@ static int check_whole(struct agent_config *config, char *error)
         return fail(error, "bootstrap requires server = true");
     }
     int err = check_ports(&config->ports, error);
+    if (err == RC_OK) {
+        err = check_timeouts(config, error);
+    }
     return err == RC_OK ? warn_of_watches(config) : err;
 }
 

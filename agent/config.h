@@ -80,7 +80,10 @@ struct agent_config {
     bool encrypt_verify_outgoing;  /* true: nothing plain is sent, once there is a key */
     bool disable_keyring_file;     /* what the pool does to its keys is not kept */
     char *profile;                 /* "lan" or "fast": gossip_profile_find() knows it */
-    uint64_t reconnect_timeout_ms; /* 72 h */
+    uint64_t reconnect_timeout_ms; /* 72 h; a minute at least */
+    uint64_t
+        advertise_reconnect_timeout_ms; /* of this node, told to all; 0: as they will */
+    uint64_t tombstone_timeout_ms;      /* 24 h; a minute at least */
 
     /* How we behave. */
     enum rc_log_level log_level; /* info */

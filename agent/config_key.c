@@ -112,6 +112,9 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("profile", "profile", agent_config_profile_type, profile,
          "timers of the gossip: lan (Consul's) or fast; default: lan"),
     ACTS("reconnect_timeout", NULL, DURATION, reconnect_timeout_ms, NULL),
+    ACTS("advertise_reconnect_timeout", NULL, DURATION, advertise_reconnect_timeout_ms,
+         NULL),
+    ACTS("tombstone_timeout", NULL, DURATION, tombstone_timeout_ms, NULL),
 
     /* How we behave. */
     ACTS("log_level", "log-level", agent_config_level_type, log_level,

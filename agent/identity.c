@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/text.h"
 
+enum { NS_PER_MS = 1000000 };
+
 static int settle_name(const struct agent_config *config, struct identity *out,
                        char *error)
 {
@@ -132,6 +134,11 @@ static void settle_tags(const struct agent_config *config, struct identity *out)
     add_tag(out, "role", config->server ? "consul" : "node");
     if (config->server) {
         add_tag(out, "port", out->port_text);
+    }
+    if (config->advertise_reconnect_timeout_ms > 0) {
+        rc_text_from_duration_ns(config->advertise_reconnect_timeout_ms * NS_PER_MS,
+                                 out->reconnect_text, sizeof out->reconnect_text);
+        add_tag(out, "rc_tm", out->reconnect_text);
     }
 }
 

@@ -23,6 +23,7 @@ struct identity {
     size_t tag_count;
     char port_text[8];
     char build_text[32];
+    char reconnect_text[32];
     struct keep kept; /* what the last run left; kept up to date by agent.c */
 };
 

@@ -175,13 +175,17 @@ static int open_events(struct agent *agent)
     return agent->events != NULL && agent->asked != NULL ? RC_OK : RC_ENOMEM;
 }
 
+static uint32_t at_most_u32(uint64_t ms)
+{
+    return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
 static int create_gossip(struct agent *agent, const struct keyring_list *keys)
 {
     const struct identity *identity = &agent->identity;
     struct gossip_profile profile = *gossip_profile_find(agent->config.profile);
-    profile.reconnect_timeout_ms = agent->config.reconnect_timeout_ms > UINT32_MAX
-                                       ? UINT32_MAX
-                                       : (uint32_t)agent->config.reconnect_timeout_ms;
+    profile.reconnect_timeout_ms = at_most_u32(agent->config.reconnect_timeout_ms);
+    profile.tombstone_timeout_ms = at_most_u32(agent->config.tombstone_timeout_ms);
     agent->profile = profile;
     agent->lane.catalog = agent->catalog;
     struct gossip_options options = {

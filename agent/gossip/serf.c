@@ -7,6 +7,7 @@
 
 #include "agent/gossip/probe.h"
 #include "base/err.h"
+#include "base/text.h"
 
 enum { GONE_MIN = 1000 };
 
@@ -150,11 +151,27 @@ static bool is_gone(const struct member *member)
     return member->serf == SERF_FAILED || member->serf == SERF_LEFT;
 }
 
+/* A member may say itself how long it is to be looked for: Consul's tag for nodes that come
+ * and go. What is no duration says nothing. */
+static uint64_t reconnect_ns(const struct gossip *g, const struct member *member)
+{
+    const char *text = gossip_member_tag(&member->view, "rc_tm");
+    uint64_t ns;
+
+    if (text != NULL && rc_text_to_duration_ns(text, &ns) == RC_OK && ns > 0) {
+        return ns;
+    }
+    return (uint64_t)g->profile->reconnect_timeout_ms * NS_PER_MS;
+}
+
 static bool is_due(const struct gossip *g, const struct member *member)
 {
-    uint64_t keep_ms = member->serf == SERF_LEFT ? g->profile->tombstone_timeout_ms
-                                                 : g->profile->reconnect_timeout_ms;
-    return is_gone(member) && g->now_ns - member->gone_ns > keep_ms * NS_PER_MS;
+    uint64_t gone_ns = g->now_ns - member->gone_ns;
+
+    if (member->serf == SERF_LEFT) {
+        return gone_ns > (uint64_t)g->profile->tombstone_timeout_ms * NS_PER_MS;
+    }
+    return member->serf == SERF_FAILED && gone_ns > reconnect_ns(g, member);
 }
 
 void serf_reap(struct gossip *g)

@@ -225,6 +225,10 @@ static const struct {
      "-hcl:1:1: bind_addr must be an IP address, not \"::1\\n\""},
     {"ports { http = 8600 }", "ports.http and ports.dns are both 8600"},
     {"server = false bootstrap_expect = 3", "bootstrap_expect requires server = true"},
+    {"reconnect_timeout = \"59s\"", "reconnect_timeout must be at least 1m"},
+    {"tombstone_timeout = \"1s\"", "tombstone_timeout must be at least 1m"},
+    {"advertise_reconnect_timeout = \"30s\"",
+     "advertise_reconnect_timeout must be at least 1m"},
 };
 
 static void nonsense_in_a_file_is_named_with_its_place(void **state)

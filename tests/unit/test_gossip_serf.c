@@ -211,6 +211,77 @@ static void prune_of_the_living_is_taken_back_too(void **state)
     net_destroy(net);
 }
 
+static void the_lost_are_forgotten_in_their_time_or_in_their_own(void **state)
+{
+    static const struct gossip_tag soon[] = {{"rc_tm", "1m30s"}};
+    static const struct gossip_tag odd[] = {{"rc_tm", "soon"}};
+    struct gossip_profile profile = *gossip_profile_find("fast");
+    struct net *net = net_create(7);
+
+    (void)state;
+    profile.reconnect_timeout_ms = 10 * 60 * 1000;
+    profile.tombstone_timeout_ms = 5 * 60 * 1000;
+    const struct gossip_options options[] = {
+        {.profile = &profile},
+        {.profile = &profile},
+        {.profile = &profile, .tags = soon, .tag_count = 1},
+        {.profile = &profile, .tags = odd, .tag_count = 1},
+        {.profile = &profile},
+        {.profile = &profile},
+    };
+    for (size_t i = 0; i < 6; i++) {
+        (void)net_add(net, &options[i]);
+        net_join(net, i, 0);
+    }
+    net_run_ms(net, 3000);
+    gossip_leave(net->nodes[5].gossip, net->now_ns);
+    net_drain(net, 5);
+    net_run_ms(net, 3000);
+    for (size_t i = 2; i < 6; i++) {
+        net_kill(net, i);
+    }
+    net_run_ms(net, 60 * 1000);
+    assert_int_equal(net_status(net, 0, 2), GOSSIP_FAILED);
+    net_run_ms(net, 60 * 1000);
+    assert_int_equal(net_status(net, 0, 2), -1); /* after a minute and a half */
+    assert_int_equal(net_status(net, 0, 5), GOSSIP_LEFT);
+    net_run_ms(net, 200 * 1000);
+    assert_int_equal(net_status(net, 0, 3), GOSSIP_FAILED);
+    assert_int_equal(net_status(net, 0, 5), -1); /* after five */
+    net_run_ms(net, 330 * 1000);
+    assert_int_equal(net_status(net, 0, 3), -1); /* after ten */
+    assert_int_equal(net_status(net, 0, 4), -1);
+    net_destroy(net);
+}
+
+static void words_about_strangers_expire(void **state)
+{
+    struct net *net = net_create(8);
+
+    (void)state;
+    net_pool(net, 1, "fast");
+    inject_intent(net, 0, WIRE_SERF_LEAVE, "n1", 50);
+    net_run_ms(net, 6 * 60 * 1000); /* Serf's RecentIntentTimeout and a reap */
+    size_t late = net_add(net, NULL);
+    net->nodes[late].is_udp_cut = true; /* so that it says nothing against it */
+    net_join(net, late, 0);
+    net_run_ms(net, 100);
+    assert_int_equal(net_status(net, 0, late), GOSSIP_ALIVE);
+    net_destroy(net);
+
+    net = net_create(8);
+    net_pool(net, 1, "fast");
+    inject_intent(net, 0, WIRE_SERF_LEAVE, "n1", 50);
+    late = net_add(net, NULL);
+    net->nodes[late].is_udp_cut = true;
+    net_join(net, late, 0);
+    net_run_ms(net, 1);
+    net_run_ms(net, 100);
+    assert_int_not_equal(net_told_ms(net, 0, late, GOSSIP_EVENT_JOIN, 0), 0);
+    assert_int_equal(net_status(net, 0, late), GOSSIP_LEAVING);
+    net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +293,8 @@ int main(void)
         cmocka_unit_test(times_near_the_end_of_time_are_refused),
         cmocka_unit_test(prune_of_the_leaving_waits_until_everybody_has_heard),
         cmocka_unit_test(prune_of_the_living_is_taken_back_too),
+        cmocka_unit_test(the_lost_are_forgotten_in_their_time_or_in_their_own),
+        cmocka_unit_test(words_about_strangers_expire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,7 +62,25 @@ static void what_is_configured_is_what_others_are_told(void **state)
     assert_string_equal(tag(&identity, "dc"), "east");
     assert_string_equal(tag(&identity, "id"), identity.node_id);
     assert_string_equal(tag(&identity, "rc"), "1");
+    assert_null(tag(&identity, "rc_tm"));
     assert_int_equal(identity.key_count, 0);
+    identity_fini(&identity);
+    agent_config_fini(&config);
+}
+
+static void a_node_may_say_how_long_it_is_to_be_looked_for(void **state)
+{
+    struct agent_config config;
+    struct identity identity;
+    char error[IDENTITY_ERROR_MAX];
+    (void)state;
+
+    assert_int_equal(
+        settle("-dev -bind 10.0.0.1 -hcl advertise_reconnect_timeout=\"90s\"", &config,
+               &identity, error),
+        RC_OK);
+
+    assert_string_equal(tag(&identity, "rc_tm"), "1m30s");
     identity_fini(&identity);
     agent_config_fini(&config);
 }
@@ -172,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_configured_is_what_others_are_told),
+        cmocka_unit_test(a_node_may_say_how_long_it_is_to_be_looked_for),
         cmocka_unit_test(an_advertised_address_may_differ_from_the_bound_one),
         cmocka_unit_test(servers_carry_the_port_that_consuls_tools_look_for),
         cmocka_unit_test(the_key_is_decoded_once),
