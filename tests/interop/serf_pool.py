@@ -3,15 +3,17 @@ import base64
 import ctypes
 import json
 import os
-import pathlib
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 ROLLCALL = str(ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall")
 SERF = shutil.which("serf") or "/usr/bin/serf"
 ALIVE, LEAVING, LEFT, FAILED = 1, 2, 3, 4  # Consul's and Serf's numbers
@@ -66,6 +68,40 @@ class Namespace:
     def leave(self):
         self._must(self.libc.setns(self.before, CLONE_NEWNET))
         os.close(self.before)
+
+
+class Deaf:
+    """Within: the program's UDP port of gossip hears nothing, as behind a firewall; TCP goes on."""
+
+    PIDFD_OPEN, PIDFD_GETFD = 434, 438
+    SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+
+    def __init__(self, program):
+        self.program = program
+
+    def _socket(self):
+        pid = self.program.process.pid
+        rows = [line.split() for line in Path("/proc/%d/net/udp" % pid).read_text().splitlines()[1:]]
+        address = "%08X:%04X" % (struct.unpack("<I", socket.inet_aton(self.program.ip))[0], GOSSIP)
+        inode = next(row[9] for row in rows if row[1] == address)
+        number = next(int(link.name) for link in Path("/proc/%d/fd" % pid).iterdir()
+                      if os.readlink(link) == "socket:[%s]" % inode)
+        libc = ctypes.CDLL(None, use_errno=True)
+        process = libc.syscall(self.PIDFD_OPEN, pid, 0)
+        copy = libc.syscall(self.PIDFD_GETFD, process, number, 0)
+        os.close(process)
+        assert copy >= 0, os.strerror(ctypes.get_errno())
+        return socket.socket(fileno=copy)
+
+    def __enter__(self):
+        self.socket = self._socket()
+        nothing = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
+        self.socket.setsockopt(socket.SOL_SOCKET, self.SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(nothing)))
+        return self
+
+    def __exit__(self, *_):
+        self.socket.setsockopt(socket.SOL_SOCKET, self.SO_DETACH_FILTER, 0)
+        self.socket.close()
 
 
 class Program:

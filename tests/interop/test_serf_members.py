@@ -1,9 +1,10 @@
 """Serf and we agree on who leaves, dies, comes back, sleeps or is thrown out."""
+import re
 import signal
 
 import pytest
 
-from serf_pool import ALIVE, FAILED, LEFT, new_key
+from serf_pool import FAILED, LEFT, Deaf, new_key, until
 
 
 @pytest.mark.parametrize("key", [None, new_key()], ids=["plain", "encrypted"])
@@ -96,6 +97,20 @@ def test_when_we_sleep_for_a_moment_serf_suspects_us_and_we_refute(pool):
         agent.signal(signal.SIGCONT)
     pool.agree()
     assert "EventMemberFailed: ours" not in serf.said()
+
+
+def test_who_is_reached_by_tcp_alone_stays_and_is_told_of(pool):
+    """WAN timers, or on a busy machine the TCP ping might come too late as well."""
+    serf = pool.serf("theirs", words=["-profile=wan"])
+    agent = pool.agent("ours", join=serf.address, profile="wan")
+    other = pool.agent("more", join=serf.address, profile="wan")
+    pool.agree()
+    with Deaf(agent):
+        serf.says("Was able to connect to ours but other probes failed", 90)
+        until(90, lambda: re.search(r"ours.* TCP", other.said()), lambda: "ours is told of: " + other.said())
+        pool.agree()
+    assert "EventMemberFailed: ours" not in serf.said()
+    assert "failed: ours" not in other.said()
 
 
 def test_a_force_leave_while_we_live_is_taken_back(pool):
