@@ -281,7 +281,7 @@ static void arrive(struct net *net, const struct net_flight *flight)
     struct net_pipe *pipe = &net->pipes[flight->pipe];
     size_t end = flight->to == pipe->nodes[1] ? 1 : 0;
 
-    if (to->gossip == NULL || is_cut(net, flight->from, flight->to)) {
+    if (to->gossip == NULL || to->is_deaf || is_cut(net, flight->from, flight->to)) {
         return;
     }
     tap(net, flight);

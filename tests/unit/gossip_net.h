@@ -20,6 +20,7 @@ struct net_node {
     struct rc_address address;
     uint32_t cut;    /* bit i: nothing passes to or from node i */
     bool is_udp_cut; /* streams pass, packets do not */
+    bool is_deaf; /* what it sends arrives, nothing reaches it */
     uint64_t paused_until_ns;
     struct net_seen seen[NET_SEEN_MAX];
     size_t seen_count;

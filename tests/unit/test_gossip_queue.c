@@ -177,6 +177,30 @@ static void deadlines_fire_in_order_and_equals_as_they_were_set(void **state)
     deadline_heap_fini(&heap);
 }
 
+static void a_packet_filled_in_two_goes_has_nothing_twice(void **state)
+{
+    struct broadcast_queue queue;
+    struct packet packet = {.bytes = {0}};
+
+    (void)state;
+    broadcast_init(&queue, 10, 0);
+    add(&queue, "n1", "n1 is alive");
+    packet.parts = (struct broadcast_parts){.bytes = &packet.bytes,
+                                            .sizes = packet.sizes,
+                                            .max = PARTS_MAX,
+                                            .room = 1000,
+                                            .cost = 2,
+                                            .packet = 7};
+    broadcast_fill(&queue, 4, &packet.parts);
+    broadcast_fill(&queue, 4, &packet.parts);
+    assert_int_equal(packet.parts.count, 1);
+    packet.parts.packet = 8;
+    broadcast_fill(&queue, 4, &packet.parts);
+    assert_int_equal(packet.parts.count, 2);
+    broadcast_fini(&queue);
+    rc_buffer_fini(&packet.bytes);
+}
+
 static void suspicion_lasts_as_long_as_memberlists(void **state)
 {
     static const struct {
@@ -290,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_packet_to_one_who_may_be_gone_is_no_transmission),
         cmocka_unit_test(a_packet_never_gets_more_parts_than_old_peers_can_read),
         cmocka_unit_test(deadlines_fire_in_order_and_equals_as_they_were_set),
+        cmocka_unit_test(a_packet_filled_in_two_goes_has_nothing_twice),
         cmocka_unit_test(suspicion_lasts_as_long_as_memberlists),
         cmocka_unit_test(only_new_accusers_shorten_a_suspicion),
         cmocka_unit_test(tags_survive_the_wire_in_order_of_their_keys),
