@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 import serf_pool
-from serf_pool import LONG, LEAVING, Agent, Serf, new_key, until
+from serf_pool import ALIVE, LEAVING, LONG, Agent, Serf, new_key, until
 
 DOWN, UP, ASLEEP = "down", "up", "asleep"
 SETTLE = 180  # seconds; what takes long is serf's push/pull with its doubts about the dead
@@ -165,9 +165,10 @@ class Churn:
 
     def rotate(self):
         """A new key for all, driven from either kind: only while all are there, as serf wants it."""
-        if len(self.those(UP)) < len(self.members):
-            return None
         asked = self.random.choice(self.members)
+        wanted = {member.name: ALIVE for member in self.members}
+        if len(self.those(UP)) < len(self.members) or any(member.view() != wanted for member in self.members):
+            return None  # who is counted as away is not waited for, and would be locked out
         old, new = self.key, new_key()
         for verb, key in (("-install", new), ("-use", new), ("-remove", old)):
             end = time.monotonic() + LONG
@@ -187,7 +188,7 @@ class Churn:
         return asked.run("keys" if isinstance(asked, Serf) else "keyring", verb + "=" + key)
 
     WEIGHTS = {"kill": 3, "start": 8, "leave": 2, "sleep": 3, "force_leave": 1, "event": 8, "query": 4, "tag": 4,
-               "catalog": 20, "rotate": 2}
+               "catalog": 20, "rotate": 3}
 
     def step(self):
         self.wake()
