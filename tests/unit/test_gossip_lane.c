@@ -1,6 +1,7 @@
 /* test_gossip_lane.c - what rides on gossip: rumours, kicks, summaries and streams. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -292,6 +293,97 @@ static void a_stream_to_the_dead_ends_by_itself(void **state)
     stop(pool);
 }
 
+/* ---- storms: a lane that never ends, and membership that never ends */
+
+enum { FLOOD_RUMOUR = 100 };
+
+static size_t flood(void *ctx, uint64_t now_ms, uint8_t *space, size_t size)
+{
+    (void)ctx;
+    (void)now_ms;
+    if (size < FLOOD_RUMOUR) {
+        return 0;
+    }
+    memset(space, 1, FLOOD_RUMOUR);
+    return FLOOD_RUMOUR;
+}
+
+static void hear_flood(void *ctx, uint64_t now_ms, const char *from, const uint8_t *bytes,
+                       size_t size)
+{
+    struct rider *rider = ctx;
+
+    (void)now_ms;
+    (void)from;
+    (void)bytes;
+    rider->stream_bytes += size;
+}
+
+/* Two nodes whose lane has always more to say than fits. */
+static struct pool *start_flood(void)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+
+    assert_non_null(pool);
+    pool->net = net_create(6);
+    for (size_t i = 0; i < 2; i++) {
+        const struct gossip_options options = {
+            .lane = {.ctx = &pool->riders[i], .fill = flood, .receive = hear_flood}};
+        (void)net_add(pool->net, &options);
+    }
+    net_join(pool->net, 1, 0);
+    net_run_ms(pool->net, 5000);
+    return pool;
+}
+
+static void kicks_are_paced_however_many_are_asked_for(void **state)
+{
+    struct pool *pool = start_flood();
+    struct gossip_counters before;
+    struct gossip_counters after;
+
+    (void)state;
+    gossip_counters(core(pool, 0), &before);
+    for (unsigned i = 0; i < 10000; i++) { /* each ms for 10 s */
+        gossip_lane_kick(core(pool, 0), pool->net->now_ns);
+        net_run_ms(pool->net, 1);
+    }
+    gossip_counters(core(pool, 0), &after);
+    /* One member to send to: 33 kicks, 13 ticks, 4 probes and 4 answers a second. */
+    assert_in_range(after.packets_out - before.packets_out, 400, 600);
+    stop(pool);
+}
+
+static void membership_does_not_starve_the_lane_nor_the_lane_membership(void **state)
+{
+    enum { EVENTS = 60, PAYLOAD = 400 };
+    static const uint8_t payload[PAYLOAD] = {0};
+    struct pool *pool = start_flood();
+    struct gossip_counters counters;
+    char name[16];
+
+    (void)state;
+    pool->riders[1].stream_bytes = 0;
+    for (unsigned i = 0; i < EVENTS; i++) {
+        (void)snprintf(name, sizeof name, "event-%u", i);
+        assert_int_equal(gossip_user_event(core(pool, 0), pool->net->now_ns, name,
+                                           payload, sizeof payload, GOSSIP_EACH),
+                         RC_OK);
+    }
+    gossip_counters(core(pool, 0), &counters);
+    assert_true(counters.queue_events >= EVENTS / 2);
+    gossip_tick(core(pool, 0), pool->net->now_ns);
+    net_run_ms(pool->net, 1000);
+
+    /* In each packet a third is the lane's and the rest theirs, until they are all told. */
+    gossip_counters(core(pool, 0), &counters);
+    assert_true(pool->riders[1].stream_bytes >= 10 * 4 * FLOOD_RUMOUR);
+    net_run_ms(pool->net, 30000);
+    gossip_counters(core(pool, 0), &counters);
+    assert_int_equal(counters.queue_events, 0);
+    stop(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +393,8 @@ int main(void)
         cmocka_unit_test(summaries_travel_in_acks_and_exchanges),
         cmocka_unit_test(streams_carry_messages_both_ways),
         cmocka_unit_test(a_stream_to_the_dead_ends_by_itself),
+        cmocka_unit_test(kicks_are_paced_however_many_are_asked_for),
+        cmocka_unit_test(membership_does_not_starve_the_lane_nor_the_lane_membership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
