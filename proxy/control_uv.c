@@ -14,6 +14,7 @@
 #include "base/logger.h"
 #include "base/metrics.h"
 #include "base/notify.h"
+#include "base/pages.h"
 #include "base/text.h"
 #include "dns/resolve_ares.h"
 #include "proxy/admin_uv.h"
@@ -558,6 +559,7 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
     }
     (void)uv_timer_start(&c->tick, on_tick, TICK_MS, TICK_MS);
     rc_notify("READY=1");
+    rc_pages_release();
     return RC_OK;
 }
 
