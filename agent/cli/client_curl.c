@@ -78,7 +78,8 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *context)
     return transfer->answer->body.err == RC_OK ? size : 0;
 }
 
-/* Keeps the one header that anybody asks for. */
+/* Keeps the one header that anybody asks for. The signature is libcurl's.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t on_header(char *bytes, size_t one, size_t size, void *context)
 {
     static const char name[] = "X-Consul-Index:";
