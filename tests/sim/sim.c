@@ -45,6 +45,11 @@ static void node_event(struct sim *sim, uint64_t at_ns, struct event *event)
     }
     if (event->type == EVENT_CONNECT) {
         line_connected(sim, node, event);
+    } else if (event->type == EVENT_RETURN && node->gossip == NULL &&
+               node->life == event->life) {
+        sim_restart(sim, node->number, SIM_KEEP_DISK);
+        node_join_somebody(sim, node);
+        node_settle(sim, node);
     }
     bool is_stale = event->type == EVENT_TICK && at_ns != node->tick_ns;
     if (!is_gone && !is_stale) {

@@ -12,6 +12,7 @@ static const uint64_t wall_start_ms = 1700000000000;
 enum {
     MIN_TICK_NS = 50000, /* a deadline in the past must not stop the clock */
     REJOIN_MS = 3000,
+    RETURN_MS = 10000,
     TRUE_RATE = 1000000,
     NODES_A_NET = 250
 };
@@ -108,7 +109,8 @@ static void carry_out(struct sim *sim, struct node *node,
         node->wants_pool = node->wants_pool && action->err != RC_OK;
         break;
     case GOSSIP_NAME_LOST:
-        sim_fail(sim, "%s lost its name", node->name);
+        sim_trace(sim, "%s lost the vote about its name", node->name);
+        node->has_lost_name = true;
         break;
     case GOSSIP_USER_EVENT:
     case GOSSIP_QUERY:
@@ -166,6 +168,16 @@ static void drain(struct sim *sim, struct node *node)
     }
 }
 
+/* Its supervisor starts an agent again that gave up its name; by then the name may be free. */
+static void start_again(struct sim *sim, const struct node *node)
+{
+    struct event *event = queue_event(EVENT_RETURN, NULL, 0);
+
+    event->node = node->number;
+    event->life = node->life;
+    queue_push(&sim->queue, sim->now_ns + RETURN_MS * SIM_MS, event);
+}
+
 void node_settle(struct sim *sim, struct node *node)
 {
     const struct catalog_change *changes = NULL;
@@ -180,6 +192,9 @@ void node_settle(struct sim *sim, struct node *node)
     if (node->has_left) {
         sim_trace(sim, "%s has left", node->name);
         node_stop(sim, node);
+    } else if (node->has_lost_name) {
+        node_stop(sim, node);
+        start_again(sim, node);
     } else {
         arm(sim, node);
     }
@@ -209,6 +224,7 @@ void node_deliver(struct sim *sim, struct node *node, const struct event *event)
         line_arrived(sim, node, event);
         break;
     case EVENT_CONNECT:
+    case EVENT_RETURN:
     case EVENT_STEP:
     case EVENT_SECOND:
         break;
@@ -227,6 +243,7 @@ void node_stop(struct sim *sim, struct node *node)
     node->gossip = NULL;
     node->catalog = NULL;
     node->has_left = false;
+    node->has_lost_name = false;
     node->wants_pool = false;
     node->life++;
     sim->running_count--;

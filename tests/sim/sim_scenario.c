@@ -402,7 +402,7 @@ static const struct scenario scenarios[] = {
     {"merge", "two pools meet by mistake", merge, 2 * MINUTE_MS, 0, 2, 0, 0},
     {"churn", "a tenth of the pool goes and comes every minute", churn, 60 * MINUTE_MS, 0,
      0, 0, 0},
-    {"mixed", "everything at once, by seed", mixed, 90 * SECOND_MS, 0, 0, 4, 0},
+    {"mixed", "everything at once, by seed", mixed, MINUTE_MS, 0, 0, 4, 0},
 };
 
 const struct scenario *scenario_find(const char *name)

@@ -27,6 +27,7 @@ enum event_type {
     EVENT_DATA,
     EVENT_CLOSED,
     EVENT_REJOIN, /* a node that could not join tries again */
+    EVENT_RETURN, /* a node that gave up starts again */
     EVENT_STEP,   /* of the plan: begins, or (end = 1) is undone */
     EVENT_SECOND  /* properties and digest */
 };
@@ -127,7 +128,8 @@ struct node {
     uint64_t shaken_ns; /* the last fault it felt: failures soon after are not false */
     bool is_there;      /* runs and does not leave: others should see it alive */
     bool has_left;      /* the core said so: it stops at the end of this turn */
-    bool wants_pool;    /* joins again if joining fails */
+    bool has_lost_name;
+    bool wants_pool; /* joins again if joining fails */
     struct disk disk;
     struct disk backup; /* of the life before */
     bool disk_lost;     /* ever: it may say again what it already said */
