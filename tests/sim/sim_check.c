@@ -93,12 +93,12 @@ void check_gone(struct sim *sim, struct node *node)
 }
 
 static void note_seen(struct sim *sim, struct node *at, struct node *of,
-                      const struct seen *new)
+                      const struct seen *fresh)
 {
     struct seen *old = seen_of(sim, at, of);
     bool was_wrong = is_wrong(at, of);
 
-    *old = *new;
+    *old = *fresh;
     bool now_wrong = is_wrong(at, of);
     of->wrong = of->wrong + now_wrong - was_wrong;
     sim->wrong_pairs = sim->wrong_pairs + now_wrong - was_wrong;
@@ -153,24 +153,26 @@ static void check_suspect(struct node *of, uint32_t incarnation)
 
 static void check_incarnation(struct sim *sim, const struct node *at,
                               const struct node *of, const struct seen *old,
-                              const struct seen *new)
+                              const struct seen *fresh)
 {
     if (of->disk_lost) {
         return; /* it may begin again at 1 */
     }
-    if (new->incarnation < old->incarnation) {
+    if (fresh->incarnation < old->incarnation) {
         sim_fail(sim, "%s saw the incarnation of %s fall", at->name, of->name);
     }
     uint32_t own =
         of->gossip != NULL ? gossip_self(of->gossip)->incarnation : of->disk.incarnation;
-    if (new->incarnation > own) {
+    if (fresh->incarnation > own) {
         sim_fail(sim, "%s knows an incarnation of %s that it never had", at->name,
                  of->name);
     }
     bool was_dead = old->status == GOSSIP_FAILED || old->status == GOSSIP_LEFT;
-    if (was_dead && new->status == GOSSIP_ALIVE &&new->incarnation <= old->incarnation) {
+    /* One that lives, and never heard that it was called dead, may be met again as it is. */
+    bool is_rising = was_dead && fresh->status == GOSSIP_ALIVE && !of->is_there;
+    if (is_rising && fresh->incarnation <= old->incarnation) {
         sim_fail(sim, "%s sees %s rise from the dead at incarnation %u", at->name,
-                 of->name, new->incarnation);
+                 of->name, fresh->incarnation);
     }
 }
 
@@ -178,8 +180,8 @@ void check_member(struct sim *sim, struct node *node, const struct gossip_action
 {
     const struct gossip_member *member = action->member;
     struct node *of = node_named(sim, member->name);
-    struct seen new = {.incarnation = member->incarnation,
-                       .status = (uint8_t)action->status};
+    struct seen fresh = {.incarnation = member->incarnation,
+                         .status = (uint8_t)action->status};
 
     sim_trace(sim, "%s: %s %s at %u", node->name, member->name,
               gossip_member_event_name(action->event), member->incarnation);
@@ -190,16 +192,16 @@ void check_member(struct sim *sim, struct node *node, const struct gossip_action
     }
     check_mix(sim, of->number);
     if (action->event == GOSSIP_EVENT_REAP) {
-        new = (struct seen){.status = SEEN_NEVER};
+        fresh = (struct seen){.status = SEEN_NEVER};
     } else {
-        check_incarnation(sim, node, of, seen_of(sim, node, of), &new);
+        check_incarnation(sim, node, of, seen_of(sim, node, of), &fresh);
     }
     if (action->event == GOSSIP_EVENT_SUSPECT) {
         check_suspect(of, member->incarnation);
     } else if (action->event == GOSSIP_EVENT_FAILED) {
         check_failed(sim, node, of, member->incarnation);
     }
-    note_seen(sim, node, of, &new);
+    note_seen(sim, node, of, &fresh);
 }
 
 /* ---- once a second */
