@@ -41,8 +41,8 @@ struct gossip_cover {
     bool takes_plain; /* what others send may be plain */
 };
 
-/* What changed in the keyring. FOLLOW: a member told us, under another key of ours, that it
- * could not read us; that key is the first one now. */
+/* What changed in the keyring. FOLLOWED: we were alone, and a member told us,
+ * under another key of ours, that it could not read us; that key is the first one now. */
 enum gossip_key_change {
     GOSSIP_KEY_INSTALLED,
     GOSSIP_KEY_USED,

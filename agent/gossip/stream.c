@@ -262,16 +262,31 @@ int stream_push_pull(struct gossip *g, const struct rc_address *to,
     return push_pull(g, to, purpose, &s);
 }
 
+/* Nobody else lives, as far as we know. */
+static bool is_alone(const struct gossip *g)
+{
+    const struct gossip_member *member;
+    size_t position = 0;
+
+    while ((member = gossip_next_member(g, &position)) != NULL) {
+        if (member != &g->self->view && member->status == GOSSIP_ALIVE) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The other side could not read us, and said so under a key that we have but do not use: what
  * its pool uses. Ours is of a keyring that is older. We take its key to the front, and try
- * once more; who waits for this stream waits for that one. */
+ * once more; who waits for this stream waits for that one. Only who is alone does: in a pool
+ * it is the other who missed something, and must not drag us back. */
 static bool follow(struct gossip *g, struct gossip_stream *s)
 {
     const struct keyring *ring = &g->envelope.keyring;
     struct gossip_stream *second;
 
     if (s->is_second || s->cover_in != STREAM_COVER_SEALED || s->opened_by == 0 ||
-        s->opened_by >= ring->count) {
+        s->opened_by >= ring->count || !is_alone(g)) {
         return false;
     }
     struct gossip_key key = ring->slots[s->opened_by].key;

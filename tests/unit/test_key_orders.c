@@ -9,6 +9,7 @@
 
 #include "agent/key_orders.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "tests/unit/gossip_net.h"
 
 enum { NODES = 4, LONG_MS = 20000 };
@@ -172,7 +173,7 @@ static void a_member_that_is_away_holds_the_rotation_up(void **state)
     expect(&world, KEYRING_USE, &fresh, KEY_CAREFUL, KEY_REFUSED);
     expect_text(&world, "n3 has failed");
 
-    net_run_ms(world.net, 120000); /* the order is no rumour any more */
+    net_run_ms(world.net, 120000);             /* the order is no rumour any more */
     net_restart(world.net, 3, &world.options); /* with the old key only */
     net_join(world.net, 3, 0);
     net_run_ms(world.net, 5000);
@@ -201,7 +202,7 @@ static void who_missed_the_change_of_the_first_key_keeps_the_old_one_alive(void 
     expect_text(&world, "n3 has failed");
 
     net_run_ms(world.net, 120000); /* the order is no rumour any more */
-    kept = world.options; /* it had kept what was installed */
+    kept = world.options;          /* it had kept what was installed */
     kept.keys = both;
     kept.key_count = 2;
     net_restart(world.net, 3, &kept);
@@ -259,6 +260,109 @@ static void a_key_of_ours_that_the_pool_uses_is_gone_over_to(void **state)
     gossip_counters(world.net->nodes[3].gossip, &counters);
     assert_int_equal(counters.keys_changed, 1);
     destroy(&world);
+}
+
+static void first_key_is(const struct world *world, size_t i,
+                         const struct gossip_key *key)
+{
+    struct keyring_round *round = NULL;
+    char text[KEYRING_TEXT_MAX];
+
+    rc_text_to_base64(key->bytes, key->size, text);
+    assert_int_equal(keyring_round_local(world->net->nodes[i].gossip, &round), RC_OK);
+    assert_int_equal(round->keys[0].primaries, 1);
+    assert_string_equal(round->keys[0].text, text);
+    keyring_round_destroy(round);
+}
+
+static void who_missed_the_new_key_does_not_drag_the_others_back(void **state)
+{
+    struct world world;
+
+    (void)state;
+    build(&world, &old);
+    net_kill(world.net, 3);
+    net_run_ms(world.net, 120000);
+    expect(&world, KEYRING_INSTALL, &fresh, KEY_CAREFUL, KEY_DONE);
+    expect(&world, KEYRING_USE, &fresh, KEY_FORCED, KEY_DONE);
+    net_run_ms(world.net, 120000);
+    net_restart(world.net, 3,
+                &world.options); /* with the old key only, which all still have */
+    for (size_t i = 0; i < 3; i++) {
+        net_join(world.net, i, 3);
+        net_join(world.net, 3, i);
+    }
+    net_run_ms(world.net, 60000);
+
+    for (size_t i = 0; i < 3; i++) {
+        first_key_is(&world, i, &fresh);
+    }
+    assert_int_equal(world.net->nodes[3].join_err, RC_EDENIED);
+    destroy(&world);
+}
+
+static void cut_somebody_off(struct net *net)
+{
+    size_t away = rc_random_below(&net->random, 2 * NODES);
+
+    if (away > 0 && away < NODES) {
+        net->nodes[away].cut = 0xff;
+    }
+    net_run_ms(net,
+               rc_random_below(&net->random, 8000)); /* until it has failed, or not */
+}
+
+static void let_all_meet(struct net *net)
+{
+    for (size_t i = 0; i < NODES; i++) {
+        net->nodes[i].cut = 0;
+        if (i > 0) {
+            net_join(net, i, 0); /* as the agent's joiner does */
+        }
+    }
+    net_run_ms(net, 20000);
+}
+
+/* Packets get lost, nodes are cut off for a while; what is refused begins anew, what failed is
+ * repeated: as an operator does it. */
+static void rotate_in_a_storm(uint64_t seed, enum key_care care)
+{
+    static const enum keyring_order steps[] = {KEYRING_INSTALL, KEYRING_USE,
+                                               KEYRING_REMOVE};
+    struct world world;
+    size_t step = 0;
+
+    build(&world, &old);
+    rc_random_init(&world.net->random, seed);
+    for (size_t tries = 0; step < 3; tries++) {
+        assert_true(tries < 200);
+        world.net->loss_ppm = 100000;
+        if (tries < 20) {
+            cut_somebody_off(world.net);
+        }
+        give(&world, steps[step], steps[step] == KEYRING_REMOVE ? &old : &fresh, care);
+        net_run_ms(world.net, 10000);
+        assert_int_equal(world.answers, 1);
+        step = world.outcome == KEY_DONE      ? step + 1
+               : world.outcome == KEY_REFUSED ? 0
+                                              : step;
+        world.net->loss_ppm = 0;
+        let_all_meet(world.net);
+    }
+    let_all_meet(world.net);
+    for (size_t i = 0; i < (size_t)NODES * NODES; i++) {
+        first_key_is(&world, i % NODES, &fresh);
+        assert_int_equal(net_status(world.net, i / NODES, i % NODES), GOSSIP_ALIVE);
+    }
+    destroy(&world);
+}
+
+static void a_rotation_in_a_storm_loses_nobody(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        rotate_in_a_storm(seed, KEY_CAREFUL);
+    }
 }
 
 static void who_has_only_the_old_key_is_told_that_keys_differ(void **state)
@@ -362,6 +466,8 @@ int main(void)
         cmocka_unit_test(who_missed_the_change_of_the_first_key_keeps_the_old_one_alive),
         cmocka_unit_test(who_was_let_go_holds_nothing_up),
         cmocka_unit_test(a_key_of_ours_that_the_pool_uses_is_gone_over_to),
+        cmocka_unit_test(who_missed_the_new_key_does_not_drag_the_others_back),
+        cmocka_unit_test(a_rotation_in_a_storm_loses_nobody),
         cmocka_unit_test(who_has_only_the_old_key_is_told_that_keys_differ),
         cmocka_unit_test(the_first_key_is_refused_by_every_node),
         cmocka_unit_test(a_plain_pool_says_that_it_is_not_encrypted),
