@@ -76,38 +76,46 @@ static bool is_among(const struct gossip_query *query, const char *name)
     return query->node_count == 0;
 }
 
-static bool has_tag(const struct gossip_member *member, const struct gossip_tag *filter)
-{
-    const char *value = gossip_member_tag(member, filter->key);
-    struct rc_pattern *pattern = NULL;
-    const char *why = NULL;
-    bool found = false;
+/* The expressions of a query, made ready once for all members. */
+struct tag_filters {
+    const struct gossip_query *query;
+    struct rc_pattern *patterns[GOSSIP_QUERY_FILTERS_MAX]; /* NULL: fits nobody */
+};
 
-    if (rc_pattern_compile(filter->value, &pattern, &why) == RC_OK) {
+static bool fits(const struct tag_filters *filters, const struct gossip_member *member)
+{
+    const struct gossip_query *query = filters->query;
+    bool is_there = member->status == GOSSIP_ALIVE || member->status == GOSSIP_SUSPECT;
+    bool fitting = is_there && is_among(query, member->name);
+
+    for (size_t i = 0; i < query->tag_count && fitting; i++) {
+        const char *value = gossip_member_tag(member, query->tags[i].key);
         value = value != NULL ? value : "";
-        found = rc_pattern_is_in(pattern, value, strlen(value));
+        fitting = filters->patterns[i] != NULL &&
+                  rc_pattern_is_in(filters->patterns[i], value, strlen(value));
     }
-    rc_pattern_destroy(pattern);
-    return found;
+    return fitting;
 }
 
 /* Whom the query is for, as far as we know, so that silence can be told from absence. */
 static void expect(const struct agent *agent, const struct gossip_query *query,
                    struct asked *asked)
 {
+    struct tag_filters filters = {.query = query};
     const struct gossip_member *member = NULL;
+    const char *why = NULL;
     size_t position = 0;
 
+    for (size_t i = 0; i < query->tag_count; i++) {
+        (void)rc_pattern_compile(query->tags[i].value, &filters.patterns[i], &why);
+    }
     while ((member = gossip_next_member(agent->gossip, &position)) != NULL) {
-        bool is_there =
-            member->status == GOSSIP_ALIVE || member->status == GOSSIP_SUSPECT;
-        bool fits = is_there && is_among(query, member->name);
-        for (size_t i = 0; i < query->tag_count && fits; i++) {
-            fits = has_tag(member, &query->tags[i]);
-        }
-        if (fits) {
+        if (fits(&filters, member)) {
             asked_expect(asked, member->name);
         }
+    }
+    for (size_t i = 0; i < query->tag_count; i++) {
+        rc_pattern_destroy(filters.patterns[i]);
     }
 }
 

@@ -13,6 +13,7 @@
  *    which knows no filters, sees them as the end of the payload;
  *  - the ID does not travel: it is made from what names an event in Serf's own eyes (Lamport
  *    time, name, payload), so every agent finds the same one, for events of real serfs too.
+ *    (A pool that starts from nothing, clocks included, may make an ID again.)
  *
  *    payload, node, service, tag, 3 x u16 (sizes, big-endian), NUL "rollcall:1"
  *
