@@ -26,6 +26,7 @@ enum gossip_refusal {
 struct gossip_counters {
     uint64_t packets_in;
     uint64_t packets_out;
+    uint64_t packets_unsent; /* of those: the system did not take them */
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t streams_in;

@@ -466,6 +466,11 @@ void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *f
     stream_sweep(g);
 }
 
+void gossip_unsent(struct gossip *g)
+{
+    g->counters.packets_unsent++;
+}
+
 int gossip_stream_accepted(struct gossip *g, uint64_t now_ns,
                            const struct rc_address *from, uint32_t *out)
 {

@@ -94,6 +94,9 @@ void gossip_destroy(struct gossip *g);
 void gossip_packet(struct gossip *g, uint64_t now_ns, const struct rc_address *from,
                    const uint8_t *bytes, size_t size);
 
+/* A packet could not be sent (a full socket, no route, a firewall of ours): as good as lost. */
+void gossip_unsent(struct gossip *g);
+
 /* Somebody connected. RC_OK with the stream's id, or RC_ETOOBIG: close it at once. */
 int gossip_stream_accepted(struct gossip *g, uint64_t now_ns,
                            const struct rc_address *from, uint32_t *out);

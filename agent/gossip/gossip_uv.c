@@ -207,19 +207,21 @@ static void on_connected(uv_connect_t *request, int status)
     }
 }
 
-/* From the address that others know us by, so that their logs name us. */
+/* From the address that others know us by, so that their logs name us; behind a router, where
+ * that address is not ours, from whichever the system chooses. */
 static int dial(struct connection *c, const struct rc_address *to)
 {
     struct rc_address own = c->io->options.bind;
     struct sockaddr_storage address;
 
+    if (rc_address_is_any(&own)) {
+        own = gossip_self(c->io->options.gossip)->address;
+    }
+
     own.port = 0;
     if (!rc_address_is_any(&own) && own.family == to->family) {
         (void)rc_address_to_sockaddr(&own, &address);
-        int err = uv_tcp_bind(&c->tcp, (const struct sockaddr *)&address, 0);
-        if (err != 0) {
-            return err;
-        }
+        (void)uv_tcp_bind(&c->tcp, (const struct sockaddr *)&address, 0);
     }
     (void)rc_address_to_sockaddr(to, &address);
     return uv_tcp_connect(&c->connect, &c->tcp, (const struct sockaddr *)&address,
@@ -311,7 +313,9 @@ static void send_packet(struct gossip_uv *io, const struct gossip_action *action
 
     (void)rc_address_to_sockaddr(&action->address, &to);
     /* A full socket or an unreachable peer loses the packet, as any network may. */
-    (void)uv_udp_try_send(&io->udp, &buffer, 1, (const struct sockaddr *)&to);
+    if (uv_udp_try_send(&io->udp, &buffer, 1, (const struct sockaddr *)&to) < 0) {
+        gossip_unsent(io->options.gossip);
+    }
 }
 
 static void on_datagram_space(uv_handle_t *handle, size_t suggested, uv_buf_t *out)

@@ -7,7 +7,8 @@
 enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, MINUTE_MS = 60 * 1000 };
 
 /* lan, wan and local are memberlist's DefaultLANConfig, DefaultWANConfig and
- * DefaultLocalConfig with Serf's times.
+ * DefaultLocalConfig with Serf's times, but who left is forgotten after an hour: fleets that scale
+ * under fresh names would fill every state exchange with a day of tombstones.
  *
  * fast, at five nodes: some member probes a dead one within 0.25 s typically and 1 s at worst
  * (four probers, each once per shuffled pass of four), the round fails after 0.25 s, the others'
@@ -43,7 +44,7 @@ static const struct gossip_profile profiles[] = {
         .reap_every_ms = 15000,
         .reconnect_every_ms = 30000,
         .reconnect_timeout_ms = DAY_MS,
-        .tombstone_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = HOUR_MS,
         .recent_intent_ms = 5 * MINUTE_MS,
         .leave_propagate_ms = 1000,
         .broadcast_timeout_ms = 5000,
@@ -68,7 +69,7 @@ static const struct gossip_profile profiles[] = {
         .reap_every_ms = 15000,
         .reconnect_every_ms = 30000,
         .reconnect_timeout_ms = DAY_MS,
-        .tombstone_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = HOUR_MS,
         .recent_intent_ms = 5 * MINUTE_MS,
         .leave_propagate_ms = 3000,
         .broadcast_timeout_ms = 5000,
@@ -93,7 +94,7 @@ static const struct gossip_profile profiles[] = {
         .reap_every_ms = 15000,
         .reconnect_every_ms = 30000,
         .reconnect_timeout_ms = DAY_MS,
-        .tombstone_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = HOUR_MS,
         .recent_intent_ms = 5 * MINUTE_MS,
         .leave_propagate_ms = 1000,
         .broadcast_timeout_ms = 5000,
@@ -118,7 +119,7 @@ static const struct gossip_profile profiles[] = {
         .reap_every_ms = 5000,
         .reconnect_every_ms = 5000,
         .reconnect_timeout_ms = DAY_MS,
-        .tombstone_timeout_ms = DAY_MS,
+        .tombstone_timeout_ms = HOUR_MS,
         .recent_intent_ms = 5 * MINUTE_MS,
         .leave_propagate_ms = 300,
         .broadcast_timeout_ms = 2000,

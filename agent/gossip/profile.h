@@ -25,7 +25,8 @@ struct gossip_profile {
     uint32_t reap_every_ms;
     uint32_t reconnect_every_ms;
     uint32_t reconnect_timeout_ms; /* failed members are forgotten after this */
-    uint32_t tombstone_timeout_ms; /* members that left are forgotten after this */
+    uint32_t
+        tombstone_timeout_ms; /* members that left are forgotten after this; memberlist: a day */
     uint32_t recent_intent_ms;     /* how long intents about unknown names are kept */
     uint32_t leave_propagate_ms;   /* stay up after leaving, to answer probes */
     uint32_t broadcast_timeout_ms; /* how long leaving waits for its message to be sent */

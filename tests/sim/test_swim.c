@@ -153,7 +153,8 @@ static void nobody_healthy_is_called_dead_at_10_percent_loss(void **state)
     (void)state;
     for (uint64_t seed = 0;
          (seed = sim_next_seed(seed, figure("FIGURE_SEEDS", 1))) != 0;) {
-        struct sim *sim = sim_create(&(struct sim_options){.seed = seed});
+        struct sim *sim =
+            sim_create(&(struct sim_options){.seed = seed, .catalogs = SIM_GOSSIP_ONLY});
         sim_add_pool(sim, POOL);
         sim_run(sim, SETTLE_MS);
         sim_set_loss(sim, LOSS_10_PERCENT);
@@ -186,7 +187,8 @@ static void nobody_healthy_is_called_dead_while_others_starve(void **state)
     (void)state;
     for (uint64_t seed = 0;
          (seed = sim_next_seed(seed, figure("FIGURE_SEEDS", 1))) != 0;) {
-        struct sim *sim = sim_create(&(struct sim_options){.seed = seed});
+        struct sim *sim =
+            sim_create(&(struct sim_options){.seed = seed, .catalogs = SIM_GOSSIP_ONLY});
         sim_add_pool(sim, POOL);
         sim_run(sim, SETTLE_MS);
         sim_set_loss(sim, LOSS_10_PERCENT);

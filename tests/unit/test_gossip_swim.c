@@ -334,6 +334,90 @@ static void a_restart_in_place_may_bring_a_new_address(void **state)
     net_destroy(net);
 }
 
+/* A state as a joining member sends it. */
+static void send_state(struct net *net, size_t to, const struct wire_node *nodes,
+                       uint32_t count)
+{
+    const struct wire_push_pull head = {.nodes = count, .join = true};
+    struct rc_address from = {RC_ADDRESS_IPV4, {10, 9, 9, 9}, 30000};
+    struct gossip *g = net->nodes[to].gossip;
+    struct rc_buffer state = {0};
+    struct gossip_action action;
+    uint32_t stream = 0;
+
+    wire_write_typed(WIRE_PUSH_PULL, &wire_format_push_pull, &head, &state);
+    for (uint32_t i = 0; i < count; i++) {
+        wire_write(&wire_format_node, &nodes[i], &state);
+    }
+    assert_int_equal(gossip_stream_accepted(g, net->now_ns, &from, &stream), RC_OK);
+    gossip_stream_data(g, net->now_ns, stream, state.bytes, state.size);
+    while (gossip_next_action(g, &action)) {
+        /* its answer goes nowhere */
+    }
+    rc_buffer_fini(&state);
+}
+
+static void one_bad_member_blocks_nobodys_join(void **state)
+{
+    static const uint8_t ip[4] = {10, 1, 1, 1};
+    static const uint8_t broken_tags[] = {0xff, 0xdf, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t no_tags[] = {0xff, 0x80};
+    static const struct rc_pack_bytes plain = {no_tags, sizeof no_tags};
+    static const struct wire_versions good = {{1, 5, 2, 2, 5, 5}, 6};
+    const struct wire_node nodes[] = {
+        {rc_pack_text("first"), {ip, 4}, 1, plain, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("short"), {ip, 4}, 2, plain, 1, WIRE_NODE_ALIVE, {{1}, 1}},
+        {rc_pack_text("zeros"), {ip, 4}, 3, plain, 1, WIRE_NODE_ALIVE, {{0}, 6}},
+        {rc_pack_text("long"), {ip, 4}, 4, plain, 1, WIRE_NODE_ALIVE, {{1, 5, 2}, 8}},
+        {rc_pack_text("weird"),
+         {ip, 4},
+         5,
+         {broken_tags, sizeof broken_tags},
+         1,
+         WIRE_NODE_ALIVE,
+         good},
+        {rc_pack_text(""), {ip, 4}, 6, plain, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("nowhere"), {NULL, 0}, 7, plain, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("same"), {ip, 4}, 1, plain, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("nothing"), {ip, 4}, 8, plain, 0, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("state"), {ip, 4}, 9, plain, 1, 77, good},
+        {rc_pack_text("last"), {ip, 4}, 10, plain, 1, WIRE_NODE_ALIVE, good},
+    };
+    struct net *net = net_create(23);
+
+    (void)state;
+    (void)net_add(net, NULL);
+    send_state(net, 0, nodes, sizeof nodes / sizeof nodes[0]);
+
+    struct gossip *g = net->nodes[0].gossip;
+    assert_non_null(gossip_find(g, "first"));
+    assert_non_null(gossip_find(g, "last"));
+    assert_null(gossip_find(g, "short"));
+    assert_null(gossip_find(g, "zeros"));
+    assert_null(gossip_find(g, "nowhere"));
+    assert_null(gossip_find(g, "nothing"));
+    assert_true(counters_of(net, 0).refused[GOSSIP_REFUSED_VERSION] >= 3);
+
+    size_t other = net_add(net, NULL); /* and who joins here joins */
+    net_join(net, other, 0);
+    net_run_ms(net, 500);
+    assert_int_equal(net->nodes[other].join_err, RC_OK);
+    assert_non_null(gossip_find(net->nodes[other].gossip, "first"));
+    assert_non_null(gossip_find(net->nodes[other].gossip, "last"));
+    net_destroy(net);
+}
+
+static void what_the_system_does_not_send_is_counted_as_lost(void **state)
+{
+    struct net *net = net_create(24);
+
+    (void)state;
+    (void)net_add(net, NULL);
+    gossip_unsent(net->nodes[0].gossip);
+    assert_int_equal(counters_of(net, 0).packets_unsent, 1);
+    net_destroy(net);
+}
+
 static void sequence_numbers_start_anywhere(void **state)
 {
     struct net *net = net_create(16);
@@ -539,6 +623,8 @@ int main(void)
         cmocka_unit_test(a_join_that_was_not_taken_is_told_and_repeated),
         cmocka_unit_test(a_join_that_was_taken_is_not_told),
         cmocka_unit_test(a_restart_in_place_may_bring_a_new_address),
+        cmocka_unit_test(one_bad_member_blocks_nobodys_join),
+        cmocka_unit_test(what_the_system_does_not_send_is_counted_as_lost),
         cmocka_unit_test(sequence_numbers_start_anywhere),
         cmocka_unit_test(a_sender_of_rubbish_is_told_of_once_a_minute),
         cmocka_unit_test(forged_senders_fill_neither_table_nor_log),
