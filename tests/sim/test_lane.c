@@ -42,7 +42,7 @@ static bool all_agree(struct sim *sim, const void *context)
     return sim_views_equal(sim);
 }
 
-static struct flip flip(struct sim *sim, size_t of, enum catalog_status status)
+static struct flip flip(struct sim *sim, size_t of, enum check_status status)
 {
     sim_set_check(sim, of, "web", status, "");
     return (struct flip){sim_now_ms(sim), of,
@@ -110,7 +110,7 @@ static void measure_spread(size_t nodes, const char *profile, uint64_t limit_ms)
     for (size_t i = 0; i < ROUNDS; i++) {
         sim_run(sim, 300 + i * 37 % 250);
         struct flip told = flip(sim, i * 31 % nodes,
-                                i / nodes % 2 == 0 ? CATALOG_CRITICAL : CATALOG_PASSING);
+                                i / nodes % 2 == 0 ? CHECK_CRITICAL : CHECK_PASSING);
         times[i] = sim_wait(sim, 10000, all_know, &told, "all know the flip");
     }
     qsort(times, ROUNDS, sizeof *times, ascending);
@@ -161,9 +161,8 @@ static void rage(struct sim *sim, struct storm *storm, size_t nodes, unsigned pe
         for (owed += per_second * STEP_MS; owed >= 1000; owed -= 1000) {
             assert_true(storm->count < FLIPS_MAX);
             size_t of = storm->count * 7 % nodes;
-            storm->flips[storm->count] =
-                flip(sim, of,
-                     storm->count / nodes % 2 == 0 ? CATALOG_CRITICAL : CATALOG_PASSING);
+            storm->flips[storm->count] = flip(
+                sim, of, storm->count / nodes % 2 == 0 ? CHECK_CRITICAL : CHECK_PASSING);
             storm->count++;
         }
         sim_run(sim, STEP_MS);
@@ -212,7 +211,7 @@ static void all_changing_at_once_is_right_within_5_s(void **state)
 
     (void)state;
     for (size_t i = 0; i < NODES; i++) {
-        storm.flips[storm.count++] = flip(sim, i, CATALOG_CRITICAL);
+        storm.flips[storm.count++] = flip(sim, i, CHECK_CRITICAL);
     }
     uint64_t took_ms = sim_wait(sim, RIGHT_WITHIN_MS, all_agree, NULL, "all agree");
     print_message("# %u at once: right after %llu ms\n", NODES,

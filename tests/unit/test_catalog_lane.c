@@ -407,7 +407,7 @@ static void text_alone_asks_for_no_packets(void **state)
     assert_int_equal(drain(c, CATALOG_KICK), 0);
     assert_true(catalog_fill(c, NOW + 9000, rumour, sizeof rumour) > 0);
 
-    result.status = CATALOG_CRITICAL;
+    result.status = CHECK_CRITICAL;
     assert_int_equal(catalog_update_check(c, NOW + 9500, &result), RC_OK);
     assert_int_equal(drain(c, CATALOG_KICK), 1);
     catalog_destroy(c);
