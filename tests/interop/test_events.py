@@ -178,7 +178,7 @@ def test_queries_are_answered_by_handlers_of_both_kinds(trio):
 
 
 def test_a_query_of_serf_is_answered_by_our_handler(trio):
-    got = trio.serf.query("-timeout=3s", "-node=r1", "uptime")
+    got = trio.serf.end_query(trio.serf.begin_query("-timeout=3s", "-node=r1", "uptime"))
     assert got == {"Acks": ["r1"], "Responses": {"r1": "uptime at r1"}}
 
 
