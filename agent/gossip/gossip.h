@@ -58,6 +58,7 @@ struct gossip_options {
     size_t tag_count;
     const struct gossip_profile *profile; /* static; NULL: lan */
     uint32_t incarnation; /* start here: above what the last run had; 0 means 1 */
+    struct gossip_cover cover;
     /* Of the last run, as gossip_clocks() gave them; 0: unknown. Events and queries up to
      * then are not delivered again. */
     uint64_t clocks[GOSSIP_CLOCK_COUNT];
@@ -67,7 +68,6 @@ struct gossip_options {
     uint64_t random_seed; /* the same seed and inputs give the same actions */
     void (*nonce)(void *ctx, uint8_t *out, size_t size); /* needed with keys */
     void *nonce_ctx;
-    struct gossip_cover cover;
     /* The keys as they will be after a change that the pool asks for, the first one first;
      * borrowed. It is made, and confirmed to the asker, only if this returns RC_OK. NULL:
      * nothing is kept. */

@@ -51,10 +51,10 @@ static bool keep(struct serf_ring *ring, struct serf_slot *slot,
                                .name_size = item->name.size,
                                .payload_size = item->payload.size,
                                .has_payload = item->payload.at != NULL};
-    if (item->name.size > 0) {
+    if (item->name.at != NULL) {
         memcpy(seen->bytes, item->name.at, item->name.size);
     }
-    if (item->payload.size > 0) {
+    if (item->payload.at != NULL) {
         memcpy(seen->bytes + item->name.size, item->payload.at, item->payload.size);
     }
     slot->seen = seen;

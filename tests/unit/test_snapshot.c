@@ -227,7 +227,7 @@ static void a_file_that_has_outgrown_its_contents_is_written_anew(void **state)
         assert_int_equal(snapshot_write(s), RC_OK);
     }
     assert_int_equal(stat(folder->file, &found), 0);
-    assert_true(found.st_size <= 128 * 1024);
+    assert_true(found.st_size <= 131072);
     snapshot_close(s);
     s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
     assert_int_equal(snapshot_count(s), 1);
