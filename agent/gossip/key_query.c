@@ -207,6 +207,27 @@ static void answer_list(const struct keyring *ring, size_t max, struct rc_buffer
     explicit_bzero(texts, sizeof texts);
 }
 
+void key_query_list(const struct gossip *g, size_t max, struct rc_buffer *out)
+{
+    const struct wire_key_response response = {
+        .message = rc_pack_text("Keyring is empty (encryption not enabled)"),
+        .primary_key = rc_pack_text("")};
+
+    if (g->envelope.keyring.count > 0) {
+        answer_list(&g->envelope.keyring, max, out);
+    } else {
+        write_answer(&response, out);
+    }
+}
+
+/* Then who asks may have no key at all, and what we answer may be read by everybody. */
+static bool is_switching(const struct gossip *g)
+{
+    const struct gossip_cover *cover = &g->envelope.cover;
+
+    return g->envelope.keyring.count > 0 && (cover->sends_plain || cover->takes_plain);
+}
+
 int key_query_answer(struct gossip *g, struct rc_pack_bytes name,
                      struct rc_pack_bytes payload, size_t max, struct rc_buffer *out)
 {
@@ -231,14 +252,15 @@ int key_query_answer(struct gossip *g, struct rc_pack_bytes name,
     if (i == sizeof changes / sizeof changes[0]) {
         return RC_ENOTFOUND;
     }
-    if (changes[i].change != GOSSIP_KEY_CHANGE_COUNT) {
+    if (is_switching(g)) {
+        response.message = rc_pack_text(
+            "encryption is being switched (encrypt_verify_*): no word about keys now");
+        write_answer(&response, out);
+    } else if (changes[i].change != GOSSIP_KEY_CHANGE_COUNT) {
         answer_change(g, changes[i].change, payload, &response);
         write_answer(&response, out);
-    } else if (g->envelope.keyring.count > 0) {
-        answer_list(&g->envelope.keyring, max, out);
     } else {
-        response.message = rc_pack_text("Keyring is empty (encryption not enabled)");
-        write_answer(&response, out);
+        key_query_list(g, max, out);
     }
     if (out->err == RC_OK && out->size - start > max) {
         return RC_ETOOBIG;

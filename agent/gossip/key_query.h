@@ -12,9 +12,14 @@
  * anything), `max` the bytes an answer may have at most. Appends the answer with its type
  * byte (WIRE_SERF_KEY_RESPONSE, then a wire_key_response) to `out`.
  *
+ * As long as plain gossip is sent or taken (struct gossip_cover), the answer is a refusal.
+ *
  * RC_OK: `out` is sent to the asker; any error: it gets no answer. */
 int key_query_answer(struct gossip *g, struct rc_pack_bytes name,
                      struct rc_pack_bytes payload, size_t max, struct rc_buffer *out);
+
+/* The answer to "list-keys" for our own use, whoever might read it. Errors stick in `out`. */
+void key_query_list(const struct gossip *g, size_t max, struct rc_buffer *out);
 
 /* Changes the ring, after the owner has kept what it will be (keep_keys). What changes nothing
  * is not kept again.

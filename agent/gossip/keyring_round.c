@@ -95,12 +95,16 @@ static void wipe(struct rc_buffer *buffer)
     rc_buffer_fini(buffer);
 }
 
+/* A key never travels in plain: where others could read it, the question goes out without it.
+ * It will be refused all the same, by each member in its words. */
 static int ask(struct gossip *g, const struct keyring_request *request, uint32_t *id)
 {
-    const struct wire_key_request wire = {
-        .key = {request->key.size > 0 ? request->key.bytes : NULL, request->key.size}};
+    struct wire_key_request wire = {.key = {NULL, 0}};
     struct rc_buffer payload = {0};
 
+    if (request->key.size > 0 && envelope_seals(&g->envelope)) {
+        wire.key = (struct rc_pack_bytes){request->key.bytes, request->key.size};
+    }
     rc_buffer_byte(&payload, WIRE_SERF_KEY_REQUEST);
     wire_write(&wire_format_key_request, &wire, &payload);
     int err = payload.err;
@@ -147,8 +151,8 @@ int keyring_round_local(struct gossip *g, struct keyring_round **out)
     if (err != RC_OK) {
         return err;
     }
-    err = key_query_answer(g, rc_pack_text("list-keys"), (struct rc_pack_bytes){NULL, 0},
-                           GOSSIP_QUERY_SIZE_MAX, &answer);
+    key_query_list(g, GOSSIP_QUERY_SIZE_MAX, &answer);
+    err = answer.err;
     if (err == RC_OK && add(round, gossip_own_name(g), GOSSIP_ALIVE) == NULL) {
         err = RC_ENOMEM;
     }

@@ -412,6 +412,47 @@ static void a_plain_pool_says_that_it_is_not_encrypted(void **state)
     destroy(&world);
 }
 
+struct leak {
+    size_t packets;
+    size_t found;
+};
+
+static void look_for_the_key(struct net *net, const struct net_bytes *bytes)
+{
+    struct leak *leak = net->tap_context;
+
+    leak->packets++;
+    leak->found += memmem(bytes->at, bytes->size, fresh.bytes, fresh.size) != NULL;
+}
+
+static void a_key_never_travels_in_plain(void **state)
+{
+    struct leak leak = {0};
+    struct world world;
+
+    (void)state;
+    build(&world, NULL);
+    world.net->tap = look_for_the_key;
+    world.net->tap_context = &leak;
+    expect(&world, KEYRING_INSTALL, &fresh, KEY_CAREFUL, KEY_FAILED);
+    expect_text(&world, "n3: No keyring to modify (encryption not enabled)");
+    assert_true(leak.packets > 0);
+    destroy(&world);
+
+    build(&world, &old);
+    for (size_t i = 0; i < NODES; i++) {
+        gossip_set_cover(world.net->nodes[i].gossip,
+                         (struct gossip_cover){.sends_plain = true, .takes_plain = true});
+    }
+    world.net->tap = look_for_the_key;
+    world.net->tap_context = &leak;
+    expect(&world, KEYRING_INSTALL, &fresh, KEY_CAREFUL, KEY_FAILED);
+    expect_text(&world, "n3: encryption is being switched");
+    expect(&world, KEYRING_LIST, NULL, KEY_CAREFUL, KEY_FAILED);
+    assert_int_equal(leak.found, 0);
+    destroy(&world);
+}
+
 static void a_silent_member_is_named(void **state)
 {
     struct world world;
@@ -471,6 +512,7 @@ int main(void)
         cmocka_unit_test(who_has_only_the_old_key_is_told_that_keys_differ),
         cmocka_unit_test(the_first_key_is_refused_by_every_node),
         cmocka_unit_test(a_plain_pool_says_that_it_is_not_encrypted),
+        cmocka_unit_test(a_key_never_travels_in_plain),
         cmocka_unit_test(a_silent_member_is_named),
         cmocka_unit_test(our_own_keys_are_listed_at_once),
         cmocka_unit_test(too_many_orders_are_turned_away),

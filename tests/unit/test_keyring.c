@@ -352,6 +352,28 @@ static void a_plain_pool_has_no_keyring(void **state)
     gossip_destroy(g);
 }
 
+static void while_plain_gossip_passes_there_is_no_word_about_keys(void **state)
+{
+    static const char message[] =
+        "encryption is being switched (encrypt_verify_*): no word about keys now";
+    const struct gossip_cover covers[] = {{.sends_plain = true}, {.takes_plain = true}};
+    struct kept kept;
+    struct gossip *g = with_keys(&red, 1, &kept);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        gossip_set_cover(g, covers[i]);
+        order(g, "list-keys", &red, false, message);
+        order(g, "install-key", &blue, false, message);
+        order(g, "use-key", &red, false, message);
+        order(g, "remove-key", &blue, false, message);
+    }
+    assert_int_equal(kept.calls, 0);
+    gossip_set_cover(g, (struct gossip_cover){.sends_plain = false});
+    order(g, "install-key", &blue, true, "");
+    gossip_destroy(g);
+}
+
 static void a_list_too_long_is_cut_and_says_so(void **state)
 {
     struct gossip_key all[GOSSIP_KEYS_MAX];
@@ -401,6 +423,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_kept_is_not_done),
         cmocka_unit_test(nonsense_is_answered_in_words),
         cmocka_unit_test(a_plain_pool_has_no_keyring),
+        cmocka_unit_test(while_plain_gossip_passes_there_is_no_word_about_keys),
         cmocka_unit_test(a_list_too_long_is_cut_and_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
