@@ -82,6 +82,50 @@ static void remember(struct node *node, uint64_t print)
     sim_must(rc_table_put_bytes(node->past, &print, sizeof print, node, NULL), "past");
 }
 
+/* A service that the owner took away at some version. */
+static bool is_gone(const struct node *owner, const struct catalog_node *view,
+                    const char *service)
+{
+    const struct gone *gone = rc_table_get(owner->gone, service);
+
+    return gone != NULL && gone->epoch == view->epoch && gone->version != 0 &&
+           gone->version <= view->version;
+}
+
+/* `gone` remembers each service ever offered, and when it was first seen to be missing. */
+static void note_gone(struct node *node, const struct catalog_node *self)
+{
+    size_t position = 0;
+    const char *id = NULL;
+    struct gone *gone = NULL;
+
+    for (size_t i = 0; i < self->service_count; i++) {
+        gone = rc_table_get(node->gone, self->services[i]->id);
+        if (gone == NULL) {
+            gone = sim_memory(calloc(1, sizeof *gone));
+            sim_must(rc_table_put(node->gone, self->services[i]->id, gone, NULL), "gone");
+        }
+        *gone = (struct gone){.epoch = self->epoch};
+    }
+    while ((gone = rc_table_next(node->gone, &position, &id)) != NULL) {
+        bool newly = gone->epoch != self->epoch || gone->version == 0;
+        if (newly && catalog_service_find(self, id) == NULL) {
+            *gone = (struct gone){self->epoch, self->version};
+        }
+    }
+}
+
+void check_forget_gone(struct node *node)
+{
+    size_t position = 0;
+    struct gone *gone = NULL;
+
+    while ((gone = rc_table_next(node->gone, &position, NULL)) != NULL) {
+        free(gone);
+    }
+    rc_table_destroy(node->gone);
+}
+
 void check_note(struct sim *sim, struct node *node)
 {
     const struct catalog_node *self = catalog_self(node->catalog);
@@ -97,6 +141,7 @@ void check_note(struct sim *sim, struct node *node)
     for (size_t i = 1; i < self->check_count; i++) {
         remember(node, print_check(self->checks[i]));
     }
+    note_gone(node, self);
 }
 
 static bool was_said(const struct node *owner, uint64_t print)
@@ -110,6 +155,10 @@ static void check_items(struct sim *sim, const struct node *at, const struct nod
     for (size_t i = 0; i < view->service_count; i++) {
         if (!was_said(owner, print_service(view->services[i]))) {
             sim_fail(sim, "%s shows service %s that %s never told so", at->name,
+                     view->services[i]->id, owner->name);
+        }
+        if (is_gone(owner, view, view->services[i]->id)) {
+            sim_fail(sim, "%s shows service %s that %s had taken away", at->name,
                      view->services[i]->id, owner->name);
         }
     }

@@ -366,6 +366,7 @@ struct node *node_add(struct sim *sim)
         .local_ns = SIM_SECOND + rc_random_below(&sim->cores, 1000000 * SIM_SECOND),
         .rate_ppm = TRUE_RATE};
     node->past = sim_memory(rc_table_create(1));
+    node->gone = sim_memory(rc_table_create(1));
     node_settle_in(sim, node);
     return node;
 }
@@ -377,6 +378,7 @@ void node_free(struct node *node)
     rc_buffer_fini(&node->disk.epoch);
     rc_buffer_fini(&node->backup.epoch);
     rc_table_destroy(node->past);
+    check_forget_gone(node);
     free(node->open);
     free(node->seen);
     free(node->known);

@@ -111,6 +111,12 @@ struct disk {
     uint32_t incarnation;
 };
 
+/* When a service of a node was taken away; version 0: it is there. */
+struct gone {
+    uint64_t epoch;
+    uint64_t version;
+};
+
 struct node {
     char name[16];
     uint32_t number;
@@ -152,6 +158,7 @@ struct node {
     bool was_suspected;
     uint64_t told_bytes;    /* sent up to the last virtual second */
     struct rc_table *past;  /* print of each item it ever told */
+    struct rc_table *gone;  /* service id -> struct gone */
     uint64_t noted_version; /* of its record when that was last looked at */
 };
 
@@ -234,6 +241,7 @@ void check_start(struct sim *sim, struct node *node);
 void check_gone(struct sim *sim, struct node *node); /* it crashes, or begins to leave */
 void check_second(struct sim *sim);
 void check_note(struct sim *sim, struct node *node); /* what it tells, if that is new */
+void check_forget_gone(struct node *node);
 void check_pairs(struct sim *sim);
 uint64_t check_print(const struct catalog *c);
 void check_mix(struct sim *sim, uint64_t number); /* into the digest */
