@@ -11,6 +11,7 @@
 
 #include "agent/gossip/gossip.h"
 #include "agent/gossip/gossip_uv.h"
+#include "agent/pool_memory.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -48,6 +49,8 @@ struct request {
 
 struct joiner {
     struct join_options options;
+    struct pool_memory memory; /* of this run */
+    bool has_joined;           /* once: retry_max is about the start only */
     struct rc_address *known;
     size_t known_next; /* of them, to be tried; 0: the list starts anew */
     uv_timer_t timer;
@@ -321,6 +324,7 @@ static void on_list_tried(void *context, size_t joined, const char *error)
                joined == 1 ? "" : "s");
         joiner->failures = 0;
         joiner->known_next = 0;
+        joiner->has_joined = true;
         arm(joiner, LOOK_AGAIN_MS);
         return;
     }
@@ -330,7 +334,8 @@ static void on_list_tried(void *context, size_t joined, const char *error)
     }
     joiner->known_next = 0;
     joiner->failures++;
-    if (joiner->failures == joiner->options.retry_max) {
+    if (joiner->failures == joiner->options.retry_max && !joiner->has_joined &&
+        joiner->options.name_count + joiner->options.known_count > 0) {
         rc_log(RC_LOG_ERROR, "agent", "nobody to join after %zu attempts (retry_max): %s",
                joiner->failures, error[0] != '\0' ? error : "no address to try");
         if (joiner->options.on_gave_up != NULL) {
@@ -360,6 +365,9 @@ static void try_list(struct joiner *joiner)
     joiner->denied = is_start ? 0 : joiner->denied;
     for (size_t i = 0; is_start && i < joiner->options.name_count; i++) {
         add_name(request, joiner->options.names[i]);
+    }
+    for (size_t i = 0; is_start && i < joiner->memory.count; i++) {
+        add_address(request, &joiner->memory.others[i]);
     }
     for (size_t i = 0;
          i < KNOWN_AT_ONCE && joiner->known_next < joiner->options.known_count; i++) {
@@ -416,7 +424,8 @@ static bool someone_is_missing(const struct joiner *joiner)
 static void on_timer(uv_timer_t *timer)
 {
     struct joiner *joiner = timer->data;
-    if (someone_is_missing(joiner)) {
+    bool has_shrunk = pool_memory_misses(&joiner->memory, joiner->options.gossip);
+    if (has_shrunk || someone_is_missing(joiner)) {
         try_list(joiner);
     } else {
         arm(joiner, LOOK_AGAIN_MS);
@@ -451,6 +460,8 @@ int joiner_start(const struct join_options *options, struct joiner **out)
     *out = joiner;
     if (options->name_count + options->known_count > 0) {
         try_list(joiner);
+    } else {
+        arm(joiner, LOOK_AGAIN_MS); /* others join us; we remember them */
     }
     return RC_OK;
 }
