@@ -156,7 +156,7 @@ int agent_open_watches(struct agent *agent)
             .facts = {.datacenter = agent->config.datacenter,
                       .node_name = agent->identity.node_name,
                       .node_id = agent->identity.node_id},
-            .members_index = 1,
+            .members_index = rc_clock_wall_ms() / 1000, /* as the API counts */
         };
         rc_random_init(&agent->watch_api->random, rc_entropy_u64());
         err = agent_set_watches(agent, &agent->config);

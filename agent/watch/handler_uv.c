@@ -1,4 +1,5 @@
 /* handler_uv.c - the handlers of watches: programs and HTTP requests. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,23 +11,32 @@
 
 enum { OUTPUT_MAX = 4096, LOGGED_MAX = 1024 };
 
-static const char *say(const struct watch *watch)
+enum { LABEL_MAX = 160 };
+
+/* "service web", "nodes": for the log. */
+static const char *label(const struct watch *watch, char space[LABEL_MAX])
 {
     const struct watch_definition *d = &watch->definition;
+    const char *what = d->name != NULL      ? d->name
+                       : d->service != NULL ? d->service
+                                            : d->state;
 
-    return d->name != NULL ? d->name : d->service != NULL ? d->service : "";
+    (void)snprintf(space, LABEL_MAX, "%s%s%.100s", watch_type_name(d->type),
+                   what != NULL ? " " : "", what != NULL ? what : "");
+    return space;
 }
 
 /* ---- A run ends. */
 
 static void log_output(const struct watch *watch, const void *output, size_t size)
 {
+    char space[LABEL_MAX];
     const char *text = output;
     size_t shown = size < LOGGED_MAX ? size : LOGGED_MAX;
 
     if (size > 0) {
-        rc_log(RC_LOG_DEBUG, "watch", "%s %s: handler says: %.*s",
-               watch_type_name(watch->definition.type), say(watch), (int)shown, text);
+        rc_log(RC_LOG_DEBUG, "watch", "%s: handler says: %.*s", label(watch, space),
+               (int)shown, text);
     }
 }
 
@@ -49,15 +59,15 @@ void handler_finish(struct watch *watch, enum watch_outcome outcome)
 
 static void on_script_ended(void *context, const struct process_end *end)
 {
+    char space[LABEL_MAX];
     struct watch *watch = context;
     const struct watcher_options *options = &watch->watcher->options;
     const struct waiting_query *query = watch->answering;
 
     log_output(watch, end->output, end->size);
     if (end->status != 0) {
-        rc_log(RC_LOG_WARN, "watch", "%s %s: handler %s ended with %s%lld",
-               watch_type_name(watch->definition.type), say(watch),
-               watch->definition.args.items[0],
+        rc_log(RC_LOG_WARN, "watch", "%s: handler %s ended with %s%lld",
+               label(watch, space), watch->definition.args.items[0],
                end->status == PROCESS_ENDED_BY_SIGNAL ? "a signal, " : "status ",
                (long long)end->status);
     }
@@ -73,6 +83,7 @@ static void on_script_ended(void *context, const struct process_end *end)
 static void on_request_ended(void *context, uint64_t probe,
                              const struct check_result *result)
 {
+    char space[LABEL_MAX];
     struct watcher *w = context;
 
     for (size_t i = 0; i < WATCH_SLOTS_MAX; i++) {
@@ -83,8 +94,7 @@ static void on_request_ended(void *context, uint64_t probe,
         bool went_well = result->status == CHECK_PASSING;
         log_output(watch, result->output, result->output_size);
         if (!went_well) {
-            rc_log(RC_LOG_WARN, "watch", "%s %s: handler failed: %.*s",
-                   watch_type_name(watch->definition.type), say(watch),
+            rc_log(RC_LOG_WARN, "watch", "%s: handler failed: %.*s", label(watch, space),
                    (int)(result->output_size < 200 ? result->output_size : 200),
                    (const char *)result->output);
         }
@@ -108,12 +118,13 @@ void handler_end(struct watch *watch)
 
 void handler_expire(struct watch *watch)
 {
+    char space[LABEL_MAX];
     char duration[32];
 
     rc_text_from_duration_ns(watch_definition_timeout_ms(&watch->definition) * 1000000,
                              duration, sizeof duration);
-    rc_log(RC_LOG_WARN, "watch", "%s %s: handler ended after its timeout of %s",
-           watch_type_name(watch->definition.type), say(watch), duration);
+    rc_log(RC_LOG_WARN, "watch", "%s: handler ended after its timeout of %s",
+           label(watch, space), duration);
     handler_end(watch);
     handler_finish(watch, WATCH_FAILED);
 }
@@ -123,6 +134,7 @@ void handler_expire(struct watch *watch)
 bool handler_run_script(struct watch *watch, const struct rc_buffer *input,
                         const char *const *variables)
 {
+    char space[LABEL_MAX];
     struct watcher *w = watch->watcher;
     const struct definition_list *args = &watch->definition.args;
     char **arguments = calloc(args->count + 1, sizeof *arguments);
@@ -146,8 +158,8 @@ bool handler_run_script(struct watch *watch, const struct rc_buffer *input,
         err = process_start(w->options.loop, &order, &watch->process, &why);
     }
     if (err != RC_OK) {
-        rc_log(RC_LOG_WARN, "watch", "%s %s: handler %s cannot be started: %s",
-               watch_type_name(watch->definition.type), say(watch), args->items[0], why);
+        rc_log(RC_LOG_WARN, "watch", "%s: handler %s cannot be started: %s",
+               label(watch, space), args->items[0], why);
     }
     free(arguments);
     return err == RC_OK;
