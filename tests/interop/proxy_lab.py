@@ -115,7 +115,7 @@ class Response:
 
 
 class Client(Stream):
-    def __init__(self, port, timeout=15):
+    def __init__(self, port, timeout=30):
         super().__init__(socket.create_connection(("127.0.0.1", port), timeout=timeout))
 
     def response(self, method="GET"):
@@ -294,7 +294,7 @@ listen http 127.0.0.1:%d {
         self.errors.seek(0)
         return self.errors.read().decode("utf-8", "replace")
 
-    def client(self, timeout=15):
+    def client(self, timeout=30):
         return Client(self.port, timeout)
 
     def ask(self, text, method="GET"):
@@ -324,11 +324,11 @@ listen http 127.0.0.1:%d {
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(5)
+                self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGTERM)
                 try:
-                    self.process.wait(5)
+                    self.process.wait(20)
                 except subprocess.TimeoutExpired:
                     self.process.kill()
                     self.process.wait()

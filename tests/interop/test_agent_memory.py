@@ -35,7 +35,7 @@ class Agent:
              "-data-dir", str(self.folder / "data"), "-config-file", str(self.folder / "agent.hcl"), *words],
             stdout=log, stderr=log)
         log.close()
-        until(self.answers, 10)
+        until(self.answers, 30)
 
     def kill(self):
         if self.process is not None:
@@ -43,7 +43,7 @@ class Agent:
             self.process.wait()
 
     def ask(self, path):
-        with urllib.request.urlopen(f"http://{self.address}:8500{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{self.address}:8500{path}", timeout=30) as answer:
             return json.load(answer)
 
     def answers(self):
@@ -86,18 +86,18 @@ def a_newborn_that_loses_power_is_the_same_node_after(one, _):
 def agents_that_lost_power_alone_still_find_each_other(one, two):
     one.start()
     two.start("-join", one.address)
-    until(lambda: one.sees_alive() == two.sees_alive() == ["n1", "n2"], 10)
-    until(lambda: one.knows() == {"n2"} and two.knows() == {"n1"}, 10)
+    until(lambda: one.sees_alive() == two.sees_alive() == ["n1", "n2"], 30)
+    until(lambda: one.knows() == {"n2"} and two.knows() == {"n1"}, 30)
     one.kill()
-    until(lambda: two.sees_alive() == ["n2"], 10)
-    until(lambda: two.kept()["incarnation"] and two.knows() == {"n1"}, 10)
+    until(lambda: two.sees_alive() == ["n2"], 30)
+    until(lambda: two.kept()["incarnation"] and two.knows() == {"n1"}, 30)
     two.kill()
     for alone in (one, two):
         alone.start()
         alone.kill()
     one.start()
     two.start()
-    until(lambda: one.sees_alive() == two.sees_alive() == ["n1", "n2"], 15)
+    until(lambda: one.sees_alive() == two.sees_alive() == ["n1", "n2"], 30)
 
 
 def an_agent_that_woke_up_alone_looks_on(one, two):
@@ -108,7 +108,7 @@ def an_agent_that_woke_up_alone_looks_on(one, two):
         (two.folder / "data" / name).unlink()
     one.start()
     two.start()
-    until(lambda: one.sees_alive() == ["n1", "n2"], 15)
+    until(lambda: one.sees_alive() == ["n1", "n2"], 30)
 
 
 CLAIMS = (a_newborn_that_loses_power_is_the_same_node_after, agents_that_lost_power_alone_still_find_each_other,

@@ -10,6 +10,7 @@ import json
 import socket
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -42,7 +43,7 @@ class Place:
     def popen(self, *words, **options):
         return subprocess.Popen([*self.enter, *map(str, words)], **options)
 
-    def run(self, *words, env=None, cwd=None, timeout=20):
+    def run(self, *words, env=None, cwd=None, timeout=60):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
         return subprocess.run([*self.enter, str(ROLLCALL), *map(str, words)], capture_output=True, text=True, cwd=cwd,
                               env={**environment, **(env or {})}, timeout=timeout, check=False)
@@ -59,12 +60,12 @@ class Place:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
             reader.join(5)
 
     @staticmethod
     def wait_for(claim, told=()):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not claim():
             assert time.monotonic() < end, "".join(told)
             time.sleep(0.05)
@@ -240,11 +241,13 @@ class TestWithAnAgent:
 
     def test_monitor_follows_until_the_agent_goes(self, cli, place):
         process = place.popen(ROLLCALL, "monitor", "-log-level=debug", stdout=subprocess.PIPE, text=True)
-        time.sleep(0.3)
-        cli("reload")
+        for _ in range(60):  # until it listens
+            cli("reload")
+            if select.select([process.stdout], [], [], 0.5)[0]:
+                break
         assert "reload" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        process.wait(10)
+        process.wait(60)
         failed(cli("monitor", "-log-level=foo"),
                "Error following the log: Unexpected response code: 400 (Bad request: Unknown log level: foo)\n")
 
@@ -442,7 +445,7 @@ class TestLeaving:
     def test_leave_ends_the_agent_in_good_order(self, place):
         with place.agent("-dev") as process:
             done(place.run("leave"), "Graceful leave complete\n")
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
 
 class TestWhatItWasTold:
@@ -495,4 +498,4 @@ class TestWhatItWasTold:
             assert [listener.recv(100) for _ in range(2)] == [b"RELOADING=1", b"READY=1"]
             process.terminate()
             assert listener.recv(100) == b"STOPPING=1"
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0

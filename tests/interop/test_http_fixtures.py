@@ -159,7 +159,7 @@ class Cluster:
         self.folder = tempfile.TemporaryDirectory()
         self.agents = {}
         self.start(binary, "node1", "127.0.0.10", {"rack": "r1", "rfc1035-note": "value only"}, server=True, bootstrap_expect=1)
-        until(lambda: Api("127.0.0.10", 8500)("GET", "/v1/status/leader")[0] == 200, 10)
+        until(lambda: Api("127.0.0.10", 8500)("GET", "/v1/status/leader")[0] == 200, 30)
         self.start(binary, "node2", "127.0.0.11", {"rack": "r2"}, retry_join=["127.0.0.10"])
 
     def start(self, binary, name, address, meta, **more):
@@ -181,7 +181,7 @@ class Cluster:
             if agent.poll() is None:
                 agent.terminate()
         for agent in self.agents.values():
-            agent.wait(10)
+            agent.wait(30)
         self.folder.cleanup()
 
     def last_words(self):
@@ -213,7 +213,7 @@ def before(fixture, api, cluster):
         api("PUT", "/v1/agent/check/pass/service:web1")
     elif fixture.name.startswith("h240") and cluster is not None:
         Api("127.0.0.11", 8500).register(Name="onn2", Address="10.0.3.1", Port=1234)
-        until(lambda: json.loads(api("GET", "/v1/catalog/service/onn2")[2]), 10)
+        until(lambda: json.loads(api("GET", "/v1/catalog/service/onn2")[2]), 30)
         cluster.kill("node2")
         until(lambda: json.loads(api("GET", "/v1/health/node/node2")[2])[0]["Status"] == "critical", 60)
     elif fixture.name.startswith("h245"):
@@ -263,7 +263,7 @@ def main(arguments):
     cluster = Cluster(binary)
     api = Api("127.0.0.10", 8500)
     try:
-        until(lambda: len(json.loads(api("GET", "/v1/catalog/nodes")[2])) == 2, 20)
+        until(lambda: len(json.loads(api("GET", "/v1/catalog/nodes")[2])) == 2, 30)
         set_up(api)
         return replay(api, cluster)
     except AssertionError:
