@@ -142,6 +142,17 @@ static bool is_us(const struct gossip *g, const struct member *member)
 
 /* ---- Join intents. */
 
+/* A member's own word at the very time at which another declared it left. Serf stays with
+ * what it heard first, and so shows a living member as leaving for ever; who leaves by itself
+ * says so at a later time than it joined, so a join at the same time is from who stays. In a
+ * state the time may as well be that of the leave. */
+static bool settles_tie(const struct member *member, const struct wire_intent *intent,
+                        enum serf_source source)
+{
+    return source == SERF_FROM_PACKET && member->serf == SERF_LEAVING &&
+           intent->ltime == member->view.status_ltime;
+}
+
 void serf_on_join_intent(struct gossip *g, const struct wire_intent *intent,
                          enum serf_source source)
 {
@@ -151,7 +162,8 @@ void serf_on_join_intent(struct gossip *g, const struct wire_intent *intent,
     serf_witness(g, GOSSIP_CLOCK_STATUS, intent->ltime);
     if (!is_known(member)) {
         is_news = keep_intent(g, intent, false);
-    } else if (intent->ltime <= member->view.status_ltime) {
+    } else if (intent->ltime <= member->view.status_ltime &&
+               !settles_tie(member, intent, source)) {
         return;
     } else if (is_us(g, member)) {
         /* Not ours: of our last run, or Serf's trace of a force-leave that it told nobody

@@ -131,6 +131,23 @@ static void everybody_is_asked_once_and_heard_once(void **state)
     net_destroy(net);
 }
 
+static void a_ping_is_acked_and_not_shown(void **state)
+{
+    struct heard heard;
+    struct net *net = pool(17, 4, &heard);
+    const struct gossip_query query = {.name = "_serf_ping",
+                                       .ack = GOSSIP_QUERY_WITH_ACK};
+    uint32_t id;
+
+    (void)state;
+    assert_int_equal(ask(net, 0, &query, &id), RC_OK);
+    net_run_ms(net, 3000);
+    assert_int_equal(heard.acks[0], 4);
+    assert_int_equal(sum(heard.asked) + sum(heard.responses), 0);
+    assert_int_equal(heard.done[0], 1);
+    net_destroy(net);
+}
+
 static void only_those_who_fit_all_filters_are_asked(void **state)
 {
     static const char *const two[] = {"n1", "n4"};
@@ -570,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everybody_is_asked_once_and_heard_once),
+        cmocka_unit_test(a_ping_is_acked_and_not_shown),
         cmocka_unit_test(only_those_who_fit_all_filters_are_asked),
         cmocka_unit_test(a_straight_query_reaches_the_named_and_nobody_else),
         cmocka_unit_test(relays_bring_what_the_straight_way_loses),

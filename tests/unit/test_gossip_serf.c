@@ -106,6 +106,23 @@ static void joins_of_us_that_are_not_newer_are_no_news(void **state)
     net_destroy(net);
 }
 
+static void of_a_join_and_a_leave_at_one_time_the_join_wins(void **state)
+{
+    struct net *net = net_create(9);
+
+    (void)state;
+    net_pool(net, 3, "fast");
+    net->nodes[2].cut = 3; /* it does not speak for itself */
+    uint64_t time = gossip_find(net->nodes[0].gossip, "n2")->status_ltime + 5;
+    inject_intent(net, 0, WIRE_SERF_LEAVE, "n2", time);
+    assert_int_equal(net_status(net, 0, 2), GOSSIP_LEAVING);
+    inject_intent(net, 0, WIRE_SERF_JOIN, "n2", time);
+    assert_int_equal(net_status(net, 0, 2), GOSSIP_ALIVE);
+    inject_intent(net, 0, WIRE_SERF_LEAVE, "n2", time);
+    assert_int_equal(net_status(net, 0, 2), GOSSIP_ALIVE);
+    net_destroy(net);
+}
+
 /* As soon as it is known, or never if it takes a second. */
 static void force_leave_at_once(struct net *net, size_t of)
 {
@@ -289,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_leave_of_us_at_our_own_time_gets_a_newer_join),
         cmocka_unit_test(an_older_leave_of_us_has_our_join_said_again_but_once_at_a_time),
         cmocka_unit_test(joins_of_us_that_are_not_newer_are_no_news),
+        cmocka_unit_test(of_a_join_and_a_leave_at_one_time_the_join_wins),
         cmocka_unit_test(a_force_leave_that_crosses_our_join_does_not_stick),
         cmocka_unit_test(even_if_all_that_we_say_of_it_is_lost),
         cmocka_unit_test(times_near_the_end_of_time_are_refused),
