@@ -303,7 +303,7 @@ static void who_missed_the_new_key_does_not_drag_the_others_back(void **state)
 
 static void cut_somebody_off(struct net *net)
 {
-    size_t away = rc_random_below(&net->random, 2 * NODES);
+    size_t away = rc_random_below(&net->random, (uint64_t)2 * NODES);
 
     if (away > 0 && away < NODES) {
         net->nodes[away].cut = 0xff;
