@@ -8,6 +8,7 @@
 
 enum {
     HOST_KEY_SIZE = 18,
+    PACKET_MAX = 1472, /* what passes an Ethernet whole */
     BURST_MS = 200,
     TAIL_MAX = 100,      /* times the usual delay */
     LINE_QUEUE_MS = 200, /* what waits longer for the line is dropped */
@@ -131,6 +132,10 @@ void net_packet(struct sim *sim, struct node *from, const struct gossip_action *
 
     sim->measure.packets++;
     sim->measure.packet_bytes += action->size;
+    from->sent_bytes += action->size;
+    if (action->size > PACKET_MAX) {
+        sim_fail(sim, "%s sends a packet of %zu bytes", from->name, action->size);
+    }
     if (to == NULL || is_hidden(to, &action->address)) {
         return;
     }

@@ -156,7 +156,7 @@ struct node {
     uint32_t wrong;     /* running nodes that are wrong about it */
     uint32_t suspected; /* highest incarnation anybody suspected */
     bool was_suspected;
-    uint64_t told_bytes;    /* sent up to the last virtual second */
+    uint64_t sent_bytes;    /* in packets, since the last virtual second */
     struct rc_table *past;  /* print of each item it ever told */
     struct rc_table *gone;  /* service id -> struct gone */
     uint64_t noted_version; /* of its record when that was last looked at */
