@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
-enum { GONE_MIN = 1000 };
+enum { STUCK_LEAVES = 5, /* times as long as a leave takes */ GONE_MIN = 1000 };
 
 int serf_init(struct gossip *g)
 {
@@ -174,6 +174,22 @@ static bool is_due(const struct gossip *g, const struct member *member)
     return member->serf == SERF_FAILED && gone_ns > reconnect_ns(g, member);
 }
 
+/* A leave ends within seconds, by SWIM's goodbye or by silence. Who is alive in SWIM's eyes long
+ * after has come back, and its join intent was older here than the leave's: we met it again with
+ * an intent that we had kept for it. Nobody else would tell us. */
+static void end_stuck_leave(struct gossip *g, struct member *member)
+{
+    uint64_t leave_ms =
+        (uint64_t)g->profile->broadcast_timeout_ms + g->profile->leave_propagate_ms;
+
+    if (member != g->self && member->serf == SERF_LEAVING && member->swim == SWIM_ALIVE &&
+        !member->prune &&
+        g->now_ns - member->view.since_ns > STUCK_LEAVES * leave_ms * NS_PER_MS) {
+        member->serf = SERF_ALIVE;
+        serf_publish(g, member, GOSSIP_EVENT_ALIVE);
+    }
+}
+
 void serf_reap(struct gossip *g)
 {
     size_t position = 0;
@@ -183,6 +199,7 @@ void serf_reap(struct gossip *g)
 
     serf_reap_intents(g);
     while ((member = rc_table_next(g->roster.by_name, &position, NULL)) != NULL) {
+        end_stuck_leave(g, member);
         gone += is_gone(member);
         here += member->serf == SERF_ALIVE || member->serf == SERF_LEAVING;
     }
@@ -190,6 +207,9 @@ void serf_reap(struct gossip *g)
     size_t gone_max = here > GONE_MIN ? here : GONE_MIN;
     position = 0;
     while ((member = rc_table_next(g->roster.by_name, &position, NULL)) != NULL) {
+        if (member == g->self) {
+            continue; /* even while we leave, for whoever looks at us until the end */
+        }
         if (is_due(g, member) || (is_gone(member) && gone > gone_max)) {
             gone--;
             serf_erase(g, member);
