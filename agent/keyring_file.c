@@ -100,10 +100,12 @@ static int read_file(const char *folder, struct keyring_list *out)
     return err == RC_ENOTFOUND ? RC_OK : err;
 }
 
-/* The configured key as it was when the file was written. Unknown counts as the same: a file
- * that somebody brought from a Serf is taken at its word. */
-static bool has_changed(const char *folder, const struct gossip_key *configured)
+enum seen { SEEN_UNKNOWN, SEEN_SAME, SEEN_OTHER };
+
+/* Whether the configured key (NULL: none) is what it was when the file was written. */
+static enum seen compare_seen(const char *folder, const struct gossip_key *configured)
 {
+    static const struct gossip_key none = {.size = 0};
     char path[PATH_TEXT_MAX];
     struct rc_buffer text = {0};
     struct gossip_key seen = {.size = 0};
@@ -111,10 +113,10 @@ static bool has_changed(const char *folder, const struct gossip_key *configured)
     bool is_known = path_of(folder, "keyring.seen", path) == RC_OK &&
                     rc_file_read(path, FILE_MAX, &text) == RC_OK &&
                     (text.size == 0 || read_key(rc_buffer_string(&text), &seen) == RC_OK);
-    bool changed = is_known && !is_same(&seen, configured);
+    bool same = is_same(&seen, configured != NULL ? configured : &none);
     explicit_bzero(&seen, sizeof seen);
     wipe(&text);
-    return changed;
+    return !is_known ? SEEN_UNKNOWN : same ? SEEN_SAME : SEEN_OTHER;
 }
 
 /* ---- The rule. */
@@ -155,7 +157,8 @@ int keyring_file_settle(const char *folder, const struct gossip_key *configured,
         put_last(out, configured);
     } else if (place < out->count) {
         *source = place == 0 ? KEYRING_FROM_FILE : KEYRING_FROM_FILE_SECOND;
-    } else if (has_changed(folder, configured)) {
+    } else if (compare_seen(folder, configured) == SEEN_OTHER) {
+        /* Unknown counts as the same: a file brought from a Serf is taken at its word. */
         *source = KEYRING_FROM_CHANGED_CONFIG;
         put_first(out, configured);
         return keyring_file_save(folder, configured, out);
@@ -196,6 +199,9 @@ static int save_seen(const char *folder, const struct gossip_key *configured)
     char path[PATH_TEXT_MAX];
     char key[KEY_TEXT_MAX] = "";
 
+    if (compare_seen(folder, configured) == SEEN_SAME) {
+        return RC_OK; /* written already, and synced */
+    }
     if (configured != NULL) {
         rc_text_to_base64(configured->bytes, configured->size, key);
     }
