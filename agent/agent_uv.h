@@ -1,8 +1,9 @@
 /* agent_uv.h - the agent as a whole: its parts, joined to each other on one event loop.
  *
  * The only place that knows every part. open_uv.c opens them, agent_uv.c runs and closes
- * them, turn_uv.c carries what one says to the others, save_uv.c keeps what survives a restart, events_uv.c the events and queries,
- * orders_uv.c does what operators ask for. */
+ * them, turn_uv.c carries what one says to the others, events_uv.c and watches_uv.c the
+ * events, queries and changes; save_uv.c keeps what survives a restart, orders_uv.c does what
+ * operators ask for. */
 #ifndef AGENT_AGENT_UV_H
 #define AGENT_AGENT_UV_H
 
@@ -172,8 +173,8 @@ struct http_operations agent_operations(struct agent *agent);
 /* Says goodbye to the others, then closes. A second call closes at once. */
 void agent_begin_leave(struct agent *agent);
 
-/* Reads files and flags again; takes over services, checks and log level, or, on an error,
- * nothing. RC_OK, or an error with one line in `text`. */
+/* Reads files and flags again; takes over services, checks, watches and log level, or, on
+ * an error, nothing. RC_OK, or an error with one line in `text`. */
 int agent_reload_config(struct agent *agent, char *text, size_t size);
 
 /* Closes every edge; the loop then ends. */

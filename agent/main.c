@@ -67,8 +67,8 @@ static int validate_command(const struct cli_command *self, int count, char **wo
 static const struct cli_command own_commands[] = {
     {"agent", "run an agent: gossip, catalog, checks, DNS, API, page",
      "usage: rollcall agent [flags]\n\n"
-     "Runs until SIGTERM or SIGINT, then leaves the cluster. SIGHUP reloads services, checks "
-     "and the log level.\n",
+     "Runs until SIGTERM or SIGINT, then leaves the cluster. SIGHUP reloads services, checks, "
+     "watches and the log level.\n",
      agent_command},
     {"validate", "check configuration files without starting",
      "usage: rollcall validate [-quiet] FILE-OR-FOLDER...\n\n"

@@ -60,6 +60,9 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
                    "keys of a running pool");
         }
         rc_log_setup(fresh.log_level, fresh.log_json ? RC_LOG_JSON : RC_LOG_PLAIN);
+        for (size_t i = 0; i < fresh.warnings.count; i++) {
+            rc_log(RC_LOG_WARN, "config", "%s", fresh.warnings.items[i]);
+        }
         rc_log(RC_LOG_INFO, "agent", "configuration reloaded");
     } else {
         (void)snprintf(text, size, "%s", error);

@@ -60,7 +60,7 @@ static const struct cli_command commands[] = {
      watch_run},
     {"reload", "make the agent read its configuration again",
      "usage: rollcall reload\n\n"
-     "Services, checks and the log level are taken over in one step, or, on an error, not "
+     "Services, checks, watches and the log level are taken over in one step, or, on an error, not "
      "at all.\n",
      reload_run},
     {"info", "what the agent says of itself",

@@ -208,8 +208,9 @@ void agent_query(struct http_api *api, struct http_exchange *x)
                              : GOSSIP_QUERY_WITH_ACK},
     };
 
-    if (!read_name(x, &question.query) || !read_timeout(x, &question.query) ||
-        !read_relay(x, &question.query) || !read_filters(x, &question)) {
+    if (!query_begin(api, x) || !read_name(x, &question.query) ||
+        !read_timeout(x, &question.query) || !read_relay(x, &question.query) ||
+        !read_filters(x, &question)) {
         return;
     }
     if (api->operations.ask == NULL) {
