@@ -76,10 +76,10 @@ $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
-$(OUT)/rollcall: $(OUT)/agent/main.o $(OUT)/base/plain_mhd.o $(AGENT) $(SHARED)
+$(OUT)/rollcall: $(OUT)/agent/main.o $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(OUT)/base/plain_mhd.o $(PROXY) $(SHARED)
+$(OUT)/rollcall-proxy: $(OUT)/proxy/main.o $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(UNIT): $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELP) $(AGENT) $(PROXY) $(SHARED)
