@@ -108,9 +108,9 @@ struct wire_push_pull {
 struct wire_node {
     struct rc_pack_bytes name;
     struct rc_pack_bytes address;
-    uint16_t port;
     struct rc_pack_bytes meta;
     uint32_t incarnation;
+    uint16_t port;
     uint8_t state;
     struct wire_versions versions;
 };

@@ -365,23 +365,23 @@ static void one_bad_member_blocks_nobodys_join(void **state)
     static const struct rc_pack_bytes plain = {no_tags, sizeof no_tags};
     static const struct wire_versions good = {{1, 5, 2, 2, 5, 5}, 6};
     const struct wire_node nodes[] = {
-        {rc_pack_text("first"), {ip, 4}, 1, plain, 1, WIRE_NODE_ALIVE, good},
-        {rc_pack_text("short"), {ip, 4}, 2, plain, 1, WIRE_NODE_ALIVE, {{1}, 1}},
-        {rc_pack_text("zeros"), {ip, 4}, 3, plain, 1, WIRE_NODE_ALIVE, {{0}, 6}},
-        {rc_pack_text("long"), {ip, 4}, 4, plain, 1, WIRE_NODE_ALIVE, {{1, 5, 2}, 8}},
+        {rc_pack_text("first"), {ip, 4}, plain, 1, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("short"), {ip, 4}, plain, 1, 2, WIRE_NODE_ALIVE, {{1}, 1}},
+        {rc_pack_text("zeros"), {ip, 4}, plain, 1, 3, WIRE_NODE_ALIVE, {{0}, 6}},
+        {rc_pack_text("long"), {ip, 4}, plain, 1, 4, WIRE_NODE_ALIVE, {{1, 5, 2}, 8}},
         {rc_pack_text("weird"),
          {ip, 4},
-         5,
          {broken_tags, sizeof broken_tags},
          1,
+         5,
          WIRE_NODE_ALIVE,
          good},
-        {rc_pack_text(""), {ip, 4}, 6, plain, 1, WIRE_NODE_ALIVE, good},
-        {rc_pack_text("nowhere"), {NULL, 0}, 7, plain, 1, WIRE_NODE_ALIVE, good},
-        {rc_pack_text("same"), {ip, 4}, 1, plain, 1, WIRE_NODE_ALIVE, good},
-        {rc_pack_text("nothing"), {ip, 4}, 8, plain, 0, WIRE_NODE_ALIVE, good},
-        {rc_pack_text("state"), {ip, 4}, 9, plain, 1, 77, good},
-        {rc_pack_text("last"), {ip, 4}, 10, plain, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text(""), {ip, 4}, plain, 1, 6, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("nowhere"), {NULL, 0}, plain, 1, 7, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("same"), {ip, 4}, plain, 1, 1, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("nothing"), {ip, 4}, plain, 0, 8, WIRE_NODE_ALIVE, good},
+        {rc_pack_text("state"), {ip, 4}, plain, 1, 9, 77, good},
+        {rc_pack_text("last"), {ip, 4}, plain, 1, 10, WIRE_NODE_ALIVE, good},
     };
     struct net *net = net_create(23);
 
