@@ -101,8 +101,21 @@ $(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
 
 unit: $(UNIT) ## unit tests: no network, no sleeping
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
+# Every scenario once at a size that shows it, everything at once by some seeds, and a thousand.
+SIM_ALL = $$($(SIM_BIN) --list | cut -d' ' -f1)
 sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and network
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
+	@set -e; for s in $(SIM_ALL); do echo "$$s"; \
+	    $(SIM_BIN) --scenario $$s --nodes 10 --minutes 90s >$(OUT)/sim.out || \
+	    { cat $(OUT)/sim.out; exit 1; }; done
+	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-40 --mode struct --jobs 2
+	$(SIM_BIN) --scenario crash --nodes 1000 --minutes 5s --mode struct --no-catalogs
+# The same seeds give the same runs whatever compiled them: make sim-same OTHER=build/clang
+sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
+	@set -e; for s in mixed churn crash loss-20; do for b in $(OUT) $(OTHER); do \
+	    $$b/rollcall-sim --scenario $$s --nodes 15 --minutes 60s --seed 5 | \
+	    sed -n 's/.*, digest //p'; done | uniq | wc -l | grep -qx 1 || \
+	    { echo "$$s differs"; exit 1; }; echo "$$s agrees"; done
 # Stop it when you like: seeds that passed are left out next time.
 SEEDS ?= 10000
 sim-soak: $(SIM_BIN) ## everything at once at 20 nodes: SEEDS=10000, hours; goes on where it was stopped
@@ -156,6 +169,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim sim-soak replay fuzz lab check tests integration churn figures lint format install clean help
+.PHONY: all unit sim sim-same sim-soak replay fuzz lab check tests integration churn figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

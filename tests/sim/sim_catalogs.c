@@ -1,4 +1,5 @@
 /* sim_catalogs.c - what must hold for records: whatever a peer shows, its owner once said. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,6 +252,48 @@ static void check_pair(struct sim *sim, struct node *at, struct node *owner)
     check_items(sim, at, owner, view);
     if (owner->catalog != NULL) {
         check_against_owner(sim, at, owner, view);
+    }
+}
+
+/* What two nodes make of a third. */
+static void print_difference(const struct node *a, const struct node *b,
+                             const struct node *owner)
+{
+    const struct catalog_node *in_a = catalog_node_find(a->catalog, owner->name);
+    const struct catalog_node *in_b = catalog_node_find(b->catalog, owner->name);
+
+    if (in_a == NULL || in_b == NULL) {
+        if (in_a != in_b) {
+            (void)fprintf(stderr, "# only %s lists %s\n",
+                          in_a != NULL ? a->name : b->name, owner->name);
+        }
+        return;
+    }
+    if (in_a->liveness == in_b->liveness && print_record(in_a) == print_record(in_b)) {
+        return;
+    }
+    (void)fprintf(stderr,
+                  "# %s has %s %s at epoch %llu version %llu%s, %s %s at %llu %llu%s\n",
+                  a->name, owner->name, catalog_liveness_name(in_a->liveness),
+                  (unsigned long long)in_a->epoch, (unsigned long long)in_a->version,
+                  has_cut(in_a) ? " (cut)" : "", b->name,
+                  catalog_liveness_name(in_b->liveness), (unsigned long long)in_b->epoch,
+                  (unsigned long long)in_b->version, has_cut(in_b) ? " (cut)" : "");
+}
+
+void check_print_differences(const struct sim *sim)
+{
+    const struct node *first = NULL;
+
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct node *node = sim->nodes[i];
+        if (node->catalog == NULL) {
+            continue;
+        }
+        first = first == NULL ? node : first;
+        for (size_t k = 0; k < sim->node_count; k++) {
+            print_difference(first, node, sim->nodes[k]);
+        }
     }
 }
 

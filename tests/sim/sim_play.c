@@ -184,6 +184,7 @@ static void settle(struct sim *sim, const struct play_options *o)
            (o->catalogs == SIM_WITH_CATALOGS && !sim_views_equal(sim))) {
         if (sim_now_ms(sim) - start_ms > limit_ms) {
             peek_print_wrong(sim);
+            check_print_differences(sim);
             sim_fail(sim,
                      "%llu ms after the last fault views differ still (%llu of "
                      "members are wrong)",
