@@ -191,6 +191,7 @@ static void begin(struct gossip *g, struct probe_call *call, struct member *targ
     call->nacks_wanted = 0;
     call->nacks = 0;
     call->tcp_answered = false;
+    call->tcp_failed = false;
     call->is_second_opinion = false;
     g->counters.probes++;
     gossip_arm(g, &call->timeout, g->profile->probe_timeout_ms);
@@ -366,6 +367,24 @@ void probe_end(struct gossip *g, struct probe_call *call)
     swim_accuse(g, target, &why);
 }
 
+/* All who were asked have said no, and the host refuses TCP: there is nothing to wait for. */
+static void end_if_hopeless(struct gossip *g, struct probe_call *call)
+{
+    if (call->tcp_failed && call->asked > 0 && call->nacks == call->asked) {
+        probe_end(g, call);
+    }
+}
+
+void probe_on_tcp_failed(struct gossip *g, uint32_t seq)
+{
+    struct probe_call *call = call_with(g, seq);
+
+    if (call != NULL && !call->tcp_answered) {
+        call->tcp_failed = true;
+        end_if_hopeless(g, call);
+    }
+}
+
 void probe_on_tcp_ack(struct gossip *g, uint32_t seq)
 {
     struct probe_call *call = call_with(g, seq);
@@ -386,6 +405,7 @@ void probe_on_nack(struct gossip *g, uint32_t seq)
     hear(g);
     g->counters.nacks_in++;
     call->nacks++;
+    end_if_hopeless(g, call);
 }
 
 /* ---- Coordinates in acks. */

@@ -21,6 +21,8 @@ void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
 void probe_on_ack(struct gossip *g, const struct wire_ack *ack);
 void probe_on_nack(struct gossip *g, uint32_t seq);
 void probe_on_tcp_ack(struct gossip *g, uint32_t seq);
+/* Its host refuses the fallback ping, or breaks it off. */
+void probe_on_tcp_failed(struct gossip *g, uint32_t seq);
 
 /* Writes our ping to `node` into g->message. */
 void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node);

@@ -52,6 +52,7 @@ struct probe_call {
     uint32_t nacks_wanted;
     uint32_t nacks;
     bool tcp_answered;
+    bool tcp_failed; /* refused, or broke off */
     bool is_second_opinion; /* out of turn, on somebody whom another suspects */
 };
 

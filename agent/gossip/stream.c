@@ -126,6 +126,9 @@ static void settle(struct gossip *g, struct gossip_stream *s, int err)
                                                .address = s->address,
                                                .err = err});
     }
+    if (s->purpose == STREAM_PING && err != RC_OK) {
+        probe_on_tcp_failed(g, s->seq);
+    }
     if (s->purpose == STREAM_CHECK) {
         join_check_settle(g, err);
     }

@@ -281,6 +281,13 @@ static void arrive(struct net *net, const struct net_flight *flight)
     struct net_pipe *pipe = &net->pipes[flight->pipe];
     size_t end = flight->to == pipe->nodes[1] ? 1 : 0;
 
+    if (to->gossip == NULL && net->hosts_refuse && flight->kind == FLIGHT_OPEN &&
+        net->nodes[flight->from].gossip != NULL) {
+        pipe->is_open = false;
+        gossip_stream_closed(net->nodes[flight->from].gossip, net->now_ns, pipe->ids[0]);
+        net_drain(net, flight->from);
+        return;
+    }
     if (to->gossip == NULL || to->is_deaf || is_cut(net, flight->from, flight->to)) {
         return;
     }

@@ -20,7 +20,7 @@ struct net_node {
     struct rc_address address;
     uint32_t cut;    /* bit i: nothing passes to or from node i */
     bool is_udp_cut; /* streams pass, packets do not */
-    bool is_deaf; /* what it sends arrives, nothing reaches it */
+    bool is_deaf;    /* what it sends arrives, nothing reaches it */
     uint64_t paused_until_ns;
     struct net_seen seen[NET_SEEN_MAX];
     size_t seen_count;
@@ -52,6 +52,7 @@ struct net {
     uint64_t now_ns;
     struct rc_random random;
     uint32_t loss_ppm; /* of packets, each way */
+    bool hosts_refuse; /* streams to killed nodes, as after kill -9; else they hang */
     struct net_flight *flights;
     size_t flight_count;
     size_t flight_capacity;

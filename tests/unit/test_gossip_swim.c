@@ -149,6 +149,24 @@ static void being_late_raises_the_score(void **state)
     net_destroy(net);
 }
 
+static void nobody_waits_when_there_is_nothing_to_wait_for(void **state)
+{
+    struct net *net = net_create(25);
+
+    (void)state;
+    net_pool(net, 5, "lan");
+    net->hosts_refuse = true;
+    net_kill(net, 4);
+    net_run_ms(net, 20000);
+    bool is_early = false;
+    for (size_t i = 0; i < 4; i++) {
+        is_early = is_early || diary_says(net, i, "n4", "suspected by us: no ack in 90");
+        assert_false(diary_says(net, i, "n4", "suspected by us: no ack in 100"));
+    }
+    assert_true(is_early); /* 500 ms, then the helpers' 400 ms */
+    net_destroy(net);
+}
+
 static void the_others_give_a_second_opinion_at_once(void **state)
 {
     struct net *net = net_create(8);
@@ -615,6 +633,7 @@ int main(void)
         cmocka_unit_test(helpers_that_keep_silent_raise_the_score),
         cmocka_unit_test(a_refutation_of_ours_raises_the_score),
         cmocka_unit_test(being_late_raises_the_score),
+        cmocka_unit_test(nobody_waits_when_there_is_nothing_to_wait_for),
         cmocka_unit_test(the_others_give_a_second_opinion_at_once),
         cmocka_unit_test(a_suspect_that_answers_us_is_not_declared_dead_by_us),
         cmocka_unit_test(who_hears_nobody_accuses_nobody),
