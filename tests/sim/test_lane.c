@@ -93,7 +93,7 @@ static void fifty_idle_nodes_send_at_most_270_bytes_a_second(void **state)
     (void)state;
     sim_run(sim, 30000);
     uint64_t before = bytes_sent(sim);
-    sim_run(sim, SECONDS * 1000);
+    sim_run(sim, (uint64_t)SECONDS * 1000);
     uint64_t rate = (bytes_sent(sim) - before) / NODES / SECONDS;
     print_message("# %llu bytes per node and second\n", (unsigned long long)rate);
     assert_in_range(rate, 1, 270);

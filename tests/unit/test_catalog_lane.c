@@ -463,6 +463,103 @@ static void the_oldest_grave_makes_room(void **state)
     catalog_destroy(last);
 }
 
+/* ---- memory that goes bad */
+
+static void damage(const void *memory)
+{
+    *(char *)memory = (char)(*(const char *)memory ^ 1); /* only a fault writes there */
+}
+
+/* Two that know each other's records; `b` offers "web". */
+static void make_pair(struct catalog **a, struct catalog **b)
+{
+    *a = make("a");
+    *b = make("b");
+    tell_member(*a, "b");
+    tell_member(*b, "a");
+    put_service(*b, NOW, "web", 1);
+    (void)drain(*b, CATALOG_KICK);
+    hear_summary(*a, NOW, *b);
+    catalog_tick(*a, NOW);
+    (void)converse(*a, *b, NOW, SIZE_MAX);
+}
+
+static void damaged_memory_is_found_and_repaired(void **state)
+{
+    uint8_t before[CATALOG_SUMMARY_SIZE];
+    uint8_t after[CATALOG_SUMMARY_SIZE];
+    struct catalog *a = NULL;
+    struct catalog *b = NULL;
+
+    (void)state;
+    make_pair(&a, &b);
+    catalog_summary(a, before);
+    damage(catalog_service_find(catalog_node_find(a, "b"), "web")->tags[0]);
+    catalog_tick(a, NOW + 60000); /* once a minute all is looked at */
+    assert_int_equal(catalog_counters(a)->records_damaged, 1);
+    catalog_summary(a, after);
+    assert_memory_not_equal(before, after, sizeof before); /* so others see it too */
+
+    hear_summary(a, NOW + 60000, b);
+    catalog_tick(a, NOW + 61000);
+    (void)converse(a, b, NOW + 61000, SIZE_MAX);
+    catalog_summary(a, after);
+    assert_memory_equal(before, after, sizeof before);
+    assert_int_equal(catalog_service_find(catalog_node_find(a, "b"), "web")->tags[0][0],
+                     't');
+    catalog_tick(a, NOW + 130000);
+    assert_int_equal(catalog_counters(a)->records_damaged, 1);
+    catalog_destroy(a);
+    catalog_destroy(b);
+}
+
+static void a_damaged_result_is_repaired_too(void **state)
+{
+    struct catalog *a = NULL;
+    struct catalog *b = NULL;
+    struct catalog_check check = {.id = "disk", .output = "fine"};
+
+    (void)state;
+    make_pair(&a, &b);
+    assert_int_equal(catalog_put_check(b, NOW, &check, NULL), RC_OK);
+    hear_summary(a, NOW + 5000, b);
+    catalog_tick(a, NOW + 6000);
+    (void)converse(a, b, NOW + 6000, SIZE_MAX);
+    damage(&catalog_check_find(catalog_node_find(a, "b"), "disk")->status);
+    catalog_tick(a, NOW + 60000);
+    hear_summary(a, NOW + 60000, b);
+    catalog_tick(a, NOW + 61000);
+    (void)converse(a, b, NOW + 61000, SIZE_MAX);
+
+    assert_int_equal(catalog_check_find(catalog_node_find(a, "b"), "disk")->status,
+                     CHECK_PASSING);
+    catalog_destroy(a);
+    catalog_destroy(b);
+}
+
+static void damaged_memory_is_not_told(void **state)
+{
+    struct catalog *a = NULL;
+    struct catalog *b = NULL;
+    struct catalog *young = make("young");
+
+    (void)state;
+    make_pair(&a, &b);
+    tell_member(a, "young");
+    tell_member(young, "a");
+    tell_member(young, "b");
+    damage(&catalog_service_find(catalog_node_find(a, "b"), "web")->port);
+    hear_summary(young, NOW + 1000, a);
+    catalog_tick(young, NOW + 2000);
+    (void)converse(young, a, NOW + 2000, SIZE_MAX);
+
+    assert_null(catalog_service_find(catalog_node_find(young, "b"), "web"));
+    assert_int_equal(catalog_counters(a)->records_damaged, 1);
+    catalog_destroy(a);
+    catalog_destroy(b);
+    catalog_destroy(young);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +577,9 @@ int main(void)
         cmocka_unit_test(text_alone_asks_for_no_packets),
         cmocka_unit_test(a_change_is_kicked_until_it_was_told_enough),
         cmocka_unit_test(the_oldest_grave_makes_room),
+        cmocka_unit_test(damaged_memory_is_found_and_repaired),
+        cmocka_unit_test(a_damaged_result_is_repaired_too),
+        cmocka_unit_test(damaged_memory_is_not_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

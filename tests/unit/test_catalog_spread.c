@@ -656,59 +656,6 @@ static void long_output_is_cut_in_rumours_and_fetched_later(void **state)
     assert_int_equal(catalog_counters(pool->peers[1])->syncs_started, started);
 }
 
-/* ---- what may happen to our memory */
-
-static void damage(const void *memory)
-{
-    *(char *)memory = (char)(*(const char *)memory ^ 1); /* only a fault writes there */
-}
-
-static void damaged_memory_is_found_and_repaired(void **state)
-{
-    struct pool *pool = *state;
-
-    put(pool, 0, "w1");
-    put_check(pool, 0, "disk", "fine");
-    (void)gossip(pool, 0, 1);
-    (void)gossip(pool, 0, 2);
-    damage(catalog_service_find(view(pool, 1, 0), "w1")->name);
-    damage(&catalog_check_find(view(pool, 2, 0), "disk")->status);
-
-    run_until(pool, pool->now_ms + 61000); /* b and c look at all they hold */
-    for (int peer = 1; peer < PEERS; peer++) {
-        assert_int_equal(catalog_counters(pool->peers[peer])->records_damaged, 1);
-        summaries(pool, 0, peer);
-    }
-    run_until(pool, pool->now_ms + 3000);
-
-    for (int peer = 1; peer < PEERS; peer++) {
-        const struct catalog_node *node = view(pool, peer, 0);
-        assert_string_equal(catalog_service_find(node, "w1")->name, "web");
-        assert_int_equal(catalog_check_find(node, "disk")->status, CHECK_PASSING);
-        assert_int_equal(node->version, view(pool, 0, 0)->version);
-    }
-    assert_int_equal(catalog_name_find(pool->peers[1], "web")->instance_count, 1);
-}
-
-static void damaged_memory_is_not_told(void **state)
-{
-    struct pool *pool = *state;
-
-    put(pool, 0, "w1");
-    (void)gossip(pool, 0, 1);
-    damage(&catalog_service_find(view(pool, 1, 0), "w1")->port);
-    (void)gossip(pool, 1, 2); /* b passes on what it has just learnt */
-    assert_false(sees(pool, 2, 0, "w1"));
-    assert_int_equal(catalog_counters(pool->peers[1])->records_damaged, 1);
-
-    summaries(pool, 0, 1);
-    run_until(pool, pool->now_ms + 3000);
-    summaries(pool, 1, 2);
-    run_until(pool, pool->now_ms + 3000);
-    assert_int_equal(catalog_service_find(view(pool, 1, 0), "w1")->port, 80);
-    assert_int_equal(catalog_service_find(view(pool, 2, 0), "w1")->port, 80);
-}
-
 /* ---- what others may do to us */
 
 static void nonsense_changes_nothing_but_counters(void **state)
@@ -832,8 +779,6 @@ int main(void)
         TEST(a_failed_node_keeps_its_record),
         TEST(a_record_shows_when_its_node_is_known),
         TEST(long_output_is_cut_in_rumours_and_fetched_later),
-        TEST(damaged_memory_is_found_and_repaired),
-        TEST(damaged_memory_is_not_told),
         TEST(nonsense_changes_nothing_but_counters),
         TEST(later_versions_may_add_fields_and_operations),
         TEST(over_quota_parts_of_others_are_ignored),

@@ -377,7 +377,7 @@ static void membership_does_not_starve_the_lane_nor_the_lane_membership(void **s
 
     /* In each packet a third is the lane's and the rest theirs, until they are all told. */
     gossip_counters(core(pool, 0), &counters);
-    assert_true(pool->riders[1].stream_bytes >= 10 * 4 * FLOOD_RUMOUR);
+    assert_true(pool->riders[1].stream_bytes >= (size_t)10 * 4 * FLOOD_RUMOUR);
     net_run_ms(pool->net, 30000);
     gossip_counters(core(pool, 0), &counters);
     assert_int_equal(counters.queue_events, 0);
