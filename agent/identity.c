@@ -129,7 +129,6 @@ static void settle_tags(const struct agent_config *config, struct identity *out)
     (void)snprintf(out->build_text, sizeof out->build_text, "%s:", cli_version);
     add_tag(out, "build", out->build_text);
     add_tag(out, "dc", config->datacenter);
-    add_tag(out, "id", out->node_id);
     add_tag(out, "rc", "1");
     add_tag(out, "role", config->server ? "consul" : "node");
     if (config->server) {

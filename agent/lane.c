@@ -124,7 +124,6 @@ void lane_on_member(struct lane *lane, uint64_t now_ns, uint64_t wall_ms,
         .liveness = action->event == GOSSIP_EVENT_REAP ? CATALOG_LEFT
                                                        : liveness_of[action->status],
         .datacenter = gossip_member_tag(member, "dc"),
-        .id = gossip_member_tag(member, "id"),
         .peer = member->is_rollcall,
     };
     catalog_member_event(lane->catalog, now_ns / NS_PER_MS, wall_ms, &told);

@@ -299,7 +299,6 @@ struct catalog_member {
     const char *address; /* IP address text; "" unknown */
     enum catalog_liveness liveness;
     const char *datacenter; /* of its tag "dc"; NULL unknown */
-    const char *id;         /* of its tag "id"; NULL unknown */
     bool
         peer; /* carries the tag "rc": speaks catalog. Others are nodes without services */
 };

@@ -277,9 +277,7 @@ void listing_set_facts(struct catalog *c, struct node_entry *entry)
     const struct catalog_node *member =
         entry->member == NULL ? NULL : &entry->member->view;
 
-    node->id = record != NULL && record->id[0] != '\0' ? record->id
-               : member != NULL                        ? member->id
-                                                       : "";
+    node->id = record != NULL ? record->id : "";
     node->address = record != NULL && record->address[0] != '\0' ? record->address
                     : member != NULL                             ? member->address
                                                                  : "";

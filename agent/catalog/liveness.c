@@ -103,7 +103,6 @@ void liveness_clean(struct catalog *c, uint64_t now_ms)
 static bool same_member(const struct item_facts *known, const struct catalog_node *facts)
 {
     return known != NULL && strcmp(known->view.address, facts->address) == 0 &&
-           strcmp(known->view.id, facts->id) == 0 &&
            strcmp(known->view.datacenter, facts->datacenter) == 0;
 }
 
@@ -113,7 +112,7 @@ static void set_member_facts(struct catalog *c, struct node_entry *entry,
     struct catalog_node facts = {
         .address = member->address == NULL ? "" : member->address,
         .datacenter = member->datacenter == NULL ? "" : member->datacenter,
-        .id = member->id == NULL ? "" : member->id,
+        .id = "",
     };
 
     if (same_member(entry->member, &facts) ||

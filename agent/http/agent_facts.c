@@ -48,7 +48,7 @@ static void put_member(const struct http_api *api, struct rc_json *json)
     rc_json_key(json, "Coord");
     render_coordinate(json, &coordinate);
     rc_json_key(json, "Member");
-    render_member(json, gossip_self(api->gossip));
+    render_member(json, gossip_self(api->gossip), api->catalog);
 }
 
 static void put_agent_stats(const struct http_api *api, struct rc_json *json)
@@ -176,7 +176,7 @@ void agent_members(struct http_api *api, struct http_exchange *x)
     const struct gossip_member *member =
         wan ? NULL : gossip_next_member(api->gossip, &position);
     while (member != NULL) {
-        render_member(&json, member);
+        render_member(&json, member, api->catalog);
         member = gossip_next_member(api->gossip, &position);
     }
     rc_json_array_end(&json);

@@ -39,7 +39,7 @@ static void put_member(const struct http_api *api, struct rc_json *json,
 
     rc_json_object(json);
     rc_json_key(json, "Member");
-    render_member(json, member);
+    render_member(json, member, api->catalog);
     rc_json_put_string(json, "State", gossip_status_name(member->status));
     rc_json_put_u64(json, "Incarnation", member->incarnation);
     rc_json_put_u64(json, "StatusLTime", member->status_ltime);

@@ -11,6 +11,7 @@ struct catalog_check;
 struct catalog_node;
 struct catalog_service;
 struct gossip_coordinate;
+struct catalog;
 struct gossip_member;
 struct local_check;
 struct local_service;
@@ -32,7 +33,9 @@ void render_check_since(struct rc_json *json, const struct catalog_check *check)
 /* {Node, Service, Checks}: an instance with all checks that concern it. */
 void render_instance(struct rc_json *json, const struct catalog_service *service);
 
-void render_member(struct rc_json *json, const struct gossip_member *member);
+/* As /v1/agent/members has it; the id of its node in `catalog` stands among its tags. */
+void render_member(struct rc_json *json, const struct gossip_member *member,
+                   const struct catalog *catalog);
 void render_coordinate(struct rc_json *json, const struct gossip_coordinate *coordinate);
 
 enum render_hash { RENDER_WITHOUT_HASH, RENDER_WITH_HASH };
