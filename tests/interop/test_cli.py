@@ -226,6 +226,17 @@ class TestWithAnAgent:
                             r"\t\* Failed to join 127\.0\.0\.99: .*refused.*\n\n\)\nFailed to join any nodes\.\n",
                             result.stderr)
 
+    def test_debug_gossip_tells_how_members_came(self, cli):
+        table = cli("debug", "gossip").stdout
+        assert re.search(r"^health score: \d+ of at most \d+", table, re.M)
+        assert re.search(r"^membership +\d+ +4096 +0 +0$", table, re.M)
+        assert "heard of it for the first time" in table
+        facts = json.loads(cli("debug", "gossip", "-format=json").stdout)
+        assert facts["Health"]["Score"] <= facts["Health"]["Max"]
+        assert [queue["Name"] for queue in facts["Queues"]] == ["membership", "intents", "queries", "events"]
+        assert facts["Transitions"][-1]["To"] == "alive" and facts["Refusals"] == []
+        assert cli("debug").returncode == 2
+
     def test_reload_info_version_and_keygen(self, cli):
         done(cli("reload"), "Configuration reload triggered\n")
         assert re.search(r"^agent:\n\t\w+ = ", cli("info").stdout, re.M)
@@ -276,6 +287,7 @@ class TestWithoutAnAgent:
         (["members"], "Error retrieving members: Get"), (["catalog", "nodes"], "Error listing nodes: Get"),
         (["leave"], "Error: leave: Put"), (["maint"], "Error getting checks: Get"),
         (["monitor"], "Error following the log: Get"), (["info"], "Error querying agent: Get"),
+        (["debug", "gossip"], "Error asking the agent: Get"),
         (["services", "register", "-name=x"], "Error registering service: Put")], ids=lambda value: str(value[0]))
     def test_nobody_is_there(self, place, words, told):
         result = place.run(*words, "-http-addr=127.0.0.98:8500")
