@@ -390,7 +390,7 @@ static void a_node_without_udp_stays_and_is_told_of_once(void **state)
     net_run_ms(net, 10000);
     assert_int_equal(net->nodes[0].tcp_only_told, 1); /* it was told within the hour */
     net->nodes[3].is_udp_cut = false;
-    net_run_ms(net, 3600 * 1000);
+    net_run_ms(net, UINT64_C(3600) * 1000);
     net->nodes[3].is_udp_cut = true;
     net_run_ms(net, 10000);
     assert_int_equal(net->nodes[0].tcp_only_told, 2);
