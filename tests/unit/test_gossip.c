@@ -642,7 +642,8 @@ static void an_intent_of_a_name_that_nobody_can_bear_is_refused(void **state)
     net_pool(net, 2, "fast");
     wire_write_serf(WIRE_SERF_JOIN, &wire_format_join, &intent, &bytes);
     gossip_packet(net->nodes[0].gossip, net->now_ns, &from, bytes.bytes, bytes.size);
-    net_run_ms(net, 6 * 60 * 1000); /* until intents of strangers are forgotten */
+    net_run_ms(net,
+               UINT64_C(6) * 60 * 1000); /* until intents of strangers are forgotten */
 
     assert_int_equal(refused(net, 0, GOSSIP_REFUSED_NAME), 1);
     rc_buffer_fini(&bytes);
