@@ -1,9 +1,10 @@
 /* lane.h - how something of rollcall's own (the catalog) rides on gossip.
  *
  * Three carriers: rumours in packets to members with the tag `rc` (memberlist user
- * messages whose first byte is c8), a summary of 24 bytes in every ack and push/pull,
- * and streams of length-prefixed messages on the gossip port. Real Serf agents never
- * get a rumour or a stream, and ignore the summary. */
+ * messages whose first byte is c8), a summary of 24 bytes in every ack (beside the
+ * coordinate, or alone behind a byte c8) and push/pull, and streams of length-prefixed
+ * messages on the gossip port. Real Serf agents never get a rumour or a stream, and ignore
+ * the summary. */
 #ifndef AGENT_GOSSIP_LANE_H
 #define AGENT_GOSSIP_LANE_H
 

@@ -426,6 +426,14 @@ static bool read_coordinate(const struct wire_coordinate *wire,
     return in.err == RC_OK && coordinate_is_valid(out);
 }
 
+static void hear_summary(struct gossip *g, const struct member *member,
+                         struct rc_pack_bytes summary)
+{
+    if (summary.size == GOSSIP_SUMMARY_SIZE && g->lane.peer_summary != NULL) {
+        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), member->name, summary.at);
+    }
+}
+
 static void learn_coordinate(struct gossip *g, struct member *member,
                              struct rc_pack_bytes payload, uint64_t rtt_ns)
 {
@@ -438,10 +446,7 @@ static void learn_coordinate(struct gossip *g, struct member *member,
         gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
         return;
     }
-    if (wire.summary.size == GOSSIP_SUMMARY_SIZE && g->lane.peer_summary != NULL) {
-        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), member->name,
-                             wire.summary.at);
-    }
+    hear_summary(g, member, wire.summary);
     if (!read_coordinate(&wire, &theirs)) {
         return;
     }
@@ -466,7 +471,11 @@ void probe_on_ack(struct gossip *g, const struct wire_ack *ack)
     uint64_t rtt_ns = g->now_ns - call->started_ns;
     target->view.tcp_only = false;
     succeed(g, call);
-    if (ack->payload.size > 0) { /* relayed acks have none */
+    struct rc_pack_bytes payload = ack->payload; /* relayed acks have none */
+    if (payload.size == 1 + GOSSIP_SUMMARY_SIZE && payload.at[0] == WIRE_LANE) {
+        hear_summary(g, target,
+                     (struct rc_pack_bytes){payload.at + 1, GOSSIP_SUMMARY_SIZE});
+    } else if (payload.size > 0) {
         learn_coordinate(g, target, ack->payload, rtt_ns);
     }
 }

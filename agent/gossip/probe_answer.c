@@ -17,7 +17,30 @@ static struct rc_pack_bytes written(const struct gossip *g)
     return (struct rc_pack_bytes){g->message.bytes, g->message.size};
 }
 
-static void write_payload(struct gossip *g, struct rc_buffer *out)
+/* Every ack to Serf; to our own kind the first ones, which place a newcomer, then every fourth:
+ * a coordinate is two thirds of an ack, and 60 measurements a minute are more than it takes. */
+static bool wants_coordinate(struct gossip *g, const struct wire_ping *ping)
+{
+    enum { PLACING = 64, EVERY = 4 };
+    const struct member *member = roster_find(&g->roster, ping->source_node);
+
+    g->probe.acks++;
+    return member == NULL || !member->view.is_rollcall || g->probe.acks <= PLACING ||
+           g->probe.acks % EVERY == 0;
+}
+
+static void write_summary(struct gossip *g, struct rc_buffer *out)
+{
+    uint8_t summary[GOSSIP_SUMMARY_SIZE];
+
+    if (g->lane.summary != NULL) {
+        g->lane.summary(g->lane.ctx, summary);
+        rc_buffer_byte(out, WIRE_LANE);
+        rc_buffer_append(out, summary, sizeof summary);
+    }
+}
+
+static void write_coordinate(struct gossip *g, struct rc_buffer *out)
 {
     const struct gossip_coordinate *own = &g->coordinate.coordinate;
     uint8_t summary[GOSSIP_SUMMARY_SIZE];
@@ -94,7 +117,11 @@ void probe_on_ping(struct gossip *g, const struct rc_address *from,
         gossip_refuse(g, GOSSIP_REFUSED_PING);
         return;
     }
-    write_payload(g, &payload);
+    if (wants_coordinate(g, ping)) {
+        write_coordinate(g, &payload);
+    } else {
+        write_summary(g, &payload);
+    }
     if (payload.err == RC_OK) {
         send_ack(g, &to, ping->seq, (struct rc_pack_bytes){payload.bytes, payload.size});
     }

@@ -52,7 +52,7 @@ struct probe_call {
     uint32_t nacks_wanted;
     uint32_t nacks;
     bool tcp_answered;
-    bool tcp_failed; /* refused, or broke off */
+    bool tcp_failed;        /* refused, or broke off */
     bool is_second_opinion; /* out of turn, on somebody whom another suspects */
 };
 
@@ -60,6 +60,7 @@ struct probe {
     struct deadline round; /* the protocol period */
     struct probe_call calls[PROBE_CALLS_MAX];
     uint32_t silent_rounds;     /* in a row, without an answer from anyone */
+    uint32_t acks;              /* sent, all in all */
     size_t next;                /* place in the roster's list */
     struct probe_relay *relays; /* PROBE_RELAYS_MAX of them; allocated when first asked */
 };
