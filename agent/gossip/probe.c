@@ -124,12 +124,6 @@ static struct member *next_target(struct gossip *g)
     return NULL;
 }
 
-static void write_ping(struct gossip *g, const struct wire_ping *ping)
-{
-    rc_buffer_clear(&g->message);
-    wire_write_typed(WIRE_PING, &wire_format_ping, ping, &g->message);
-}
-
 void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node)
 {
     const struct rc_address *own = &g->self->view.address;
@@ -140,16 +134,8 @@ void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node)
         .source_port = own->port,
         .source_node = gossip_own_name(g),
     };
-    write_ping(g, &ping);
-}
-
-/* Our own kind answers to where a packet comes from: a third of each ping need not be said. */
-static void write_short_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node)
-{
-    const struct wire_ping ping = {
-        .seq = seq, .node = node, .source_node = gossip_own_name(g)};
-
-    write_ping(g, &ping);
+    rc_buffer_clear(&g->message);
+    wire_write_typed(WIRE_PING, &wire_format_ping, &ping, &g->message);
 }
 
 static struct rc_pack_bytes written(const struct gossip *g)
@@ -196,11 +182,7 @@ static void begin(struct gossip *g, struct probe_call *call, struct member *targ
     g->counters.probes++;
     gossip_arm(g, &call->timeout, g->profile->probe_timeout_ms);
     gossip_arm(g, &call->end, wait_ms);
-    if (target->view.is_rollcall) {
-        write_short_ping(g, call->seq, rc_pack_text(target->name));
-    } else {
-        probe_write_ping(g, call->seq, rc_pack_text(target->name));
-    }
+    probe_write_ping(g, call->seq, rc_pack_text(target->name));
     if (target->swim == SWIM_SUSPECT) {
         send_ping_and_suspicion(g, target);
     } else {

@@ -90,20 +90,22 @@ static struct rc_address answer_to(struct rc_pack_bytes ip, uint16_t port,
 
 /* A ping from somebody we do not know, or hold for dead: the news about it passed us by. An
  * exchange of states settles that within a second instead of at the next push/pull. */
-static void greet_stranger(struct gossip *g, const struct rc_address *address,
-                           const struct wire_ping *ping)
+static void greet_stranger(struct gossip *g, const struct wire_ping *ping)
 {
     const struct member *member = roster_find(&g->roster, ping->source_node);
     bool is_known =
         member != NULL && member->swim != SWIM_NONE && member->swim != SWIM_DEAD;
     uint64_t gap_ns = (uint64_t)GREETING_GAP_MS * NS_PER_MS;
+    struct rc_address address;
 
-    if (is_known || ping->source_node.size == 0 || rc_address_is_any(address) ||
-        g->leave.stage != LEAVE_NOT || g->now_ns - g->last_greeting_ns < gap_ns) {
+    if (is_known || ping->source_node.size == 0 || ping->source_port == 0 ||
+        g->leave.stage != LEAVE_NOT || g->now_ns - g->last_greeting_ns < gap_ns ||
+        gossip_read_address(g, ping->source_address, ping->source_port, &address) !=
+            RC_OK) {
         return;
     }
     g->last_greeting_ns = g->now_ns;
-    (void)stream_push_pull(g, address,
+    (void)stream_push_pull(g, &address,
                            STREAM_EXCHANGE); /* else the next ping asks again */
 }
 
@@ -126,7 +128,7 @@ void probe_on_ping(struct gossip *g, const struct rc_address *from,
         send_ack(g, &to, ping->seq, (struct rc_pack_bytes){payload.bytes, payload.size});
     }
     rc_buffer_fini(&payload);
-    greet_stranger(g, &to, ping);
+    greet_stranger(g, ping);
 }
 
 static struct probe_relay *free_relay(struct gossip *g)
