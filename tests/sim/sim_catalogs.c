@@ -76,6 +76,43 @@ uint64_t check_print(const struct catalog *c)
     return print;
 }
 
+/* What a catalog says of nodes that are there. Those that failed are listed by whoever knew them
+ * alive until they are forgotten; newcomers are not told of them, as in memberlist. */
+static uint64_t print_living(const struct sim *sim, const struct catalog *c)
+{
+    uint64_t print = 5;
+
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct catalog_node *node =
+            sim->nodes[i]->is_there ? catalog_node_find(c, sim->nodes[i]->name) : NULL;
+        if (node != NULL) {
+            print = mix_number(print, i);
+            print = mix_number(print, node->liveness);
+            print = mix_number(print, print_record(node));
+        }
+    }
+    return print;
+}
+
+bool check_living_agree(const struct sim *sim)
+{
+    uint64_t first = 0;
+    bool known = false;
+
+    for (size_t i = 0; i < sim->node_count; i++) {
+        if (!sim->nodes[i]->is_there || sim->nodes[i]->catalog == NULL) {
+            continue;
+        }
+        uint64_t print = print_living(sim, sim->nodes[i]->catalog);
+        if (known && print != first) {
+            return false;
+        }
+        first = print;
+        known = true;
+    }
+    return true;
+}
+
 /* ---- what the owner said */
 
 static void remember(struct node *node, uint64_t print)

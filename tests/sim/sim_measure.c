@@ -50,6 +50,7 @@ static void forget(struct measure *measure, size_t place)
 {
     free(measure->pending[place].knows);
     measure->pending[place] = measure->pending[--measure->pending_count];
+    measure->pending[measure->pending_count].knows = NULL;
 }
 
 static void finish(struct sim *sim, size_t place)

@@ -356,7 +356,7 @@ struct node *node_add(struct sim *sim)
     if (sim->node_count == sim->nodes_capacity) {
         sim->nodes_capacity = sim->nodes_capacity == 0 ? 32 : 2 * sim->nodes_capacity;
         sim->nodes =
-            sim_memory(realloc(sim->nodes, sim->nodes_capacity * sizeof *sim->nodes));
+            sim_memory(realloc(sim->nodes, sim->nodes_capacity * sizeof(struct node *)));
     }
     node->number = (uint32_t)sim->node_count;
     sim->nodes[sim->node_count++] = node;

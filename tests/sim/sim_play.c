@@ -175,13 +175,12 @@ static uint64_t bound_ms(const struct sim *sim)
            4ULL * p->push_pull_every_ms + 30000;
 }
 
-static void settle(struct sim *sim, const struct play_options *o)
+static void settle(struct sim *sim)
 {
     uint64_t start_ms = sim_now_ms(sim);
     uint64_t limit_ms = bound_ms(sim);
 
-    while (!sim_members_right(sim) ||
-           (o->catalogs == SIM_WITH_CATALOGS && !sim_views_equal(sim))) {
+    while (!sim_members_right(sim) || !check_living_agree(sim)) {
         if (sim_now_ms(sim) - start_ms > limit_ms) {
             peek_print_wrong(sim);
             check_print_differences(sim);
@@ -235,7 +234,7 @@ static uint64_t run_steps(struct sim *sim, const struct play_options *o,
         sim_run(sim, o->until_ms > start_ms ? o->until_ms - start_ms : 0);
     } else {
         sim_run(sim, end_ms);
-        settle(sim, o);
+        settle(sim);
     }
     return sim_now_ms(sim) - start_ms;
 }

@@ -4,13 +4,13 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum {
-    SECOND_MS = 1000,
-    MINUTE_MS = 60 * SECOND_MS,
-    DAY_MS = 24 * 60 * MINUTE_MS,
-    PERCENT = 10000, /* ppm */
-    SERVICES = 3
-};
+/* 64 bits wide, unlike an enum: products of them are times. */
+#define SECOND_MS UINT64_C(1000)
+#define MINUTE_MS UINT64_C(60000)
+#define DAY_MS    UINT64_C(86400000)
+#define PERCENT   UINT64_C(10000) /* ppm */
+
+enum { SERVICES = 3 };
 
 static uint32_t some_node(struct plan *plan)
 {
@@ -313,9 +313,9 @@ static struct sim_step any_fault(struct plan *plan)
 /* Draws what depends on the kind. */
 static void refine(struct plan *plan, struct sim_step *step)
 {
-    if (step->kind == STEP_PART) {
-        step->count = 1 + (uint32_t)rc_random_below(&plan->faults, plan->nodes / 2);
-    } else if (step->kind == STEP_PAUSE && rc_random_below(&plan->faults, 5) == 0) {
+    bool is_many = step->kind == STEP_PAUSE && rc_random_below(&plan->faults, 5) == 0;
+
+    if (step->kind == STEP_PART || is_many) {
         step->count = 1 + (uint32_t)rc_random_below(&plan->faults, plan->nodes / 2);
     } else if (step->kind == STEP_CUT) {
         step->amount = some_node(plan);

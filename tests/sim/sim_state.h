@@ -244,6 +244,7 @@ void check_note(struct sim *sim, struct node *node); /* what it tells, if that i
 void check_forget_gone(struct node *node);
 void check_pairs(struct sim *sim);
 uint64_t check_print(const struct catalog *c);
+bool check_living_agree(const struct sim *sim);      /* on all that are there */
 void check_print_differences(const struct sim *sim); /* to stderr */
 void check_mix(struct sim *sim, uint64_t number);    /* into the digest */
 

@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 /* Names of the linker's: see wire_structs.h.
- * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+ * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming) */
 
 enum {
     HEAD_SHORT = 3, /* MessagePack's raw 16: a skip over it needs no double */
@@ -365,4 +365,4 @@ int __wrap_lzw_encode(const uint8_t *bytes, size_t size, struct rc_buffer *out)
     return passing == WIRE_BYTES ? __real_lzw_encode(bytes, size, out) : RC_EINVAL;
 }
 
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming) */

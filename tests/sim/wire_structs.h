@@ -23,7 +23,7 @@ void wire_pass(enum wire_passing how);
 size_t wire_size(const struct wire_format *format, const void *message);
 
 /* What the linker calls the double and the real thing.
- * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+ * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming) */
 int __wrap_wire_read(const struct wire_format *format, struct rc_cursor *in, void *out);
 void __wrap_wire_write(const struct wire_format *format, const void *message,
                        struct rc_buffer *out);
@@ -41,6 +41,6 @@ void __real_wire_write(const struct wire_format *format, const void *message,
 void __real_envelope_add_crc(struct rc_pack_bytes plain, struct rc_buffer *out);
 int __real_envelope_strip_crc(struct rc_pack_bytes *bytes);
 int __real_lzw_encode(const uint8_t *bytes, size_t size, struct rc_buffer *out);
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming) */
 
 #endif
