@@ -102,14 +102,16 @@ $(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
 unit: $(UNIT) ## unit tests: no network, no sleeping
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
 # Every scenario once at a size that shows it, everything at once by some seeds, and a thousand.
+SIM_SEEDS = $(if $(filter release,$(BUILD)),40,8)
+SIM_MANY = $(if $(filter release,$(BUILD)),1000,200)
 SIM_ALL = $$($(SIM_BIN) --list | cut -d' ' -f1)
 sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and network
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
 	@set -e; for s in $(SIM_ALL); do echo "$$s"; \
 	    $(SIM_BIN) --scenario $$s --nodes 10 --minutes 90s >$(OUT)/sim.out || \
 	    { cat $(OUT)/sim.out; exit 1; }; done
-	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-40 --mode struct --jobs 2
-	$(SIM_BIN) --scenario crash --nodes 1000 --minutes 5s --mode struct --no-catalogs
+	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SIM_SEEDS) --mode struct --jobs 2
+	$(SIM_BIN) --scenario crash --nodes $(SIM_MANY) --minutes 5s --mode struct --no-catalogs
 # The same seeds give the same runs whatever compiled them: make sim-same OTHER=build/clang
 sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
 	@set -e; for s in mixed churn crash loss-20; do for b in $(OUT) $(OTHER); do \
@@ -119,7 +121,7 @@ sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
 # Stop it when you like: seeds that passed are left out next time.
 SEEDS ?= 10000
 sim-soak: $(SIM_BIN) ## everything at once at 20 nodes: SEEDS=10000, hours; goes on where it was stopped
-	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SEEDS) --jobs $(shell nproc) \
+	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SEEDS) --mode struct --jobs $(shell nproc) \
 	    --done $(OUT)/sim-soak.done
 replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done

@@ -324,6 +324,7 @@ void sim_heal(struct sim *sim)
     sim_trace(sim, "the network is whole again");
     for (size_t i = 0; i < sim->node_count; i++) {
         sim->nodes[i]->group = 0;
+        sim->nodes[i]->cuts_towards = 0;
     }
     rc_table_destroy(sim->cuts);
     sim->cuts = sim_memory(rc_table_create(1));
@@ -335,7 +336,9 @@ void sim_cut(struct sim *sim, size_t from, size_t to)
     uint32_t pair[2] = {(uint32_t)from, (uint32_t)to};
 
     sim_trace(sim, "nothing gets from %s to %s", sim_name(sim, from), sim_name(sim, to));
-    sim_must(rc_table_put_bytes(sim->cuts, pair, sizeof pair, sim, NULL), "cut");
+    void *before = NULL;
+    sim_must(rc_table_put_bytes(sim->cuts, pair, sizeof pair, sim, &before), "cut");
+    sim->nodes[to]->cuts_towards += before == NULL;
     shake(sim, sim->nodes[from]);
     shake(sim, sim->nodes[to]);
 }
@@ -344,7 +347,9 @@ void sim_mend(struct sim *sim, size_t from, size_t to)
 {
     uint32_t pair[2] = {(uint32_t)from, (uint32_t)to};
 
-    (void)rc_table_remove_bytes(sim->cuts, pair, sizeof pair);
+    if (rc_table_remove_bytes(sim->cuts, pair, sizeof pair) != NULL) {
+        sim->nodes[to]->cuts_towards--;
+    }
     shake(sim, sim->nodes[from]);
     shake(sim, sim->nodes[to]);
 }

@@ -108,9 +108,15 @@ static void note_seen(struct sim *sim, struct node *at, struct node *of,
 
 /* ---- what a core says of others */
 
+static bool is_handicapped(const struct node *node)
+{
+    return node->cuts_towards > 0 || node->traits[SIM_NAT] || node->traits[SIM_NO_UDP];
+}
+
 static bool is_calm(const struct sim *sim, const struct node *node)
 {
-    return node->is_there && sim->now_ns >= node->paused_until_ns &&
+    return node->is_there && !is_handicapped(node) &&
+           sim->now_ns >= node->paused_until_ns &&
            (node->shaken_ns == 0 ||
             sim->now_ns > node->shaken_ns + SHAKEN_FOR_MS * SIM_MS);
 }

@@ -142,7 +142,8 @@ struct node {
 
     unsigned group;
     bool traits[SIM_TRAIT_COUNT];
-    bool host_is_up; /* refuses streams instead of swallowing them */
+    uint32_t cuts_towards; /* one-way cuts of what should reach it */
+    bool host_is_up;       /* refuses streams instead of swallowing them */
     uint64_t deaf_until_ns;
     uint64_t line_free_ns; /* when its own line has sent what it has to send */
     struct open_line *open;
