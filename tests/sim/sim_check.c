@@ -137,7 +137,8 @@ static void check_failed(struct sim *sim, struct node *at, const struct node *of
     } else if (is_calm(sim, of) && net_reaches(sim, at, of, NET_PACKET)) {
         sim->failures_of_the_calm++;
         sim->false_failures += is_calm(sim, at) ? 1 : 0;
-        if (sim->is_strict && sim->weather[SIM_LOSS] <= TOLERABLE_LOSS_PPM) {
+        if (sim->is_strict && sim->weather[SIM_BURST] == 0 &&
+            sim->weather[SIM_LOSS] <= TOLERABLE_LOSS_PPM) {
             sim_fail(sim, "%s calls %s failed, which lives and was not disturbed",
                      at->name, of->name);
         }

@@ -125,6 +125,8 @@ static void start_some(struct sim *sim, const struct sim_step *step)
 {
     for (uint32_t i = 0; i < step->count; i++) {
         size_t number = sim_add(sim);
+        sim->nodes[number]->shaken_ns =
+            sim->now_ns; /* by what was wrong before it came */
         measure_begin(sim, sim->nodes[number], MEASURE_JOIN_LAST);
         node_join_somebody(sim, sim->nodes[number]);
         node_settle(sim, sim->nodes[number]);
