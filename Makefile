@@ -114,6 +114,7 @@ sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and netwo
 	$(SIM_BIN) --scenario crash --nodes $(SIM_MANY) --minutes 5s --mode struct --no-catalogs
 # The same seeds give the same runs whatever compiled them: make sim-same OTHER=build/clang
 sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
+	@test -x $(OTHER)/rollcall-sim
 	@set -e; for s in mixed churn crash loss-20; do for b in $(OUT) $(OTHER); do \
 	    $$b/rollcall-sim --scenario $$s --nodes 15 --minutes 60s --seed 5 | \
 	    sed -n 's/.*, digest //p'; done | uniq | wc -l | grep -qx 1 || \

@@ -77,8 +77,8 @@ int agent_keep_keys(void *context, enum gossip_key_change change,
         [GOSSIP_KEY_USED] = "another key goes first",
         [GOSSIP_KEY_REMOVED] = "a key was removed",
         [GOSSIP_KEY_FOLLOWED] =
-            "the pool could not read us and answered under another key of ours, which "
-            "goes first now",
+            ("the pool could not read us and answered under another key of ours, which "
+             "goes first now"),
     };
     const struct agent *agent = context;
     struct keyring_list list = {.count = count};

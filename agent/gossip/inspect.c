@@ -135,7 +135,7 @@ static void explain(const struct gossip *g, const struct diary_entry *entry,
     case DIARY_REASON_COUNT:
         break;
     }
-    assert(!"a reason that is none");
+    assert(false); /* a reason that is none */
 }
 
 bool gossip_transition(const struct gossip *g, size_t back, struct gossip_transition *out)
@@ -177,7 +177,7 @@ static void explain_doubt(const struct diary_doubt *doubt, char text[GOSSIP_WHY_
                        (unsigned)doubt->ms);
         return;
     }
-    assert(!"a doubt that is none");
+    assert(false); /* a doubt that is none */
 }
 
 bool gossip_doubt(const struct gossip *g, size_t back, struct gossip_doubt *out)

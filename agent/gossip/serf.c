@@ -48,7 +48,7 @@ void serf_remember(struct gossip *g, const uint64_t clocks[GOSSIP_CLOCK_COUNT])
 {
     for (size_t i = 0; i < GOSSIP_CLOCK_COUNT; i++) {
         if (clocks[i] > 0) {
-            serf_witness(g, i, clocks[i] - 1);
+            serf_witness(g, (enum gossip_clock)i, clocks[i] - 1);
         }
     }
     if (clocks[GOSSIP_CLOCK_EVENT] > 0) {

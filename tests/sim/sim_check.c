@@ -8,6 +8,7 @@
 
 enum {
     SHAKEN_FOR_MS = 30000,
+    SEEK_EVERY_S = 30,
     TOLERABLE_LOSS_PPM = 50000,
     QUEUE_MEMBERS_MAX = 4096, /* intents too */
     QUEUE_EVENTS_MAX = 1024,  /* queries too */
@@ -257,6 +258,31 @@ static void mix_members(struct sim *sim, const struct node *node)
     }
 }
 
+static bool is_alone(const struct node *node)
+{
+    const struct gossip_member *member;
+    size_t position = 0;
+    size_t alive = 0;
+
+    while (alive < 2 && (member = gossip_next_member(node->gossip, &position)) != NULL) {
+        alive += member->status == GOSSIP_ALIVE || member->status == GOSSIP_SUSPECT;
+    }
+    return alive < 2;
+}
+
+/* As an agent does that has lost its pool: it tries its list of addresses again. */
+static void seek_pool(struct sim *sim, struct node *node)
+{
+    uint64_t second = sim->now_ns / SIM_SECOND;
+
+    if (node->is_there && !node->wants_pool && sim->now_ns >= node->paused_until_ns &&
+        (second + node->number) % SEEK_EVERY_S == 0 &&
+        sim->now_ns > SEEK_EVERY_S * SIM_SECOND && is_alone(node)) {
+        node_join_somebody(sim, node);
+        node_settle(sim, node);
+    }
+}
+
 /* Everybody's counters every second; whole views of a few nodes in turn. */
 void check_second(struct sim *sim)
 {
@@ -267,6 +293,7 @@ void check_second(struct sim *sim)
         if (sim->nodes[i]->gossip != NULL) {
             check_self(sim, sim->nodes[i]);
             check_bounds(sim, sim->nodes[i]);
+            seek_pool(sim, sim->nodes[i]);
         }
     }
     for (size_t i = 0; i < sim->node_count && views < VIEWS_A_SECOND; i++) {
