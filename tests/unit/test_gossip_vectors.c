@@ -193,7 +193,8 @@ static void reads_stream(struct vector *v)
         assert_int_equal(envelope_accept_stream(&v->envelope, &in), RC_OK);
     }
     if (v->envelope.keyring.count > 0) {
-        assert_int_equal(envelope_open_frame(&v->envelope, &in, &v->scratch, &place), RC_OK);
+        assert_int_equal(envelope_open_frame(&v->envelope, &in, &v->scratch, &place),
+                         RC_OK);
         assert_int_equal(rc_cursor_left(&in), 0);
         in = rc_cursor_over(v->scratch.bytes, v->scratch.size);
     }
@@ -396,12 +397,14 @@ static void a_closed_packet_opens_only_with_its_key_and_label(void **state)
         struct rc_pack_bytes sent = {packet.bytes, packet.size};
 
         assert_int_equal(packet.size, hello.size + envelope_overhead(&ours));
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place), RC_OK);
+        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
+                         RC_OK);
         assert_true(rc_pack_equals(plain, hello));
         assert_int_equal(envelope_open_packet(&theirs, sent, &scratch, &plain, &place),
                          RC_EDENIED);
         packet.bytes[packet.size - 1] ^= 1;
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place), RC_EDENIED);
+        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
+                         RC_EDENIED);
         packet.bytes[2] = 'y';
         assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
                          RC_ECONFLICT);
