@@ -96,10 +96,12 @@ static void encode(struct encoder *e, const uint8_t *bytes, size_t size)
 
 int lzw_encode(const uint8_t *bytes, size_t size, struct rc_buffer *out)
 {
-    struct encoder *e = size == 0 ? NULL : malloc(sizeof *e);
-
+    if (bytes == NULL || size == 0) {
+        return RC_EINVAL;
+    }
+    struct encoder *e = malloc(sizeof *e);
     if (e == NULL) {
-        return size == 0 ? RC_EINVAL : RC_ENOMEM;
+        return RC_ENOMEM;
     }
     e->out = out;
     e->bits = 0;

@@ -223,11 +223,11 @@ static int take_switch(struct command *c, int which)
         return RC_OK;
     case OPTION_LIST:
         scenario_list(stdout);
-        exit(0);
+        exit(0); // NOLINT(concurrency-mt-unsafe): one thread
     case OPTION_HELP:
         (void)fputs(usage, stdout);
-        exit(0);
-    default: /* getopt has said what is wrong */
+        exit(0); // NOLINT(concurrency-mt-unsafe): one thread
+    default:     /* getopt has said what is wrong */
         (void)fputs(usage, stderr);
         return RC_EINVAL;
     }

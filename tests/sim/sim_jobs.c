@@ -48,7 +48,7 @@ static struct job start(const struct play_options *options, uint64_t seed,
     (void)fflush(NULL);
     if (pipe2(ends, O_CLOEXEC) != 0 || (job.pid = fork()) < 0) {
         perror("rollcall-sim: a process for a seed");
-        exit(2);
+        exit(2); // NOLINT(concurrency-mt-unsafe): one thread
     }
     if (job.pid == 0) {
         (void)close(ends[0]);

@@ -1,6 +1,7 @@
 /* sim_play.c - one seed of one scenario, from the first node to the last claim. */
 #include "tests/sim/sim_play.h"
 
+#include <assert.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,12 +112,14 @@ static void grow_slowly(struct sim *sim, const struct play_options *o)
  * would tell each other meanwhile is forgotten: it is most of the work, and changes nothing. */
 static void grow_fast(struct sim *sim, const struct play_options *o)
 {
+    size_t nodes = o->nodes;
     size_t first = 0;
 
-    for (size_t i = 0; i < 2 * (size_t)o->nodes; i++) {
-        size_t node = i % o->nodes;
+    assert(nodes > 0);
+    for (size_t i = 0; i < 2 * nodes; i++) {
+        size_t node = i % nodes;
         first = pool_of(o, node) == pool_of(o, first) && node != 0 ? first : node;
-        if (i < o->nodes) {
+        if (i < nodes) {
             (void)sim_add(sim);
             add_services(sim, o, node);
         }
@@ -243,6 +246,7 @@ void play(const struct play_options *o, uint64_t seed, struct outcome *out)
 {
     struct step_list made = {0};
 
+    assert(o->nodes > 0);
     wire_pass(o->mode);
     uint64_t start_us = rc_clock_ns() / 1000;
     size_t empty = mallinfo2().uordblks;

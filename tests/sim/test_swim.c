@@ -69,7 +69,7 @@ static int in_order(const void *a, const void *b)
 
 static void detect(const struct deaths *deaths, uint64_t seeds)
 {
-    uint64_t took[SAMPLES_MAX];
+    uint64_t took[SAMPLES_MAX] = {0};
     size_t count = 0;
 
     for (uint64_t seed = 0; (seed = sim_next_seed(seed, seeds)) != 0;) {

@@ -372,47 +372,54 @@ static void lzw_gives_what_go_packed_and_never_more_than_allowed(void **state)
     json_decref(root);
 }
 
+static int open_packet(struct envelope *envelope, const struct rc_buffer *packet,
+                       struct rc_buffer *scratch, struct rc_pack_bytes *plain)
+{
+    size_t place = 0;
+
+    return envelope_open_packet(envelope,
+                                (struct rc_pack_bytes){packet->bytes, packet->size},
+                                scratch, plain, &place);
+}
+
+static void check_closed(size_t key_size)
+{
+    struct gossip_key key = {.size = key_size};
+    struct gossip_key other = {.size = key_size, .bytes = {1}};
+    struct gossip_options options = {
+        .keys = &key, .key_count = 1, .label = "x", .nonce = test_nonce};
+    struct rc_pack_bytes hello = rc_pack_text("\x08hello");
+    struct envelope ours;
+    struct envelope theirs;
+    struct rc_buffer packet = {0};
+    struct rc_buffer scratch = {0};
+    struct rc_pack_bytes plain;
+
+    assert_int_equal(envelope_init(&ours, &options), RC_OK);
+    options.keys = &other;
+    assert_int_equal(envelope_init(&theirs, &options), RC_OK);
+    envelope_close_packet(&ours, hello, &packet);
+
+    assert_int_equal(packet.size, hello.size + envelope_overhead(&ours));
+    assert_int_equal(open_packet(&ours, &packet, &scratch, &plain), RC_OK);
+    assert_true(rc_pack_equals(plain, hello));
+    assert_int_equal(open_packet(&theirs, &packet, &scratch, &plain), RC_EDENIED);
+    packet.bytes[packet.size - 1] ^= 1;
+    assert_int_equal(open_packet(&ours, &packet, &scratch, &plain), RC_EDENIED);
+    packet.bytes[2] = 'y';
+    assert_int_equal(open_packet(&ours, &packet, &scratch, &plain), RC_ECONFLICT);
+    envelope_fini(&ours);
+    envelope_fini(&theirs);
+    rc_buffer_fini(&packet);
+    rc_buffer_fini(&scratch);
+}
+
 static void a_closed_packet_opens_only_with_its_key_and_label(void **state)
 {
-    static const size_t sizes[] = {16, 24, 32};
-    struct rc_pack_bytes hello = rc_pack_text("\x08hello");
-
     (void)state;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        struct gossip_key key = {.size = sizes[i]};
-        struct gossip_key other = {.size = sizes[i], .bytes = {1}};
-        struct gossip_options options = {
-            .keys = &key, .key_count = 1, .label = "x", .nonce = test_nonce};
-        struct envelope ours;
-        struct envelope theirs;
-        struct rc_buffer packet = {0};
-        struct rc_buffer scratch = {0};
-        struct rc_pack_bytes plain;
-        size_t place = 0;
-
-        assert_int_equal(envelope_init(&ours, &options), RC_OK);
-        options.keys = &other;
-        assert_int_equal(envelope_init(&theirs, &options), RC_OK);
-        envelope_close_packet(&ours, hello, &packet);
-        struct rc_pack_bytes sent = {packet.bytes, packet.size};
-
-        assert_int_equal(packet.size, hello.size + envelope_overhead(&ours));
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
-                         RC_OK);
-        assert_true(rc_pack_equals(plain, hello));
-        assert_int_equal(envelope_open_packet(&theirs, sent, &scratch, &plain, &place),
-                         RC_EDENIED);
-        packet.bytes[packet.size - 1] ^= 1;
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
-                         RC_EDENIED);
-        packet.bytes[2] = 'y';
-        assert_int_equal(envelope_open_packet(&ours, sent, &scratch, &plain, &place),
-                         RC_ECONFLICT);
-        envelope_fini(&ours);
-        envelope_fini(&theirs);
-        rc_buffer_fini(&packet);
-        rc_buffer_fini(&scratch);
-    }
+    check_closed(16);
+    check_closed(24);
+    check_closed(32);
 }
 
 int main(void)
