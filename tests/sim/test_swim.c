@@ -154,16 +154,23 @@ static void sum_up(struct sim *sim, const char *what, uint64_t seed)
         sim_failures_of_the_calm(sim));
 }
 
+static struct sim *lossy_pool(uint64_t seed)
+{
+    struct sim *sim =
+        sim_create(&(struct sim_options){.seed = seed, .catalogs = SIM_GOSSIP_ONLY});
+
+    sim_add_pool(sim, POOL);
+    sim_run(sim, SETTLE_MS);
+    sim_set_loss(sim, LOSS_10_PERCENT);
+    return sim;
+}
+
 static void nobody_healthy_is_called_dead_at_10_percent_loss(void **state)
 {
     (void)state;
     for (uint64_t seed = 0;
          (seed = sim_next_seed(seed, figure("FIGURE_SEEDS", 1))) != 0;) {
-        struct sim *sim =
-            sim_create(&(struct sim_options){.seed = seed, .catalogs = SIM_GOSSIP_ONLY});
-        sim_add_pool(sim, POOL);
-        sim_run(sim, SETTLE_MS);
-        sim_set_loss(sim, LOSS_10_PERCENT);
+        struct sim *sim = lossy_pool(seed);
         sim_run(sim, figure("FIGURE_MINUTES", 1) * MINUTE_MS);
         sum_up(sim, "10 % loss", seed);
         assert_int_equal(sim_failures_of_the_calm(sim), 0);
@@ -193,11 +200,7 @@ static void nobody_healthy_is_called_dead_while_others_starve(void **state)
     (void)state;
     for (uint64_t seed = 0;
          (seed = sim_next_seed(seed, figure("FIGURE_SEEDS", 1))) != 0;) {
-        struct sim *sim =
-            sim_create(&(struct sim_options){.seed = seed, .catalogs = SIM_GOSSIP_ONLY});
-        sim_add_pool(sim, POOL);
-        sim_run(sim, SETTLE_MS);
-        sim_set_loss(sim, LOSS_10_PERCENT);
+        struct sim *sim = lossy_pool(seed);
         starve(sim, figure("FIGURE_MINUTES", 1) * MINUTE_MS);
         sum_up(sim, "4 of 100 starved, 10 % loss", seed);
         assert_int_equal(sim_failures_of_the_calm(sim), 0);
