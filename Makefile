@@ -11,7 +11,7 @@ Q      := $(if $(V),,@)
 PKGS     := libuv libcares libsodium libmicrohttpd jansson \
             $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 # Only their headers: these libraries are loaded when a check or a key first needs them.
-LAZY     := libpq libcurl libcrypto
+LAZY     := libpq libcurl libcrypto sqlite3
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \

@@ -19,6 +19,8 @@ static const char *const phrases[] = {
     [-RC_ECLOSED] = "closed",
     [-RC_ETIMEOUT] = "timed out",
     [-RC_ECONFLICT] = "conflict",
+    [-RC_EUNKNOWN] = "outcome unknown",
+    [-RC_ENOSPC] = "no room left",
 };
 
 const char *rc_strerror(int err)

@@ -22,6 +22,8 @@ enum rc_err {
     RC_ECLOSED = -12,      /* the other side has gone, or we are going */
     RC_ETIMEOUT = -13,     /* not in time */
     RC_ECONFLICT = -14,    /* it contradicts what is already known */
+    RC_EUNKNOWN = -15,     /* it may have happened, or may not */
+    RC_ENOSPC = -16,       /* no room left, on disk or in a quota */
 };
 
 /* A short lower-case phrase for `err`, such as "no such thing". Never NULL; static. */
