@@ -1,0 +1,39 @@
+/* engine_contract.h - what agent/store/engine.h promises, as tests for every engine.
+ *
+ * A program gives a driver, engine_contract_run() runs all claims against it. With virtual time
+ * nothing sleeps; with a real loop the leases are as short as the engine has them. */
+#ifndef TESTS_UNIT_ENGINE_CONTRACT_H
+#define TESTS_UNIT_ENGINE_CONTRACT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/store/engine.h"
+
+enum engine_contract_memory { ENGINE_FORGETS, ENGINE_REMEMBERS };
+
+struct engine_driver {
+    void *context;
+
+    /* An engine over an empty store. Fails the test if it cannot. */
+    struct engine *(*open_empty)(void *context);
+
+    /* The same store again, after engine->class->close() has called `on_closed`. NULL in an
+     * engine that forgets, whose claims about restarts are then left out. */
+    struct engine *(*open_again)(void *context);
+
+    /* Lets it work until `is_done(argument)`, or until `ms` have passed: virtual time, or
+     * a real loop. NULL for `is_done`: let the whole time pass. */
+    void (*run)(void *context, bool (*is_done)(void *argument), void *argument,
+                uint64_t ms);
+    uint64_t (*now_ms)(void *context); /* the time that `run` passes */
+
+    uint64_t patience_ms; /* how long an answer may take at the worst; 10000 in real time */
+    uint64_t lease_ms;    /* a lease short enough to wait for, at least lease_min_ms */
+    uint64_t late_ms;     /* how much later than that it may end at the worst */
+};
+
+/* Runs every claim; what a main() returns. `name` is of the group. */
+int engine_contract_run(const char *name, const struct engine_driver *driver);
+
+#endif
