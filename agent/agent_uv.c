@@ -79,9 +79,7 @@ void agent_close(struct agent *agent)
         uv_close((uv_handle_t *)&agent->save, on_handle_closed);
         uv_close((uv_handle_t *)&agent->write, on_handle_closed);
         uv_close((uv_handle_t *)&agent->leave_wait, on_handle_closed);
-        for (size_t i = 0; i < AGENT_SIGNALS; i++) {
-            uv_close((uv_handle_t *)&agent->signals[i], on_handle_closed);
-        }
+        rc_signals_close(&agent->signals, on_closed);
     }
 }
 

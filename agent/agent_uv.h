@@ -35,9 +35,10 @@
 #include "agent/snapshot.h"
 #include "agent/watch/watcher_uv.h"
 #include "base/metrics.h"
+#include "base/signals_uv.h"
 #include "dns/server_uv.h"
 
-enum { AGENT_ERROR_MAX = 1024, AGENT_TTLS_MAX = 256, AGENT_SIGNALS = 3 };
+enum { AGENT_ERROR_MAX = 1024, AGENT_TTLS_MAX = 256 };
 
 enum agent_phase { AGENT_RUNNING, AGENT_LEAVING, AGENT_CLOSING };
 
@@ -76,7 +77,7 @@ struct agent {
     uv_timer_t save;       /* what is kept over restarts, every few seconds */
     uv_timer_t write;      /* of whom we know, a moment after a change */
     uv_timer_t leave_wait; /* the longest that leaving may take */
-    uv_signal_t signals[AGENT_SIGNALS];
+    struct rc_signals signals;
     struct gossip_uv *gossip_edge;
     struct checks_uv *checks_edge;
     struct http *http;

@@ -476,9 +476,9 @@ static int open_joiner(struct agent *agent)
     return err == RC_OK ? RC_OK : fail(agent, err, "no memory to join");
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *context, int number)
 {
-    struct agent *agent = handle->data;
+    struct agent *agent = context;
     char text[AGENT_CONFIG_ERROR_MAX];
     const struct agent_config *config = &agent->config;
 
@@ -510,8 +510,9 @@ static void on_save(uv_timer_t *timer)
 
 static int open_handles(struct agent *agent)
 {
-    static const int numbers[AGENT_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-
+    if (rc_signals_open(&agent->signals, &agent->loop, on_signal, agent) != RC_OK) {
+        return fail(agent, RC_EIO, "signals cannot be watched");
+    }
     agent->turn.data = agent->tick.data = agent->save.data = agent->leave_wait.data =
         agent;
     agent->write.data = agent;
@@ -523,14 +524,7 @@ static int open_handles(struct agent *agent)
     (void)uv_timer_init(&agent->loop, &agent->save);
     /* At once too: a node that loses power in its first seconds is the same node after. */
     (void)uv_timer_start(&agent->save, on_save, 0, SAVE_EVERY_MS);
-    for (size_t i = 0; i < AGENT_SIGNALS; i++) {
-        agent->signals[i].data = agent;
-        (void)uv_signal_init(&agent->loop, &agent->signals[i]);
-        if (uv_signal_start(&agent->signals[i], on_signal, numbers[i]) != 0) {
-            return fail(agent, RC_EIO, "signals cannot be watched");
-        }
-    }
-    agent->open = 5 + AGENT_SIGNALS;
+    agent->open = 6;
     return RC_OK;
 }
 

@@ -19,7 +19,12 @@ static void on_leave_too_long(uv_timer_t *timer)
 
 void agent_begin_leave(struct agent *agent)
 {
-    if (agent->phase != AGENT_RUNNING) {
+    if (agent->phase == AGENT_CLOSING) {
+        return;
+    }
+    if (agent->phase == AGENT_LEAVING) {
+        rc_log(RC_LOG_WARN, "agent",
+               "told to stop again: not all may hear that we leave");
         agent_close(agent);
         return;
     }

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/signals_uv.h"
 #include "proxy/control_uv.h"
 #include "proxy/http_uv.h"
 #include "proxy/postgres_uv.h"
@@ -18,45 +19,21 @@ static const struct worker_protocol *const protocols[CONFIG_MODE_COUNT] = {
     [CONFIG_POSTGRES] = &postgres_protocol,
 };
 
-struct signals {
-    uv_signal_t handles[3];
-    struct control *control;
-};
-
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *context, int number)
 {
-    struct signals *signals = handle->data;
+    struct control **control = context;
     if (number == SIGHUP) {
-        control_reload(signals->control);
+        control_reload(*control);
     } else {
-        control_stop(signals->control);
-    }
-}
-
-/* Signals wake the loop but do not keep it alive. */
-static void listen_signals(uv_loop_t *loop, struct signals *signals)
-{
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    (void)signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        (void)uv_signal_init(loop, &signals->handles[i]);
-        signals->handles[i].data = signals;
-        (void)uv_signal_start(&signals->handles[i], on_signal, numbers[i]);
-        uv_unref((uv_handle_t *)&signals->handles[i]);
-    }
-}
-
-static void close_signals(struct signals *signals)
-{
-    for (size_t i = 0; i < sizeof signals->handles / sizeof signals->handles[0]; i++) {
-        uv_close((uv_handle_t *)&signals->handles[i], NULL);
+        control_stop(*control);
     }
 }
 
 int serve(const char *path, struct config *config)
 {
     uv_loop_t loop;
-    struct signals signals = {0};
+    struct rc_signals signals;
+    struct control *control = NULL;
     char error[CONTROL_ERROR_MAX];
     struct control_options options = {
         .config_path = path, .config = config, .protocols = protocols};
@@ -65,16 +42,22 @@ int serve(const char *path, struct config *config)
         config_destroy(config);
         return RC_EIO;
     }
-    listen_signals(&loop, &signals);
-    int err = control_start(&loop, &options, &signals.control, error);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (rc_signals_open(&signals, &loop, on_signal, (void *)&control) != RC_OK) {
+        (void)fprintf(stderr, "%s: signals cannot be watched\n", path);
+        config_destroy(config);
+        (void)uv_loop_close(&loop);
+        return RC_EIO;
+    }
+    int err = control_start(&loop, &options, &control, error);
     if (err != RC_OK) {
         (void)fprintf(stderr, "%s: %s\n", path,
                       error[0] != '\0' ? error : rc_strerror(err));
     }
     (void)uv_run(&loop, UV_RUN_DEFAULT); /* until control has stopped */
-    close_signals(&signals);
+    rc_signals_close(&signals, NULL);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
-    control_destroy(signals.control);
+    control_destroy(control);
     (void)uv_loop_close(&loop);
     return err;
 }

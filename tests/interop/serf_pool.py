@@ -138,17 +138,24 @@ class Program:
             self.process.kill()
             self.process.wait()
 
-    def stop(self):
-        if self.process is None:
-            return 0
+    def tell_to_end(self):
         if self.runs():
             self.process.terminate()
-            try:
-                self.process.wait(LONG)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                raise
-        return self.process.returncode
+
+    def stop(self):
+        """Its exit code."""
+        self.tell_to_end()
+        return self.ended()
+
+    def ended(self):
+        """The exit code of what was told to end: once, for twice means at once."""
+        if self.process is None:
+            return 0
+        try:
+            return self.process.wait(LONG)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def sees(self, name, status, seconds=LONG):
         until(seconds, lambda: self.status(name) == status,
@@ -314,9 +321,9 @@ class Pool:
                 if isinstance(program, Serf):
                     program.kill()
             for program in self.made:
-                if isinstance(program, Agent) and program.runs():
-                    program.signal(15)
-            codes = {program.name: program.stop() for program in self.made if isinstance(program, Agent)}
+                if isinstance(program, Agent):
+                    program.tell_to_end()
+            codes = {program.name: program.ended() for program in self.made if isinstance(program, Agent)}
             bad = [program for program in self.made if codes.get(program.name, 0) not in (0, -9)]
             assert not bad, "\n".join("%s ended with %d: %s" % (p.name, codes[p.name], p.said()[-4000:]) for p in bad)
         finally:
