@@ -16,8 +16,6 @@ enum {
 
 static void add_headers(struct MHD_Response *response, const struct http_exchange *x)
 {
-    const char *text = (const char *)x->header_text.bytes;
-
     /* Each fails only without memory, or for a value that is no header value. */
     (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
     (void)MHD_add_response_header(response, "X-Consul-Default-Acl-Policy", "allow");
@@ -25,8 +23,8 @@ static void add_headers(struct MHD_Response *response, const struct http_exchang
         (void)MHD_add_response_header(response, "Content-Type", x->content_type);
     }
     for (size_t i = 0; i < x->header_count; i++) {
-        (void)MHD_add_response_header(response, x->headers[i].name,
-                                      text + x->headers[i].value_at);
+        struct http_reply_header header = exchange_header_at(x, i);
+        (void)MHD_add_response_header(response, header.name, header.value);
     }
 }
 
@@ -43,18 +41,17 @@ static enum MHD_Result queue(struct connection *connection, struct MHD_Response 
     return queued;
 }
 
-static void count_answer(const struct connection *connection)
+void answer_count(const struct http *http, const struct http_exchange *x)
 {
-    const struct http_exchange *x = &connection->exchange;
     char labels[192];
 
-    if (connection->http->api.metrics == NULL) {
+    if (http->api.metrics == NULL) {
         return;
     }
     const char *path = x->target.path != NULL ? routes_label(x->target.path) : "";
     (void)snprintf(labels, sizeof labels, "path=\"%s\",code=\"%u\"", path, x->status);
-    rc_metric_add(rc_metrics_counter(connection->http->api.metrics,
-                                     "rollcall_http_requests_total", labels,
+    rc_metric_add(rc_metrics_counter(http->api.metrics, "rollcall_http_requests_total",
+                                     labels,
                                      "HTTP requests answered, by route and status."),
                   1);
 }
@@ -67,7 +64,7 @@ enum MHD_Result answer_send(struct connection *connection)
     if (x->out.err != RC_OK) {
         exchange_error(x, 500, "%s", rc_strerror(x->out.err));
     }
-    count_answer(connection);
+    answer_count(connection->http, x);
     connection->state = CONNECTION_DONE;
     if (x->page != NULL) {
         /* MHD takes the bytes as not const, but PERSISTENT means it only reads them. */
@@ -125,7 +122,7 @@ enum MHD_Result answer_stream(struct connection *connection)
         return answer_send(connection);
     }
     rc_buffer_clear(&x->out);
-    count_answer(connection);
+    answer_count(connection->http, x);
     connection->state = CONNECTION_DONE;
     return queue(connection,
                  MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
@@ -142,19 +139,16 @@ void answer_end_stream(struct connection *connection)
 
 /* ---- Buffers. */
 
-void answer_borrow(struct connection *connection)
+void answer_borrow(struct http *http, struct http_exchange *x)
 {
-    struct http *http = connection->http;
-
-    if (connection->exchange.out.bytes == NULL && http->spare_count > 0) {
-        connection->exchange.out = http->spares[--http->spare_count];
+    if (x->out.bytes == NULL && http->spare_count > 0) {
+        x->out = http->spares[--http->spare_count];
     }
 }
 
-void answer_return(struct connection *connection)
+void answer_return(struct http *http, struct http_exchange *x)
 {
-    struct http *http = connection->http;
-    struct rc_buffer *out = &connection->exchange.out;
+    struct rc_buffer *out = &x->out;
 
     if (out->bytes == NULL || out->capacity > HTTP_SPARE_BYTES_MAX ||
         http->spare_count == HTTP_SPARES_MAX) {

@@ -95,8 +95,22 @@ static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
     }
 }
 
+/* Whoever carries its request to a server need not bring the reply. */
+static void forget(struct connection *connection)
+{
+    struct http_exchange *x = &connection->exchange;
+    const struct http_operations *operations = &connection->http->api.operations;
+
+    if (x->is_forwarded && x->ticket != 0 && operations->forget != NULL) {
+        operations->forget(operations->context, x->ticket);
+    }
+    x->is_forwarded = false;
+    x->ticket = 0;
+}
+
 static void end(struct http *http, struct connection *connection)
 {
+    forget(connection);
     waiters_remove(http->waiters, &connection->exchange.waiter);
     pump_end_hangup(connection->hangup);
     answer_end_stream(connection);
@@ -249,11 +263,18 @@ static void read_headers(struct connection *connection)
         {"Accept", &connection->exchange.request.accept},
         {"If-None-Match", &connection->exchange.request.if_none_match},
         {"Cache-Control", &connection->exchange.request.cache_control},
+        {"X-Consul-Token", &connection->exchange.request.token},
     };
 
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         *wanted[i].place =
             MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, wanted[i].name);
+    }
+    const char *words =
+        MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, "Authorization");
+    if (connection->exchange.request.token == NULL && words != NULL &&
+        rc_text_starts_with(words, "Bearer ")) {
+        connection->exchange.request.token = words + strlen("Bearer ");
     }
 }
 
@@ -310,7 +331,7 @@ static void answer(struct connection *connection)
 {
     struct http_exchange *x = &connection->exchange;
 
-    answer_borrow(connection);
+    answer_borrow(connection->http, x);
     if (connection->body_ignored > 0) {
         exchange_error(x, 413, "Request body is too large");
     } else if (connection->target_err == RC_ETOOBIG) {
@@ -334,10 +355,13 @@ static enum MHD_Result carry_out(struct connection *connection)
             exchange_error(x, 500, "%s", rc_strerror(RC_ENOMEM));
             return answer_send(connection);
         }
-        answer_return(connection);
+        answer_return(connection->http, x);
         connection_suspend(connection);
         return MHD_YES;
     case EXCHANGE_PENDING:
+        if (x->is_forwarded) {
+            answer_return(connection->http, x); /* it may wait for long */
+        }
         connection_suspend(connection);
         return MHD_YES;
     case EXCHANGE_STREAMING:
@@ -390,8 +414,8 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
     }
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
     answer_end_stream(connection);
-    connection->exchange.ticket = 0;
-    answer_return(connection);
+    forget(connection);
+    answer_return(connection->http, &connection->exchange);
     connection->state = CONNECTION_IDLE;
     connection->since_ms = connection->http->api.now_ms;
     connection->is_proven = true;

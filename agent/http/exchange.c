@@ -40,6 +40,7 @@ void exchange_reset(struct http_exchange *x)
     x->waiter = (struct waiter){0};
     x->expired = false;
     x->ticket = 0;
+    x->is_forwarded = false;
 }
 
 void exchange_fini(struct http_exchange *x)
@@ -80,6 +81,34 @@ void exchange_header(struct http_exchange *x, const char *name, const char *valu
     }
 }
 
+void exchange_header_copied(struct http_exchange *x, const char *name, const char *value)
+{
+    if (x->header_count == EXCHANGE_HEADERS_MAX) {
+        return;
+    }
+    exchange_header(x, NULL, value);
+    rc_buffer_append(&x->header_text, name, strlen(name) + 1);
+    if (x->header_text.err != RC_OK) {
+        x->header_count = 0; /* a name without its end must not be read */
+    }
+}
+
+struct http_reply_header exchange_header_at(const struct http_exchange *x, size_t at)
+{
+    assert(at < x->header_count);
+    const struct exchange_header *header = &x->headers[at];
+    const char *value = (const char *)x->header_text.bytes + header->value_at;
+    return (struct http_reply_header){
+        .name = header->name != NULL ? header->name : value + strlen(value) + 1,
+        .value = value,
+    };
+}
+
+const char *exchange_node(const struct http_api *api, const struct http_exchange *x)
+{
+    return x->node != NULL ? x->node : api->facts.node_name;
+}
+
 void exchange_header_u64(struct http_exchange *x, const char *name, uint64_t value)
 {
     char text[24];
@@ -91,8 +120,9 @@ void exchange_header_u64(struct http_exchange *x, const char *name, uint64_t val
 const char *exchange_header_value(const struct http_exchange *x, const char *name)
 {
     for (size_t i = 0; i < x->header_count; i++) {
-        if (strcmp(x->headers[i].name, name) == 0) {
-            return (const char *)x->header_text.bytes + x->headers[i].value_at;
+        struct http_reply_header header = exchange_header_at(x, i);
+        if (strcmp(header.name, name) == 0) {
+            return header.value;
         }
     }
     return NULL;

@@ -40,7 +40,7 @@ enum exchange_outcome {
 enum { EXCHANGE_HEADERS_MAX = 12 };
 
 struct exchange_header {
-    const char *name; /* static */
+    const char *name; /* static; NULL: it stands behind the value */
     size_t value_at;  /* offset in `header_text` */
 };
 
@@ -52,7 +52,10 @@ struct exchange_request_headers {
     const char *accept;
     const char *if_none_match;
     const char *cache_control;
+    const char *token; /* X-Consul-Token, or that of Authorization: Bearer */
 };
+
+struct served;
 
 struct http_exchange {
     /* The request. */
@@ -63,6 +66,11 @@ struct http_exchange {
     struct exchange_request_headers request;
     struct rc_buffer body; /* of the request */
     struct query query;
+
+    /* Of a request that another agent has sent here; NULL: its client came here. */
+    const char *node;          /* whose client asks; see exchange_node() */
+    const uint8_t *request_id; /* HTTP_REQUEST_ID_SIZE bytes: it may come twice */
+    struct served *served;     /* that it is part of; for the transport alone */
 
     /* The answer. */
     unsigned status;
@@ -79,7 +87,8 @@ struct http_exchange {
     struct waiter waiter;
     bool expired; /* its wait is over: answer whatever is there */
     http_ticket ticket;
-    int stream_level; /* enum rc_log_level */
+    bool is_forwarded; /* `ticket` is one of http_operations.forward */
+    int stream_level;  /* enum rc_log_level */
     bool stream_json;
 };
 
@@ -90,6 +99,7 @@ struct http_api {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
+    struct store *store;            /* NULL: no engine here */
     const struct event_log *events; /* may be NULL */
     struct rc_metrics *metrics;
     struct answers *answers; /* may be NULL */
@@ -114,10 +124,17 @@ enum http_method exchange_method(const char *name);
 
 /* Adds an answer header; the value is copied. Silently dropped when full. */
 void exchange_header(struct http_exchange *x, const char *name, const char *value);
+/* The same with a name that is copied too. */
+void exchange_header_copied(struct http_exchange *x, const char *name, const char *value);
 void exchange_header_u64(struct http_exchange *x, const char *name, uint64_t value);
 
 /* The value of an answer header, or NULL. */
 const char *exchange_header_value(const struct http_exchange *x, const char *name);
+/* The answer header at this place; borrowed until the next is added. */
+struct http_reply_header exchange_header_at(const struct http_exchange *x, size_t at);
+
+/* The node whose client asks: this one, unless another agent has sent the request here. */
+const char *exchange_node(const struct http_api *api, const struct http_exchange *x);
 
 /* Answers `status` with a bare text, replacing what was written before. */
 void exchange_error(struct http_exchange *x, unsigned status, const char *format, ...)

@@ -25,6 +25,7 @@ struct http;
 struct keyring_request;
 struct local;
 struct rc_metrics;
+struct store;
 struct user_event;
 struct uv_loop_s;
 
@@ -46,6 +47,35 @@ struct http_key_order {
     const struct keyring_request *request;
     bool local;  /* a list of this agent's own keys */
     bool forced; /* even if members that are away will be lost */
+};
+
+/* A request on its way to another agent, which answers it as if its client had come there. */
+enum { HTTP_REQUEST_ID_SIZE = 16 };
+
+struct http_relay {
+    const char *method;
+    const char *target; /* path and query, encoded */
+    const void *body;   /* NULL if `body_size` is 0 */
+    size_t body_size;
+    const char *token; /* "": none */
+    const char *node;  /* whose client asks */
+    const uint8_t
+        *request_id; /* HTTP_REQUEST_ID_SIZE random bytes, the same for each try;
+                                * NULL from `forward`: whoever carries it makes one */
+};
+
+struct http_reply_header {
+    const char *name;
+    const char *value;
+};
+
+struct http_reply {
+    unsigned status;
+    const char *content_type; /* NULL: none */
+    const struct http_reply_header *headers;
+    size_t header_count;
+    const void *body; /* NULL if `body_size` is 0 */
+    size_t body_size;
 };
 
 /* What the interface asks of the agent as a whole. Any may be NULL: then the endpoint
@@ -77,6 +107,13 @@ struct http_operations {
     /* Orders something about the pool's keys; what came of it follows by http_finish_json() or
      * http_finish_text(). */
     void (*keys)(void *context, const struct http_key_order *order, http_ticket ticket);
+
+    /* Carries a request to a server, and what that says back through http_finish_reply();
+     * also from inside. All of `relay` is borrowed during the call. NULL: there is nobody. */
+    void (*forward)(void *context, const struct http_relay *relay, http_ticket ticket);
+
+    /* The client of a request that was forwarded has gone; no reply is wanted. */
+    void (*forget)(void *context, http_ticket ticket);
 
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;
@@ -117,6 +154,7 @@ struct http_options {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
+    struct store *store; /* NULL: no engine here, such requests are forwarded */
     const struct event_log *events; /* NULL: none ever */
     struct rc_metrics *metrics;     /* may be NULL */
 
@@ -168,5 +206,22 @@ void http_finish_json(struct http *http, http_ticket ticket, const void *body,
 /* The same with any status and a bare text (borrowed during the call). */
 void http_finish_text(struct http *http, http_ticket ticket, unsigned status,
                       const char *text);
+
+/* Ends a request that was forwarded: answers what the server has said, word for word
+ * (borrowed during the call). */
+void http_finish_reply(struct http *http, http_ticket ticket,
+                       const struct http_reply *reply);
+
+/* Answers a request that another agent has sent here: it goes the way of any other, through
+ * the same handlers, may wait as long as it asks to, and is called by `relay->node` and with
+ * `relay->token`. Only what is answered at servers is answered (routes.h). All of `relay` is
+ * copied. `done` is called later, once, from the loop; `reply` is borrowed during that.
+ * Returns a ticket for http_serve_end(), or 0: no memory, `done` is not called. */
+typedef void http_served(void *context, const struct http_reply *reply);
+http_ticket http_serve(struct http *http, const struct http_relay *relay,
+                       http_served *done, void *context);
+
+/* Nobody waits for it any more: `done` is not called. A stale ticket is ignored. */
+void http_serve_end(struct http *http, http_ticket ticket);
 
 #endif

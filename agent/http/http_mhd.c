@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/http/answers.h"
+#include "agent/http/relay.h"
 #include "agent/http/server_mhd.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -169,15 +170,35 @@ static void give_memory_back(struct http *http)
     }
 }
 
+/* Lets whoever waits there run again. */
+static void resume(struct waiter *waiter)
+{
+    struct http_exchange *x =
+        (struct http_exchange *)((char *)waiter - offsetof(struct http_exchange, waiter));
+
+    if (x->served != NULL) {
+        served_wake(x->served);
+    } else {
+        connection_resume(connection_of(waiter));
+    }
+}
+
+static void expire_one(struct waiter *waiter)
+{
+    struct http_exchange *x =
+        (struct http_exchange *)((char *)waiter - offsetof(struct http_exchange, waiter));
+
+    x->expired = true;
+    resume(waiter);
+}
+
 /* Blocking queries whose wait is over. */
 static void expire(struct http *http)
 {
     struct waiter *waiter = waiters_expire(http->waiters, http->api.now_ms);
 
     while (waiter != NULL) {
-        struct connection *connection = connection_of(waiter);
-        connection->exchange.expired = true;
-        connection_resume(connection);
+        expire_one(waiter);
         waiter = waiters_expire(http->waiters, http->api.now_ms);
     }
     if (http->api.now_ms >= http->sweep_at_ms) {
@@ -192,7 +213,7 @@ static uint64_t next_run_ms(const struct http *http)
     uint64_t wait_ms = UINT64_MAX;
     uint64_t due_ms = waiters_deadline_ms(http->waiters);
 
-    if (http->has_resumed) {
+    if (http->has_resumed || http->first_ready != NULL) {
         return 0;
     }
     if (http->connection_count > waiters_count(http->waiters)) {
@@ -216,6 +237,7 @@ static void run(void *context)
     tell_time(http);
     expire(http);
     http->has_resumed = false;
+    served_run(http);
     for (size_t i = 0; i < http->daemon_count; i++) {
         (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
     }
@@ -231,6 +253,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .catalog = options->catalog,
         .gossip = options->gossip,
         .local = options->local,
+        .store = options->store,
         .events = options->events,
         .metrics = options->metrics,
         .facts = options->facts,
@@ -322,13 +345,16 @@ int http_start(struct uv_loop_s *loop, const struct http_options *options,
     }
     set_up(http, options);
     http->waiters = waiters_create(options->random_seed);
+    http->tickets = rc_table_create(options->random_seed);
     make_room(http);
     http->api.answers = answers_create(); /* without it every body is made anew */
-    int err =
-        http->waiters == NULL ? RC_ENOMEM : start_listeners(http, options, loop, error);
+    int err = http->waiters == NULL || http->tickets == NULL
+                  ? RC_ENOMEM
+                  : start_listeners(http, options, loop, error);
     if (err != RC_OK) {
         stop_daemons(http);
         waiters_destroy(http->waiters);
+        rc_table_destroy(http->tickets);
         answers_destroy(http->api.answers);
         free(http);
         return err;
@@ -375,7 +401,9 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
     pump_close(pump, on_pump_closed, http);
     stop_daemons(http);
     assert(http->connections == NULL);
+    served_end_all(http);
     waiters_destroy(http->waiters);
+    rc_table_destroy(http->tickets);
     answers_destroy(http->api.answers);
     for (size_t i = 0; i < http->spare_count; i++) {
         rc_buffer_fini(&http->spares[i]);
@@ -387,7 +415,7 @@ static void wake(struct http *http, uint64_t key)
     struct waiter *waiter = waiters_wake(http->waiters, key);
 
     while (waiter != NULL) {
-        connection_resume(connection_of(waiter));
+        resume(waiter);
         waiter = waiters_wake(http->waiters, key);
     }
 }
@@ -397,7 +425,7 @@ static void wake_all(struct http *http)
     struct waiter *waiter = waiters_take(http->waiters);
 
     while (waiter != NULL) {
-        connection_resume(connection_of(waiter));
+        resume(waiter);
         waiter = waiters_take(http->waiters);
     }
 }
@@ -428,20 +456,26 @@ void http_tell_news(struct http *http, enum http_news news)
     wake(http, waiters_news_key(news, http->api.seed));
 }
 
-static struct connection *with_ticket(struct http *http, http_ticket ticket)
+/* NULL: the client did not wait for it. */
+static struct http_exchange *with_ticket(struct http *http, http_ticket ticket)
 {
     for (struct connection *c = http->connections; c != NULL; c = c->next) {
         if (c->exchange.ticket == ticket) {
-            return c;
+            return &c->exchange;
         }
     }
-    return NULL;
+    return served_with_ticket(http, ticket);
 }
 
-static void finish(struct connection *connection)
+static void finish(struct http_exchange *x)
 {
-    connection->exchange.ticket = 0;
-    connection->exchange.outcome = EXCHANGE_ANSWERED;
+    x->ticket = 0;
+    x->outcome = EXCHANGE_ANSWERED;
+    if (x->served != NULL) {
+        served_finish(x->served);
+        return;
+    }
+    struct connection *connection = connection_of(&x->waiter);
     if (connection->suspended) {
         connection->state = CONNECTION_DONE;
         connection_resume(connection);
@@ -451,26 +485,25 @@ static void finish(struct connection *connection)
 void http_finish_json(struct http *http, http_ticket ticket, const void *body,
                       size_t size)
 {
-    struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
+    struct http_exchange *x = ticket != 0 ? with_ticket(http, ticket) : NULL;
 
-    if (connection == NULL) {
-        return; /* the client did not wait for it */
+    if (x == NULL) {
+        return;
     }
-    struct rc_json json = exchange_json(&connection->exchange);
+    struct rc_json json = exchange_json(x);
     rc_buffer_append(json.out, body, size);
-    exchange_json_end(&connection->exchange);
-    finish(connection);
+    exchange_json_end(x);
+    finish(x);
 }
 
 void http_finish_text(struct http *http, http_ticket ticket, unsigned status,
                       const char *text)
 {
-    struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
+    struct http_exchange *x = ticket != 0 ? with_ticket(http, ticket) : NULL;
 
-    if (connection == NULL) {
-        return; /* the client did not wait for it */
+    if (x == NULL) {
+        return;
     }
-    struct http_exchange *x = &connection->exchange;
     if (status >= 400) {
         exchange_error(x, status, "%s", text);
     } else {
@@ -478,17 +511,16 @@ void http_finish_text(struct http *http, http_ticket ticket, unsigned status,
         x->content_type = text[0] != '\0' ? "text/plain; charset=utf-8" : NULL;
         rc_buffer_text(&x->out, text);
     }
-    finish(connection);
+    finish(x);
 }
 
 void http_finish(struct http *http, http_ticket ticket, int err, const char *text)
 {
-    struct connection *connection = ticket != 0 ? with_ticket(http, ticket) : NULL;
+    struct http_exchange *x = ticket != 0 ? with_ticket(http, ticket) : NULL;
 
-    if (connection == NULL) {
-        return; /* the client did not wait for it */
+    if (x == NULL) {
+        return;
     }
-    struct http_exchange *x = &connection->exchange;
     if (err == RC_OK) {
         exchange_done(x);
     } else {
@@ -496,5 +528,17 @@ void http_finish(struct http *http, http_ticket ticket, int err, const char *tex
         exchange_error(x, 500, "1 error occurred:\n\t* %s\n\n",
                        text != NULL ? text : rc_strerror(err));
     }
-    finish(connection);
+    finish(x);
+}
+
+void http_finish_reply(struct http *http, http_ticket ticket,
+                       const struct http_reply *reply)
+{
+    struct http_exchange *x = ticket != 0 ? with_ticket(http, ticket) : NULL;
+
+    if (x == NULL) {
+        return;
+    }
+    relay_take(x, reply);
+    finish(x);
 }

@@ -31,12 +31,17 @@ enum route_permission {
 
 enum route_namespaces { ROUTE_IGNORES_NS, ROUTE_REFUSES_NS };
 
+/* Who knows the answer: every agent, or those with the store's engine, to which an agent
+ * without one forwards the request. */
+enum route_place { ROUTE_HERE, ROUTE_AT_SERVER };
+
 struct route {
     const char *path;
     enum http_method method;
     http_handler *answer;
     enum route_permission permission;
     enum route_namespaces namespaces; /* what ?ns= gets here */
+    enum route_place place;
 };
 
 /* The table, for tests and documentation. */

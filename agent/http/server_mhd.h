@@ -15,6 +15,7 @@
 #include "agent/http/pump.h"
 #include "agent/http/waiters.h"
 #include "base/address.h"
+#include "base/table.h"
 
 /* Buffers of answers are lent for as long as an answer is under way, so that connections
  * that wait or idle hold none. */
@@ -55,7 +56,11 @@ struct http {
     size_t daemon_count;
     struct connection *connections;
     size_t connection_count;
-    size_t connection_peak; /* this and the next: since memory was last given back */
+    struct served *served; /* of other agents */
+    struct served *first_ready;
+    struct served *last_ready;
+    struct rc_table *tickets; /* http_ticket -> struct served */
+    size_t connection_peak;   /* this and the next: since memory was last given back */
     size_t freed_bytes;
     struct rc_buffer spares[HTTP_SPARES_MAX]; /* emptied, for the next answers */
     size_t spare_count;
@@ -88,8 +93,19 @@ enum MHD_Result answer_stream(struct connection *connection);
 void answer_end_stream(struct connection *connection); /* when it streams */
 
 /* Lends the exchange a buffer to write into, and takes it back. */
-void answer_borrow(struct connection *connection);
-void answer_return(struct connection *connection);
+void answer_borrow(struct http *http, struct http_exchange *x);
+void answer_return(struct http *http, struct http_exchange *x);
+
+/* Counts an answer that is about to leave. */
+void answer_count(const struct http *http, const struct http_exchange *x);
+
+/* served_mhd.c: requests of other agents. Runs those that may go on; lets one whose wait is
+ * over, or that http_finish() has answered, be run; ends all, answering none. */
+void served_run(struct http *http);
+void served_wake(struct served *served);
+void served_finish(struct served *served);
+struct http_exchange *served_with_ticket(struct http *http, http_ticket ticket);
+void served_end_all(struct http *http);
 
 /* Lets the connection wait, watching whether its client goes away. */
 void connection_suspend(struct connection *connection);
