@@ -86,7 +86,7 @@ static bool fits(const struct tag_filters *filters, const struct gossip_member *
 {
     const struct gossip_query *query = filters->query;
     bool is_there = member->status == GOSSIP_ALIVE || member->status == GOSSIP_SUSPECT;
-    bool fitting = is_there && is_among(query, member->name);
+    bool fitting = is_there && is_among(query, member->said->name);
 
     for (size_t i = 0; i < query->tag_count && fitting; i++) {
         const char *value = gossip_member_tag(member, query->tags[i].key);
@@ -111,7 +111,7 @@ static void expect(const struct agent *agent, const struct gossip_query *query,
     }
     while ((member = gossip_next_member(agent->gossip, &position)) != NULL) {
         if (fits(&filters, member)) {
-            asked_expect(asked, member->name);
+            asked_expect(asked, member->said->name);
         }
     }
     for (size_t i = 0; i < query->tag_count; i++) {

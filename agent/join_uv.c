@@ -133,7 +133,7 @@ static void advance(struct request *request)
 static void add_address(struct request *request, const struct rc_address *address)
 {
     const struct gossip_member *self = gossip_self(request->joiner->options.gossip);
-    if (rc_address_equals(address, &self->address) ||
+    if (rc_address_equals(address, &self->said->address) ||
         request->address_count == JOIN_ADDRESSES_MAX) {
         return; /* joining ourselves tells nothing */
     }
@@ -382,7 +382,7 @@ static bool is_alive_member(const struct gossip *gossip, const struct rc_address
     const struct gossip_member *member;
     while ((member = gossip_next_member(gossip, &position)) != NULL) {
         if (member->status == GOSSIP_ALIVE &&
-            rc_address_equals(&member->address, address)) {
+            rc_address_equals(&member->said->address, address)) {
             return true;
         }
     }

@@ -252,7 +252,7 @@ static void refuse(struct key_orders *orders, struct order *order, const char *w
 static void advance(struct key_orders *orders, struct order *order, uint64_t now_ns)
 {
     struct rc_buffer why = {0};
-    const char *self = gossip_self(orders->options.gossip)->name;
+    const char *self = gossip_self(orders->options.gossip)->said->name;
 
     if (!order->is_looking ||
         order->round->refused >= order->round->answered) { /* not encrypted: says so */

@@ -117,14 +117,14 @@ void lane_on_member(struct lane *lane, uint64_t now_ns, uint64_t wall_ms,
     const struct gossip_member *member = action->member;
     char address[RC_ADDRESS_TEXT_MAX];
 
-    rc_address_format_ip(&member->address, address);
+    rc_address_format_ip(&member->said->address, address);
     const struct catalog_member told = {
-        .name = member->name,
+        .name = member->said->name,
         .address = address,
         .liveness = action->event == GOSSIP_EVENT_REAP ? CATALOG_LEFT
                                                        : liveness_of[action->status],
         .datacenter = gossip_member_tag(member, "dc"),
-        .peer = member->is_rollcall,
+        .peer = member->said->is_rollcall,
     };
     catalog_member_event(lane->catalog, now_ns / NS_PER_MS, wall_ms, &told);
 }

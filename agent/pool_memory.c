@@ -24,7 +24,7 @@ static void remember(struct pool_memory *memory, const struct gossip *gossip)
     while (memory->count < POOL_MEMORY_MAX &&
            (member = gossip_next_member(gossip, &position)) != NULL) {
         if (member->status == GOSSIP_ALIVE && member != gossip_self(gossip)) {
-            memory->others[memory->count++] = member->address;
+            memory->others[memory->count++] = member->said->address;
         }
     }
 }

@@ -48,11 +48,11 @@ void agent_remember(struct agent *agent, const struct gossip_action *action)
     case GOSSIP_EVENT_JOIN:
     case GOSSIP_EVENT_UPDATE:
     case GOSSIP_EVENT_ALIVE:
-        snapshot_member(agent->snapshot, member->name, &member->address);
+        snapshot_member(agent->snapshot, member->said->name, &member->said->address);
         break;
     case GOSSIP_EVENT_LEFT:
     case GOSSIP_EVENT_REAP:
-        snapshot_forget(agent->snapshot, member->name);
+        snapshot_forget(agent->snapshot, member->said->name);
         break;
     case GOSSIP_EVENT_SUSPECT:
     case GOSSIP_EVENT_LEAVING:

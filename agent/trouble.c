@@ -59,7 +59,7 @@ void trouble_unseen(const struct gossip *gossip, const struct gossip_action *act
     char own[RC_ADDRESS_TEXT_MAX];
 
     rc_address_format(&action->address, address);
-    rc_address_format(&self->address, own);
+    rc_address_format(&self->said->address, own);
     if (action->err == RC_ECONFLICT) {
         rc_log(
             RC_LOG_ERROR, "gossip",
@@ -67,13 +67,13 @@ void trouble_unseen(const struct gossip *gossip, const struct gossip_action *act
             "not count us in. If that one is dead, the name is ours some 30 s after it "
             "was found dead (a real Serf needs `rollcall force-leave -prune %s`); if it "
             "lives, choose another -node",
-            address, self->name, self->name);
+            address, self->said->name, self->said->name);
     } else {
         rc_log(
             RC_LOG_ERROR, "gossip",
             "joined through %s, but it does not count us in: its pool refuses us. Look "
             "into its log for '%s' (%s): protocol versions, or a filter?",
-            address, self->name, own);
+            address, self->said->name, own);
     }
 }
 
@@ -83,10 +83,10 @@ void trouble_tcp_only(const struct gossip *gossip, const struct gossip_action *a
     char own[RC_ADDRESS_TEXT_MAX];
 
     rc_address_format(&action->address, address);
-    rc_address_format(&gossip_self(gossip)->address, own);
+    rc_address_format(&gossip_self(gossip)->said->address, own);
     rc_log(
         RC_LOG_WARN, "gossip",
         "%s answers at %s by TCP but not by UDP: open UDP between %s and %s, both ways "
         "(firewall, security group, container port map)",
-        action->member->name, address, own, address);
+        action->member->said->name, address, own, address);
 }

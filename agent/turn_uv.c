@@ -69,12 +69,12 @@ static void log_member(const struct gossip_action *action)
     bool bad = action->event == GOSSIP_EVENT_FAILED;
     bool quiet =
         action->event == GOSSIP_EVENT_UPDATE || action->event == GOSSIP_EVENT_ALIVE;
-    rc_address_format(&action->member->address, address);
+    rc_address_format(&action->member->said->address, address);
     rc_log(bad     ? RC_LOG_WARN
            : quiet ? RC_LOG_DEBUG
                    : RC_LOG_INFO,
            "gossip", "%s: %s %s", gossip_member_event_name(action->event),
-           action->member->name, address);
+           action->member->said->name, address);
 }
 
 /* Every rumour of the other tells again: once in a while is enough to read. */
@@ -91,10 +91,10 @@ static void on_conflict(struct agent *agent, uint64_t now_ns,
     if (action->member == gossip_self(agent->gossip)) {
         rc_log(RC_LOG_ERROR, "gossip",
                "%s uses our name '%s': give one of the two another (-node)", address,
-               action->member->name);
+               action->member->said->name);
     } else {
         rc_log(RC_LOG_WARN, "gossip", "%s uses the name of '%s', who lives elsewhere",
-               address, action->member->name);
+               address, action->member->said->name);
     }
 }
 
@@ -108,7 +108,7 @@ static void on_name_lost(struct agent *agent, const struct gossip_action *action
         "the name '%s' belongs to %s: most members know it there, and two agents of one "
         "name cannot be in a cluster. Stopping; give this agent another name (-node or "
         "node_name) or stop the other one, then start it again",
-        action->member->name, address);
+        action->member->said->name, address);
     agent->exit_status = CLI_FAILED;
     agent_close(agent);
 }

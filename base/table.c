@@ -1,41 +1,55 @@
-/* table.c - open addressing over a dense list of entries, so that walks keep insertion order.
+/* table.c - open addressing over a dense list of values, so that walks keep insertion order.
  *
- * `slots` holds positions in `entries` plus one; an entry taken out stays as a hole until the
- * next growth packs the list. Holes keep their slot occupied, so probing needs no tombstones. */
+ * A slot holds a value's hash and its place in the list plus one; a value taken out stays as a
+ * hole until the next growth packs the list. Holes keep their slot occupied, so probing needs no
+ * tombstones, and comparing hashes stays within the slots. */
 #include "base/table.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 
-enum { FIRST_ENTRIES = 8 };
+enum { FIRST_ROOM = 8, DOUBLES_UP_TO = 64 };
 
-struct entry {
-    uint64_t hash;
-    char *key; /* owned, NUL-terminated; NULL: a hole */
+struct slot {
+    uint32_t hash;
+    uint32_t place; /* from 1; 0: empty */
+};
+
+struct copied_key {
+    char *text; /* owned, NUL-terminated */
     size_t size;
-    void *value;
 };
 
 struct rc_table {
     uint64_t seed;
-    struct entry *entries;
-    size_t used;  /* entries in use, holes included */
-    size_t room;  /* entries allocated; the slots are twice as many */
-    size_t count; /* entries without the holes */
-    uint32_t *slots;
+    rc_table_key_of key_of;  /* NULL: keys are copied */
+    void **values;           /* NULL: a hole */
+    struct copied_key *keys; /* beside the values; NULL in a lean table */
+    size_t used;             /* values, holes included */
+    size_t room;             /* values allocated */
+    size_t count;            /* values without the holes */
+    struct slot *slots;
+    size_t slot_count; /* a power of two, at least 4/3 of the room */
 };
 
-struct rc_table *rc_table_create(uint64_t seed)
+struct rc_table *rc_table_create_lean(uint64_t seed, rc_table_key_of key_of)
 {
     struct rc_table *table = calloc(1, sizeof *table);
 
     if (table != NULL) {
         table->seed = seed;
+        table->key_of = key_of;
     }
     return table;
+}
+
+struct rc_table *rc_table_create(uint64_t seed)
+{
+    return rc_table_create_lean(seed, NULL);
 }
 
 void rc_table_destroy(struct rc_table *table)
@@ -43,10 +57,11 @@ void rc_table_destroy(struct rc_table *table)
     if (table == NULL) {
         return;
     }
-    for (size_t i = 0; i < table->used; i++) {
-        free(table->entries[i].key);
+    for (size_t i = 0; table->keys != NULL && i < table->used; i++) {
+        free(table->keys[i].text);
     }
-    free(table->entries);
+    free(table->keys);
+    free(table->values);
     free(table->slots);
     free(table);
 }
@@ -56,27 +71,49 @@ size_t rc_table_count(const struct rc_table *table)
     return table->count;
 }
 
-static struct entry *find(const struct rc_table *table, const void *key, size_t size)
+/* ---- finding */
+
+static struct rc_table_key key_at(const struct rc_table *table, size_t place)
+{
+    if (table->key_of != NULL) {
+        return table->key_of(table->values[place]);
+    }
+    return (struct rc_table_key){table->keys[place].text, table->keys[place].size};
+}
+
+static uint32_t hash_of(const struct rc_table *table, const void *key, size_t size)
+{
+    return (uint32_t)rc_hash(key, size, table->seed);
+}
+
+enum { NOWHERE = 0 };
+
+/* The place from 1 of the value under `key`, or NOWHERE. */
+static size_t find(const struct rc_table *table, uint32_t hash, const void *key,
+                   size_t size)
 {
     if (table->count == 0) {
-        return NULL;
+        return NOWHERE;
     }
-    uint64_t hash = rc_hash(key, size, table->seed);
-    size_t mask = table->room * 2 - 1;
-    for (size_t at = hash & mask; table->slots[at] != 0; at = (at + 1) & mask) {
-        struct entry *entry = &table->entries[table->slots[at] - 1];
-        if (entry->hash == hash && entry->key != NULL && entry->size == size &&
-            memcmp(entry->key, key, size) == 0) {
-            return entry;
+    size_t mask = table->slot_count - 1;
+    for (size_t at = hash & mask; table->slots[at].place != 0; at = (at + 1) & mask) {
+        size_t place = table->slots[at].place;
+        if (table->slots[at].hash != hash || table->values[place - 1] == NULL) {
+            continue;
+        }
+        struct rc_table_key its = key_at(table, place - 1);
+        if (its.size == size && memcmp(its.at, key, size) == 0) {
+            return place;
         }
     }
-    return NULL;
+    return NOWHERE;
 }
 
 void *rc_table_get_bytes(const struct rc_table *table, const void *key, size_t size)
 {
-    const struct entry *entry = find(table, key, size);
-    return entry != NULL ? entry->value : NULL;
+    size_t place = find(table, hash_of(table, key, size), key, size);
+
+    return place != NOWHERE ? table->values[place - 1] : NULL;
 }
 
 void *rc_table_get(const struct rc_table *table, const char *key)
@@ -84,75 +121,138 @@ void *rc_table_get(const struct rc_table *table, const char *key)
     return rc_table_get_bytes(table, key, strlen(key));
 }
 
-static void place(struct rc_table *table, size_t position)
-{
-    size_t mask = table->room * 2 - 1;
-    size_t at = table->entries[position].hash & mask;
+/* ---- growing */
 
-    while (table->slots[at] != 0) {
+static void take_slot(struct slot *slots, size_t slot_count, struct slot slot)
+{
+    size_t mask = slot_count - 1;
+    size_t at = slot.hash & mask;
+
+    while (slots[at].place != 0) {
         at = (at + 1) & mask;
     }
-    table->slots[at] = (uint32_t)position + 1;
+    slots[at] = slot;
 }
 
-/* Packs the entries and doubles the room unless the holes alone were the trouble. */
-static int make_room(struct rc_table *table)
+/* Room for `room` values, and keys if they are copied. */
+static int reserve(struct rc_table *table, size_t room)
 {
-    size_t room = table->room > 0 ? table->room : FIRST_ENTRIES;
+    void **values = realloc(table->values, room * sizeof *values);
 
-    if (table->count * 4 >= table->room * 3) {
-        room = table->room > 0 ? table->room * 2 : room;
-    }
-    if (room > UINT32_MAX / 4) {
+    if (values == NULL) {
         return RC_ENOMEM;
     }
-    struct entry *entries = calloc(room, sizeof *entries);
-    uint32_t *slots = calloc(room * 2, sizeof *slots);
-    if (entries == NULL || slots == NULL) {
-        free(entries);
-        free(slots);
-        return RC_ENOMEM;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < table->used; i++) {
-        if (table->entries[i].key != NULL) {
-            entries[kept++] = table->entries[i];
+    table->values = values;
+    if (table->key_of == NULL) {
+        struct copied_key *keys = realloc(table->keys, room * sizeof *keys);
+        if (keys == NULL) {
+            return RC_ENOMEM; /* the values have more room than we know: no harm */
         }
+        table->keys = keys;
     }
-    free(table->entries);
-    free(table->slots);
-    table->entries = entries;
-    table->slots = slots;
-    table->used = kept;
     table->room = room;
-    for (size_t i = 0; i < kept; i++) {
-        place(table, i);
-    }
     return RC_OK;
 }
 
-static int append(struct rc_table *table, const void *key, size_t size, void *value)
+/* Closes the holes, in the list of hashes too. */
+static void pack(struct rc_table *table, uint32_t *hashes)
 {
-    char *copy = malloc(size + 1);
+    size_t kept = 0;
 
-    if (copy == NULL) {
+    for (size_t i = 0; i < table->used; i++) {
+        if (table->values[i] == NULL) {
+            continue;
+        }
+        table->values[kept] = table->values[i];
+        if (table->keys != NULL) {
+            table->keys[kept] = table->keys[i];
+        }
+        hashes[kept++] = hashes[i];
+    }
+    assert(kept == table->count);
+    table->used = kept;
+}
+
+/* Packs the list and spreads it over `slot_count` new slots. */
+static int spread(struct rc_table *table, size_t slot_count)
+{
+    struct slot *slots = calloc(slot_count, sizeof *slots);
+    uint32_t *hashes = calloc(table->used + 1, sizeof *hashes);
+
+    if (slots == NULL || hashes == NULL) {
+        free(slots);
+        free(hashes);
         return RC_ENOMEM;
     }
+    for (size_t at = 0; at < table->slot_count; at++) {
+        if (table->slots[at].place != 0) {
+            hashes[table->slots[at].place - 1] = table->slots[at].hash;
+        }
+    }
+    pack(table, hashes);
+    for (size_t i = 0; i < table->used; i++) {
+        take_slot(slots, slot_count, (struct slot){hashes[i], (uint32_t)i + 1});
+    }
+    free(hashes);
+    free(table->slots);
+    table->slots = slots;
+    table->slot_count = slot_count;
+    return RC_OK;
+}
+
+/* Large tables grow by a quarter, so that little of them stays empty. */
+static size_t more_room(size_t room)
+{
+    if (room == 0) {
+        return FIRST_ROOM;
+    }
+    return room < DOUBLES_UP_TO ? 2 * room : room + room / 4;
+}
+
+/* Packs the list, and grows unless the holes alone were the trouble. */
+static int make_room(struct rc_table *table)
+{
+    bool is_full = table->count * 4 >= table->room * 3;
+    size_t room = is_full ? more_room(table->room) : table->room;
+    size_t slot_count = table->slot_count > 0 ? table->slot_count : 2;
+
+    if (room > UINT32_MAX / 4) {
+        return RC_ENOMEM;
+    }
+    while (slot_count * 3 < room * 4) {
+        slot_count *= 2;
+    }
+    bool has_holes = table->count < table->used;
+    if ((has_holes || slot_count != table->slot_count) &&
+        spread(table, slot_count) != RC_OK) {
+        return RC_ENOMEM;
+    }
+    return room > table->room ? reserve(table, room) : RC_OK;
+}
+
+/* ---- changing */
+
+static int append(struct rc_table *table, uint32_t hash, struct rc_table_key key,
+                  void *value)
+{
+    char *copy = NULL;
+
     if (table->used == table->room && make_room(table) != RC_OK) {
-        free(copy);
         return RC_ENOMEM;
     }
-    memcpy(copy, key, size);
-    copy[size] = '\0';
-    table->entries[table->used] = (struct entry){
-        .hash = rc_hash(key, size, table->seed),
-        .key = copy,
-        .size = size,
-        .value = value,
-    };
-    place(table, table->used);
-    table->used++;
+    if (table->key_of == NULL) {
+        copy = malloc(key.size + 1);
+        if (copy == NULL) {
+            return RC_ENOMEM;
+        }
+        memcpy(copy, key.at, key.size);
+        copy[key.size] = '\0';
+        table->keys[table->used] = (struct copied_key){copy, key.size};
+    }
+    table->values[table->used++] = value;
     table->count++;
+    take_slot(table->slots, table->slot_count,
+              (struct slot){hash, (uint32_t)table->used});
     return RC_OK;
 }
 
@@ -160,12 +260,13 @@ int rc_table_put_bytes(struct rc_table *table, const void *key, size_t size, voi
                        void **old)
 {
     assert(value != NULL);
-    struct entry *entry = find(table, key, size);
-    void *before = entry != NULL ? entry->value : NULL;
+    uint32_t hash = hash_of(table, key, size);
+    size_t place = find(table, hash, key, size);
+    void *before = place != NOWHERE ? table->values[place - 1] : NULL;
 
-    if (entry != NULL) {
-        entry->value = value;
-    } else if (append(table, key, size, value) != RC_OK) {
+    if (place != NOWHERE) {
+        table->values[place - 1] = value;
+    } else if (append(table, hash, (struct rc_table_key){key, size}, value) != RC_OK) {
         return RC_ENOMEM;
     }
     if (old != NULL) {
@@ -181,15 +282,17 @@ int rc_table_put(struct rc_table *table, const char *key, void *value, void **ol
 
 void *rc_table_remove_bytes(struct rc_table *table, const void *key, size_t size)
 {
-    struct entry *entry = find(table, key, size);
+    size_t place = find(table, hash_of(table, key, size), key, size);
 
-    if (entry == NULL) {
+    if (place == NOWHERE) {
         return NULL;
     }
-    void *value = entry->value;
-    free(entry->key);
-    entry->key = NULL;
-    entry->value = NULL;
+    void *value = table->values[place - 1];
+    table->values[place - 1] = NULL;
+    if (table->keys != NULL) {
+        free(table->keys[place - 1].text);
+        table->keys[place - 1].text = NULL;
+    }
     table->count--;
     return value;
 }
@@ -202,12 +305,12 @@ void *rc_table_remove(struct rc_table *table, const char *key)
 void *rc_table_next(const struct rc_table *table, size_t *position, const char **key)
 {
     while (*position < table->used) {
-        const struct entry *entry = &table->entries[(*position)++];
-        if (entry->key != NULL) {
+        size_t place = (*position)++;
+        if (table->values[place] != NULL) {
             if (key != NULL) {
-                *key = entry->key;
+                *key = key_at(table, place).at;
             }
-            return entry->value;
+            return table->values[place];
         }
     }
     return NULL;

@@ -11,8 +11,20 @@
 
 struct rc_table;
 
-/* A table whose hash is keyed by `seed`. NULL when memory is out. */
+struct rc_table_key {
+    const void *at;
+    size_t size;
+};
+
+/* Where a value keeps the key it is found by. */
+typedef struct rc_table_key (*rc_table_key_of)(const void *value);
+
+/* A table whose hash is keyed by `seed`; it copies its keys. NULL when memory is out. */
 struct rc_table *rc_table_create(uint64_t seed);
+
+/* The same for values that hold their own keys: nothing is copied, an entry costs some 22 bytes.
+ * The key of a value must stay the same bytes while it is in the table, wherever they are. */
+struct rc_table *rc_table_create_lean(uint64_t seed, rc_table_key_of key_of);
 
 /* Frees the table and its key copies, never the values. NULL is allowed. */
 void rc_table_destroy(struct rc_table *table);
@@ -23,8 +35,8 @@ size_t rc_table_count(const struct rc_table *table);
 void *rc_table_get(const struct rc_table *table, const char *key);
 void *rc_table_get_bytes(const struct rc_table *table, const void *key, size_t size);
 
-/* Puts `value` (not NULL) under `key` (copied). `*old`, if asked for, is what stood there or
- * NULL. RC_OK or RC_ENOMEM (nothing changed). */
+/* Puts `value` (not NULL) under `key` (copied; in a lean table it is the value's own key). `*old`,
+ * if asked for, is what stood there or NULL. RC_OK or RC_ENOMEM (nothing changed). */
 int rc_table_put(struct rc_table *table, const char *key, void *value, void **old);
 int rc_table_put_bytes(struct rc_table *table, const void *key, size_t size, void *value,
                        void **old);

@@ -16,6 +16,13 @@ struct broadcast {
     uint8_t bytes[]; /* subject, then message */
 };
 
+static struct rc_table_key subject_of(const void *value)
+{
+    const struct broadcast *item = value;
+
+    return (struct rc_table_key){item->bytes, item->subject_size};
+}
+
 void broadcast_init(struct broadcast_queue *queue, size_t max, size_t size_max)
 {
     bool is_less = size_max > 0 && size_max < BROADCAST_SIZE_MAX;
@@ -110,7 +117,8 @@ static void drop_subject(struct broadcast_queue *queue, struct rc_pack_bytes sub
 
 static int make_room(struct broadcast_queue *queue)
 {
-    if (queue->by_subject == NULL && (queue->by_subject = rc_table_create(0)) == NULL) {
+    if (queue->by_subject == NULL &&
+        (queue->by_subject = rc_table_create_lean(0, subject_of)) == NULL) {
         return RC_ENOMEM;
     }
     if (queue->count == queue->max) {

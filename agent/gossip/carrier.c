@@ -70,7 +70,7 @@ static void fill_from_lane(struct gossip *g, struct broadcast_parts *parts)
  * would wait for ever while the lane fills its own. */
 static void fill(struct gossip *g, const struct member *to, struct broadcast_parts *parts)
 {
-    if (g->lane.fill != NULL && to != NULL && to->view.is_rollcall) {
+    if (g->lane.fill != NULL && to != NULL && to->view.said->is_rollcall) {
         size_t share = parts->packet % LANE_YIELDS_EVERY == 0 ? 0 : LANE_SHARE;
         size_t kept = parts->room < share ? parts->room : share;
         parts->room -= kept;
@@ -153,7 +153,7 @@ size_t carrier_send(struct gossip *g, const struct carrier_to *to,
     }
     join_parts(&parts, &g->plain);
     if (is_checked && to->member != NULL &&
-        to->member->view.versions[1] >= CRC_PROTOCOL) {
+        to->member->view.said->versions[1] >= CRC_PROTOCOL) {
         rc_buffer_clear(&g->parts);
         envelope_add_crc((struct rc_pack_bytes){g->plain.bytes, g->plain.size},
                          &g->parts);
@@ -186,7 +186,7 @@ void carrier_send_to_some(struct gossip *g, size_t max, carrier_wants *wants)
     size_t count = roster_pick(&g->roster, &g->random, wants, g, targets, max);
     for (size_t i = 0; i < count; i++) {
         assert(targets[i] != NULL);
-        const struct carrier_to to = {&targets[i]->view.address, targets[i],
+        const struct carrier_to to = {&targets[i]->view.said->address, targets[i],
                                       CARRIER_TICK};
         (void)carrier_send(g, &to, NULL, 0);
     }
@@ -303,8 +303,8 @@ static void on_rumour(struct gossip *g, const struct rc_address *from,
     g->counters.lane_in++;
     if (g->lane.receive != NULL) {
         g->lane.receive(g->lane.ctx, gossip_now_ms(g),
-                        member == NULL ? NULL : member->name, rc_cursor_take(in, size),
-                        size);
+                        member == NULL ? NULL : member->view.said->name,
+                        rc_cursor_take(in, size), size);
     }
 }
 

@@ -62,7 +62,7 @@ void conflict_on_answer(struct gossip *g, struct rc_pack_bytes payload)
         return;
     }
     conflict->answers++;
-    if (rc_address_equals(&address, &g->self->view.address)) {
+    if (rc_address_equals(&address, &g->self->view.said->address)) {
         conflict->ours++;
     } else {
         conflict->other = address;
@@ -89,10 +89,10 @@ void conflict_decide(struct gossip *g)
 
 static void write_tags(const struct gossip_member *member, struct rc_buffer *out)
 {
-    rc_pack_write_map(out, member->tag_count);
-    for (size_t i = 0; i < member->tag_count; i++) {
-        rc_pack_write_text(out, member->tags[i].key);
-        rc_pack_write_text(out, member->tags[i].value);
+    rc_pack_write_map(out, member->said->tag_count);
+    for (size_t i = 0; i < member->said->tag_count; i++) {
+        rc_pack_write_text(out, member->said->tags[i].key);
+        rc_pack_write_text(out, member->said->tags[i].value);
     }
 }
 
@@ -107,14 +107,14 @@ bool conflict_answer(const struct gossip *g, struct rc_pack_bytes name,
     }
     write_tags(&member->view, &tags);
     struct wire_conflict conflict = {
-        .name = rc_pack_text(member->name),
-        .address = gossip_ip_bytes(&member->view.address),
-        .port = member->view.address.port,
+        .name = rc_pack_text(member->view.said->name),
+        .address = gossip_ip_bytes(&member->view.said->address),
+        .port = member->view.said->address.port,
         .raw_tags = {tags.bytes, tags.size},
         .status =
             (uint8_t)member->serf, /* Serf's numbers: alive 1, leaving, left, failed */
     };
-    memcpy(conflict.versions, member->view.versions, WIRE_VERSIONS_SIZE);
+    memcpy(conflict.versions, member->view.said->versions, WIRE_VERSIONS_SIZE);
     rc_buffer_byte(out, WIRE_SERF_CONFLICT);
     wire_write(&wire_format_conflict, &conflict, out);
     bool is_whole = tags.err == RC_OK && out->err == RC_OK;

@@ -126,7 +126,7 @@ uint64_t gossip_now_ms(const struct gossip *g)
 
 struct rc_pack_bytes gossip_own_name(const struct gossip *g)
 {
-    return rc_pack_text(g->self->name);
+    return rc_pack_text(g->self->view.said->name);
 }
 
 struct rc_pack_bytes gossip_ip_bytes(const struct rc_address *address)
@@ -137,7 +137,7 @@ struct rc_pack_bytes gossip_ip_bytes(const struct rc_address *address)
 int gossip_read_address(const struct gossip *g, struct rc_pack_bytes ip, uint16_t port,
                         struct rc_address *out)
 {
-    uint16_t used = port != 0 ? port : g->self->view.address.port;
+    uint16_t used = port != 0 ? port : g->self->view.said->address.port;
 
     if (rc_address_from_bytes(ip.at, ip.size, used, out) != RC_OK ||
         rc_address_is_any(out)) {
@@ -165,13 +165,43 @@ static bool is_name(const char *name)
     return true;
 }
 
+static int write_meta(const struct gossip_tag *tags, size_t count, struct rc_buffer *out)
+{
+    return count <= GOSSIP_TAGS_MAX ? tags_write(tags, count, out) : RC_ETOOBIG;
+}
+
 static int set_own_meta(struct gossip *g, const struct gossip_tag *tags, size_t count)
 {
+    struct announced *own = roster_announced(g->self);
     struct rc_buffer meta = {0};
 
-    int err = count <= GOSSIP_TAGS_MAX ? tags_write(tags, count, &meta) : RC_ETOOBIG;
+    int err = write_meta(tags, count, &meta);
     if (err == RC_OK) {
-        err = roster_set_meta(g->self, (struct rc_pack_bytes){meta.bytes, meta.size});
+        err = roster_hear(&g->roster, g->self,
+                          &(struct announcement){.name = rc_pack_text(own->view.name),
+                                                 .address = &own->view.address,
+                                                 .is_mapped = own->is_mapped,
+                                                 .meta = {meta.bytes, meta.size},
+                                                 .versions = own->view.versions});
+    }
+    rc_buffer_fini(&meta);
+    return err;
+}
+
+static int announce_self(struct gossip *g, const struct gossip_options *options)
+{
+    static const uint8_t versions[WIRE_VERSIONS_SIZE] = {
+        PROTOCOL_MIN, PROTOCOL_MAX, PROTOCOL, DELEGATE_MIN, DELEGATE_MAX, DELEGATE};
+    struct rc_buffer meta = {0};
+
+    int err = write_meta(options->tags, options->tag_count, &meta);
+    if (err == RC_OK) {
+        const struct announcement own = {.name = rc_pack_text(options->name),
+                                         .address = &options->address,
+                                         .meta = {meta.bytes, meta.size},
+                                         .versions = versions};
+        err = roster_add(&g->roster, &own, &g->self);
+        err = err == RC_OK ? roster_hear(&g->roster, g->self, &own) : err;
     }
     rc_buffer_fini(&meta);
     return err;
@@ -179,20 +209,10 @@ static int set_own_meta(struct gossip *g, const struct gossip_tag *tags, size_t 
 
 static int create_self(struct gossip *g, const struct gossip_options *options)
 {
-    static const uint8_t versions[WIRE_VERSIONS_SIZE] = {
-        PROTOCOL_MIN, PROTOCOL_MAX, PROTOCOL, DELEGATE_MIN, DELEGATE_MAX, DELEGATE};
+    int err = announce_self(g, options);
 
-    int err = roster_add(&g->roster, rc_pack_text(options->name), &g->self);
-    if (err != RC_OK) {
-        return err;
-    }
-    memcpy(g->self->view.versions, versions, sizeof versions);
-    g->self->view.incarnation = options->incarnation > 0 ? options->incarnation : 1;
-    err = roster_set_address(&g->roster, g->self, &options->address);
     if (err == RC_OK) {
-        err = set_own_meta(g, options->tags, options->tag_count);
-    }
-    if (err == RC_OK) {
+        g->self->view.incarnation = options->incarnation > 0 ? options->incarnation : 1;
         err = roster_enlist(&g->roster, g->self, &g->random);
     }
     if (err != RC_OK) {
@@ -241,7 +261,7 @@ static int build(struct gossip *g, const struct gossip_options *options)
         broadcast_init(&g->queues[i], maxima[i], carrier_message_max(g));
     }
     if (err == RC_OK) {
-        err = roster_init(&g->roster, g->hash_seed);
+        err = roster_init(&g->roster, g->hash_seed, options->shared);
     }
     if (err == RC_OK) {
         err = serf_init(g);
@@ -438,7 +458,7 @@ static void on_push_pull(struct gossip *g)
     gossip_arm(g, &g->push_pull, gossip_push_pull_ms(g));
     if (g->leave.stage == LEAVE_NOT &&
         roster_pick(&g->roster, &g->random, wants_push_pull, g, &peer, 1) == 1) {
-        (void)stream_push_pull(g, &peer->view.address,
+        (void)stream_push_pull(g, &peer->view.said->address,
                                STREAM_EXCHANGE); /* next time then */
     }
 }
@@ -448,7 +468,7 @@ static void on_reconnect(struct gossip *g)
     gossip_arm(g, &g->reconnect, g->profile->reconnect_every_ms);
     const struct member *member = serf_reconnect_target(g);
     if (member != NULL && g->leave.stage == LEAVE_NOT) {
-        (void)stream_push_pull(g, &member->view.address, STREAM_RECONNECT);
+        (void)stream_push_pull(g, &member->view.said->address, STREAM_RECONNECT);
     }
 }
 
@@ -566,7 +586,7 @@ int gossip_set_tags(struct gossip *g, uint64_t now_ns, const struct gossip_tag *
 bool gossip_next_action(struct gossip *g, struct gossip_action *out)
 {
     if (g->taken != NULL) {
-        roster_release(g->taken);
+        roster_release(&g->roster, g->taken);
         g->taken = NULL;
     }
     bool is_there = outbox_take(&g->outbox, out);

@@ -18,6 +18,13 @@
 
 struct gossip;
 
+/* What the gossip objects of one process may have in common: the announcements of members, which
+ * each of them would hold for itself otherwise. Not for threads. NULL when memory is out; it is
+ * destroyed after the last of them. */
+struct gossip_shared;
+struct gossip_shared *gossip_shared_create(uint64_t seed);
+void gossip_shared_destroy(struct gossip_shared *shared); /* NULL is allowed */
+
 /* Lamport's: of joins and leaves, of user events, of queries. */
 enum gossip_clock {
     GOSSIP_CLOCK_STATUS,
@@ -75,6 +82,7 @@ struct gossip_options {
                      const struct gossip_key *keys, size_t count);
     void *keep_keys_ctx;
     struct gossip_lane lane;
+    struct gossip_shared *shared; /* borrowed; NULL: nothing */
 };
 
 /* Creates a pool of one member, ourselves, alive. `options` is copied. On RC_OK `*out` is the

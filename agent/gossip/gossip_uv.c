@@ -215,7 +215,7 @@ static int dial(struct connection *c, const struct rc_address *to)
     struct sockaddr_storage address;
 
     if (rc_address_is_any(&own)) {
-        own = gossip_self(c->io->options.gossip)->address;
+        own = gossip_self(c->io->options.gossip)->said->address;
     }
 
     own.port = 0;

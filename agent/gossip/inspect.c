@@ -17,7 +17,7 @@ static const char *name_of(const struct gossip *g, uint32_t id)
     while (id != 0 &&
            (member = rc_table_next(g->roster.by_name, &position, NULL)) != NULL) {
         if (member->id == id) {
-            return member->name;
+            return member->view.said->name;
         }
     }
     const char *lost = id != 0 ? diary_lost_name(&g->diary, id) : NULL;
@@ -210,7 +210,7 @@ bool gossip_next_suspicion(const struct gossip *g, size_t *position,
 {
     while (*position < g->roster.list_count) {
         const struct member *member = g->roster.list[(*position)++];
-        const struct suspicion *suspicion = member->suspicion;
+        const struct suspicion *suspicion = roster_dealings(member)->suspicion;
         if (suspicion != NULL) {
             *out = (struct gossip_suspicion){
                 .member = &member->view,
@@ -218,7 +218,7 @@ bool gossip_next_suspicion(const struct gossip *g, size_t *position,
                 .ends_ns = suspicion->deadline.at_ns,
                 .confirmations = suspicion->count,
                 .wanted = suspicion->wanted,
-                .has_answered = member->acked_ns > suspicion->started_ns,
+                .has_answered = member->dealings->acked_ns > suspicion->started_ns,
             };
             return true;
         }
@@ -236,7 +236,7 @@ bool gossip_offender(const struct gossip *g, size_t rank, struct gossip_offender
     const struct member *member = roster_at(&g->roster, &row->address);
     *out = (struct gossip_offender){
         .address = row->address,
-        .member = member != NULL ? member->name : "",
+        .member = member != NULL ? member->view.said->name : "",
         .reason = row->reason,
         .count = row->count,
         .last_ns = row->last_ns,

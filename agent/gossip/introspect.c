@@ -121,9 +121,9 @@ int gossip_coordinate(const struct gossip *g, const char *name,
         *out = g->coordinate.coordinate;
         return RC_OK;
     }
-    if (member == NULL || member->distance == NULL) {
+    if (member == NULL || roster_dealings(member)->distance == NULL) {
         return RC_ENOTFOUND;
     }
-    *out = member->distance->coordinate;
+    *out = member->dealings->distance->coordinate;
     return RC_OK;
 }

@@ -45,7 +45,7 @@ void join_check_see(struct gossip *g, const struct wire_node *node)
         return;
     }
     bool is_ours = gossip_read_address(g, node->address, node->port, &address) == RC_OK &&
-                   rc_address_equals(&address, &g->self->view.address);
+                   rc_address_equals(&address, &g->self->view.said->address);
     check->is_elsewhere = !is_ours;
     check->is_seen =
         is_ours; /* suspect or dead there: it will be refuted, we are known */

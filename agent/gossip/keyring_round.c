@@ -44,7 +44,8 @@ static int add_members(struct keyring_round *round, const struct gossip *g)
 
     while ((member = gossip_next_member(g, &position)) != NULL) {
         bool is_gone = member->status == GOSSIP_LEFT || member->status == GOSSIP_LEAVING;
-        if (!is_gone && add(round, rc_pack_text(member->name), member->status) == NULL) {
+        if (!is_gone &&
+            add(round, rc_pack_text(member->said->name), member->status) == NULL) {
             return RC_ENOMEM;
         }
     }
@@ -157,7 +158,7 @@ int keyring_round_local(struct gossip *g, struct keyring_round **out)
         err = RC_ENOMEM;
     }
     if (err == RC_OK) {
-        keyring_round_answer(round, g->self->name, answer.bytes, answer.size);
+        keyring_round_answer(round, g->self->view.said->name, answer.bytes, answer.size);
         *out = round;
     } else {
         keyring_round_destroy(round);

@@ -14,7 +14,7 @@ enum {
 
 static bool wants_lane(const struct member *member, const struct gossip *g)
 {
-    return member != g->self && member->view.is_rollcall &&
+    return member != g->self && member->view.said->is_rollcall &&
            (member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT);
 }
 

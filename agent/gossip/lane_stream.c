@@ -37,13 +37,14 @@ int gossip_lane_open(struct gossip *g, uint64_t now_ns, const char *member, uint
     struct gossip_stream *s;
 
     g->now_ns = now_ns > g->now_ns ? now_ns : g->now_ns;
-    if (to == NULL || to == g->self || !to->view.is_rollcall || to->swim == SWIM_NONE) {
+    if (to == NULL || to == g->self || !to->view.said->is_rollcall ||
+        to->swim == SWIM_NONE) {
         return RC_ENOTFOUND;
     }
     if (stream_lane_count(g) >= GOSSIP_LANE_STREAMS_MAX) {
         return RC_ETOOBIG;
     }
-    int err = stream_dial(g, &to->view.address, STREAM_LANE, &s);
+    int err = stream_dial(g, &to->view.said->address, STREAM_LANE, &s);
     if (err == RC_OK) {
         gossip_arm(g, &s->deadline, LANE_IDLE_MS);
         *out = s->id;

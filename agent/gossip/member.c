@@ -16,12 +16,17 @@ const char *gossip_status_name(enum gossip_status status)
     return names[status];
 }
 
-const char *gossip_member_tag(const struct gossip_member *member, const char *key)
+const char *gossip_announced_tag(const struct gossip_announced *said, const char *key)
 {
-    for (size_t i = 0; i < member->tag_count; i++) {
-        if (strcmp(member->tags[i].key, key) == 0) {
-            return member->tags[i].value;
+    for (size_t i = 0; i < said->tag_count; i++) {
+        if (strcmp(said->tags[i].key, key) == 0) {
+            return said->tags[i].value;
         }
     }
     return NULL;
+}
+
+const char *gossip_member_tag(const struct gossip_member *member, const char *key)
+{
+    return gossip_announced_tag(member->said, key);
 }

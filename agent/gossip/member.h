@@ -30,24 +30,30 @@ struct gossip_tag {
     const char *value;
 };
 
-struct gossip_member {
+/* What a member says of itself. */
+struct gossip_announced {
     const char *name;
     struct rc_address address;
-    enum gossip_status status;
-    uint32_t incarnation;
-    uint64_t status_ltime;         /* Lamport time of its last join or leave intent */
-    uint64_t since_ns;             /* monotonic: when `status` began */
-    uint8_t versions[6];           /* protocol min, max, current; delegate the same */
     const struct gossip_tag *tags; /* sorted by key */
     size_t tag_count;
-    bool is_rollcall; /* carries the tag `rc`: understands the lane */
-    bool tcp_only;    /* answers probes by TCP, but not by UDP: a firewall? */
+    uint8_t versions[6]; /* protocol min, max, current; delegate the same */
+    bool is_rollcall;    /* carries the tag `rc`: understands the lane */
+};
+
+struct gossip_member {
+    const struct gossip_announced *said; /* until its next announcement */
+    uint64_t status_ltime; /* Lamport time of its last join or leave intent */
+    uint64_t since_ns;     /* monotonic: when `status` began */
+    uint32_t incarnation;
+    uint8_t status; /* enum gossip_status */
+    bool tcp_only;  /* answers probes by TCP, but not by UDP: a firewall? */
 };
 
 /* "alive", "suspect", "leaving", "left", "failed"; static. */
 const char *gossip_status_name(enum gossip_status status);
 
-/* The value of a tag, or NULL. Borrowed from `member`. */
+/* The value of a tag, or NULL. Borrowed from what was announced. */
 const char *gossip_member_tag(const struct gossip_member *member, const char *key);
+const char *gossip_announced_tag(const struct gossip_announced *said, const char *key);
 
 #endif

@@ -126,7 +126,7 @@ static struct member *next_target(struct gossip *g)
 
 void probe_write_ping(struct gossip *g, uint32_t seq, struct rc_pack_bytes node)
 {
-    const struct rc_address *own = &g->self->view.address;
+    const struct rc_address *own = &g->self->view.said->address;
     const struct wire_ping ping = {
         .seq = seq,
         .node = node,
@@ -146,10 +146,10 @@ static struct rc_pack_bytes written(const struct gossip *g)
 /* The buddy system (Lifeguard section IV-C): a suspect hears of it in the probe itself. */
 static void send_ping_and_suspicion(struct gossip *g, const struct member *target)
 {
-    const struct carrier_to to = {&target->view.address, target, CARRIER_CHECKED};
+    const struct carrier_to to = {&target->view.said->address, target, CARRIER_CHECKED};
     const struct wire_accusation suspect = {
         .incarnation = target->view.incarnation,
-        .node = rc_pack_text(target->name),
+        .node = rc_pack_text(target->view.said->name),
         .from = gossip_own_name(g),
     };
     size_t ping_size = g->message.size;
@@ -167,7 +167,7 @@ static void send_ping_and_suspicion(struct gossip *g, const struct member *targe
 
 static void begin(struct gossip *g, struct probe_call *call, struct member *target)
 {
-    const struct carrier_to to = {&target->view.address, target, CARRIER_PIGGYBACK};
+    const struct carrier_to to = {&target->view.said->address, target, CARRIER_PIGGYBACK};
     uint64_t wait_ms = (uint64_t)g->profile->probe_every_ms * (g->health + 1);
 
     call->target = target;
@@ -182,7 +182,7 @@ static void begin(struct gossip *g, struct probe_call *call, struct member *targ
     g->counters.probes++;
     gossip_arm(g, &call->timeout, g->profile->probe_timeout_ms);
     gossip_arm(g, &call->end, wait_ms);
-    probe_write_ping(g, call->seq, rc_pack_text(target->name));
+    probe_write_ping(g, call->seq, rc_pack_text(target->view.said->name));
     if (target->swim == SWIM_SUSPECT) {
         send_ping_and_suspicion(g, target);
     } else {
@@ -229,14 +229,14 @@ static bool wants_indirect(const struct member *member, const struct gossip *g)
 static void ask(struct gossip *g, struct probe_call *call, const struct member *helper)
 {
     const struct member *target = call->target;
-    const struct rc_address *own = &g->self->view.address;
-    const struct carrier_to to = {&helper->view.address, helper, CARRIER_PIGGYBACK};
+    const struct rc_address *own = &g->self->view.said->address;
+    const struct carrier_to to = {&helper->view.said->address, helper, CARRIER_PIGGYBACK};
     const struct wire_indirect_ping ping = {
         .seq = call->seq,
-        .target = gossip_ip_bytes(&target->view.address),
-        .port = target->view.address.port,
-        .node = rc_pack_text(target->name),
-        .nack = helper->view.versions[1] >= NACK_PROTOCOL,
+        .target = gossip_ip_bytes(&target->view.said->address),
+        .port = target->view.said->address.port,
+        .node = rc_pack_text(target->view.said->name),
+        .nack = helper->view.said->versions[1] >= NACK_PROTOCOL,
         .source_address = gossip_ip_bytes(own),
         .source_port = own->port,
         .source_node = gossip_own_name(g),
@@ -265,8 +265,8 @@ void probe_timeout(struct gossip *g, struct probe_call *call)
             ask(g, call, helpers[i]);
         }
     }
-    if (call->target->view.versions[1] >= TCP_PING_PROTOCOL) {
-        probe_write_ping(g, call->seq, rc_pack_text(call->target->name));
+    if (call->target->view.said->versions[1] >= TCP_PING_PROTOCOL) {
+        probe_write_ping(g, call->seq, rc_pack_text(call->target->view.said->name));
         stream_ping(g, call->target, call->seq, call->end.at_ns);
     }
 }
@@ -280,7 +280,10 @@ static void hear(struct gossip *g)
 static void succeed(struct gossip *g, struct probe_call *call)
 {
     hear(g);
-    call->target->acked_ns = g->now_ns;
+    struct dealings *dealings = roster_deal(call->target);
+    if (dealings != NULL) { /* else others' suspicions of it are not doubted */
+        dealings->acked_ns = g->now_ns;
+    }
     if (!call->is_second_opinion) {
         swim_feel_well(g);
     }
@@ -291,12 +294,14 @@ static void succeed(struct gossip *g, struct probe_call *call)
 static void tell_tcp_only(struct gossip *g, struct member *target)
 {
     uint64_t gap_ns = (uint64_t)TCP_TELL_EVERY_MS * NS_PER_MS;
-    bool is_due = target->tcp_told_ns == 0 || g->now_ns - target->tcp_told_ns >= gap_ns;
+    struct dealings *dealings = roster_deal(target);
+    bool is_due = dealings != NULL && (dealings->tcp_told_ns == 0 ||
+                                       g->now_ns - dealings->tcp_told_ns >= gap_ns);
 
     if (target->view.tcp_only && is_due) {
-        target->tcp_told_ns = g->now_ns;
+        dealings->tcp_told_ns = g->now_ns;
         gossip_tell(g, &(struct gossip_action){.type = GOSSIP_TCP_ONLY,
-                                               .address = target->view.address,
+                                               .address = target->view.said->address,
                                                .member = &target->view,
                                                .status = target->view.status});
     }
@@ -412,7 +417,8 @@ static void hear_summary(struct gossip *g, const struct member *member,
                          struct rc_pack_bytes summary)
 {
     if (summary.size == GOSSIP_SUMMARY_SIZE && g->lane.peer_summary != NULL) {
-        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), member->name, summary.at);
+        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), member->view.said->name,
+                             summary.at);
     }
 }
 
@@ -432,12 +438,13 @@ static void learn_coordinate(struct gossip *g, struct member *member,
     if (!read_coordinate(&wire, &theirs)) {
         return;
     }
-    if (member->distance == NULL) {
-        member->distance = calloc(1, sizeof *member->distance);
+    struct dealings *dealings = roster_deal(member);
+    if (dealings != NULL && dealings->distance == NULL) {
+        dealings->distance = calloc(1, sizeof *dealings->distance);
     }
-    if (member->distance != NULL) {
-        coordinate_update(&g->coordinate, member->distance, &theirs, (double)rtt_ns / 1e9,
-                          &g->random);
+    if (dealings != NULL && dealings->distance != NULL) {
+        coordinate_update(&g->coordinate, dealings->distance, &theirs,
+                          (double)rtt_ns / 1e9, &g->random);
     }
 }
 

@@ -25,8 +25,8 @@ static bool wants_coordinate(struct gossip *g, const struct wire_ping *ping)
     const struct member *member = roster_find(&g->roster, ping->source_node);
 
     g->probe.acks++;
-    return member == NULL || !member->view.is_rollcall || g->probe.acks <= PLACING ||
-           g->probe.acks % EVERY == 0;
+    return member == NULL || !member->view.said->is_rollcall ||
+           g->probe.acks <= PLACING || g->probe.acks % EVERY == 0;
 }
 
 static void write_summary(struct gossip *g, struct rc_buffer *out)
@@ -156,7 +156,7 @@ void probe_on_indirect_ping(struct gossip *g, const struct rc_address *from,
         gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
         return;
     }
-    if (ping->node.size > ROSTER_NAME_MAX) {
+    if (ping->node.size > ANNOUNCED_NAME_MAX) {
         gossip_refuse(g, GOSSIP_REFUSED_NAME);
         return;
     }

@@ -23,11 +23,11 @@ static struct rc_pack_bytes announced_ip(const struct member *member, uint8_t sp
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-    if (!member->is_mapped) {
-        return gossip_ip_bytes(&member->view.address);
+    if (!roster_announced(member)->is_mapped) {
+        return gossip_ip_bytes(&member->view.said->address);
     }
     memcpy(space, mapped, sizeof mapped);
-    memcpy(space + sizeof mapped, member->view.address.ip, 4);
+    memcpy(space + sizeof mapped, member->view.said->address.ip, 4);
     return (struct rc_pack_bytes){space, 16};
 }
 
@@ -35,15 +35,15 @@ static void write_node(const struct member *member, struct rc_buffer *out)
 {
     uint8_t space[16];
     struct wire_node node = {
-        .name = rc_pack_text(member->name),
+        .name = rc_pack_text(member->view.said->name),
         .address = announced_ip(member, space),
-        .port = member->view.address.port,
-        .meta = {member->meta, member->meta_size},
+        .port = member->view.said->address.port,
+        .meta = roster_announced(member)->meta,
         .incarnation = member->view.incarnation,
         .state = wire_state(member->swim),
         .versions = {.size = WIRE_VERSIONS_SIZE},
     };
-    memcpy(node.versions.bytes, member->view.versions, WIRE_VERSIONS_SIZE);
+    memcpy(node.versions.bytes, member->view.said->versions, WIRE_VERSIONS_SIZE);
     wire_write(&wire_format_node, &node, out);
 }
 

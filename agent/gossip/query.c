@@ -129,7 +129,7 @@ static void send_straight(struct gossip *g, const struct gossip_query *query,
         if (member == NULL || member == g->self) {
             continue;
         }
-        const struct carrier_to to = {&member->view.address, member, CARRIER_ALONE};
+        const struct carrier_to to = {&member->view.said->address, member, CARRIER_ALONE};
         rc_buffer_clear(&g->message);
         wire_write_serf(WIRE_SERF_QUERY, &wire_format_query, wire, &g->message);
         struct rc_pack_bytes message = {g->message.bytes, g->message.size};
@@ -191,8 +191,8 @@ int query_ask_for(struct gossip *g, const struct gossip_query *query, enum query
     struct wire_query wire = {
         .ltime = g->serf.clocks[GOSSIP_CLOCK_QUERY],
         .id = (uint32_t)rc_random_next(&g->random),
-        .address = gossip_ip_bytes(&g->self->view.address),
-        .port = g->self->view.address.port,
+        .address = gossip_ip_bytes(&g->self->view.said->address),
+        .port = g->self->view.said->address.port,
         .source_node = gossip_own_name(g),
         .flags = is_acked | is_straight,
         .relay_factor = query->relay_factor,
@@ -261,7 +261,7 @@ void query_on_response(struct gossip *g, const struct wire_response *response)
         gossip_refuse(g, GOSSIP_REFUSED_STALE);
         return;
     }
-    if (!serf_is_name(response->from) || response->from.size > ROSTER_NAME_MAX) {
+    if (!serf_is_name(response->from) || response->from.size > ANNOUNCED_NAME_MAX) {
         gossip_refuse(g, GOSSIP_REFUSED_NAME);
         return;
     }

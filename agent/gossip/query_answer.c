@@ -90,7 +90,7 @@ static bool keep_served(struct gossip *g, const struct asker *asker, uint64_t un
 static bool may_relay(const struct member *member, const struct gossip *g)
 {
     return member != g->self && member->serf == SERF_ALIVE &&
-           member->view.versions[1] >= RELAY_PROTOCOL;
+           member->view.said->versions[1] >= RELAY_PROTOCOL;
 }
 
 static void send_message(struct gossip *g, const struct rc_address *to)
@@ -107,7 +107,7 @@ static void send_message(struct gossip *g, const struct rc_address *to)
 static void deliver(struct gossip *g, const struct rc_address *to,
                     const struct wire_response *response)
 {
-    if (rc_address_equals(to, &g->self->view.address)) {
+    if (rc_address_equals(to, &g->self->view.said->address)) {
         query_on_response(g, response);
         return;
     }
@@ -142,7 +142,7 @@ static void send_relays(struct gossip *g, const struct asker *asker,
         rc_buffer_byte(&g->message, WIRE_SERF_RESPONSE);
         wire_write(&wire_format_response, response, &g->message);
         if (g->message.size - 1 <= GOSSIP_QUERY_SIZE_MAX) { /* Serf's limit here too */
-            send_message(g, &helpers[i]->view.address);
+            send_message(g, &helpers[i]->view.said->address);
         }
     }
     rc_buffer_fini(&address);
@@ -283,7 +283,7 @@ static bool is_sound(const struct wire_query *query)
 {
     return serf_is_name(query->name) && !is_dangerous(query) &&
            query->ltime <= SERF_LTIME_MAX && query->timeout_ns <= INT64_MAX &&
-           query->source_node.size <= ROSTER_NAME_MAX &&
+           query->source_node.size <= ANNOUNCED_NAME_MAX &&
            (query->source_node.size == 0 || serf_is_name(query->source_node));
 }
 

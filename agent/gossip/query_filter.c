@@ -92,7 +92,7 @@ static enum query_fit judge_nodes(struct rc_cursor *in, const struct gossip_memb
     for (uint32_t i = 0; i < count && in->err == RC_OK; i++) {
         struct rc_pack_bytes name = rc_pack_read_bytes(in);
         rc_pack_write_bytes(filter, name);
-        if (rc_pack_equals(name, rc_pack_text(self->name))) {
+        if (rc_pack_equals(name, rc_pack_text(self->said->name))) {
             fit = QUERY_FITS;
         }
     }
@@ -134,9 +134,9 @@ static enum query_fit judge_tag(struct rc_cursor *in, const struct gossip_member
     }
     rc_buffer_byte(filter, FILTER_TAG);
     wire_write(&wire_format_filter_tag, &wire, filter);
-    for (size_t i = 0; i < self->tag_count; i++) {
-        if (rc_pack_equals(rc_pack_text(self->tags[i].key), wire.tag)) {
-            value = self->tags[i].value;
+    for (size_t i = 0; i < self->said->tag_count; i++) {
+        if (rc_pack_equals(rc_pack_text(self->said->tags[i].key), wire.tag)) {
+            value = self->said->tags[i].value;
         }
     }
     return matches(wire.expression, value) ? QUERY_FITS : QUERY_FOR_REST;

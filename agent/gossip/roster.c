@@ -2,28 +2,53 @@
 #include "agent/gossip/roster.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/gossip/tags.h"
 #include "base/err.h"
 
+/* An address is found by its IP and, right behind it, its port. */
 enum { ADDRESS_KEY_SIZE = 18 };
+static_assert(offsetof(struct rc_address, port) ==
+                  offsetof(struct rc_address, ip) + ADDRESS_KEY_SIZE - sizeof(uint16_t),
+              "the bytes of an address's key lie in a row");
 
-int roster_init(struct roster *roster, uint64_t hash_seed)
+static struct rc_table_key address_key(const struct rc_address *address)
 {
-    *roster = (struct roster){0};
-    roster->by_name = rc_table_create(hash_seed);
-    roster->by_address = rc_table_create(hash_seed);
+    return (struct rc_table_key){
+        (const uint8_t *)address + offsetof(struct rc_address, ip), ADDRESS_KEY_SIZE};
+}
+
+static struct rc_table_key address_of(const void *value)
+{
+    const struct member *member = value;
+    return address_key(&member->view.said->address);
+}
+
+static struct rc_table_key name_of(const void *value)
+{
+    const struct member *member = value;
+    return (struct rc_table_key){member->view.said->name,
+                                 strlen(member->view.said->name)};
+}
+
+int roster_init(struct roster *roster, uint64_t hash_seed, struct gossip_shared *shared)
+{
+    *roster = (struct roster){.shared = shared};
+    roster->by_name = rc_table_create_lean(hash_seed, name_of);
+    roster->by_address = rc_table_create_lean(hash_seed, address_of);
     return roster->by_name != NULL && roster->by_address != NULL ? RC_OK : RC_ENOMEM;
 }
 
-static void free_member(struct member *member)
+static void free_member(struct roster *roster, struct member *member)
 {
-    free(member->meta);
-    free(member->tags);
-    free(member->suspicion);
-    free(member->distance);
+    if (member->dealings != NULL) {
+        free(member->dealings->suspicion);
+        free(member->dealings->distance);
+        free(member->dealings);
+    }
+    announced_drop(roster->shared, roster_announced(member));
     free(member);
 }
 
@@ -34,19 +59,12 @@ void roster_fini(struct roster *roster)
 
     while (roster->by_name != NULL &&
            (member = rc_table_next(roster->by_name, &position, NULL)) != NULL) {
-        free_member(member);
+        free_member(roster, member);
     }
     rc_table_destroy(roster->by_name);
     rc_table_destroy(roster->by_address);
     free(roster->list);
     *roster = (struct roster){0};
-}
-
-static void address_key(const struct rc_address *address, uint8_t key[ADDRESS_KEY_SIZE])
-{
-    memcpy(key, address->ip, 16);
-    key[16] = (uint8_t)(address->port >> 8);
-    key[17] = (uint8_t)address->port;
 }
 
 struct member *roster_find(const struct roster *roster, struct rc_pack_bytes name)
@@ -56,50 +74,105 @@ struct member *roster_find(const struct roster *roster, struct rc_pack_bytes nam
 
 struct member *roster_at(const struct roster *roster, const struct rc_address *address)
 {
-    uint8_t key[ADDRESS_KEY_SIZE];
-    address_key(address, key);
-    return rc_table_get_bytes(roster->by_address, key, sizeof key);
+    struct rc_table_key key = address_key(address);
+    return rc_table_get_bytes(roster->by_address, key.at, key.size);
 }
 
-int roster_add(struct roster *roster, struct rc_pack_bytes name, struct member **out)
+/* ---- what a member announces, and what we have had to do with it */
+
+/* Views of announcements are the first field of their records, so the one finds the other. */
+struct announced *roster_announced(const struct member *member)
 {
-    if (name.size == 0 || name.size > ROSTER_NAME_MAX ||
+    return (struct announced *)member->view.said; // NOLINT(clang-diagnostic-cast-qual)
+}
+
+const struct dealings *roster_dealings(const struct member *member)
+{
+    static const struct dealings none;
+    return member->dealings != NULL ? member->dealings : &none;
+}
+
+struct dealings *roster_deal(struct member *member)
+{
+    if (member->dealings == NULL) {
+        member->dealings = calloc(1, sizeof *member->dealings);
+    }
+    return member->dealings;
+}
+
+int roster_add(struct roster *roster, const struct announcement *announcement,
+               struct member **out)
+{
+    struct rc_pack_bytes name = announcement->name;
+
+    if (name.size == 0 || name.size > ANNOUNCED_NAME_MAX ||
         memchr(name.at, '\0', name.size) != NULL) {
         return RC_EINVAL;
     }
     if (rc_table_count(roster->by_name) >= ROSTER_MAX) {
         return RC_ETOOBIG;
     }
-    struct member *member = calloc(1, sizeof *member + name.size + 1);
-    if (member == NULL) {
+    struct announced *said = NULL;
+    struct member *member = calloc(1, sizeof *member);
+    if (member == NULL || announced_take(roster->shared, announcement, &said) != RC_OK) {
+        free(member);
         return RC_ENOMEM;
     }
-    memcpy(member->name, name.at, name.size);
-    member->view.name = member->name;
+    member->view.said = &said->view;
     member->id = ++roster->last_id;
-    int err = rc_table_put_bytes(roster->by_name, name.at, name.size, member, NULL);
-    if (err != RC_OK) {
-        free(member);
-        return err;
+    if (rc_table_put_bytes(roster->by_name, name.at, name.size, member, NULL) != RC_OK) {
+        free_member(roster, member);
+        return RC_ENOMEM;
     }
     *out = member;
     return RC_OK;
 }
+
+static void forget_address(struct roster *roster, struct member *member)
+{
+    struct rc_table_key key = address_of(member);
+
+    if (rc_table_get_bytes(roster->by_address, key.at, key.size) == member) {
+        (void)rc_table_remove_bytes(roster->by_address, key.at, key.size);
+    }
+}
+
+int roster_hear(struct roster *roster, struct member *member,
+                const struct announcement *announcement)
+{
+    struct announced *before = roster_announced(member);
+    struct announced *said = before;
+
+    assert(rc_pack_equals(announcement->name, rc_pack_text(before->view.name)));
+    if (!announced_says(before, announcement)) {
+        int err = announced_take(roster->shared, announcement, &said);
+        if (err != RC_OK) {
+            return err;
+        }
+        forget_address(roster, member);
+        member->view.said = &said->view;
+        announced_drop(roster->shared, before);
+    }
+    struct rc_table_key key = address_of(member);
+    return rc_table_put_bytes(roster->by_address, key.at, key.size, member, NULL);
+}
+
+/* ---- SWIM's list */
 
 static void swap(struct roster *roster, size_t a, size_t b)
 {
     struct member *member = roster->list[a];
     roster->list[a] = roster->list[b];
     roster->list[b] = member;
-    roster->list[a]->list_place = a;
-    roster->list[b]->list_place = b;
+    roster->list[a]->list_place = (uint32_t)a;
+    roster->list[b]->list_place = (uint32_t)b;
 }
 
 int roster_enlist(struct roster *roster, struct member *member, struct rc_random *random)
 {
     assert(member->swim == SWIM_NONE);
     if (roster->list_count == roster->list_capacity) {
-        size_t capacity = roster->list_capacity > 0 ? 2 * roster->list_capacity : 8;
+        size_t capacity = roster->list_capacity + roster->list_capacity / 4 + 8;
         struct member **list = realloc(roster->list, capacity * sizeof(struct member *));
         if (list == NULL) {
             return RC_ENOMEM;
@@ -108,7 +181,7 @@ int roster_enlist(struct roster *roster, struct member *member, struct rc_random
         roster->list_capacity = capacity;
     }
     roster->list[roster->list_count] = member;
-    member->list_place = roster->list_count;
+    member->list_place = (uint32_t)roster->list_count;
     member->swim = SWIM_DEAD;
     roster->list_count++;
     swap(roster, member->list_place,
@@ -134,18 +207,8 @@ void roster_set_swim(struct roster *roster, struct member *member, enum swim_sta
     roster->left_count += state == SWIM_LEFT;
     roster->alive_count -= member->swim == SWIM_ALIVE;
     roster->alive_count += state == SWIM_ALIVE;
-    member->swim = state;
+    member->swim = (uint8_t)state;
     member->swim_since_ns = now_ns;
-}
-
-static void forget_address(struct roster *roster, struct member *member)
-{
-    uint8_t key[ADDRESS_KEY_SIZE];
-
-    address_key(&member->view.address, key);
-    if (rc_table_get_bytes(roster->by_address, key, sizeof key) == member) {
-        (void)rc_table_remove_bytes(roster->by_address, key, sizeof key);
-    }
 }
 
 bool roster_drop_if_unused(struct roster *roster, struct member *member)
@@ -153,58 +216,23 @@ bool roster_drop_if_unused(struct roster *roster, struct member *member)
     if (member->swim != SWIM_NONE || member->serf != SERF_NONE) {
         return false;
     }
-    assert(member->suspicion == NULL);
+    assert(roster_dealings(member)->suspicion == NULL);
     forget_address(roster, member);
-    (void)rc_table_remove(roster->by_name, member->name);
+    (void)rc_table_remove(roster->by_name, member->view.said->name);
     member->is_erased = true;
     if (member->waiting == 0) {
-        free_member(member);
+        free_member(roster, member);
     }
     return true;
 }
 
-void roster_release(struct member *member)
+void roster_release(struct roster *roster, struct member *member)
 {
     assert(member->waiting > 0);
     member->waiting--;
     if (member->waiting == 0 && member->is_erased) {
-        free_member(member);
+        free_member(roster, member);
     }
-}
-
-int roster_set_address(struct roster *roster, struct member *member,
-                       const struct rc_address *address)
-{
-    uint8_t key[ADDRESS_KEY_SIZE];
-
-    forget_address(roster, member);
-    member->view.address = *address;
-    address_key(address, key);
-    return rc_table_put_bytes(roster->by_address, key, sizeof key, member, NULL);
-}
-
-int roster_set_meta(struct member *member, struct rc_pack_bytes meta)
-{
-    struct gossip_tag *tags;
-    size_t count;
-
-    uint8_t *copy = malloc(meta.size > 0 ? meta.size : 1);
-    if (copy == NULL || tags_read(meta, &tags, &count) != RC_OK) {
-        free(copy);
-        return RC_ENOMEM;
-    }
-    if (meta.size > 0) {
-        memcpy(copy, meta.at, meta.size);
-    }
-    free(member->meta);
-    free(member->tags);
-    member->meta = copy;
-    member->meta_size = meta.size;
-    member->tags = tags;
-    member->view.tags = tags;
-    member->view.tag_count = count;
-    member->view.is_rollcall = gossip_member_tag(&member->view, "rc") != NULL;
-    return RC_OK;
 }
 
 size_t roster_estimate(const struct roster *roster)

@@ -68,7 +68,7 @@ uint64_t serf_use_time(struct gossip *g, enum gossip_clock clock)
 
 static enum gossip_status status_of(const struct member *member)
 {
-    switch (member->serf) {
+    switch ((enum serf_status)member->serf) {
     case SERF_LEAVING:
         return GOSSIP_LEAVING;
     case SERF_LEFT:
@@ -91,7 +91,7 @@ void serf_publish(struct gossip *g, struct member *member, enum gossip_member_ev
     enum gossip_status before = member->view.status;
     enum gossip_status status = status_of(member);
     if (status != member->view.status || event == GOSSIP_EVENT_JOIN) {
-        member->view.status = status;
+        member->view.status = (uint8_t)status;
         member->view.since_ns = g->now_ns;
     }
     if (event != GOSSIP_EVENT_UPDATE || g->why.reason != DIARY_NO_REASON) {
@@ -108,7 +108,7 @@ void serf_erase(struct gossip *g, struct member *member)
 {
     assert(member != g->self);
     serf_publish(g, member, GOSSIP_EVENT_REAP);
-    diary_lose(&g->diary, member->id, member->name);
+    diary_lose(&g->diary, member->id, member->view.said->name);
     member->serf = SERF_NONE;
     (void)roster_drop_if_unused(&g->roster,
                                 member); /* else SWIM purges it in its own time */
@@ -139,7 +139,7 @@ void serf_member_gone(struct gossip *g, struct member *member)
     member->serf = is_left ? SERF_LEFT : SERF_FAILED;
     member->gone_ns = g->now_ns;
     serf_publish(g, member, is_left ? GOSSIP_EVENT_LEFT : GOSSIP_EVENT_FAILED);
-    if (member->prune && member->prune_at_ns <= g->now_ns) {
+    if (member->prune && roster_dealings(member)->prune_at_ns <= g->now_ns) {
         serf_erase(g, member);
     }
 }

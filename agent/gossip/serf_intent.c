@@ -52,7 +52,7 @@ static bool keep_intent(struct gossip *g, const struct wire_intent *wire, bool i
         return false;
     }
     if (rc_table_count(g->serf.intents) >= INTENTS_MAX ||
-        wire->node.size > ROSTER_NAME_MAX) {
+        wire->node.size > ANNOUNCED_NAME_MAX) {
         gossip_refuse(g, GOSSIP_REFUSED_TOO_MANY);
         return false;
     }
@@ -75,7 +75,8 @@ static bool is_known(const struct member *member)
 bool serf_take_intent(struct gossip *g, const struct member *member,
                       struct serf_intent *out)
 {
-    struct serf_intent *intent = rc_table_remove(g->serf.intents, member->name);
+    struct serf_intent *intent =
+        rc_table_remove(g->serf.intents, member->view.said->name);
 
     if (intent == NULL) {
         return false;
@@ -192,8 +193,11 @@ static void prune_later(struct gossip *g, struct member *member)
         (uint64_t)g->profile->broadcast_timeout_ms + g->profile->leave_propagate_ms;
 
     if (!member->prune) {
+        struct dealings *dealings = roster_deal(member);
         member->prune = true;
-        member->prune_at_ns = g->now_ns + wait_ms * NS_PER_MS;
+        if (dealings != NULL) { /* else as soon as it is gone */
+            dealings->prune_at_ns = g->now_ns + wait_ms * NS_PER_MS;
+        }
         if (!deadline_is_set(&g->serf.prune)) {
             gossip_arm(g, &g->serf.prune, wait_ms);
         }
@@ -248,7 +252,7 @@ void serf_on_leave_intent(struct gossip *g, const struct wire_intent *intent,
 void serf_force_leave(struct gossip *g, struct member *member, enum gossip_prune prune)
 {
     const struct wire_intent intent = {.ltime = serf_use_time(g, GOSSIP_CLOCK_STATUS),
-                                       .node = rc_pack_text(member->name),
+                                       .node = rc_pack_text(member->view.said->name),
                                        .prune = prune == GOSSIP_PRUNE};
     serf_on_leave_intent(g, &intent, SERF_FROM_PACKET);
 }
@@ -264,10 +268,11 @@ void serf_prune(struct gossip *g)
             continue;
         }
         bool is_here = member->swim == SWIM_ALIVE || member->swim == SWIM_SUSPECT;
-        if (member->prune_at_ns <= g->now_ns && !is_here) {
+        uint64_t prune_at_ns = roster_dealings(member)->prune_at_ns;
+        if (prune_at_ns <= g->now_ns && !is_here) {
             serf_erase(g, member);
-        } else if (member->prune_at_ns > g->now_ns && member->prune_at_ns < next_ns) {
-            next_ns = member->prune_at_ns;
+        } else if (prune_at_ns > g->now_ns && prune_at_ns < next_ns) {
+            next_ns = prune_at_ns;
         }
     }
     if (next_ns != UINT64_MAX) {

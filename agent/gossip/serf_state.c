@@ -22,11 +22,11 @@ void serf_write_state(struct gossip *g, struct rc_buffer *out)
     position = 0;
     while ((member = rc_table_next(g->roster.by_name, &position, NULL)) != NULL) {
         if (member->serf != SERF_NONE) {
-            rc_pack_write_text(&ltimes, member->name);
+            rc_pack_write_text(&ltimes, member->view.said->name);
             rc_pack_write_number(&ltimes, member->view.status_ltime);
         }
         if (member->serf == SERF_LEFT) {
-            rc_pack_write_text(&left, member->name);
+            rc_pack_write_text(&left, member->view.said->name);
         }
     }
     serf_write_events(g, &events);
@@ -127,6 +127,7 @@ void serf_merge_state(struct gossip *g, struct rc_cursor *in, enum serf_events e
     const struct member *peer = roster_find(&g->roster, state.summary_name);
     if (peer != NULL && state.summary.size == GOSSIP_SUMMARY_SIZE &&
         g->lane.peer_summary != NULL) {
-        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), peer->name, state.summary.at);
+        g->lane.peer_summary(g->lane.ctx, gossip_now_ms(g), peer->view.said->name,
+                             state.summary.at);
     }
 }

@@ -309,7 +309,7 @@ void stream_ping(struct gossip *g, const struct member *target, uint32_t seq,
 {
     struct gossip_stream *s;
 
-    if (stream_dial(g, &target->view.address, STREAM_PING, &s) == RC_OK) {
+    if (stream_dial(g, &target->view.said->address, STREAM_PING, &s) == RC_OK) {
         s->seq = seq;
         (void)deadline_set(&g->deadlines, &s->deadline, until_ns);
         (void)stream_send(g, s,

@@ -12,7 +12,7 @@
 
 static struct rc_pack_bytes name_of(const struct member *member)
 {
-    return rc_pack_text(member->name);
+    return rc_pack_text(member->view.said->name);
 }
 
 /* A newer message about a member takes the place of the older one. */
@@ -75,15 +75,16 @@ void swim_doubt(struct gossip *g, uint32_t more, struct diary_doubt why)
 void swim_announce(struct gossip *g)
 {
     const struct member *self = g->self;
+    const struct announced *own = roster_announced(self);
     struct wire_alive alive = {
         .incarnation = self->view.incarnation,
         .node = name_of(self),
-        .address = gossip_ip_bytes(&self->view.address),
-        .port = self->view.address.port,
-        .meta = {self->meta, self->meta_size},
+        .address = gossip_ip_bytes(&self->view.said->address),
+        .port = self->view.said->address.port,
+        .meta = own->meta,
         .versions = {.size = WIRE_VERSIONS_SIZE},
     };
-    memcpy(alive.versions.bytes, self->view.versions, WIRE_VERSIONS_SIZE);
+    memcpy(alive.versions.bytes, self->view.said->versions, WIRE_VERSIONS_SIZE);
     g->announcement_id = spread_alive(g, &alive);
 }
 
@@ -122,10 +123,12 @@ static void repeat_refutation(struct gossip *g)
 
 static void drop_suspicion(struct gossip *g, struct member *member)
 {
-    if (member->suspicion != NULL) {
-        deadline_clear(&g->deadlines, &member->suspicion->deadline);
-        free(member->suspicion);
-        member->suspicion = NULL;
+    struct suspicion *suspicion = roster_dealings(member)->suspicion;
+
+    if (suspicion != NULL) {
+        deadline_clear(&g->deadlines, &suspicion->deadline);
+        free(suspicion);
+        member->dealings->suspicion = NULL;
     }
 }
 
@@ -159,7 +162,7 @@ static bool may_move(const struct gossip *g, const struct member *member)
     uint64_t dead_ns = g->now_ns - member->swim_since_ns;
 
     return member->swim == SWIM_LEFT ||
-           (member->swim == SWIM_DEAD && member->view.is_rollcall &&
+           (member->swim == SWIM_DEAD && member->view.said->is_rollcall &&
             g->profile->reclaim_ms > 0 &&
             dead_ns > (uint64_t)g->profile->reclaim_ms * NS_PER_MS);
 }
@@ -168,19 +171,19 @@ static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
                               const struct rc_address *address)
 {
     const struct member *self = g->self;
-    struct rc_pack_bytes meta = {self->meta, self->meta_size};
+    struct rc_pack_bytes meta = roster_announced(self)->meta;
 
     if (g->leave.stage != LEAVE_NOT) {
         return;
     }
-    if (!rc_address_equals(address, &self->view.address)) {
+    if (!rc_address_equals(address, &self->view.said->address)) {
         report_conflict(g, self, address);
         conflict_noticed(g, address);
         return;
     }
     bool is_same =
         rc_pack_equals(meta, alive->meta) &&
-        memcmp(alive->versions.bytes, self->view.versions, WIRE_VERSIONS_SIZE) == 0;
+        memcmp(alive->versions.bytes, self->view.said->versions, WIRE_VERSIONS_SIZE) == 0;
     if (alive->incarnation < self->view.incarnation ||
         (alive->incarnation == self->view.incarnation && is_same)) {
         return;
@@ -189,13 +192,13 @@ static void hear_of_ourselves(struct gossip *g, const struct wire_alive *alive,
 }
 
 /* The member's record, in SWIM's list, or NULL after counting why not. */
-static struct member *meet(struct gossip *g, struct rc_pack_bytes name)
+static struct member *meet(struct gossip *g, const struct announcement *said)
 {
-    struct member *member = roster_find(&g->roster, name);
+    struct member *member = roster_find(&g->roster, said->name);
     int err = RC_OK;
 
     if (member == NULL) {
-        err = roster_add(&g->roster, name, &member);
+        err = roster_add(&g->roster, said, &member);
     }
     if (err == RC_OK && member->swim == SWIM_NONE) {
         err = roster_enlist(&g->roster, member, &g->random);
@@ -217,23 +220,18 @@ static struct member *meet(struct gossip *g, struct rc_pack_bytes name)
 
 /* Takes over what the message says and tells Serf's layer what that means. */
 static void accept_alive(struct gossip *g, struct member *member,
-                         const struct wire_alive *alive, const struct rc_address *address)
+                         const struct wire_alive *alive, const struct announcement *said)
 {
     enum swim_state before = member->swim;
-    struct rc_pack_bytes old_meta = {member->meta, member->meta_size};
-    bool has_moved = member->view.address.family != RC_ADDRESS_NONE &&
-                     !rc_address_equals(address, &member->view.address);
-    bool is_changed = !rc_pack_equals(old_meta, alive->meta) ||
-                      !rc_address_equals(address, &member->view.address);
+    bool has_moved = !rc_address_equals(said->address, &member->view.said->address);
+    bool is_changed =
+        has_moved || !rc_pack_equals(roster_announced(member)->meta, said->meta);
 
     drop_suspicion(g, member);
-    if (roster_set_address(&g->roster, member, address) != RC_OK ||
-        (is_changed && roster_set_meta(member, alive->meta) != RC_OK)) {
+    if (roster_hear(&g->roster, member, said) != RC_OK) {
         gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY);
     }
-    member->is_mapped = alive->address.size == 16 && address->family == RC_ADDRESS_IPV4;
     member->view.incarnation = alive->incarnation;
-    memcpy(member->view.versions, alive->versions.bytes, WIRE_VERSIONS_SIZE);
     if (before != SWIM_ALIVE) {
         roster_set_swim(&g->roster, member, SWIM_ALIVE, g->now_ns);
     }
@@ -275,18 +273,25 @@ void swim_alive(struct gossip *g, const struct wire_alive *alive)
         gossip_refuse(g, GOSSIP_REFUSED_MALFORMED);
         return;
     }
-    struct member *member = meet(g, alive->node);
+    const struct announcement said = {
+        .name = alive->node,
+        .address = &address,
+        .is_mapped = alive->address.size == 16 && address.family == RC_ADDRESS_IPV4,
+        .meta = alive->meta,
+        .versions = alive->versions.bytes,
+    };
+    struct member *member = meet(g, &said);
     if (member == NULL) {
         return;
     }
     bool is_new = member->view.incarnation == 0;
-    bool has_moved = !is_new && !rc_address_equals(&address, &member->view.address);
+    bool has_moved = !is_new && !rc_address_equals(&address, &member->view.said->address);
     if (has_moved && !may_move(g, member)) {
         report_conflict(g, member, &address);
         return;
     }
     if (has_moved || alive->incarnation > member->view.incarnation) {
-        accept_alive(g, member, alive, &address);
+        accept_alive(g, member, alive, &said);
     }
 }
 
@@ -342,7 +347,7 @@ static void limit_suspicions(struct gossip *g)
         return;
     }
     for (size_t i = 0; i < g->roster.list_count; i++) {
-        struct suspicion *suspicion = g->roster.list[i]->suspicion;
+        struct suspicion *suspicion = roster_dealings(g->roster.list[i])->suspicion;
         if (suspicion != NULL && suspicion->wanted > others) {
             suspicion_limit(suspicion, others);
             (void)deadline_set(&g->deadlines, &suspicion->deadline,
@@ -356,9 +361,10 @@ static void begin_suspicion(struct gossip *g, struct member *member,
                             const struct diary_why *why)
 {
     uint64_t accuser = rc_hash(accusation->from.at, accusation->from.size, g->hash_seed);
+    struct dealings *dealings = roster_deal(member);
     struct suspicion *suspicion = calloc(1, sizeof *suspicion);
 
-    if (suspicion == NULL ||
+    if (dealings == NULL || suspicion == NULL ||
         deadline_heap_reserve(&g->deadlines, g->deadlines.count + 1) != RC_OK) {
         free(suspicion);
         gossip_refuse(g, GOSSIP_REFUSED_NO_MEMORY); /* it will be probed again */
@@ -369,7 +375,7 @@ static void begin_suspicion(struct gossip *g, struct member *member,
     suspicion->member = member;
     suspicion->deadline.kind = DEADLINE_SUSPICION;
     suspicion->deadline.owner = suspicion;
-    member->suspicion = suspicion;
+    dealings->suspicion = suspicion;
     (void)deadline_set(&g->deadlines, &suspicion->deadline, suspicion_end_ns(suspicion));
     g->counters.suspicions++;
     (void)spread_accusation(g, WIRE_SUSPECT, accusation);
@@ -397,8 +403,9 @@ static void on_accusation(struct gossip *g, const struct wire_accusation *suspec
         }
         return;
     }
-    if (member->suspicion != NULL) {
-        confirm(g, member->suspicion, suspect);
+    struct suspicion *suspicion = roster_dealings(member)->suspicion;
+    if (suspicion != NULL) {
+        confirm(g, suspicion, suspect);
         return;
     }
     if (member->swim != SWIM_ALIVE) {
@@ -433,7 +440,8 @@ static bool wait_for_refutation(struct gossip *g, struct suspicion *suspicion)
 {
     uint64_t latest_ns = suspicion_latest_ns(suspicion);
 
-    if (suspicion->member->acked_ns <= suspicion->started_ns || g->now_ns >= latest_ns) {
+    if (roster_dealings(suspicion->member)->acked_ns <= suspicion->started_ns ||
+        g->now_ns >= latest_ns) {
         return false;
     }
     if (deadline_set(&g->deadlines, &suspicion->deadline, latest_ns) != RC_OK) {
@@ -453,7 +461,8 @@ void swim_suspicion_fired(struct gossip *g, struct suspicion *suspicion)
         .from = name_of(g->self),
     };
 
-    assert(member->swim == SWIM_SUSPECT && member->suspicion == suspicion);
+    assert(member->swim == SWIM_SUSPECT);
+    assert(roster_dealings(member)->suspicion == suspicion);
     if (wait_for_refutation(g, suspicion)) {
         return;
     }
@@ -471,7 +480,7 @@ void swim_restart_suspicions(struct gossip *g, uint64_t slept_ms)
 {
     probe_abandon(g);
     for (size_t i = 0; i < g->roster.list_count; i++) {
-        struct suspicion *suspicion = g->roster.list[i]->suspicion;
+        struct suspicion *suspicion = roster_dealings(g->roster.list[i])->suspicion;
         if (suspicion != NULL) {
             suspicion_init(suspicion, g->profile, roster_estimate(&g->roster),
                            suspicion->accusers[0], g->now_ns);
@@ -533,7 +542,7 @@ static void look_for_conflict(struct gossip *g, const struct wire_node *node)
 
     if (rc_pack_equals(node->name, name_of(g->self)) &&
         gossip_read_address(g, node->address, node->port, &address) == RC_OK &&
-        !rc_address_equals(&address, &g->self->view.address)) {
+        !rc_address_equals(&address, &g->self->view.said->address)) {
         report_conflict(g, g->self, &address);
     }
 }

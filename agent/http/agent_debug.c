@@ -73,7 +73,7 @@ static void put_suspicions(const struct http_api *api, struct rc_json *json)
     while (gossip_next_suspicion(api->gossip, &position, &suspicion)) {
         uint64_t ends_ms = suspicion.ends_ns / NS_IN_MS;
         rc_json_object(json);
-        rc_json_put_string(json, "Member", suspicion.member->name);
+        rc_json_put_string(json, "Member", suspicion.member->said->name);
         rc_json_put_u64(json, "Incarnation", suspicion.member->incarnation);
         rc_json_put_u64(json, "AgoMs", ago_ms(api, suspicion.since_ns));
         rc_json_put_u64(json, "LeftMs",
@@ -133,8 +133,8 @@ static void put_tcp_only(const struct http_api *api, struct rc_json *json)
     while ((member = gossip_next_member(api->gossip, &position)) != NULL) {
         if (member->tcp_only) {
             rc_json_object(json);
-            rc_json_put_string(json, "Member", member->name);
-            put_address(json, &member->address);
+            rc_json_put_string(json, "Member", member->said->name);
+            put_address(json, &member->said->address);
             rc_json_object_end(json);
         }
     }

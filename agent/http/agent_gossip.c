@@ -19,11 +19,11 @@ static void put_rtt(const struct http_api *api, struct rc_json *json,
 {
     struct gossip_coordinate ours;
     struct gossip_coordinate theirs;
-    const char *self = gossip_self(api->gossip)->name;
+    const char *self = gossip_self(api->gossip)->said->name;
 
     rc_json_key(json, "RTT");
     if (gossip_coordinate(api->gossip, self, &ours) != RC_OK ||
-        gossip_coordinate(api->gossip, member->name, &theirs) != RC_OK) {
+        gossip_coordinate(api->gossip, member->said->name, &theirs) != RC_OK) {
         rc_json_null(json);
     } else if (member == gossip_self(api->gossip)) {
         rc_json_double(json, 0);
@@ -47,7 +47,7 @@ static void put_member(const struct http_api *api, struct rc_json *json,
     put_rtt(api, json, member);
     rc_json_put_bool(json, "Suspect", member->status == GOSSIP_SUSPECT);
     rc_json_put_bool(json, "TCPOnly", member->tcp_only);
-    rc_json_put_bool(json, "Rollcall", member->is_rollcall);
+    rc_json_put_bool(json, "Rollcall", member->said->is_rollcall);
     rc_json_put_bool(json, "Self", member == gossip_self(api->gossip));
     rc_json_object_end(json);
 }

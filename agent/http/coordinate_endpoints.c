@@ -96,7 +96,7 @@ void coordinate_datacenters(struct http_api *api, struct http_exchange *x)
     const struct gossip_member *member = gossip_next_member(api->gossip, &position);
     while (member != NULL) {
         if (request_is_live_server(member)) {
-            (void)put_coordinate(api, &json, member->name);
+            (void)put_coordinate(api, &json, member->said->name);
         }
         member = gossip_next_member(api->gossip, &position);
     }

@@ -206,12 +206,12 @@ static void put_tags_and_id(struct rc_json *json, const struct gossip_member *me
 {
     bool is_due = id[0] != '\0' && gossip_member_tag(member, "id") == NULL;
 
-    for (size_t i = 0; i < member->tag_count; i++) {
-        if (is_due && strcmp(member->tags[i].key, "id") > 0) {
+    for (size_t i = 0; i < member->said->tag_count; i++) {
+        if (is_due && strcmp(member->said->tags[i].key, "id") > 0) {
             rc_json_put_string(json, "id", id);
             is_due = false;
         }
-        rc_json_put_string(json, member->tags[i].key, member->tags[i].value);
+        rc_json_put_string(json, member->said->tags[i].key, member->said->tags[i].value);
     }
     if (is_due) {
         rc_json_put_string(json, "id", id);
@@ -221,7 +221,7 @@ static void put_tags_and_id(struct rc_json *json, const struct gossip_member *me
 void render_member(struct rc_json *json, const struct gossip_member *member,
                    const struct catalog *catalog)
 {
-    const struct catalog_node *node = catalog_node_find(catalog, member->name);
+    const struct catalog_node *node = catalog_node_find(catalog, member->said->name);
     /* Serf's numbers; a suspect still counts as alive. */
     static const unsigned numbers[GOSSIP_STATUS_COUNT] = {
         [GOSSIP_ALIVE] = 1, [GOSSIP_SUSPECT] = 1, [GOSSIP_LEAVING] = 2,
@@ -231,18 +231,18 @@ void render_member(struct rc_json *json, const struct gossip_member *member,
                                            "DelegateMin", "DelegateMax", "DelegateCur"};
     char address[RC_ADDRESS_TEXT_MAX];
 
-    rc_address_format_ip(&member->address, address);
+    rc_address_format_ip(&member->said->address, address);
     rc_json_object(json);
-    rc_json_put_string(json, "Name", member->name);
+    rc_json_put_string(json, "Name", member->said->name);
     rc_json_put_string(json, "Addr", address);
-    rc_json_put_u64(json, "Port", member->address.port);
+    rc_json_put_u64(json, "Port", member->said->address.port);
     rc_json_key(json, "Tags");
     rc_json_object(json);
     put_tags_and_id(json, member, node != NULL ? node->id : "");
     rc_json_object_end(json);
     rc_json_put_u64(json, "Status", numbers[member->status]);
     for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
-        rc_json_put_u64(json, versions[i], member->versions[i]);
+        rc_json_put_u64(json, versions[i], member->said->versions[i]);
     }
     rc_json_object_end(json);
 }

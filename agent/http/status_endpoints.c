@@ -12,7 +12,7 @@ enum { PLACE_MAX = 80 };
 static void put_place(char space[PLACE_MAX], const struct gossip_member *member,
                       uint16_t port)
 {
-    struct rc_address address = member->address;
+    struct rc_address address = member->said->address;
 
     address.port = port;
     rc_address_format(&address, space);
@@ -50,7 +50,7 @@ void status_leader(struct http_api *api, struct http_exchange *x)
 
     while (member != NULL) {
         if (request_is_live_server(member) &&
-            (first == NULL || strcmp(member->name, first->name) < 0)) {
+            (first == NULL || strcmp(member->said->name, first->said->name) < 0)) {
             first = member;
         }
         member = gossip_next_member(api->gossip, &position);

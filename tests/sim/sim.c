@@ -143,6 +143,7 @@ struct sim *sim_create(const struct sim_options *options)
     rc_random_init(&sim->network, seed + STREAM_NETWORK);
     rc_random_init(&sim->cores, seed + STREAM_CORES);
     rc_random_init(&sim->choices, seed + STREAM_CHOICES);
+    sim->shared = sim_memory(gossip_shared_create(1));
     sim->hosts = sim_memory(rc_table_create(1));
     sim->cuts = sim_memory(rc_table_create(1));
     sim->free_line = NO_LINE;
@@ -159,6 +160,7 @@ void sim_destroy(struct sim *sim)
     for (size_t i = 0; i < sim->node_count; i++) {
         node_free(sim->nodes[i]);
     }
+    gossip_shared_destroy(sim->shared);
     queue_fini(&sim->queue);
     measure_fini(&sim->measure);
     rc_table_destroy(sim->hosts);

@@ -186,11 +186,11 @@ static void check_incarnation(struct sim *sim, const struct node *at,
 void check_member(struct sim *sim, struct node *node, const struct gossip_action *action)
 {
     const struct gossip_member *member = action->member;
-    struct node *of = node_named(sim, member->name);
+    struct node *of = node_named(sim, member->said->name);
     struct seen fresh = {.incarnation = member->incarnation,
                          .status = (uint8_t)action->status};
 
-    sim_trace(sim, "%s: %s %s at %u", node->name, member->name,
+    sim_trace(sim, "%s: %s %s at %u", node->name, member->said->name,
               gossip_member_event_name(action->event), member->incarnation);
     check_mix(sim, (uint64_t)node->number << 32 | (uint64_t)action->event << 24 |
                        member->incarnation);
@@ -253,7 +253,8 @@ static void mix_members(struct sim *sim, const struct node *node)
     size_t position = 0;
 
     while ((member = gossip_next_member(node->gossip, &position)) != NULL) {
-        check_mix(sim, rc_hash(member->name, strlen(member->name), member->status));
+        check_mix(
+            sim, rc_hash(member->said->name, strlen(member->said->name), member->status));
         check_mix(sim, member->incarnation);
     }
 }

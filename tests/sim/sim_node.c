@@ -306,6 +306,7 @@ static void start_gossip(struct sim *sim, struct node *node)
         .random_seed = rc_random_next(&sim->cores),
         .nonce = nonce,
         .nonce_ctx = &node->nonces,
+        .shared = sim->shared,
     };
 
     if (node->catalog != NULL) {

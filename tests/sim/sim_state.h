@@ -173,8 +173,9 @@ struct sim {
     size_t node_count;
     size_t running_count;
     size_t nodes_capacity;
-    struct rc_table *hosts; /* node by address */
-    struct rc_table *cuts;  /* one-way, by pair */
+    struct gossip_shared *shared; /* what all nodes know of each other, once */
+    struct rc_table *hosts;       /* node by address */
+    struct rc_table *cuts;        /* one-way, by pair */
     uint32_t weather[SIM_WEATHER_COUNT];
     uint64_t now_ns;
     struct queue queue;

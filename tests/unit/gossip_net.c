@@ -194,7 +194,8 @@ static void note(struct net *net, struct net_node *node,
         struct net_seen *seen = &node->seen[node->seen_count++];
         seen->at_ms = net_now_ms(net);
         seen->event = action->event;
-        (void)snprintf(seen->member, sizeof seen->member, "%s", action->member->name);
+        (void)snprintf(seen->member, sizeof seen->member, "%s",
+                       action->member->said->name);
     }
 }
 
@@ -462,7 +463,7 @@ void net_pool(struct net *net, size_t count, const char *profile)
 static void name_of(const struct net *net, size_t i, char space[32])
 {
     if (net->nodes[i].gossip != NULL) {
-        (void)snprintf(space, 32, "%s", gossip_self(net->nodes[i].gossip)->name);
+        (void)snprintf(space, 32, "%s", gossip_self(net->nodes[i].gossip)->said->name);
     } else {
         (void)snprintf(space, 32, "n%zu", i);
     }

@@ -286,7 +286,7 @@ static void a_crashed_name_may_move_after_the_reclaim_time(void **state)
     expect_status(net, 0, other, GOSSIP_FAILED);
     net_run_ms(net, 45000);
     expect_status(net, 0, other, GOSSIP_ALIVE);
-    assert_true(rc_address_equals(&gossip_find(net->nodes[1].gossip, "n3")->address,
+    assert_true(rc_address_equals(&gossip_find(net->nodes[1].gossip, "n3")->said->address,
                                   &net->nodes[other].address));
     net_destroy(net);
 }
@@ -325,7 +325,7 @@ static void a_living_name_stays_where_it_is(void **state)
     net_run_ms(net, 5000);
 
     assert_true(net->nodes[other].conflicts > 0);
-    assert_true(rc_address_equals(&gossip_find(net->nodes[0].gossip, "n2")->address,
+    assert_true(rc_address_equals(&gossip_find(net->nodes[0].gossip, "n2")->said->address,
                                   &net->nodes[2].address));
     net_destroy(net);
 }
@@ -602,7 +602,8 @@ static void odd_members_are_refused_at_the_door(void **state)
         }
     }
     size_t position = 0;
-    assert_string_equal(gossip_next_member(net->nodes[0].gossip, &position)->name, "n0");
+    assert_string_equal(gossip_next_member(net->nodes[0].gossip, &position)->said->name,
+                        "n0");
     assert_null(gossip_next_member(net->nodes[0].gossip, &position));
     net_destroy(net);
 }

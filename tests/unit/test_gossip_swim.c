@@ -203,8 +203,8 @@ static void a_suspect_that_answers_us_is_not_declared_dead_by_us(void **state)
     accuse(net, 0, "n3", "z", member->view.incarnation);
     accuse(net, 0, "n3", "w", member->view.incarnation);
     assert_int_equal(net_status(net, 0, 3), GOSSIP_SUSPECT);
-    member->acked_ns = member->suspicion->started_ns + 1;
-    swim_suspicion_fired(g, member->suspicion);
+    member->dealings->acked_ns = member->dealings->suspicion->started_ns + 1;
+    swim_suspicion_fired(g, member->dealings->suspicion);
 
     assert_int_equal(net_status(net, 0, 3), GOSSIP_SUSPECT);
     assert_true(diary_says(net, 0, "n3", "has answered us since"));
@@ -312,7 +312,8 @@ static void a_join_that_was_not_taken_is_told_and_repeated(void **state)
     for (size_t i = 0; i < 3; i += 2) {
         const struct gossip_member *member = gossip_find(net->nodes[i].gossip, "n1");
         assert_int_equal(member->status, GOSSIP_ALIVE);
-        assert_true(rc_address_equals(&member->address, &net->nodes[mover].address));
+        assert_true(
+            rc_address_equals(&member->said->address, &net->nodes[mover].address));
     }
     net_run_ms(net, 120000);
     assert_int_equal(net->nodes[mover].unseen_told, 1);
@@ -347,7 +348,8 @@ static void a_restart_in_place_may_bring_a_new_address(void **state)
     for (size_t i = 0; i < 4; i += i == 0 ? 2 : 1) {
         const struct gossip_member *member = gossip_find(net->nodes[i].gossip, "n1");
         assert_int_equal(member->status, GOSSIP_ALIVE);
-        assert_true(rc_address_equals(&member->address, &net->nodes[mover].address));
+        assert_true(
+            rc_address_equals(&member->said->address, &net->nodes[mover].address));
     }
     net_destroy(net);
 }
@@ -617,7 +619,7 @@ static void an_open_suspicion_shows_its_case(void **state)
     accuse(net, 0, "n2", "n4", incarnation);
     position = 0;
     assert_true(gossip_next_suspicion(net->nodes[0].gossip, &position, &suspicion));
-    assert_string_equal(suspicion.member->name, "n2");
+    assert_string_equal(suspicion.member->said->name, "n2");
     assert_int_equal(suspicion.confirmations, 1);
     assert_int_equal(suspicion.wanted, 3);
     assert_true(suspicion.ends_ns > net->now_ns);

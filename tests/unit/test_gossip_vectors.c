@@ -306,8 +306,8 @@ static void check_malformed(json_t *entry)
     }
     while (gossip_next_action(g, &action)) {
         assert_true(action.type != GOSSIP_MEMBER_EVENT ||
-                    strcmp(action.member->name, "alpha") == 0 ||
-                    action.member->versions[0] > 0);
+                    strcmp(action.member->said->name, "alpha") == 0 ||
+                    action.member->said->versions[0] > 0);
     }
     gossip_destroy(g);
     rc_buffer_fini(&bytes);

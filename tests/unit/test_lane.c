@@ -71,12 +71,13 @@ static void tell(struct side *side, const char *name, enum gossip_status status,
                  enum gossip_member_event event)
 {
     static const struct gossip_tag tags[] = {{"dc", "east"}, {"rc", "1"}};
-    struct gossip_member member = {
+    struct gossip_announced said = {
         .name = name, .tags = tags, .tag_count = 2, .is_rollcall = true};
+    const struct gossip_member member = {.said = &said};
     const struct gossip_action action = {
         .type = GOSSIP_MEMBER_EVENT, .event = event, .status = status, .member = &member};
 
-    assert_int_equal(rc_address_parse("10.0.0.9:8301", 0, &member.address), RC_OK);
+    assert_int_equal(rc_address_parse("10.0.0.9:8301", 0, &said.address), RC_OK);
     lane_on_member(&side->lane, NS(5), WALL_MS, &action);
 }
 

@@ -139,12 +139,13 @@ static char *describe(const struct net *net, size_t i)
                      (int)clocks[1], (int)clocks[2], how.key_count,
                      net->nodes[i].user_events);
     while ((member = gossip_next_member(g, &position)) != NULL) {
-        rc_buffer_format(&out, "%s %s incarnation %u time %d at %d:%u tags", member->name,
-                         gossip_status_name(member->status), member->incarnation,
-                         (int)member->status_ltime, member->address.ip[3],
-                         member->address.port);
-        for (size_t k = 0; k < member->tag_count; k++) {
-            rc_buffer_format(&out, " %s=%s", member->tags[k].key, member->tags[k].value);
+        rc_buffer_format(&out, "%s %s incarnation %u time %d at %d:%u tags",
+                         member->said->name, gossip_status_name(member->status),
+                         member->incarnation, (int)member->status_ltime,
+                         member->said->address.ip[3], member->said->address.port);
+        for (size_t k = 0; k < member->said->tag_count; k++) {
+            rc_buffer_format(&out, " %s=%s", member->said->tags[k].key,
+                             member->said->tags[k].value);
         }
         rc_buffer_byte(&out, '\n');
     }

@@ -127,6 +127,75 @@ static void keys_are_bytes_and_may_hold_nul(void **state)
     rc_table_destroy(table);
 }
 
+/* ---- lean tables */
+
+struct place {
+    char name[16];
+    int number;
+};
+
+static struct rc_table_key key_of_place(const void *value)
+{
+    const struct place *place = value;
+
+    return (struct rc_table_key){place->name, strlen(place->name)};
+}
+
+static void a_lean_table_finds_values_by_their_own_keys(void **state)
+{
+    struct rc_table *table = rc_table_create_lean(6, key_of_place);
+    struct place berlin = {"berlin", 1};
+    struct place oslo = {"oslo", 2};
+    struct place other = {"berlin", 3};
+    const char *key = NULL;
+    void *old = NULL;
+    size_t position = 0;
+    (void)state;
+
+    assert_int_equal(rc_table_put(table, "berlin", &berlin, NULL), RC_OK);
+    assert_int_equal(rc_table_put(table, "oslo", &oslo, NULL), RC_OK);
+    assert_ptr_equal(rc_table_get(table, "berlin"), &berlin);
+    assert_null(rc_table_get(table, "bern"));
+    assert_int_equal(rc_table_put(table, "berlin", &other, &old), RC_OK);
+    assert_ptr_equal(old, &berlin);
+    assert_int_equal(rc_table_count(table), 2);
+    assert_ptr_equal(rc_table_next(table, &position, &key), &other);
+    assert_ptr_equal(key, other.name);
+    assert_ptr_equal(rc_table_remove(table, "oslo"), &oslo);
+    assert_null(rc_table_next(table, &position, NULL));
+    rc_table_destroy(table);
+}
+
+/* Through all sizes that it grows by, with holes and without. */
+static void a_lean_table_keeps_order_and_all_values_as_it_grows(void **state)
+{
+    enum { COUNT = 5001 };
+    struct rc_table *table = rc_table_create_lean(7, key_of_place);
+    struct place *places = calloc(COUNT, sizeof *places);
+    const struct place *place;
+    size_t position = 0;
+    int next = 1;
+    (void)state;
+
+    assert_non_null(places);
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(places[i].name, sizeof places[i].name, "n%d", i);
+        places[i].number = i;
+        assert_int_equal(rc_table_put(table, places[i].name, &places[i], NULL), RC_OK);
+        if (i % 3 == 2) {
+            assert_ptr_equal(rc_table_remove(table, places[i - 2].name), &places[i - 2]);
+        }
+    }
+    while ((place = rc_table_next(table, &position, NULL)) != NULL) {
+        assert_int_equal(place->number, next);
+        assert_ptr_equal(rc_table_get(table, place->name), place);
+        next += next % 3 == 1 ? 1 : 2; /* multiples of three were taken out */
+    }
+    assert_int_equal(rc_table_count(table), COUNT - COUNT / 3);
+    rc_table_destroy(table);
+    free(places);
+}
+
 /* Computed with an implementation that agrees with the paper's test vector. */
 static void the_hash_is_siphash_2_4(void **state)
 {
@@ -181,6 +250,8 @@ int main(void)
         cmocka_unit_test(a_walk_may_remove_what_it_just_saw),
         cmocka_unit_test(long_use_agrees_with_an_array),
         cmocka_unit_test(keys_are_bytes_and_may_hold_nul),
+        cmocka_unit_test(a_lean_table_finds_values_by_their_own_keys),
+        cmocka_unit_test(a_lean_table_keeps_order_and_all_values_as_it_grows),
         cmocka_unit_test(the_hash_is_siphash_2_4),
         cmocka_unit_test(random_numbers_replay_and_stay_below),
     };
