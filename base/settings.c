@@ -47,6 +47,7 @@ struct parser {
     struct rc_settings *settings;
     struct rc_tokens tokens;
     bool is_json; /* strict: quoted keys, colons, commas */
+    bool takes_empty_keys;
     struct frame frames[DEPTH_MAX];
     size_t depth;
     char *error;
@@ -58,7 +59,8 @@ struct slot {
     unsigned line;
     unsigned column;
     enum origin origin;
-    char label[KEY_MAX]; /* of a block; "" for none */
+    char label[KEY_MAX]; /* of a block, if it has one */
+    bool has_label;
 };
 
 static int refuse(struct parser *parser, unsigned line, unsigned column,
@@ -113,6 +115,9 @@ static size_t place_name(const json_t *parent, const char *key,
     memcpy(name, &address, sizeof address);
     if (size > 0) {
         memcpy(name + sizeof address, key, size);
+    } else if (key != NULL) { /* the key "" is not the container itself */
+        name[sizeof address] = '\0';
+        size = 1;
     }
     return sizeof address + size;
 }
@@ -299,7 +304,9 @@ static int take_value(struct parser *parser, const struct slot *slot,
 static int copy_word(struct parser *parser, const struct rc_token *token,
                      char space[KEY_MAX])
 {
-    if (token->text.size == 0 || token->text.size >= KEY_MAX) {
+    bool is_wanting = token->text.size == 0 && !parser->takes_empty_keys;
+
+    if (is_wanting || token->text.size >= KEY_MAX) {
         return refuse(parser, token->line, token->column, "this key is %s",
                       token->text.size == 0 ? "empty" : "too long");
     }
@@ -318,7 +325,7 @@ static int open_block(struct parser *parser, struct slot *slot)
 {
     slot->origin = BLOCK;
     int err = open_container(parser, slot, json_object());
-    if (err != RC_OK || slot->label[0] == '\0') {
+    if (err != RC_OK || !slot->has_label) {
         return err;
     }
     struct slot name = {.key = "name", .line = slot->line, .column = slot->column};
@@ -343,6 +350,7 @@ static int take_after_key(struct parser *parser, struct slot *slot)
         return refuse_token(parser, &token, "a colon after the key");
     }
     if (is_word(&token)) {
+        slot->has_label = true;
         err = copy_word(parser, &token, slot->label);
         err = err == RC_OK ? next_token(parser, &token) : err;
     }
@@ -498,20 +506,24 @@ static struct rc_settings *create(const char *name)
     return settings;
 }
 
-int rc_settings_parse(const char *name, const char *text, size_t size,
-                      struct rc_settings **out, char error[RC_SETTINGS_ERROR_MAX])
+enum keys { KEYS_NOT_EMPTY, KEYS_ANY };
+
+static int parse(const char *name, struct rc_span text, enum keys keys,
+                 struct rc_settings **out, char error[RC_SETTINGS_ERROR_MAX])
 {
-    assert(name != NULL && (text != NULL || size == 0));
-    if (size > FILE_MAX_BYTES) {
+    assert(name != NULL && (text.at != NULL || text.size == 0));
+    if (text.size > FILE_MAX_BYTES) {
         (void)snprintf(error, RC_SETTINGS_ERROR_MAX, "%s:1:1: larger than 1 MiB", name);
         return RC_ETOOBIG;
     }
-    struct parser parser = {.settings = create(name), .error = error};
+    struct parser parser = {.settings = create(name),
+                            .error = error,
+                            .takes_empty_keys = keys == KEYS_ANY};
     error[0] = '\0';
     if (parser.settings == NULL) {
         return RC_ENOMEM;
     }
-    rc_tokens_init(&parser.tokens, text != NULL ? text : "", size);
+    rc_tokens_init(&parser.tokens, text.at != NULL ? text.at : "", text.size);
     int err = begin(&parser);
     if (err == RC_OK) {
         err = fill(&parser);
@@ -523,6 +535,18 @@ int rc_settings_parse(const char *name, const char *text, size_t size,
     }
     *out = parser.settings;
     return RC_OK;
+}
+
+int rc_settings_parse(const char *name, const char *text, size_t size,
+                      struct rc_settings **out, char error[RC_SETTINGS_ERROR_MAX])
+{
+    return parse(name, (struct rc_span){text, size}, KEYS_NOT_EMPTY, out, error);
+}
+
+int rc_settings_parse_names(const char *name, const char *text, size_t size,
+                            struct rc_settings **out, char error[RC_SETTINGS_ERROR_MAX])
+{
+    return parse(name, (struct rc_span){text, size}, KEYS_ANY, out, error);
 }
 
 int rc_settings_load(const char *path, struct rc_settings **out,

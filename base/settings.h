@@ -30,6 +30,11 @@ enum { RC_SETTINGS_ERROR_MAX = 512 };
 int rc_settings_parse(const char *name, const char *text, size_t size,
                       struct rc_settings **out, char error[RC_SETTINGS_ERROR_MAX]);
 
+/* The same for texts whose keys and labels are names of something, so that an empty one means
+ * something: key_prefix "" {} reads as key_prefix { name = "" }. */
+int rc_settings_parse_names(const char *name, const char *text, size_t size,
+                            struct rc_settings **out, char error[RC_SETTINGS_ERROR_MAX]);
+
 /* Reads a file and parses it. RC_EIO when it cannot be read; `error` says why. */
 int rc_settings_load(const char *path, struct rc_settings **out,
                      char error[RC_SETTINGS_ERROR_MAX]);
