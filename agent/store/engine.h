@@ -25,8 +25,16 @@ enum {
     ENGINE_ERROR_MAX = 256
 };
 
-/* What a transaction asks of a key before it acts. An absent key has 0 everywhere. */
-enum engine_target { ENGINE_CREATE_REVISION, ENGINE_MOD_REVISION, ENGINE_LEASE };
+/* What a transaction asks of a key before it acts. An absent key has 0 everywhere.
+ * ENGINE_PREFIX_MOD_REVISION: `key` is a prefix, what is asked is the highest mod revision of
+ * all keys under it (0: there are none); only with ENGINE_LESS, so that each key can be asked
+ * alone (etcd: `range_end`). */
+enum engine_target {
+    ENGINE_CREATE_REVISION,
+    ENGINE_MOD_REVISION,
+    ENGINE_LEASE,
+    ENGINE_PREFIX_MOD_REVISION
+};
 enum engine_relation { ENGINE_EQUAL, ENGINE_NOT_EQUAL, ENGINE_LESS, ENGINE_GREATER };
 
 struct engine_compare {
@@ -85,7 +93,8 @@ struct engine_item {
 
 /* Who is told of everything, in order. First and after every gap (compaction, a long absence):
  * `begin`, a `put` for each key there is, `end` with the revision that this is. After that
- * puts and deletes of one revision after the other, each closed by `end`. */
+ * puts and deletes of one revision after the other, each closed by `end`, in one turn of the
+ * engine; from `begin` to its `end` may take several. */
 struct engine_follower {
     void *context;
     void (*begin)(void *context);
@@ -164,6 +173,26 @@ static inline void engine_txn(struct engine *engine, const struct engine_txn *tx
 static inline void engine_barrier(struct engine *engine, engine_done *done, void *context)
 {
     engine->class->barrier(engine, done, context);
+}
+static inline void engine_grant(struct engine *engine, uint64_t ttl_ms, engine_done *done,
+                                void *context)
+{
+    engine->class->grant(engine, ttl_ms, done, context);
+}
+static inline void engine_keepalive(struct engine *engine, uint64_t lease,
+                                    engine_done *done, void *context)
+{
+    engine->class->keepalive(engine, lease, done, context);
+}
+static inline void engine_revoke(struct engine *engine, uint64_t lease, engine_done *done,
+                                 void *context)
+{
+    engine->class->revoke(engine, lease, done, context);
+}
+static inline void engine_follow(struct engine *engine,
+                                 const struct engine_follower *follower)
+{
+    engine->class->follow(engine, follower);
 }
 
 #endif

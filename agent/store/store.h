@@ -153,18 +153,21 @@ struct store_listener {
 };
 
 struct store_options {
-    struct engine *engine; /* borrowed; outlives the store */
+    struct engine *engine; /* borrowed; not yet asked for anything */
     struct store_listener listener;
-    uint64_t random_seed; /* of session ids, when the caller gives none */
+    uint64_t now_ms;
 };
 
 /* NULL when memory is out. Follows the engine from then on. */
 struct store *store_create(const struct store_options *options);
 
-/* Open requests are answered RC_ECLOSED. NULL is allowed. */
+/* Only after the engine was closed and has said so: it answers all that is open, and by that
+ * the store's own requests are answered (RC_ECLOSED, RC_EUNKNOWN). NULL is allowed. */
 void store_destroy(struct store *store);
 
-/* Time: lock-delays that are over, requests that take too long, leases of its own. */
+/* Time: lock-delays that are over, requests that take too long, leases of its own. The store
+ * has no other clock than the `now_ms` it was last given: ask for the deadline anew after each
+ * call and after each turn of the engine. 0: at once. */
 uint64_t store_deadline_ms(const struct store *store); /* UINT64_MAX: none */
 void store_tick(struct store *store, uint64_t now_ms);
 
