@@ -1,9 +1,10 @@
 """A real rollcall-proxy before backends that a test scripts byte by byte.
 
-Everything is on 127.0.0.1, on ports that the system hands out. ROLLCALL_PROXY names the
+Everything is on 127.0.0.1, on ports below those that the system hands out to clients. ROLLCALL_PROXY names the
 program; without it build/<variant>/rollcall-proxy is looked for.
 """
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -30,10 +31,17 @@ def rss_slack():
     return 16 if "/asan/" in program() else 1
 
 
+FIRST_PORT, PORTS = 12000, 20000  # all below 32768, where the ports of outgoing connections begin
+_next_port = itertools.count(os.getpid() * 97)  # two runs at a time begin far from each other
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody has, that no outgoing connection will take, and that is not given out again."""
+    for number in _next_port:
+        port = FIRST_PORT + number % PORTS
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Stream:
@@ -132,7 +140,7 @@ class Client(Stream):
         self.send(text)
         return self.response(method)
 
-    def is_closed(self, within=3):
+    def is_closed(self, within=30):
         """True if the other side ends the connection without another byte."""
         self.sock.settimeout(within)
         try:
@@ -280,9 +288,10 @@ listen http 127.0.0.1:%d {
         self.wait_until_open()
 
     def wait_until_open(self):
-        for _ in range(200):
+        for _ in range(1200):
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                for port in (self.port, self.admin):
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 return
             except OSError:
                 if self.process.poll() is not None:
@@ -310,7 +319,7 @@ listen http 127.0.0.1:%d {
                 return int(line.split()[1])
         return 0
 
-    def logged(self, wanted, within=3):
+    def logged(self, wanted, within=30):
         """The access lines, once there are `wanted` of them."""
         end = time.time() + within
         while True:
