@@ -36,10 +36,10 @@ def test_when_we_are_killed_serf_says_failed_and_welcomes_us_back(pool, key):
 def test_a_serf_that_leaves_has_left_and_may_come_back(pool):
     serf = pool.serf("theirs")
     other = pool.serf("other", join=serf.address)
-    agent = pool.agent("ours", join=other.address)
+    agent = pool.agent("ours", join=other.address, profile="lan")  # in no hurry to say failed
     pool.agree()
     serf.ask("leave")
-    serf.process.wait(30)
+    serf.process.wait(60)
     pool.agree(theirs=LEFT)
     assert "failed: theirs" not in agent.said()
     serf.command.append("-join=" + agent.address)

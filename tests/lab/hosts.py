@@ -31,7 +31,7 @@ class Hosts:
 
     def dig(self, name, question, kind):
         """The answers' data, one string each, sorted."""
-        out = self.run(name, "dig", "@127.0.0.1", "-p", "8600", "+short", "+tries=2", "+time=2", question, kind)
+        out = self.run(name, "dig", "@127.0.0.1", "-p", "8600", "+short", "+tries=3", "+time=10", question, kind)
         return sorted(line for line in out.splitlines() if line and not line.startswith(";"))
 
     def srv_targets(self, name, service):
@@ -58,7 +58,7 @@ class Hosts:
         return int(status), text
 
     def todo_titles(self, name):
-        out = self.run(name, "curl", "-s", "-m", "20", "http://127.0.0.1/api/todos")
+        out = self.run(name, "curl", "-s", "-m", "60", "http://127.0.0.1/api/todos")
         return [todo["title"] for todo in json.loads(out)["todos"]]
 
     def load(self, name, seconds, rate=200, path="/api/todos"):

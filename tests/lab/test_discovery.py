@@ -41,14 +41,14 @@ def test_a_todo_written_through_web1_is_read_through_web2(hosts):
 
 def test_the_lab_is_reached_from_this_machine(hosts):
     ways = hosts.lab.ways_in()
-    with urllib.request.urlopen(f"http://127.0.0.1:{ways['page and API']}/v1/catalog/services", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{ways['page and API']}/v1/catalog/services", timeout=30) as answer:
         assert "todomvc" in json.load(answer)
-    with urllib.request.urlopen(f"http://127.0.0.1:{ways['page and API']}/ui/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{ways['page and API']}/ui/", timeout=30) as answer:
         assert b"rollcall" in answer.read()
-    with urllib.request.urlopen(f"http://127.0.0.1:{ways['webapp']}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{ways['webapp']}/", timeout=30) as answer:
         assert b"<h1>todos</h1>" in answer.read()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         packet = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + question("_todomvc._tcp.service.rollcall")
         sock.sendto(packet, ("127.0.0.1", ways["DNS"]))
         assert targets(sock.recv(4096)) == ["web1", "web2"]
@@ -76,7 +76,7 @@ def test_a_blocking_query_wakes_on_a_change_elsewhere(hosts):
         [*hosts.lab.network.enter(hosts.node("adm1")), "curl", "-s",
          f"http://127.0.0.1:8500/v1/health/service/kettle?index={index}&wait=30s"], stdout=subprocess.PIPE, text=True)
     assert hosts.api("web2", "/v1/agent/service/register", "PUT", {"Name": "kettle"})[0] == 200
-    answer = json.loads(waiting.communicate(timeout=20)[0])
+    answer = json.loads(waiting.communicate(timeout=60)[0])
     assert [entry["Node"]["Node"] for entry in answer] == ["web2"]
     hosts.api("web2", "/v1/agent/service/deregister/kettle", "PUT")
 

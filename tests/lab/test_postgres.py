@@ -27,7 +27,7 @@ def test_a_write_waits_for_the_promotion_and_lands_on_the_new_primary(hosts):
     time.sleep(1)
     assert answers == [], "the write must wait while there is no primary"
     servers[standby].promote()
-    writer.join(timeout=20)
+    writer.join(timeout=60)
     assert answers and answers[0][0] == 201, answers
     assert servers[standby].sql("SELECT count(*) FROM todos_todo WHERE title = 'patience'", database="todomvc") == "1"
     until(lambda: hosts.dig("adm1", "primary.postgres.service.rollcall", "A") == [hosts.node(standby).address],
@@ -49,7 +49,7 @@ def test_a_session_never_outlives_its_primary(hosts):
 
     hosts.lab.stop(hosts.node(primary), "postgres")
     servers[standby].promote()
-    out, _ = session.communicate("INSERT INTO todos_todo (title, completed, created) VALUES ('ghost', false, now());\n", timeout=20)
+    out, _ = session.communicate("INSERT INTO todos_todo (title, completed, created) VALUES ('ghost', false, now());\n", timeout=60)
     assert "server closed the connection" in out or "terminating connection" in out, out
 
     hosts.lab.start(hosts.node(primary), "postgres")
