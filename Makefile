@@ -56,6 +56,9 @@ SIM_BIN   := $(OUT)/rollcall-sim
 SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_typed wire_write_serf \
                  envelope_add_crc envelope_strip_crc lzw_encode)
 
+# The etcd engine against a real etcd: tests/interop/test_etcd.py and scripts/bench-store run it.
+DRIVE := $(OUT)/tests/interop/etcd_drive
+
 PYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
 all: $(BINS) ## build rollcall and rollcall-proxy into build/release
@@ -91,6 +94,9 @@ $(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(AGENT) $(PROXY) $
 $(SIM_BIN): $(OUT)/tests/sim/rollcall_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAP) $^ $(LDLIBS) -o $@
+$(DRIVE): %: %.o $(AGENT) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@

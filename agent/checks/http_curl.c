@@ -8,7 +8,7 @@
 
 #include "agent/checks/http_rules.h"
 #include "agent/checks/http_run_curl.h"
-#include "agent/checks/watch_uv.h"
+#include "base/watch_uv.h"
 #include "base/err.h"
 #include "base/library.h"
 #include "base/text.h"

@@ -12,7 +12,7 @@
 
 #include "agent/checks/checks.h"
 #include "agent/checks/libpq_pq.h"
-#include "agent/checks/watch_uv.h"
+#include "base/watch_uv.h"
 #include "base/err.h"
 #include "base/text.h"
 

@@ -3,8 +3,8 @@
  *
  * A library tells which of its sockets it waits for; these call back when one is ready.
  * Only watch_uv.c knows libuv. */
-#ifndef AGENT_CHECKS_WATCH_UV_H
-#define AGENT_CHECKS_WATCH_UV_H
+#ifndef BASE_WATCH_UV_H
+#define BASE_WATCH_UV_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* watch_uv.c - uv_poll and uv_timer, freed by themselves after they are closed. */
-#include "agent/checks/watch_uv.h"
+#include "base/watch_uv.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,445 @@
+/* etcd_drive.c - the etcd engine against a real etcd, for tests and figures.
+ *
+ *   etcd_drive [-p PREFIX] [-u USER:PASSWORD] [-c CA,CERT,KEY] [-t REQUEST_MS] URL[,URL] WHAT
+ *
+ *   put CLIENTS SECONDS BYTES  each client writes a counter to its own key, one after the other
+ *   barrier CLIENTS SECONDS    each asks for barriers
+ *   mixed CLIENTS SECONDS      puts, each followed by a barrier and by what the follower has
+ *   follow SECONDS             prints what the follower is told
+ *   dump                       prints all keys once
+ *   status SECONDS             prints how it stands, after so long
+ *   lease                      a lease's life
+ *
+ * The first three print one line of JSON: how many, how fast, errors by their words, the longest
+ * time without a success, and the last number of each client that was acknowledged. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "agent/engine/etcd_engine.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/text.h"
+
+enum { CLIENTS_MAX = 1024, SAMPLES_MAX = 1 << 20, URLS_MAX = 9, ERRORS_MAX = 32 };
+
+struct drive;
+
+struct client {
+    struct drive *drive;
+    size_t number;
+    uint64_t next;
+    uint64_t acked;
+    uint64_t started_ns;
+    uint64_t wanted; /* revision that a mixed client waits for */
+    uint64_t seen;   /* what the follower has of its key */
+};
+
+struct drive {
+    uv_loop_t loop;
+    uv_timer_t end;
+    struct engine *engine;
+    struct client clients[CLIENTS_MAX];
+    size_t client_count;
+    char *value;
+    size_t value_size;
+    bool is_over;
+    bool shows;
+    bool is_barrier;
+    bool is_mixed;
+    bool is_dump;
+    uint64_t done;
+    uint64_t errors[ERRORS_MAX];
+    uint64_t last_success_ns;
+    uint64_t longest_gap_ns;
+    uint64_t reached;
+    uint64_t stale; /* reads that lacked what was acknowledged: must be 0 */
+    uint32_t *took_us;
+};
+
+static struct drive drive;
+
+static void go_on(struct client *client);
+
+/* ---- the follower ------------------------------------------------------------------ */
+
+static void on_begin(void *context)
+{
+    (void)context;
+    if (drive.shows) {
+        puts("begin");
+    }
+}
+
+static void on_put(void *context, const struct engine_item *item)
+{
+    (void)context;
+    if (drive.shows || drive.is_dump) {
+        printf("put %.*s %.*s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", (int)item->key.size,
+               (const char *)item->key.at,
+               (int)(item->value.size < 40 ? item->value.size : 40),
+               (const char *)item->value.at, item->create_revision, item->mod_revision,
+               item->lease);
+    }
+    if (item->key.size > 2 && item->key.at[0] == 'w' && item->value.size >= 20) {
+        char text[21] = "";
+        char digits[8] = "";
+        memcpy(digits, item->key.at + 2, item->key.size < 9 ? item->key.size - 2 : 7);
+        size_t number = strtoul(digits, NULL, 10);
+        memcpy(text, item->value.at, 20);
+        if (number < CLIENTS_MAX) {
+            drive.clients[number].seen = strtoull(text, NULL, 10);
+        }
+    }
+}
+
+static void on_removed(void *context, struct rc_pack_bytes key, uint64_t revision)
+{
+    (void)context;
+    if (drive.shows) {
+        printf("removed %.*s %" PRIu64 "\n", (int)key.size, (const char *)key.at,
+               revision);
+    }
+}
+
+static void finish(uv_timer_t *timer);
+
+static void on_end(void *context, uint64_t revision)
+{
+    (void)context;
+    assert(revision >= drive.reached || drive.shows);
+    drive.reached = revision;
+    if (drive.shows) {
+        printf("end %" PRIu64 "\n", revision);
+        (void)fflush(stdout);
+    }
+    if (drive.is_dump) {
+        drive.is_dump = false;
+        finish(NULL);
+    }
+    for (size_t i = 0; i < drive.client_count; i++) {
+        struct client *client = &drive.clients[i];
+        if (client->wanted != 0 && revision >= client->wanted) {
+            client->wanted = 0;
+            drive.stale += client->seen < client->acked;
+            go_on(client);
+        }
+    }
+}
+
+/* ---- clients ----------------------------------------------------------------------- */
+
+static void count_success(struct client *client)
+{
+    uint64_t now = rc_clock_ns();
+
+    if (drive.done < SAMPLES_MAX) {
+        drive.took_us[drive.done] = (uint32_t)((now - client->started_ns) / 1000);
+    }
+    drive.done++;
+    if (now - drive.last_success_ns > drive.longest_gap_ns) {
+        drive.longest_gap_ns = now - drive.last_success_ns;
+    }
+    drive.last_success_ns = now;
+}
+
+static void on_waited(uv_timer_t *timer)
+{
+    go_on(timer->data);
+    uv_close((uv_handle_t *)timer, (uv_close_cb)free);
+}
+
+/* After an error: a little later. */
+static void wait_a_little(struct client *client)
+{
+    uv_timer_t *timer = calloc(1, sizeof *timer);
+
+    assert(timer != NULL);
+    (void)uv_timer_init(&drive.loop, timer);
+    timer->data = client;
+    (void)uv_timer_start(timer, on_waited, 5, 0);
+}
+
+static bool note_error(struct client *client, const struct engine_answer *answer)
+{
+    if (answer->err == RC_OK) {
+        return false;
+    }
+    drive.errors[-answer->err]++;
+    if (!drive.is_over) {
+        wait_a_little(client);
+    }
+    return true;
+}
+
+static void on_barrier(void *context, const struct engine_answer *answer)
+{
+    struct client *client = context;
+
+    if (note_error(client, answer)) {
+        return;
+    }
+    count_success(client);
+    if (drive.is_mixed && drive.reached < answer->revision) {
+        client->wanted = answer->revision;
+        return;
+    }
+    if (drive.is_mixed) {
+        drive.stale += client->seen < client->acked;
+    }
+    go_on(client);
+}
+
+static void on_written(void *context, const struct engine_answer *answer)
+{
+    struct client *client = context;
+
+    if (note_error(client, answer)) {
+        return;
+    }
+    assert(answer->succeeded);
+    client->acked = client->next;
+    if (drive.is_mixed) {
+        engine_barrier(drive.engine, on_barrier, client);
+        return;
+    }
+    count_success(client);
+    go_on(client);
+}
+
+static void go_on(struct client *client)
+{
+    char key[32];
+
+    if (drive.is_over) {
+        return;
+    }
+    client->started_ns = rc_clock_ns();
+    if (drive.is_barrier) {
+        engine_barrier(drive.engine, on_barrier, client);
+        return;
+    }
+    client->next++;
+    (void)snprintf(key, sizeof key, "w/%zu", client->number);
+    char digits[21];
+    (void)snprintf(digits, sizeof digits, "%020" PRIu64, client->next);
+    memcpy(drive.value, digits, 20);
+    const struct engine_op put = {
+        .verb = ENGINE_PUT,
+        .key = rc_pack_text(key),
+        .value = {(const uint8_t *)drive.value, drive.value_size}};
+    const struct engine_compare free_key = {rc_pack_text("held/x"), ENGINE_MOD_REVISION,
+                                            ENGINE_EQUAL, 0};
+    const struct engine_txn txn = {
+        .compares = &free_key, .compare_count = 1, .then = &put, .then_count = 1};
+    engine_txn(drive.engine, &txn, on_written, client);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void report(double seconds)
+{
+    size_t count = drive.done < SAMPLES_MAX ? drive.done : SAMPLES_MAX;
+
+    if (rc_clock_ns() - drive.last_success_ns > drive.longest_gap_ns) {
+        drive.longest_gap_ns = rc_clock_ns() - drive.last_success_ns;
+    }
+    qsort(drive.took_us, count, sizeof *drive.took_us, by_size);
+    printf("{\"done\": %" PRIu64 ", \"per_second\": %.0f, \"p50_us\": %u, "
+           "\"p99_us\": %u, \"longest_gap_ms\": %.1f, \"stale\": %" PRIu64
+           ", \"errors\": {",
+           drive.done, (double)drive.done / seconds,
+           count == 0 ? 0 : drive.took_us[count / 2],
+           count == 0 ? 0 : drive.took_us[count * 99 / 100],
+           (double)drive.longest_gap_ns / 1e6, drive.stale);
+    const char *comma = "";
+    for (int i = 0; i < ERRORS_MAX; i++) {
+        if (drive.errors[i] > 0) {
+            printf("%s\"%s\": %" PRIu64, comma, rc_strerror(-i), drive.errors[i]);
+            comma = ", ";
+        }
+    }
+    printf("}, \"acked\": [");
+    for (size_t i = 0; i < drive.client_count; i++) {
+        printf("%s%" PRIu64, i > 0 ? ", " : "", drive.clients[i].acked);
+    }
+    printf("]}\n");
+}
+
+/* ---- other things ------------------------------------------------------------------- */
+
+static void show_status(void)
+{
+    struct engine_status status;
+
+    drive.engine->class->status(drive.engine, &status);
+    printf("%s leader=%d revision=%" PRIu64 " size=%" PRIu64 " alarm=%s\n", status.kind,
+           status.has_leader, status.revision, status.size_bytes, status.alarm);
+    for (size_t i = 0; i < status.member_count; i++) {
+        const struct engine_member *member = &status.members[i];
+        printf("member %s %s %s leader=%d voter=%d answers=%d\n", member->id,
+               member->name, member->address, member->is_leader, member->is_voter,
+               member->answers);
+    }
+}
+
+static char kept_text[] = "kept 12345:";
+static char revoked_text[] = "revoked 12345:";
+
+static void on_revoked(void *context, const struct engine_answer *answer)
+{
+    printf("%s %s\n", (const char *)context, rc_strerror(answer->err));
+}
+
+static void on_kept(void *context, const struct engine_answer *answer)
+{
+    (void)context;
+    printf("kept %s %" PRIu64 " min %" PRIu64 "\n", rc_strerror(answer->err),
+           answer->ttl_ms, drive.engine->class->lease_min_ms);
+    engine_keepalive(drive.engine, 12345, on_revoked, kept_text);
+    engine_revoke(drive.engine, 12345, on_revoked, revoked_text);
+}
+
+static void on_leased(void *context, const struct engine_answer *answer)
+{
+    static uint64_t lease;
+
+    if (context == NULL) {
+        lease = answer->lease;
+        printf("granted %s %" PRIu64 "\n", rc_strerror(answer->err), answer->ttl_ms);
+        const struct engine_op put = {.verb = ENGINE_PUT,
+                                      .key = rc_pack_text("leased"),
+                                      .value = rc_pack_text("x"),
+                                      .lease = lease};
+        const struct engine_txn txn = {.then = &put, .then_count = 1};
+        engine_txn(drive.engine, &txn, on_leased, &lease);
+        return;
+    }
+    printf("put %s\n", rc_strerror(answer->err));
+    engine_keepalive(drive.engine, lease, on_kept, NULL);
+}
+
+static void on_closed(void *context)
+{
+    (void)context;
+    uv_close((uv_handle_t *)&drive.end, NULL);
+}
+
+static void finish(uv_timer_t *timer)
+{
+    (void)timer;
+    drive.is_over = true;
+    drive.engine->class->close(drive.engine, on_closed, NULL);
+}
+
+static size_t split(char *text, const char **out, size_t max)
+{
+    size_t count = 0;
+    char *rest = NULL;
+
+    for (char *part = strtok_r(text, ",", &rest); part != NULL && count < max;
+         part = strtok_r(NULL, ",", &rest)) {
+        out[count++] = part;
+    }
+    return count;
+}
+
+static void on_status_due(uv_timer_t *timer)
+{
+    show_status();
+    finish(timer);
+}
+
+int main(int argc, char **argv)
+{
+    const char *urls[URLS_MAX];
+    const char *files[3] = {NULL, NULL, NULL};
+    struct etcd_options options = {.endpoints = urls, .prefix = "rollcall/test/"};
+    char error[256] = "";
+    int option = 0;
+
+    while ((option = getopt(argc, argv, "p:u:c:t:")) != -1) {
+        char *colon = option == 'u' ? strchr(optarg, ':') : NULL;
+        switch (option) {
+        case 'p':
+            options.prefix = optarg;
+            break;
+        case 'u':
+            assert(colon != NULL);
+            *colon = '\0';
+            options.user = optarg;
+            options.password = colon + 1;
+            break;
+        case 'c':
+            (void)split(optarg, files, 3);
+            break;
+        case 't':
+            options.request_ms = (uint32_t)atoi(optarg);
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (argc - optind < 2) {
+        return 2;
+    }
+    options.ca_file = files[0];
+    options.cert_file = files[1];
+    options.key_file = files[2];
+    options.endpoint_count = split(argv[optind], urls, URLS_MAX);
+    const char *what = argv[optind + 1];
+    const char *const *rest = (const char *const *)argv + optind + 2;
+    int count = argc - optind - 2;
+    (void)uv_loop_init(&drive.loop);
+    (void)uv_timer_init(&drive.loop, &drive.end);
+    if (etcd_engine_open(&drive.loop, &options, &drive.engine, error, sizeof error) !=
+        RC_OK) {
+        (void)fprintf(stderr, "%s\n", error);
+        return 1;
+    }
+    drive.took_us = calloc(SAMPLES_MAX, sizeof *drive.took_us);
+    drive.is_barrier = strcmp(what, "barrier") == 0;
+    drive.is_mixed = strcmp(what, "mixed") == 0;
+    drive.shows = strcmp(what, "follow") == 0 || strcmp(what, "lease") == 0;
+    drive.is_dump = strcmp(what, "dump") == 0;
+    bool is_load = drive.is_barrier || drive.is_mixed || strcmp(what, "put") == 0;
+    drive.client_count = is_load && count > 0 ? (size_t)atoi(rest[0]) : 0;
+    double seconds =
+        is_load ? (count > 1 ? atof(rest[1]) : 5) : (count > 0 ? atof(rest[0]) : 5);
+    drive.value_size = is_load && count > 2 ? (size_t)atoi(rest[2]) : 100;
+    drive.value_size = drive.value_size < 20 ? 20 : drive.value_size;
+    drive.value = calloc(1, drive.value_size + 1);
+    assert(drive.took_us != NULL && drive.value != NULL);
+    memset(drive.value, 'v', drive.value_size);
+    const struct engine_follower follower = {NULL, on_begin, on_put, on_removed, on_end};
+    engine_follow(drive.engine, &follower);
+    if (strcmp(what, "lease") == 0) {
+        engine_grant(drive.engine, 1000, on_leased, NULL);
+    }
+    drive.last_success_ns = rc_clock_ns();
+    for (size_t i = 0; i < drive.client_count; i++) {
+        drive.clients[i] = (struct client){.drive = &drive, .number = i};
+        go_on(&drive.clients[i]);
+    }
+    (void)uv_timer_start(&drive.end, strcmp(what, "status") == 0 ? on_status_due : finish,
+                         (uint64_t)(seconds * 1000), 0);
+    (void)uv_run(&drive.loop, UV_RUN_DEFAULT);
+    if (is_load) {
+        report(seconds);
+    }
+    int busy = uv_loop_close(&drive.loop);
+    free(drive.took_us);
+    free(drive.value);
+    return busy == 0 ? 0 : 3;
+}
