@@ -259,9 +259,8 @@ bool grant_allows_prefix(const struct grant *grant, enum rule_resource resource,
 
     for (size_t i = span->begin; i < span->end; i++) {
         const struct entry *entry = &grant->entries[i];
-        bool is_under =
-            entry->size >= size &&
-            compare_bytes(prefix, entry->rule.name, size, ignores_case) == 0;
+        bool is_under = entry->size >= size &&
+                        compare_bytes(prefix, entry->rule.name, size, ignores_case) == 0;
         if (is_under && !decide(grant, resource, entry, access, why)) {
             return false;
         }

@@ -5,6 +5,7 @@
 #include "agent/http/filter.h"
 #include "agent/http/render.h"
 #include "agent/http/selectors.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -25,7 +26,7 @@ void agent_checks(struct http_api *api, struct http_exchange *x)
                            local_find_service(api->local, check.service_id, &service);
         struct selected_local_check selected = {&check, has_service ? &service : NULL,
                                                 api->facts.node_name};
-        if (filter_accepts(filter, &selected)) {
+        if (filter_accepts(filter, &selected) && visible_local_check(api, x, &check)) {
             rc_json_key(&json, check.id);
             render_local_check(&json, &check, selected.service, selected.node);
         }
@@ -50,9 +51,11 @@ void agent_check_register(struct http_api *api, struct http_exchange *x)
     } else if (err != RC_OK) {
         exchange_error(x, 400, "%s", fault.text);
     } else {
-        err = local_register_check(api->local, &definition, request_now(api));
-        /* Consul answers 500, not 404, for a service that does not exist. */
-        request_written(api, x, err == RC_ENOTFOUND ? RC_ECONFLICT : err);
+        if (visible_may_add_check(api, x, definition.id, definition.service_id)) {
+            err = local_register_check(api->local, &definition, request_now(api));
+            /* Consul answers 500, not 404, for a service that does not exist. */
+            request_written(api, x, err == RC_ENOTFOUND ? RC_ECONFLICT : err);
+        }
         check_definition_fini(&definition);
     }
     json_decref(body);
@@ -60,6 +63,9 @@ void agent_check_register(struct http_api *api, struct http_exchange *x)
 
 void agent_check_deregister(struct http_api *api, struct http_exchange *x)
 {
+    if (!visible_may_write_check(api, x, x->argument)) {
+        return;
+    }
     int err = local_deregister_check(api->local, x->argument, request_now(api));
 
     request_written(api, x, err == RC_ENOTFOUND ? RC_OK : err); /* as for services */
@@ -68,6 +74,9 @@ void agent_check_deregister(struct http_api *api, struct http_exchange *x)
 static void set_ttl(struct http_api *api, struct http_exchange *x,
                     enum check_status status, const char *output)
 {
+    if (!visible_may_write_check(api, x, x->argument)) {
+        return;
+    }
     int err = local_update_ttl(api->local, x->argument, status, output, request_now(api));
 
     request_written(api, x, err == RC_ENOTFOUND ? RC_EUNSUPPORTED : err);

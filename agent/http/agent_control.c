@@ -1,4 +1,5 @@
 #include "agent/http/endpoints.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 #include "base/logger.h"
 #include "base/text.h"
@@ -24,6 +25,9 @@ void agent_join(struct http_api *api, struct http_exchange *x)
 {
     const struct http_operations *operations = &api->operations;
 
+    if (!visible_self(api, x, PERMIT_AGENT, PERMIT_WRITE)) {
+        return;
+    }
     if (target_parameter(&x->target, "wan") != NULL) {
         exchange_error(x, 500, "rollcall has one pool; there is no WAN pool to join");
     } else if (x->argument[0] == '\0') {
@@ -38,7 +42,8 @@ void agent_leave(struct http_api *api, struct http_exchange *x)
 {
     const struct http_operations *operations = &api->operations;
 
-    if (!is_missing(x, operations->leave != NULL)) {
+    if (visible_self(api, x, PERMIT_AGENT, PERMIT_WRITE) &&
+        !is_missing(x, operations->leave != NULL)) {
         http_ticket ticket = suspend(api, x);
         operations->leave(operations->context, ticket);
     }
@@ -48,7 +53,8 @@ void agent_force_leave(struct http_api *api, struct http_exchange *x)
 {
     const struct http_operations *operations = &api->operations;
 
-    if (is_missing(x, operations->force_leave != NULL)) {
+    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_WRITE) ||
+        is_missing(x, operations->force_leave != NULL)) {
         return;
     }
     bool prune = target_parameter(&x->target, "prune") != NULL;
@@ -70,7 +76,8 @@ void agent_reload(struct http_api *api, struct http_exchange *x)
     const struct http_operations *operations = &api->operations;
     char text[RELOAD_TEXT_MAX] = "";
 
-    if (is_missing(x, operations->reload != NULL)) {
+    if (!visible_self(api, x, PERMIT_AGENT, PERMIT_WRITE) ||
+        is_missing(x, operations->reload != NULL)) {
         return;
     }
     int err = operations->reload(operations->context, text, sizeof text);
@@ -85,7 +92,8 @@ void agent_maintenance(struct http_api *api, struct http_exchange *x)
 {
     enum local_switch enable = LOCAL_OFF;
 
-    if (request_enable(x, &enable) == RC_OK) {
+    if (visible_self(api, x, PERMIT_NODE, PERMIT_WRITE) &&
+        request_enable(x, &enable) == RC_OK) {
         request_written(api, x,
                         local_node_maintenance(api->local, enable,
                                                target_parameter(&x->target, "reason"),
@@ -98,7 +106,9 @@ void agent_monitor(struct http_api *api, struct http_exchange *x)
     const char *word = target_parameter(&x->target, "loglevel");
     enum rc_log_level level = RC_LOG_INFO;
 
-    (void)api;
+    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_READ)) {
+        return;
+    }
     if (word != NULL && word[0] != '\0' && rc_log_level_parse(word, &level) != RC_OK) {
         exchange_error(x, 400, "Bad request: Unknown log level: %s", word);
         return;

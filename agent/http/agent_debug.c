@@ -2,6 +2,7 @@
 #include "agent/catalog/catalog.h"
 #include "agent/gossip/inspect.h"
 #include "agent/http/endpoints.h"
+#include "agent/http/visible.h"
 
 enum { NS_IN_MS = 1000000 };
 
@@ -203,8 +204,11 @@ static void put_catalog(const struct http_api *api, struct rc_json *json)
 void agent_debug_gossip(struct http_api *api, struct http_exchange *x)
 {
     struct gossip_counters counters;
-    struct rc_json json = exchange_json(x);
 
+    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_READ)) {
+        return;
+    }
+    struct rc_json json = exchange_json(x);
     gossip_counters(api->gossip, &counters);
     rc_json_object(&json);
     rc_json_put_string(&json, "Node", api->facts.node_name);

@@ -5,7 +5,9 @@
 #include "agent/catalog/catalog.h"
 #include "agent/gossip/gossip.h"
 #include "agent/http/endpoints.h"
+#include "agent/http/permits.h"
 #include "agent/http/render.h"
+#include "agent/http/visible.h"
 #include "base/text.h"
 
 /* In Stats every value is a string, numbers too. */
@@ -78,7 +80,8 @@ static void put_build_stats(const struct http_api *api, struct rc_json *json)
     rc_json_object_end(json);
     rc_json_key(json, "consul");
     rc_json_object(json);
-    rc_json_put_string(json, "acl", "disabled");
+    rc_json_put_string(json, "acl",
+                       permits_are_used(api->permits) ? "enabled" : "disabled");
     rc_json_put_string(json, "known_datacenters", "1");
     put_flag(json, "server", api->facts.server);
     rc_json_object_end(json);
@@ -138,7 +141,7 @@ static void put_gossip_stats(const struct http_api *api, struct rc_json *json)
 
 void agent_self(struct http_api *api, struct http_exchange *x)
 {
-    if (!query_begin(api, x)) {
+    if (!query_begin(api, x) || !visible_self(api, x, PERMIT_AGENT, PERMIT_READ)) {
         return;
     }
     const struct catalog_node *self = catalog_self(api->catalog);
@@ -176,7 +179,9 @@ void agent_members(struct http_api *api, struct http_exchange *x)
     const struct gossip_member *member =
         wan ? NULL : gossip_next_member(api->gossip, &position);
     while (member != NULL) {
-        render_member(&json, member, api->catalog);
+        if (permit_shows(api, x, PERMIT_NODE, member->said->name)) {
+            render_member(&json, member, api->catalog);
+        }
         member = gossip_next_member(api->gossip, &position);
     }
     rc_json_array_end(&json);

@@ -3,6 +3,7 @@
 #include "agent/gossip/gossip.h"
 #include "agent/http/endpoints.h"
 #include "agent/http/render.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 #include "base/pattern.h"
 #include "base/text.h"
@@ -63,7 +64,9 @@ void agent_gossip_members(struct http_api *api, struct http_exchange *x)
     struct rc_json json = exchange_json(x);
     rc_json_array(&json);
     while ((member = gossip_next_member(api->gossip, &position)) != NULL) {
-        put_member(api, &json, member);
+        if (permit_shows(api, x, PERMIT_NODE, member->said->name)) {
+            put_member(api, &json, member);
+        }
     }
     rc_json_array_end(&json);
     exchange_json_end(x);
@@ -209,6 +212,7 @@ void agent_query(struct http_api *api, struct http_exchange *x)
     };
 
     if (!query_begin(api, x) || !read_name(x, &question.query) ||
+        !permit(api, x, PERMIT_EVENT, question.query.name, PERMIT_WRITE) ||
         !read_timeout(x, &question.query) || !read_relay(x, &question.query) ||
         !read_filters(x, &question)) {
         return;

@@ -4,6 +4,7 @@
 #include "agent/catalog/definition.h"
 #include "agent/http/endpoints.h"
 #include "agent/http/render.h"
+#include "agent/http/visible.h"
 #include "base/text.h"
 
 static const unsigned codes[LOCAL_HEALTH_COUNT] = {
@@ -90,6 +91,9 @@ void agent_health_by_id(struct http_api *api, struct http_exchange *x)
         answer_unknown_id(x);
         return;
     }
+    if (!permit(api, x, PERMIT_SERVICE, service.definition->name, PERMIT_READ)) {
+        return;
+    }
     enum local_health health = local_service_health(api->local, service.id);
     exchange_header(x, "X-Consul-Reason", local_health_name(health));
     if (wants_text(x)) {
@@ -146,6 +150,9 @@ void agent_health_by_name(struct http_api *api, struct http_exchange *x)
     }
     if (x->argument[0] == '\0') {
         exchange_error(x, 400, "Bad request: Missing service Name");
+        return;
+    }
+    if (!permit(api, x, PERMIT_SERVICE, x->argument, PERMIT_READ)) {
         return;
     }
     enum local_health health = worst_of(api, x->argument, &count);

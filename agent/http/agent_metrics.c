@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "agent/http/endpoints.h"
+#include "agent/http/visible.h"
 #include "base/metrics.h"
 #include "base/text.h"
 
@@ -184,6 +185,9 @@ void agent_metrics(struct http_api *api, struct http_exchange *x)
     const char *format = target_parameter(&x->target, "format");
     struct rc_buffer text = {0};
 
+    if (!visible_self(api, x, PERMIT_AGENT, PERMIT_READ)) {
+        return;
+    }
     if (api->metrics != NULL) {
         rc_metrics_render(api->metrics, &text);
     }

@@ -5,6 +5,7 @@
 #include "agent/http/filter.h"
 #include "agent/http/render.h"
 #include "agent/http/selectors.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 
 void agent_services(struct http_api *api, struct http_exchange *x)
@@ -20,7 +21,8 @@ void agent_services(struct http_api *api, struct http_exchange *x)
     rc_json_object(&json);
     while (local_next_service(api->local, &position, &service)) {
         struct selected_local_service selected = {&service, api->facts.datacenter};
-        if (filter_accepts(filter, &selected)) {
+        if (filter_accepts(filter, &selected) &&
+            permit_shows(api, x, PERMIT_SERVICE, service.definition->name)) {
             rc_json_key(&json, service.id);
             render_local_service(&json, &service, api->facts.datacenter,
                                  RENDER_WITHOUT_HASH);
@@ -47,6 +49,9 @@ void agent_service(struct http_api *api, struct http_exchange *x)
     }
     if (!local_find_service(api->local, x->argument, &service)) {
         exchange_error(x, 404, "unknown service ID: %s", x->argument);
+        return;
+    }
+    if (!permit(api, x, PERMIT_SERVICE, service.definition->name, PERMIT_READ)) {
         return;
     }
     render_hash(&service, hash);
@@ -84,9 +89,11 @@ void agent_service_register(struct http_api *api, struct http_exchange *x)
     } else if (err != RC_OK) {
         exchange_error(x, 400, "%s", fault.text);
     } else {
-        err =
-            local_register_service(api->local, &definition, mode_of(x), request_now(api));
-        request_written(api, x, err);
+        if (visible_may_write_service(api, x, definition.id, definition.name)) {
+            err = local_register_service(api->local, &definition, mode_of(x),
+                                         request_now(api));
+            request_written(api, x, err);
+        }
         service_definition_fini(&definition);
     }
     json_decref(body);
@@ -94,6 +101,9 @@ void agent_service_register(struct http_api *api, struct http_exchange *x)
 
 void agent_service_deregister(struct http_api *api, struct http_exchange *x)
 {
+    if (!visible_may_write_service(api, x, x->argument, NULL)) {
+        return;
+    }
     int err = local_deregister_service(api->local, x->argument, request_now(api));
 
     /* Consul 1.10 answers 200 to an unknown id; scripts rely on that. */
@@ -108,7 +118,8 @@ void agent_service_maintenance(struct http_api *api, struct http_exchange *x)
         exchange_error(x, 400, "Missing service ID");
         return;
     }
-    if (request_enable(x, &enable) == RC_OK) {
+    if (visible_may_write_service(api, x, x->argument, NULL) &&
+        request_enable(x, &enable) == RC_OK) {
         request_written(api, x,
                         local_service_maintenance(api->local, x->argument, enable,
                                                   target_parameter(&x->target, "reason"),

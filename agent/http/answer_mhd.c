@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/http/permits.h"
 #include "agent/http/routes.h"
 #include "agent/http/server_mhd.h"
 #include "base/err.h"
@@ -14,11 +15,13 @@ enum {
 
 /* ---- Answers. */
 
-static void add_headers(struct MHD_Response *response, const struct http_exchange *x)
+static void add_headers(struct MHD_Response *response, const struct http_exchange *x,
+                        enum http_acl_default policy)
 {
     /* Each fails only without memory, or for a value that is no header value. */
     (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
-    (void)MHD_add_response_header(response, "X-Consul-Default-Acl-Policy", "allow");
+    (void)MHD_add_response_header(response, "X-Consul-Default-Acl-Policy",
+                                  policy == HTTP_ACL_ALLOW ? "allow" : "deny");
     if (x->content_type != NULL) {
         (void)MHD_add_response_header(response, "Content-Type", x->content_type);
     }
@@ -34,7 +37,8 @@ static enum MHD_Result queue(struct connection *connection, struct MHD_Response 
     if (response == NULL) {
         return MHD_NO;
     }
-    add_headers(response, &connection->exchange);
+    add_headers(response, &connection->exchange,
+                permits_default(connection->http->api.permits));
     enum MHD_Result queued =
         MHD_queue_response(connection->mhd, connection->exchange.status, response);
     MHD_destroy_response(response);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/acl/subject.h"
 #include "agent/http/exchange.h"
 #include "base/err.h"
 
@@ -54,7 +55,11 @@ static bool is_about_time(const char *name)
 /* Path and parameters with their NULs, so that no two questions look the same. */
 static void write_question(const struct http_exchange *x, struct rc_buffer *out)
 {
+    /* Who may see different things asks different questions. */
+    uint64_t audience = x->subject != NULL ? x->subject->serial + 1 : 0;
+
     rc_buffer_clear(out);
+    rc_buffer_append(out, &audience, sizeof audience);
     rc_buffer_append(out, x->target.path, strlen(x->target.path) + 1);
     for (size_t i = 0; i < x->target.parameter_count; i++) {
         const struct target_parameter *p = &x->target.parameters[i];
@@ -93,7 +98,8 @@ void answers_keep(struct answers *answers, const struct http_exchange *x, uint64
 {
     assert(x->status == 200);
 
-    if (answers == NULL || answers->index != index || x->out.size > ANSWER_BYTES_MAX) {
+    if (answers == NULL || answers->index != index || x->out.size > ANSWER_BYTES_MAX ||
+        x->is_filtered) { /* that must be said in a header, which is not kept */
         return;
     }
     struct answer *answer = &answers->kept[answers->next];

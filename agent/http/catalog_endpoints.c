@@ -4,6 +4,7 @@
 #include "agent/http/filter.h"
 #include "agent/http/render.h"
 #include "agent/http/selectors.h"
+#include "agent/http/visible.h"
 #include "base/text.h"
 
 void catalog_datacenters(struct http_api *api, struct http_exchange *x)
@@ -16,7 +17,7 @@ void catalog_datacenters(struct http_api *api, struct http_exchange *x)
     exchange_json_end(x);
 }
 
-static void put_nodes(const struct http_api *api, struct http_exchange *x,
+static void put_nodes(struct http_api *api, struct http_exchange *x,
                       const struct filter *filter)
 {
     struct rc_json json = exchange_json(x);
@@ -24,7 +25,8 @@ static void put_nodes(const struct http_api *api, struct http_exchange *x,
     rc_json_array(&json);
     for (size_t i = 0; i < catalog_node_count(api->catalog); i++) {
         const struct catalog_node *node = catalog_node_at(api->catalog, i);
-        if (query_node_matches(x, node) && filter_accepts(filter, node)) {
+        if (query_node_matches(x, node) && filter_accepts(filter, node) &&
+            visible_node(api, x, node)) {
             render_node(&json, node);
         }
     }
@@ -86,7 +88,7 @@ static void put_all_tags(struct rc_json *json, const struct catalog_name *name)
     }
 }
 
-static void put_services(const struct http_api *api, struct http_exchange *x)
+static void put_services(struct http_api *api, struct http_exchange *x)
 {
     bool by_node = target_parameter(&x->target, "node-meta") != NULL;
     struct rc_json json = exchange_json(x);
@@ -94,7 +96,7 @@ static void put_services(const struct http_api *api, struct http_exchange *x)
     rc_json_object(&json);
     for (size_t i = 0; i < catalog_name_count(api->catalog); i++) {
         const struct catalog_name *name = catalog_name_at(api->catalog, i);
-        if (by_node && !runs_on_match(x, name)) {
+        if ((by_node && !runs_on_match(x, name)) || !visible_name(api, x, name)) {
             continue;
         }
         rc_json_key(&json, name->name);
@@ -122,7 +124,7 @@ void catalog_services(struct http_api *api, struct http_exchange *x)
     }
 }
 
-static void put_service_nodes(const struct http_api *api, struct http_exchange *x,
+static void put_service_nodes(struct http_api *api, struct http_exchange *x,
                               const struct filter *filter)
 {
     const struct catalog_name *name = catalog_name_find(api->catalog, x->argument);
@@ -132,7 +134,7 @@ static void put_service_nodes(const struct http_api *api, struct http_exchange *
     for (size_t i = 0; name != NULL && i < name->instance_count; i++) {
         const struct catalog_service *service = name->instances[i];
         if (query_node_matches(x, service->node) && query_tags_match(api, x, service) &&
-            filter_accepts(filter, service)) {
+            filter_accepts(filter, service) && visible_service(api, x, service)) {
             render_service_node(&json, service);
         }
     }
@@ -180,9 +182,19 @@ void catalog_mesh(struct http_api *api, struct http_exchange *x)
 
 enum node_form { NODE_FORM_MAP, NODE_FORM_LIST };
 
-static void put_node_services(struct rc_json *json, const struct catalog_node *node,
-                              const struct filter *filter, enum node_form form)
+/* What of a node is shown, and how. */
+struct node_view {
+    const struct catalog_node *node;
+    const struct filter *filter;
+    enum node_form form;
+};
+
+static void put_node_services(struct http_api *api, struct http_exchange *x,
+                              struct rc_json *json, const struct node_view *view)
 {
+    const struct catalog_node *node = view->node;
+    enum node_form form = view->form;
+
     rc_json_object(json);
     rc_json_key(json, "Node");
     render_node(json, node);
@@ -193,7 +205,8 @@ static void put_node_services(struct rc_json *json, const struct catalog_node *n
         rc_json_array(json);
     }
     for (size_t i = 0; i < node->service_count; i++) {
-        if (!filter_accepts(filter, node->services[i])) {
+        if (!filter_accepts(view->filter, node->services[i]) ||
+            !visible_service(api, x, node->services[i])) {
             continue;
         }
         if (form == NODE_FORM_MAP) {
@@ -228,8 +241,9 @@ static void answer_node(struct http_api *api, struct http_exchange *x,
         const struct catalog_node *node = catalog_node_find(api->catalog, x->argument);
         query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_NODE, x->argument));
         struct rc_json json = exchange_json(x);
-        if (node != NULL) {
-            put_node_services(&json, node, filter, form);
+        if (node != NULL && visible_node(api, x, node)) {
+            const struct node_view view = {node, filter, form};
+            put_node_services(api, x, &json, &view);
         } else {
             rc_json_raw(&json, form == NODE_FORM_MAP
                                    ? "null"
@@ -288,8 +302,11 @@ void catalog_register(struct http_api *api, struct http_exchange *x)
 {
     json_t *body = request_body(x);
 
-    (void)api;
     if (body == NULL) {
+        return;
+    }
+    if (!permit(api, x, PERMIT_NODE, text_of(body, "Node"), PERMIT_WRITE)) {
+        json_decref(body);
         return;
     }
     size_t id_size = strlen(text_of(body, "ID"));
@@ -316,6 +333,10 @@ void catalog_deregister(struct http_api *api, struct http_exchange *x)
         return;
     }
     const char *name = text_of(body, "Node");
+    if (!permit(api, x, PERMIT_NODE, name, PERMIT_WRITE)) {
+        json_decref(body);
+        return;
+    }
     if (name[0] == '\0') {
         exchange_error(x, 500, "Must provide node");
     } else if (catalog_node_find(api->catalog, name) == NULL) {

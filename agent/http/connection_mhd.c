@@ -65,6 +65,14 @@ static enum guard_place place_of(struct MHD_Connection *mhd)
     return GUARD_ELSEWHERE;
 }
 
+/* Whoever has an IPv6 address has its whole /64. */
+static uint64_t client_of(const struct rc_address *peer, uint64_t seed)
+{
+    size_t size = peer->family == RC_ADDRESS_IPV6 ? 8 : 4;
+
+    return rc_hash(peer->ip, size, seed) | 1;
+}
+
 static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
 {
     struct connection *connection = calloc(1, sizeof *connection);
@@ -82,6 +90,7 @@ static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
     connection->http = http;
     connection->mhd = mhd;
     connection->place = place_of(mhd);
+    connection->client = client_of(&connection->peer, http->api.seed);
     connection->since_ms = http->api.now_ms;
     connection->listener_id = -1;
     connection->next = http->connections;
@@ -299,6 +308,9 @@ static enum MHD_Result on_head(struct connection *connection, const char *method
 
     x->method_name = method;
     x->method = exchange_method(method);
+    x->client = connection->client;
+    x->is_local =
+        connection->place == GUARD_LOOPBACK || connection->peer.family == RC_ADDRESS_NONE;
     (void)MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, on_header,
                                     &framing);
     read_headers(connection);

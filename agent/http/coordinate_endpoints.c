@@ -2,6 +2,7 @@
 #include "agent/gossip/gossip.h"
 #include "agent/http/endpoints.h"
 #include "agent/http/render.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 
 /* Coordinates move with every probe. Consul's agents tell theirs about every 15 s, and its
@@ -58,7 +59,10 @@ void coordinate_nodes(struct http_api *api, struct http_exchange *x)
     struct rc_json json = exchange_json(x);
     rc_json_array(&json);
     for (size_t i = 0; i < catalog_node_count(api->catalog); i++) {
-        (void)put_coordinate(api, &json, catalog_node_at(api->catalog, i)->name);
+        const struct catalog_node *node = catalog_node_at(api->catalog, i);
+        if (visible_node(api, x, node)) {
+            (void)put_coordinate(api, &json, node->name);
+        }
     }
     rc_json_array_end(&json);
     exchange_json_end(x);
@@ -72,7 +76,8 @@ void coordinate_node(struct http_api *api, struct http_exchange *x)
     query_headers(x, index_of(api, CATALOG_TOPIC_NODE, x->argument));
     struct rc_json json = exchange_json(x);
     rc_json_array(&json);
-    bool is_known = put_coordinate(api, &json, x->argument);
+    bool is_known = permit_shows(api, x, PERMIT_NODE, x->argument) &&
+                    put_coordinate(api, &json, x->argument);
     rc_json_array_end(&json);
     exchange_json_end(x);
     if (!is_known) {

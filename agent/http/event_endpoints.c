@@ -4,6 +4,7 @@
 #include "agent/event/event_log.h"
 #include "agent/event/user_event.h"
 #include "agent/http/endpoints.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -74,7 +75,8 @@ void event_fire(struct http_api *api, struct http_exchange *x)
 
     if (event.name[0] == '\0') {
         exchange_error(x, 400, "Missing name");
-    } else if (!query_begin(api, x)) { /* ?dc= */
+    } else if (!query_begin(api, x) || /* ?dc= */
+               !permit(api, x, PERMIT_EVENT, event.name, PERMIT_WRITE)) {
         return;
     } else if (user_event_check(&event, fault) != RC_OK) {
         exchange_error(x, 500, "%s", fault);
@@ -124,7 +126,7 @@ void event_list(struct http_api *api, struct http_exchange *x)
     rc_json_array(&json);
     for (size_t i = 0; i < count_of(api); i++) {
         const struct user_event *event = event_log_at(api->events, i);
-        if (is_asked_for(x, event)) {
+        if (is_asked_for(x, event) && permit_shows(api, x, PERMIT_EVENT, event->name)) {
             put_event(&json, event);
         }
     }

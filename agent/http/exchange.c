@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
+#include "agent/acl/subject.h"
 #include "base/err.h"
 
 /* A connection keeps this much of its buffers from one request to the next. */
@@ -17,6 +20,18 @@ static void recycle(struct rc_buffer *buffer)
         rc_buffer_fini(buffer);
     }
     rc_buffer_clear(buffer);
+}
+
+static void end_asker(struct http_exchange *x)
+{
+    subject_drop(x->subject);
+    x->subject = NULL;
+    x->client = 0;
+    x->is_local = false;
+    x->is_filtered = false;
+    x->token_wait.is_on = false;
+    json_decref(x->draft);
+    x->draft = NULL;
 }
 
 void exchange_reset(struct http_exchange *x)
@@ -41,10 +56,12 @@ void exchange_reset(struct http_exchange *x)
     x->expired = false;
     x->ticket = 0;
     x->is_forwarded = false;
+    end_asker(x);
 }
 
 void exchange_fini(struct http_exchange *x)
 {
+    end_asker(x);
     target_fini(&x->target);
     rc_buffer_fini(&x->body);
     rc_buffer_fini(&x->out);

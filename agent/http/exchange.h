@@ -55,7 +55,9 @@ struct exchange_request_headers {
     const char *token; /* X-Consul-Token, or that of Authorization: Bearer */
 };
 
+struct json_t;
 struct served;
+struct subject;
 
 struct http_exchange {
     /* The request. */
@@ -71,6 +73,18 @@ struct http_exchange {
     const char *node;          /* whose client asks; see exchange_node() */
     const uint8_t *request_id; /* HTTP_REQUEST_ID_SIZE bytes: it may come twice */
     struct served *served;     /* that it is part of; for the transport alone */
+
+    /* Who asks. */
+    struct subject *subject; /* held; NULL: nobody asks for tokens, or not yet known */
+    uint64_t client;         /* hash of the client's address; 0: another agent */
+    bool is_local;           /* the client came to a loopback address or a Unix socket */
+    bool is_filtered;        /* something was left out because of the token */
+    struct {                 /* while a server is asked about the token */
+        bool is_on;
+        bool expired; /* these two: of the wait it interrupts */
+        uint64_t deadline_ms;
+    } token_wait;
+    struct json_t *draft; /* owned: what is being written */
 
     /* The answer. */
     unsigned status;
@@ -102,6 +116,7 @@ struct http_api {
     struct store *store;            /* NULL: no engine here */
     const struct event_log *events; /* may be NULL */
     struct rc_metrics *metrics;
+    struct permits *permits; /* may be NULL */
     struct answers *answers; /* may be NULL */
     struct http_facts facts;
     struct http_operations operations;

@@ -4,6 +4,7 @@
 #include "agent/http/filter.h"
 #include "agent/http/render.h"
 #include "agent/http/selectors.h"
+#include "agent/http/visible.h"
 #include "base/text.h"
 
 /* What every endpoint here begins with. False: answered already. */
@@ -33,7 +34,8 @@ void health_node(struct http_api *api, struct http_exchange *x)
         struct rc_json json = exchange_json(x);
         rc_json_array(&json);
         for (size_t i = 0; node != NULL && i < node->check_count; i++) {
-            if (filter_accepts(filter, node->checks[i])) {
+            if (filter_accepts(filter, node->checks[i]) &&
+                visible_check(api, x, node->checks[i])) {
                 render_check(&json, node->checks[i]);
             }
         }
@@ -66,7 +68,8 @@ void health_checks(struct http_api *api, struct http_exchange *x)
         struct rc_json json = exchange_json(x);
         rc_json_array(&json);
         for (size_t i = 0; name != NULL && i < name->instance_count; i++) {
-            if (query_node_matches(x, name->instances[i]->node)) {
+            if (query_node_matches(x, name->instances[i]->node) &&
+                visible_service(api, x, name->instances[i])) {
                 put_service_checks(&json, filter, name->instances[i]);
             }
         }
@@ -82,7 +85,7 @@ static bool state_matches(const char *state, const struct catalog_check *check)
            strcmp(state, check_status_name(check->status)) == 0;
 }
 
-static void put_state(const struct http_api *api, struct http_exchange *x,
+static void put_state(struct http_api *api, struct http_exchange *x,
                       const struct filter *filter)
 {
     struct rc_json json = exchange_json(x);
@@ -95,7 +98,8 @@ static void put_state(const struct http_api *api, struct http_exchange *x,
         }
         for (size_t i = 0; i < node->check_count; i++) {
             if (state_matches(x->argument, node->checks[i]) &&
-                filter_accepts(filter, node->checks[i])) {
+                filter_accepts(filter, node->checks[i]) &&
+                visible_check(api, x, node->checks[i])) {
                 render_check(&json, node->checks[i]);
             }
         }
@@ -146,7 +150,7 @@ static enum passing passing_of(const struct http_exchange *x)
     return PASSING_UNCLEAR;
 }
 
-static void put_instances(const struct http_api *api, struct http_exchange *x,
+static void put_instances(struct http_api *api, struct http_exchange *x,
                           const struct filter *filter, enum passing passing)
 {
     const struct catalog_name *name = catalog_name_find(api->catalog, x->argument);
@@ -158,7 +162,8 @@ static void put_instances(const struct http_api *api, struct http_exchange *x,
         bool wanted =
             passing != PASSING_ONLY || catalog_service_health(service) == CHECK_PASSING;
         if (wanted && query_node_matches(x, service->node) &&
-            query_tags_match(api, x, service) && filter_accepts(filter, service)) {
+            query_tags_match(api, x, service) && filter_accepts(filter, service) &&
+            visible_service(api, x, service)) {
             render_instance(&json, service);
         }
     }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/http/permit.h"
 #include "base/address.h"
 
 struct catalog;
@@ -146,6 +147,31 @@ struct http_limits {
 
 enum { HTTP_LISTENERS_MAX = 8, HTTP_ERROR_MAX = 256 };
 
+/* Tokens: who may do what (permits.h). */
+enum http_acl_mode { HTTP_ACL_OFF, HTTP_ACL_WARN, HTTP_ACL_ENFORCE };
+enum http_acl_default { HTTP_ACL_DENY, HTTP_ACL_ALLOW };
+enum http_acl_down { HTTP_ACL_EXTEND_CACHE, HTTP_ACL_DOWN_DENY };
+
+struct permits;
+
+/* All strings are borrowed. */
+struct permits_options {
+    enum http_acl_mode mode;
+    enum http_acl_default fallback; /* where no rule speaks */
+    enum http_acl_down down;        /* when no server can be asked */
+    const char *default_token;      /* of requests without one; NULL or "": anonymous */
+    bool takes_query_token;         /* ?token=, which ends up in logs */
+    const char *datacenter;
+    uint64_t seed;
+    uint8_t cache_key[32];      /* random: of tokens that servers are asked about */
+    struct rc_metrics *metrics; /* may be NULL */
+
+    /* A line for the log; whether tokens may be set up again, as a file on disk says. */
+    void (*tell)(void *context, const char *line);
+    bool (*may_reset)(void *context, uint64_t index);
+    void *context;
+};
+
 struct http_options {
     const struct http_listener *listeners; /* copied */
     size_t listener_count;                 /* 1..HTTP_LISTENERS_MAX */
@@ -157,6 +183,7 @@ struct http_options {
     struct store *store; /* NULL: no engine here, such requests are forwarded */
     const struct event_log *events; /* NULL: none ever */
     struct rc_metrics *metrics;     /* may be NULL */
+    struct permits *permits;        /* NULL: there are no tokens; permits_create() */
 
     struct http_facts facts;
     struct http_operations operations;
@@ -223,5 +250,11 @@ http_ticket http_serve(struct http *http, const struct http_relay *relay,
 
 /* Nobody waits for it any more: `done` is not called. A stale ticket is ignored. */
 void http_serve_end(struct http *http, http_ticket ticket);
+
+/* For DNS, which asks without a token: whether it may see the name, and a number that changes
+ * when this may; 0: it may see everything. */
+uint64_t http_default_serial(struct http *http);
+bool http_default_shows(struct http *http, enum permit_resource resource,
+                        const char *name);
 
 #endif

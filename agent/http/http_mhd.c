@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/http/answers.h"
+#include "agent/http/permits.h"
 #include "agent/http/relay.h"
 #include "agent/http/server_mhd.h"
 #include "base/clock.h"
@@ -256,6 +257,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .store = options->store,
         .events = options->events,
         .metrics = options->metrics,
+        .permits = options->permits,
         .facts = options->facts,
         .operations = options->operations,
         .host_names = options->host_names,
@@ -535,10 +537,23 @@ void http_finish_reply(struct http *http, http_ticket ticket,
                        const struct http_reply *reply)
 {
     struct http_exchange *x = ticket != 0 ? with_ticket(http, ticket) : NULL;
+    uint64_t key = 0;
 
-    if (x == NULL) {
-        return;
+    if (x != NULL) {
+        relay_take(x, reply);
+        finish(x);
+    } else if (permits_told(&http->api, ticket, reply, &key)) {
+        wake(http, key);
     }
-    relay_take(x, reply);
-    finish(x);
+}
+
+uint64_t http_default_serial(struct http *http)
+{
+    return http != NULL ? permits_default_serial(&http->api) : 0;
+}
+
+bool http_default_shows(struct http *http, enum permit_resource resource,
+                        const char *name)
+{
+    return http == NULL || permits_default_shows(&http->api, resource, name);
 }

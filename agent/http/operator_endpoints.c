@@ -5,6 +5,7 @@
 
 #include "agent/gossip/keyring_round.h"
 #include "agent/http/endpoints.h"
+#include "agent/http/visible.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -55,6 +56,10 @@ static void order(struct http_api *api, struct http_exchange *x, enum keyring_or
         .forced = target_parameter(&x->target, "force") != NULL,
     };
 
+    if (!permit(api, x, PERMIT_KEYRING, "",
+                what == KEYRING_LIST ? PERMIT_READ : PERMIT_WRITE)) {
+        return;
+    }
     if (operations->keys == NULL) {
         exchange_error(x, 501, "This agent was started without that operation");
         return;

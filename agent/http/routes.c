@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/http/endpoints.h"
+#include "agent/http/permits.h"
 #include "agent/http/relay.h"
 #include "base/text.h"
 
@@ -19,7 +20,7 @@ static const struct route routes[] = {
      ROUTE_HERE},
     {AGENT "gossip/members", HTTP_GET, agent_gossip_members, ROUTE_NODE_READ,
      ROUTE_IGNORES_NS, ROUTE_HERE},
-    {AGENT "query/", HTTP_PUT, agent_query, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS,
+    {AGENT "query/", HTTP_PUT, agent_query, ROUTE_EVENT_WRITE, ROUTE_IGNORES_NS,
      ROUTE_HERE},
     {AGENT "metrics", HTTP_GET, agent_metrics, ROUTE_AGENT_READ, ROUTE_IGNORES_NS,
      ROUTE_HERE},
@@ -32,7 +33,7 @@ static const struct route routes[] = {
      ROUTE_HERE},
     {AGENT "leave", HTTP_PUT, agent_leave, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS,
      ROUTE_HERE},
-    {AGENT "force-leave/", HTTP_PUT, agent_force_leave, ROUTE_AGENT_WRITE,
+    {AGENT "force-leave/", HTTP_PUT, agent_force_leave, ROUTE_OPERATOR_WRITE,
      ROUTE_IGNORES_NS, ROUTE_HERE},
     {AGENT "reload", HTTP_PUT, agent_reload, ROUTE_AGENT_WRITE, ROUTE_IGNORES_NS,
      ROUTE_HERE},
@@ -317,6 +318,9 @@ void routes_answer(struct http_api *api, struct http_exchange *x)
     }
     if (route->place == ROUTE_HERE && x->node != NULL) {
         exchange_error(x, 403, "Only what servers answer is relayed to them");
+        return;
+    }
+    if (!permits_admit(api, x, route)) {
         return;
     }
     if (route->place == ROUTE_AT_SERVER && api->store == NULL) {

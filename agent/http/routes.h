@@ -12,9 +12,13 @@
 /* Answers `x`, or lets it wait (x->outcome). Run again after a wait, from the start. */
 typedef void http_handler(struct http_api *api, struct http_exchange *x);
 
-/* What a token will have to allow, once there are tokens. */
+/* What a token must allow, told to people (rollcall acl explain); the handlers ask for it by
+ * permit.h, because only they know the names. Lists are filtered instead. */
 enum route_permission {
-    ROUTE_OPEN, /* nothing */
+    ROUTE_OPEN,  /* nothing: not even a token that exists */
+    ROUTE_TOKEN, /* any token, or none */
+    ROUTE_ACL_READ,
+    ROUTE_ACL_WRITE,
     ROUTE_AGENT_READ,
     ROUTE_AGENT_WRITE,
     ROUTE_NODE_READ,
@@ -24,6 +28,7 @@ enum route_permission {
     ROUTE_EVENT_READ,
     ROUTE_EVENT_WRITE,
     ROUTE_OPERATOR_READ,
+    ROUTE_OPERATOR_WRITE,
     ROUTE_KEYRING_READ,
     ROUTE_KEYRING_WRITE,
     ROUTE_PERMISSION_COUNT

@@ -35,6 +35,7 @@ struct connection {
     struct MHD_Connection *mhd;
     struct rc_address peer; /* RC_ADDRESS_NONE over a Unix socket */
     enum guard_place place;
+    uint64_t client; /* hash of the peer */
     enum connection_state state;
     uint64_t since_ms; /* when it began to wait for a request, or that request began */
     bool is_proven;    /* has been answered before */

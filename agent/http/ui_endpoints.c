@@ -4,28 +4,36 @@
 #include "agent/http/filter.h"
 #include "agent/http/render.h"
 #include "agent/http/selectors.h"
+#include "agent/http/visible.h"
 
 struct counts {
     uint64_t instances;
     uint64_t checks[CHECK_STATUS_COUNT];
 };
 
-static bool is_wanted(const struct http_exchange *x, const struct filter *filter,
-                      const struct catalog_service *service)
+/* What the page asks for: by whom, and which of it. */
+struct asked {
+    struct http_api *api;
+    struct http_exchange *x;
+    const struct filter *filter;
+};
+
+static bool is_wanted(const struct asked *asked, const struct catalog_service *service)
 {
-    return query_node_matches(x, service->node) && filter_accepts(filter, service);
+    return query_node_matches(asked->x, service->node) &&
+           filter_accepts(asked->filter, service) &&
+           visible_service(asked->api, asked->x, service);
 }
 
 /* Instances come by node, so a node's own checks are counted at its first instance. */
-static struct counts count(const struct http_exchange *x, const struct filter *filter,
-                           const struct catalog_name *name)
+static struct counts count(const struct asked *asked, const struct catalog_name *name)
 {
     struct counts counts = {0};
     const struct catalog_node *counted = NULL;
 
     for (size_t i = 0; i < name->instance_count; i++) {
         const struct catalog_service *service = name->instances[i];
-        if (!is_wanted(x, filter, service)) {
+        if (!is_wanted(asked, service)) {
             continue;
         }
         counts.instances++;
@@ -41,18 +49,17 @@ static struct counts count(const struct http_exchange *x, const struct filter *f
     return counts;
 }
 
-static void put_name(struct rc_json *json, const struct http_api *api,
-                     const struct http_exchange *x, const struct filter *filter,
+static void put_name(struct rc_json *json, const struct asked *asked,
                      const struct catalog_name *name)
 {
-    struct counts counts = count(x, filter, name);
+    struct counts counts = count(asked, name);
 
     if (counts.instances == 0) {
         return;
     }
     rc_json_object(json);
     rc_json_put_string(json, "Name", name->name);
-    rc_json_put_string(json, "Datacenter", api->facts.datacenter);
+    rc_json_put_string(json, "Datacenter", asked->api->facts.datacenter);
     rc_json_key(json, "Tags");
     rc_json_array(json);
     for (size_t i = 0; i < name->tag_count; i++) {
@@ -62,7 +69,7 @@ static void put_name(struct rc_json *json, const struct http_api *api,
     rc_json_key(json, "Nodes");
     rc_json_array(json);
     for (size_t i = 0; i < name->instance_count; i++) {
-        if (is_wanted(x, filter, name->instances[i])) {
+        if (is_wanted(asked, name->instances[i])) {
             rc_json_string(json, name->instances[i]->node->name);
         }
     }
@@ -88,11 +95,12 @@ void ui_services(struct http_api *api, struct http_exchange *x)
         return;
     }
     if (!query_must_wait(api, x, CATALOG_TOPIC_ALL, "")) {
+        const struct asked asked = {api, x, filter};
         query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_ALL, ""));
         struct rc_json json = exchange_json(x);
         rc_json_array(&json);
         for (size_t i = 0; i < catalog_name_count(api->catalog); i++) {
-            put_name(&json, api, x, filter, catalog_name_at(api->catalog, i));
+            put_name(&json, &asked, catalog_name_at(api->catalog, i));
         }
         rc_json_array_end(&json);
         exchange_json_end(x);
@@ -100,7 +108,8 @@ void ui_services(struct http_api *api, struct http_exchange *x)
     filter_destroy(filter);
 }
 
-static void put_node(struct rc_json *json, const struct catalog_node *node)
+static void put_node(struct http_api *api, struct http_exchange *x, struct rc_json *json,
+                     const struct catalog_node *node)
 {
     rc_json_object(json);
     rc_json_put_string(json, "ID", node->id);
@@ -122,13 +131,17 @@ static void put_node(struct rc_json *json, const struct catalog_node *node)
     rc_json_key(json, "Services");
     rc_json_array(json);
     for (size_t i = 0; i < node->service_count; i++) {
-        render_service(json, node->services[i]);
+        if (visible_service(api, x, node->services[i])) {
+            render_service(json, node->services[i]);
+        }
     }
     rc_json_array_end(json);
     rc_json_key(json, "Checks");
     rc_json_array(json);
     for (size_t i = 0; i < node->check_count; i++) {
-        render_check_since(json, node->checks[i]);
+        if (visible_check(api, x, node->checks[i])) {
+            render_check_since(json, node->checks[i]);
+        }
     }
     rc_json_array_end(json);
     /* Ours: how gossip sees it, and since when, for the page. */
@@ -150,8 +163,9 @@ void ui_nodes(struct http_api *api, struct http_exchange *x)
         rc_json_array(&json);
         for (size_t i = 0; i < catalog_node_count(api->catalog); i++) {
             const struct catalog_node *node = catalog_node_at(api->catalog, i);
-            if (query_node_matches(x, node) && filter_accepts(filter, node)) {
-                put_node(&json, node);
+            if (query_node_matches(x, node) && filter_accepts(filter, node) &&
+                visible_node(api, x, node)) {
+                put_node(api, x, &json, node);
             }
         }
         rc_json_array_end(&json);
@@ -174,11 +188,11 @@ void ui_node(struct http_api *api, struct http_exchange *x)
     }
     const struct catalog_node *node = catalog_node_find(api->catalog, x->argument);
     query_headers(x, catalog_index(api->catalog, CATALOG_TOPIC_NODE, x->argument));
-    if (node == NULL) {
+    if (node == NULL || !visible_node(api, x, node)) {
         x->status = 404;
         return;
     }
     struct rc_json json = exchange_json(x);
-    put_node(&json, node);
+    put_node(api, x, &json, node);
     exchange_json_end(x);
 }

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (grant_create(&source, 1, GRANT_DENIES, &grant) == RC_OK) {
         for (size_t i = 0; i < list.count; i++) {
             const struct rule *rule = &list.items[i];
-            bool allowed = grant_allows(grant, rule->resource, rule->name, RULE_TO_WRITE,
-                                        NULL);
+            bool allowed =
+                grant_allows(grant, rule->resource, rule->name, RULE_TO_WRITE, NULL);
             assert(!rule_resource_has_names(rule->resource) || allowed ||
                    !grant_allows_prefix(grant, rule->resource, rule->name, RULE_TO_WRITE,
                                         NULL));

@@ -126,9 +126,8 @@ static bool is_match(const struct rule *rule, enum rule_resource resource,
     if (rule->resource != resource) {
         return false;
     }
-    return rule->scope == RULE_EXACT
-               ? strcmp(rule->name, name) == 0
-               : strncmp(rule->name, name, strlen(rule->name)) == 0;
+    return rule->scope == RULE_EXACT ? strcmp(rule->name, name) == 0
+                                     : strncmp(rule->name, name, strlen(rule->name)) == 0;
 }
 
 /* Exact rules rank above all prefixes. */
@@ -148,10 +147,9 @@ static bool model_allows(const struct model *model, enum rule_resource resource,
             if (!is_match(rule, resource, name)) {
                 continue;
             }
-            bool is_better =
-                best == NULL || rank(rule) > rank(best) ||
-                (rank(rule) == rank(best) && best->level != RULE_DENY &&
-                 (rule->level == RULE_DENY || rule->level > best->level));
+            bool is_better = best == NULL || rank(rule) > rank(best) ||
+                             (rank(rule) == rank(best) && best->level != RULE_DENY &&
+                              (rule->level == RULE_DENY || rule->level > best->level));
             best = is_better ? rule : best;
         }
     }

@@ -95,7 +95,8 @@ static void what_is_no_rule_is_refused_with_its_place(void **state)
          "rules:1:1: acl: the policy is read, write or deny"},
         {"an unknown key inside", "key \"a\" { policy = \"read\" polices = \"x\" }",
          "rules:1:27: invalid key polices in a rule"},
-        {"a resource without names has no prefix", "acl_prefix \"\" { policy = \"read\" }",
+        {"a resource without names has no prefix",
+         "acl_prefix \"\" { policy = \"read\" }",
          "rules:1:1: invalid key acl_prefix: no resource of this name"},
     };
 

@@ -1,0 +1,49 @@
+/* permits_state.h - what permits*.c and permit.c share. For them only. */
+#ifndef AGENT_HTTP_PERMITS_STATE_H
+#define AGENT_HTTP_PERMITS_STATE_H
+
+#include "agent/acl/guess.h"
+#include "agent/http/exchange.h"
+#include "agent/http/permits.h"
+#include "base/table.h"
+
+struct remote;
+
+struct permits {
+    struct permits_options options;
+    struct guess_list *guesses;
+
+    /* With an engine: the store's documents, and how far they are read. */
+    struct directory *directory;
+    uint64_t read_to[STORE_TABLE_COUNT]; /* index of each table */
+    bool is_bootstrapped;                /* as the store, or the last server, said */
+    bool has_key;
+    uint8_t key[SECRET_KEY_SIZE];
+
+    /* Without: what servers said (permits_remote.c). */
+    struct rc_table *remotes; /* by keyed hash of the token */
+    struct rc_table *asked;   /* by ticket */
+
+    struct subject *nobody;  /* has no policies: when nobody can be asked */
+    struct rc_table *warned; /* "accessor resource:access" -> struct warning */
+    struct rc_metric *refusals;
+    struct rc_metric *warnings;
+};
+
+/* What came of asking who a token is. */
+enum permits_found {
+    PERMITS_FOUND,   /* `*out` is a new reference */
+    PERMITS_UNKNOWN, /* no such token, or not any more */
+    PERMITS_AWAY,    /* it cannot be told now */
+    PERMITS_ASKED    /* wait for `*wake` */
+};
+
+/* Without an engine. */
+enum permits_found permits_ask_remote(struct http_api *api, const char *token,
+                                      struct subject **out, uint64_t *wake);
+void permits_free_remotes(struct permits *permits);
+
+/* With an engine: reads what has changed in the store. */
+void permits_read_store(struct http_api *api);
+
+#endif
