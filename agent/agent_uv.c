@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
+#include "agent/http/permits.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/logger.h"
@@ -87,6 +88,7 @@ static void destroy_parts(struct agent *agent)
 {
     free(agent->watch_api);
     dns_view_destroy(agent->dns_view);
+    permits_destroy(agent->permits);
     collector_destroy(agent->collector);
     asked_destroy(agent->asked);
     event_log_destroy(agent->events);

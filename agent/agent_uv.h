@@ -64,6 +64,7 @@ struct agent {
     struct gossip_profile profile;
     struct lane lane;
     struct snapshot *snapshot; /* NULL: nothing is kept */
+    struct permits *permits;   /* NULL: there are no tokens */
     struct dns_view_source *dns_view;
     struct dns_options dns_options;
     struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
@@ -165,6 +166,12 @@ void agent_tell_watches(struct agent *agent, enum watch_subject subject);
 
 /* GOSSIP_QUERY. */
 void agent_on_query(struct agent *agent, const struct gossip_action *action);
+
+/* ---- permits_uv.c: tokens. */
+
+/* RC_OK or RC_ENOMEM; before HTTP. And what DNS may show, after its view. */
+int agent_open_permits(struct agent *agent);
+void agent_guard_dns(struct agent *agent);
 
 /* ---- orders_uv.c: from operators. */
 

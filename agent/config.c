@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/config_acl.h"
 #include "agent/config_apply.h"
 #include "agent/config_key.h"
 #include "base/err.h"
@@ -26,6 +27,7 @@ static const char defaults[] =
     "encrypt_verify_incoming = true\n"
     "encrypt_verify_outgoing = true\n"
     "profile = \"lan\"\n"
+    "acl { default_policy = \"deny\" down_policy = \"extend-cache\" }\n"
     "reconnect_timeout = \"72h\"\n"
     "tombstone_timeout = \"1h\"\n"
     "log_level = \"info\"\n"
@@ -201,6 +203,9 @@ static int check_whole(struct agent_config *config, char *error)
     int err = check_ports(&config->ports, error);
     if (err == RC_OK) {
         err = check_timeouts(config, error);
+    }
+    if (err == RC_OK) {
+        err = config_acl_check(config, error);
     }
     return err == RC_OK ? warn_of_watches(config) : err;
 }

@@ -44,6 +44,17 @@ struct agent_dns_config {
     uint64_t soa_min_ttl_ms;  /* 0 */
 };
 
+/* Tokens: see agent/http/permits.h. */
+struct agent_acl_config {
+    bool enabled;
+    char *mode;           /* "off", "warn", "enforce"; NULL: enforce, once enabled */
+    char *default_policy; /* "deny" or "allow": where no rule speaks; "deny" */
+    char *down_policy;    /* "extend-cache" or "deny": when no server can be asked */
+    char *default_token;  /* of requests without one, and of DNS; NULL: anonymous */
+    char *agent_token;    /* read for Consul's sake: the agent's own work needs none */
+    bool token_in_query;  /* ?token= is taken; false */
+};
+
 /* Strings are owned and NULL when not given, unless a default stands there. */
 struct agent_config {
     /* Who we are. */
@@ -97,6 +108,7 @@ struct agent_config {
     int64_t http_connections_per_client; /* limits.http_max_conns_per_client; 200 */
     bool ui;                             /* true */
     struct agent_dns_config dns;
+    struct agent_acl_config acl;
 
     /* What runs here. */
     size_t service_count;

@@ -9,6 +9,10 @@
     {                                                                                \
         key, flag, &(type), offsetof(struct agent_config, member), CONFIG_ACTS, help \
     }
+#define SECRET(key, member)                                                          \
+    {                                                                                \
+        key, NULL, &TEXT, offsetof(struct agent_config, member), CONFIG_SECRET, NULL \
+    }
 #define SILENT(key)                             \
     {                                           \
         key, NULL, NULL, 0, CONFIG_SILENT, NULL \
@@ -137,6 +141,20 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("ui_config.enabled", NULL, SWITCH, ui, NULL),
     ACTS("ui", "ui", SWITCH, ui, "serve the status page; default: true"),
 
+    /* Tokens. */
+    ACTS("acl.enabled", NULL, SWITCH, acl.enabled, NULL),
+    ACTS("acl.mode", NULL, TEXT, acl.mode, NULL),
+    ACTS("acl.default_policy", NULL, TEXT, acl.default_policy, NULL),
+    ACTS("acl.down_policy", NULL, TEXT, acl.down_policy, NULL),
+    ACTS("acl.token_in_query", NULL, SWITCH, acl.token_in_query, NULL),
+    SECRET("acl.tokens.default", acl.default_token),
+    SECRET("acl.tokens.agent", acl.agent_token),
+    SILENT("acl.enable_token_persistence"),
+    SILENT("acl.enable_token_replication"),
+    SILENT("acl.token_ttl"),
+    SILENT("acl.policy_ttl"),
+    SILENT("acl.role_ttl"),
+
     /* DNS. */
     ACTS("dns_config.node_ttl", NULL, DURATION, dns.node_ttl_ms, NULL),
     ACTS("dns_config.service_ttl", NULL, agent_config_ttls_type, dns.service_ttls, NULL),
@@ -248,7 +266,10 @@ const struct agent_config_key agent_config_keys[] = {
     WARNS("ui_config.dir"),
     WARNS("gossip_lan"),
     WARNS("gossip_wan"),
-    WARNS("acl"),
+    WARNS("acl.enable_key_list_policy"),
+    WARNS("acl.tokens.agent_recovery"),
+    WARNS("acl.tokens.initial_management"),
+    WARNS("acl.tokens.replication"),
     WARNS("acl_datacenter"),
     WARNS("acl_default_policy"),
     WARNS("acl_token"),

@@ -28,12 +28,25 @@ struct dns_view_source {
     struct rc_table *services;
     struct rc_table *nodes;
     struct dns_reverse *reverse;
+    struct dns_view_gate gate;
     struct kept *retired; /* may be in use until the next answer begins */
 };
 
 static bool is_alive(const struct catalog_node *node)
 {
     return node->liveness <= CATALOG_LEAVING;
+}
+
+static uint64_t audience(const struct dns_view_source *source)
+{
+    return source->gate.serial != NULL ? source->gate.serial(source->gate.context) : 0;
+}
+
+static bool shows(const struct dns_view_source *source, enum dns_view_kind kind,
+                  const char *name)
+{
+    return source->gate.shows == NULL ||
+           source->gate.shows(source->gate.context, kind, name);
 }
 
 struct sizes {
@@ -197,7 +210,7 @@ static struct kept *allocate(const struct sizes *sizes, size_t instance_count,
     return kept;
 }
 
-static struct kept *keep_service(const struct catalog *catalog,
+static struct kept *keep_service(const struct dns_view_source *source,
                                  const struct catalog_name *name)
 {
     const struct catalog_node *previous = NULL;
@@ -220,7 +233,10 @@ static struct kept *keep_service(const struct catalog *catalog,
             node = pack_node(&packer, previous);
         }
         instances[i].node = node;
-        pack_instance(&packer, catalog, name->instances[i], &instances[i]);
+        pack_instance(&packer, source->catalog, name->instances[i], &instances[i]);
+        if (!shows(source, DNS_VIEW_NODE, previous->name)) {
+            instances[i].health = DNS_HEALTH_UNUSABLE;
+        }
     }
     return kept;
 }
@@ -239,14 +255,18 @@ static struct kept *keep_node(const struct catalog_node *node)
     return kept;
 }
 
-static uint64_t catalog_now(const struct dns_view_source *source)
-{
-    return catalog_index(source->catalog, CATALOG_TOPIC_ALL, "");
-}
-
 static uint64_t mix(uint64_t print, uint64_t value)
 {
     return (print ^ value) * 0x100000001b3U; /* FNV-1a, a word at a time */
+}
+
+/* Another number whenever something may look otherwise, or to somebody else. */
+static uint64_t catalog_now(const struct dns_view_source *source)
+{
+    uint64_t index = catalog_index(source->catalog, CATALOG_TOPIC_ALL, "");
+    uint64_t serial = audience(source);
+
+    return serial == 0 ? index : mix(mix(index, serial), index);
 }
 
 static uint64_t print_of_node(const struct catalog_node *node)
@@ -329,7 +349,8 @@ static void view_begin(void *context)
 
 static uint64_t view_index(void *context)
 {
-    return catalog_now(context);
+    const struct dns_view_source *source = context;
+    return catalog_index(source->catalog, CATALOG_TOPIC_ALL, "");
 }
 
 static const struct dns_service *view_service(void *context, struct rc_span name)
@@ -343,13 +364,12 @@ static const struct dns_service *view_service(void *context, struct rc_span name
     }
     const struct catalog_name *found =
         catalog_name_find_bytes(source->catalog, name.at, name.size);
-    if (found == NULL) {
+    if (found == NULL || !shows(source, DNS_VIEW_SERVICE, found->name)) {
         return NULL;
     }
-    uint64_t print = print_of_service(found);
+    uint64_t print = mix(print_of_service(found), audience(source));
     if (kept == NULL || kept->print != print) {
-        kept = replace(source, &source->services, name,
-                       keep_service(source->catalog, found));
+        kept = replace(source, &source->services, name, keep_service(source, found));
         if (kept == NULL) {
             return NULL;
         }
@@ -370,7 +390,7 @@ static const struct dns_node *view_node(void *context, struct rc_span name)
     }
     const struct catalog_node *found =
         catalog_node_find_bytes(source->catalog, name.at, name.size);
-    if (found == NULL || !is_alive(found)) {
+    if (found == NULL || !is_alive(found) || !shows(source, DNS_VIEW_NODE, found->name)) {
         return NULL;
     }
     uint64_t print = print_of_node(found);
@@ -512,6 +532,11 @@ void dns_view_destroy(struct dns_view_source *source)
     free_retired(source);
     dns_reverse_destroy(source->reverse);
     free(source);
+}
+
+void dns_view_guard(struct dns_view_source *source, const struct dns_view_gate *gate)
+{
+    source->gate = *gate;
 }
 
 const struct dns_view *dns_view_of(struct dns_view_source *source)

@@ -6,6 +6,7 @@
 #ifndef AGENT_DNS_VIEW_H
 #define AGENT_DNS_VIEW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dns/view.h"
@@ -17,6 +18,17 @@ struct dns_view_source;
 int dns_view_create(const struct catalog *catalog, const char *datacenter, uint64_t seed,
                     struct dns_view_source **out);
 void dns_view_destroy(struct dns_view_source *source); /* NULL is allowed */
+
+/* What whoever asks by DNS may see. Without one: everything. */
+enum dns_view_kind { DNS_VIEW_SERVICE, DNS_VIEW_NODE };
+struct dns_view_gate {
+    void *context;
+    uint64_t (*serial)(void *context); /* changes with what is shown; 0: everything is */
+    bool (*shows)(void *context, enum dns_view_kind kind, const char *name);
+};
+
+/* `gate` is copied. */
+void dns_view_guard(struct dns_view_source *source, const struct dns_view_gate *gate);
 
 /* For dns_server_options; lives as long as `source`. */
 const struct dns_view *dns_view_of(struct dns_view_source *source);

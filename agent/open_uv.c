@@ -320,6 +320,7 @@ static int open_http(struct agent *agent)
         .local = agent->local,
         .events = agent->events,
         .metrics = agent->metrics,
+        .permits = agent->permits,
         .facts = {.datacenter = config->datacenter,
                   .node_name = agent->identity.node_name,
                   .node_id = agent->identity.node_id,
@@ -412,6 +413,7 @@ static int open_dns(struct agent *agent)
     if (err != RC_OK || used == 0) {
         return err;
     }
+    agent_guard_dns(agent);
     const struct dns_server_options options = {
         .listen = addresses,
         .listen_count = used,
@@ -531,9 +533,9 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,     open_identity, open_catalog, open_local,         open_events,
-        open_snapshot, open_gossip,   open_handles, open_checks,        open_gossip_edge,
-        open_http,     open_dns,      open_joiner,  agent_open_watches,
+        open_data,          open_identity, open_catalog, open_local,  open_events,
+        open_snapshot,      open_gossip,   open_handles, open_checks, open_gossip_edge,
+        agent_open_permits, open_http,     open_dns,     open_joiner, agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

@@ -549,7 +549,11 @@ void http_finish_reply(struct http *http, http_ticket ticket,
 
 uint64_t http_default_serial(struct http *http)
 {
-    return http != NULL ? permits_default_serial(&http->api) : 0;
+    if (http == NULL) {
+        return 0;
+    }
+    tell_time(http); /* between two runs */
+    return permits_default_serial(&http->api);
 }
 
 bool http_default_shows(struct http *http, enum permit_resource resource,

@@ -195,7 +195,6 @@ static void end_wait(struct http_exchange *x)
 
 static void refuse_unknown(struct http_api *api, struct http_exchange *x)
 {
-    guess_was_wrong(api->permits->guesses, x->client, api->now_ms);
     rc_metric_add(api->permits->refusals, 1);
     query_failed_headers(x);
     exchange_error(x, 403, "ACL not found");
@@ -239,7 +238,9 @@ static bool look_up(struct http_api *api, struct http_exchange *x, const char *t
 {
     struct permits *permits = api->permits;
     uint64_t print = token[0] != '\0' ? print_of(permits, token) : 0;
-    bool is_client = print != 0 && x->node == NULL; /* others limit their own clients */
+    /* Other agents limit their own clients; our own token is nobody's guess. */
+    bool is_client =
+        print != 0 && x->node == NULL && token != permits->options.default_token;
     uint64_t wake = 0;
     enum permits_found found = PERMITS_AWAY;
 
@@ -257,6 +258,9 @@ static bool look_up(struct http_api *api, struct http_exchange *x, const char *t
         return false;
     }
     end_wait(x);
+    if (found == PERMITS_UNKNOWN && is_client) {
+        guess_was_wrong(permits->guesses, x->client, api->now_ms);
+    }
     if (found != PERMITS_FOUND) {
         return go_on_without(api, x, found, token);
     }

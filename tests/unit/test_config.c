@@ -155,10 +155,9 @@ static void consuls_examples_load_unchanged(void **state)
     assert_int_equal(config.check_count, 3);
     assert_string_equal(config.checks[1].name, "web-alias");
     assert_string_equal(config.checks[2].service_id, "red0");
-    assert_int_equal(config.warnings.count, 2);
-    assert_string_equal(config.warnings.items[0],
-                        "-hcl:10:1: acl has no effect in rollcall");
-    assert_non_null(strstr(config.warnings.items[1], "enable_script_handlers"));
+    assert_false(config.acl.enabled);
+    assert_int_equal(config.warnings.count, 1);
+    assert_non_null(strstr(config.warnings.items[0], "enable_script_handlers"));
     assert_int_equal(config.watch_count, 1);
     assert_int_equal(config.watches[0].args.count, 3); /* the old form is the shell's */
     agent_config_fini(&config);
