@@ -43,6 +43,7 @@ static void close_edges(struct agent *agent)
         http_close(agent->http, on_closed, agent);
         agent->http = NULL;
     }
+    agent_close_store(agent);
     if (agent->dns != NULL) {
         agent->open++;
         dns_server_close(agent->dns, on_closed, agent);
@@ -93,7 +94,7 @@ static void destroy_parts(struct agent *agent)
     asked_destroy(agent->asked);
     event_log_destroy(agent->events);
     local_destroy(agent->local);
-    local_files_close(agent->store);
+    local_files_close(agent->local_files);
     schedule_destroy(agent->schedule);
     key_orders_destroy(agent->key_orders);
     gossip_destroy(agent->gossip);

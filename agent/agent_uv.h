@@ -33,6 +33,7 @@
 #include "agent/local/local.h"
 #include "agent/local/local_store.h"
 #include "agent/snapshot.h"
+#include "agent/store_uv.h"
 #include "agent/watch/watcher_uv.h"
 #include "base/metrics.h"
 #include "base/signals_uv.h"
@@ -56,7 +57,8 @@ struct agent {
     struct catalog *catalog;
     struct gossip *gossip;
     struct schedule *schedule;
-    struct local_store *store;
+    struct local_store *local_files;
+    struct store_uv *store; /* NULL: no engine here */
     struct local *local;
     struct event_log *events;
     struct asked_list *asked;

@@ -10,6 +10,7 @@
 #include "agent/config_acl.h"
 #include "agent/config_apply.h"
 #include "agent/config_key.h"
+#include "agent/config_store.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -35,6 +36,10 @@ static const char defaults[] =
     "check_output_max_size = 4096\n"
     "limits { http_max_conns_per_client = 200 }\n"
     "ui_config { enabled = true }\n"
+    "session_ttl_min = \"1s\"\n"
+    "store {\n"
+    "  request_timeout = \"1s\" session_node_timeout = \"5s\" session_ttl_factor = 1\n"
+    "}\n"
     "dns_config {\n"
     "  enable_truncate = true\n"
     "  soa { refresh = \"1h\" retry = \"10m\" expire = \"24h\" }\n"
@@ -206,6 +211,9 @@ static int check_whole(struct agent_config *config, char *error)
     }
     if (err == RC_OK) {
         err = config_acl_check(config, error);
+    }
+    if (err == RC_OK) {
+        err = config_store_check(config, error);
     }
     return err == RC_OK ? warn_of_watches(config) : err;
 }

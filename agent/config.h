@@ -55,6 +55,22 @@ struct agent_acl_config {
     bool token_in_query;  /* ?token= is taken; false */
 };
 
+/* What must be true at once, and where that is kept: see config_store.h. */
+struct agent_store_config {
+    char *engine; /* "sqlite", "etcd", "memory", "none"; NULL: as `server` and -dev say */
+    char *path;   /* folder of SQLite; NULL: <data_dir>/store */
+    struct definition_list endpoints; /* of etcd's members */
+    char *prefix; /* of our keys there; NULL: "rollcall/<datacenter>/" */
+    char *ca_file;
+    char *cert_file;
+    char *key_file;
+    char *user;
+    char *password_file;
+    uint64_t request_timeout_ms;      /* of one request to etcd; 1 s */
+    uint64_t session_node_timeout_ms; /* a node may be away that long; 5 s */
+    int64_t session_ttl_factor;       /* a session lives this many TTLs; 1 */
+};
+
 /* Strings are owned and NULL when not given, unless a default stands there. */
 struct agent_config {
     /* Who we are. */
@@ -109,6 +125,8 @@ struct agent_config {
     bool ui;                             /* true */
     struct agent_dns_config dns;
     struct agent_acl_config acl;
+    struct agent_store_config store;
+    uint64_t session_ttl_min_ms; /* 1 s; Consul has 10 s */
 
     /* What runs here. */
     size_t service_count;

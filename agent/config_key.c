@@ -72,7 +72,8 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("data_dir", "data-dir", TEXT, data_dir,
          "folder for what must survive a restart"),
     ACTS("pid_file", "pid-file", TEXT, pid_file, "file to write the process id to"),
-    ACTS("server", "server", SWITCH, server, "call this agent a server"),
+    ACTS("server", "server", SWITCH, server,
+         "this agent keeps the store of keys, sessions and locks"),
     ACTS("bootstrap", "bootstrap", SWITCH, bootstrap,
          "the first server; accepted for Consul's sake"),
     ACTS("bootstrap_expect", "bootstrap-expect", COUNT, bootstrap_expect,
@@ -178,6 +179,24 @@ const struct agent_config_key agent_config_keys[] = {
     SILENT("dns_config.recursor_timeout"),
     SILENT("dns_config.recursor_strategy"),
 
+    /* The store. */
+    ACTS("store.engine", "store-engine", TEXT, store.engine,
+         "where a server keeps keys, sessions and locks: sqlite, etcd, memory or none; "
+         "default: sqlite"),
+    ACTS("store.path", NULL, TEXT, store.path, NULL),
+    ACTS("store.endpoints", NULL, LIST, store.endpoints, NULL),
+    ACTS("store.prefix", NULL, TEXT, store.prefix, NULL),
+    ACTS("store.ca_file", NULL, TEXT, store.ca_file, NULL),
+    ACTS("store.cert_file", NULL, TEXT, store.cert_file, NULL),
+    ACTS("store.key_file", NULL, TEXT, store.key_file, NULL),
+    ACTS("store.user", NULL, TEXT, store.user, NULL),
+    ACTS("store.password_file", NULL, TEXT, store.password_file, NULL),
+    ACTS("store.request_timeout", NULL, DURATION, store.request_timeout_ms, NULL),
+    ACTS("store.session_node_timeout", NULL, DURATION, store.session_node_timeout_ms,
+         NULL),
+    ACTS("store.session_ttl_factor", NULL, COUNT, store.session_ttl_factor, NULL),
+    ACTS("session_ttl_min", NULL, DURATION, session_ttl_min_ms, NULL),
+
     /* What runs here. */
     {"service", NULL, &agent_config_services_type, 0, CONFIG_ACTS, NULL},
     {"services", NULL, &agent_config_services_type, 0, CONFIG_ACTS, NULL},
@@ -214,7 +233,6 @@ const struct agent_config_key agent_config_keys[] = {
     SILENT("disable_anonymous_signature"),
     SILENT("discovery_max_stale"),
     SILENT("reconnect_timeout_wan"),
-    SILENT("session_ttl_min"),
     SILENT("primary_datacenter"),
     SILENT("rpc"),
     SILENT("cache"),

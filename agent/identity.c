@@ -7,6 +7,7 @@
 #include "agent/advertise.h"
 #include "agent/cli/cli.h"
 #include "agent/config.h"
+#include "agent/config_store.h"
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -131,6 +132,9 @@ static void settle_tags(const struct agent_config *config, struct identity *out)
     add_tag(out, "dc", config->datacenter);
     add_tag(out, "rc", "1");
     add_tag(out, "role", config->server ? "consul" : "node");
+    if (config_store_engine(config) != CONFIG_STORE_NONE) {
+        add_tag(out, CONFIG_STORE_TAG, config_store_name(config_store_engine(config)));
+    }
     if (config->server) {
         add_tag(out, "port", out->port_text);
     }

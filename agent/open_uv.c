@@ -7,6 +7,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
+#include "agent/config_store.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
@@ -133,11 +134,11 @@ static int open_local(struct agent *agent)
     };
     int err = schedule_create(rc_entropy_u64(), &agent->schedule);
     if (err == RC_OK && config->data_dir != NULL) {
-        err = local_files_open(config->data_dir, &agent->store);
+        err = local_files_open(config->data_dir, &agent->local_files);
     }
     if (err == RC_OK) {
         options.schedule = agent->schedule;
-        options.store = agent->store;
+        options.store = agent->local_files;
         err = local_create(&options, &agent->local);
     }
     if (err != RC_OK) {
@@ -318,6 +319,7 @@ static int open_http(struct agent *agent)
         .catalog = agent->catalog,
         .gossip = agent->gossip,
         .local = agent->local,
+        .store = agent_store(agent),
         .events = agent->events,
         .metrics = agent->metrics,
         .permits = agent->permits,
@@ -328,6 +330,11 @@ static int open_http(struct agent *agent)
                   .revision = cli_revision,
                   .server = config->server,
                   .server_port = (uint16_t)config->ports.server,
+                  .session_ttl_min_ms = config->session_ttl_min_ms,
+                  .session_ttl_factor = (uint64_t)config->store.session_ttl_factor,
+                  .store_engine = agent_store(agent) != NULL
+                                      ? config_store_name(config_store_engine(config))
+                                      : "none",
                   .settings = agent->facts},
         .operations = agent_operations(agent),
         .limits = {.connections_per_client =
@@ -533,9 +540,10 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,          open_identity, open_catalog, open_local,  open_events,
-        open_snapshot,      open_gossip,   open_handles, open_checks, open_gossip_edge,
-        agent_open_permits, open_http,     open_dns,     open_joiner, agent_open_watches,
+        open_data,   open_identity,    open_catalog,       open_local,
+        open_events, open_snapshot,    open_gossip,        open_handles,
+        open_checks, open_gossip_edge, agent_open_permits, agent_open_store,
+        open_http,   open_dns,         open_joiner,        agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

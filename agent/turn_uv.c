@@ -43,7 +43,9 @@ void agent_turn(struct agent *agent)
     }
     if (count > 0) {
         agent_tell_watches(agent, WATCH_CATALOG);
+        agent_store_catalog_changed(agent);
     }
+    agent_store_turn(agent);
     agent_remember_clocks(agent);
     arm_tick(agent);
 }
@@ -122,6 +124,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         lane_on_member(&agent->lane, now_ns, rc_clock_wall_ms(), action);
         agent_remember(agent, action);
         http_tell_news(agent->http, HTTP_NEWS_MEMBER);
+        agent_store_members_changed(agent);
         agent_tell_watches(agent, WATCH_POOL);
         break;
     case GOSSIP_JOIN_RESULT:

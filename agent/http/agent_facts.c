@@ -10,6 +10,8 @@
 #include "agent/http/visible.h"
 #include "base/text.h"
 
+enum { NS_IN_MS = 1000000 };
+
 /* In Stats every value is a string, numbers too. */
 static void put_number(struct rc_json *json, const char *key, uint64_t value)
 {
@@ -36,6 +38,8 @@ static void put_config(const struct http_api *api, struct rc_json *json)
     rc_json_put_string(json, "Revision", facts->revision);
     rc_json_put_bool(json, "Server", facts->server);
     rc_json_put_string(json, "Version", facts->version);
+    /* Patroni looks for it, in ns, when its TTL was refused. */
+    rc_json_put_u64(json, "SessionTTLMin", facts->session_ttl_min_ms * NS_IN_MS);
     rc_json_object_end(json);
     rc_json_key(json, "DebugConfig");
     rc_json_raw(json, facts->settings != NULL ? facts->settings : "{}");
@@ -67,6 +71,23 @@ static void put_agent_stats(const struct http_api *api, struct rc_json *json)
     put_number(json, "check_ttls", ttls);
     put_number(json, "checks", local_check_count(api->local));
     put_number(json, "services", local_service_count(api->local));
+    rc_json_object_end(json);
+}
+
+static void put_store_stats(const struct http_api *api, struct rc_json *json)
+{
+    const char *engine = api->facts.store_engine;
+
+    rc_json_key(json, "store");
+    rc_json_object(json);
+    rc_json_put_string(json, "engine", engine != NULL ? engine : "none");
+    if (api->store != NULL) {
+        struct store_freshness freshness = store_freshness(api->store, api->now_ms);
+        put_flag(json, "loaded", freshness.is_loaded);
+        put_flag(json, "leader_known", freshness.knows_leader);
+        put_number(json, "age_ms", freshness.age_ms);
+        put_flag(json, "conflict", api->store_trouble != NULL);
+    }
     rc_json_object_end(json);
 }
 
@@ -155,6 +176,7 @@ void agent_self(struct http_api *api, struct http_exchange *x)
     put_build_stats(api, &json);
     put_encryption_stats(api, &json);
     put_gossip_stats(api, &json);
+    put_store_stats(api, &json);
     rc_json_object_end(&json);
     rc_json_key(&json, "Meta");
     rc_json_object(&json);

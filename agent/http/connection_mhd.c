@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/http/errand.h"
 #include "agent/http/routes.h"
 #include "agent/http/server_mhd.h"
 #include "base/err.h"
@@ -115,6 +116,7 @@ static void forget(struct connection *connection)
     }
     x->is_forwarded = false;
     x->ticket = 0;
+    errand_forget(x);
 }
 
 static void end(struct http *http, struct connection *connection)
@@ -183,13 +185,25 @@ void connection_sweep(struct http *http)
 
 /* ---- Suspension. */
 
-void connection_suspend(struct connection *connection)
+void connection_pause(struct connection *connection)
 {
     assert(!connection->suspended);
-    connection->hangup = pump_watch_hangup(connection->http->pump,
-                                           descriptor_of(connection->mhd), connection);
     connection->suspended = true;
     MHD_suspend_connection(connection->mhd);
+}
+
+void connection_watch(struct connection *connection)
+{
+    if (connection->hangup == NULL) {
+        connection->hangup = pump_watch_hangup(
+            connection->http->pump, descriptor_of(connection->mhd), connection);
+    }
+}
+
+void connection_suspend(struct connection *connection)
+{
+    connection_watch(connection);
+    connection_pause(connection);
 }
 
 void connection_resume(struct connection *connection)
@@ -230,6 +244,7 @@ void *connection_target(void *closure, const char *raw, struct MHD_Connection *m
         connection->target_err =
             target_parse(&connection->exchange.target, raw, strlen(raw));
         connection->body_ignored = 0;
+        connection->body_seen = 0;
         connection->since_ms = connection->http->api.now_ms;
         connection->state = CONNECTION_HEAD;
     }
@@ -272,6 +287,7 @@ static void read_headers(struct connection *connection)
         {"Accept", &connection->exchange.request.accept},
         {"If-None-Match", &connection->exchange.request.if_none_match},
         {"Cache-Control", &connection->exchange.request.cache_control},
+        {"X-Rollcall-Request", &connection->exchange.request.request_id},
         {"X-Consul-Token", &connection->exchange.request.token},
     };
 
@@ -317,9 +333,14 @@ static enum MHD_Result on_head(struct connection *connection, const char *method
     if (!framing_is_sound(&framing)) {
         return refuse(connection, 400, "Bad request: contradicting body lengths");
     }
-    if (framing.length > connection->http->limits.body_max_bytes) {
+    connection->body_max =
+        routes_body_max(x->target.path, connection->http->limits.body_max_bytes);
+    bool too_long = framing.length > connection->body_max;
+    bool is_plain = connection->body_max == connection->http->limits.body_max_bytes;
+    if (too_long && (is_plain || framing.length > BODY_IGNORED_MAX)) {
         return refuse(connection, 413, "Request body is too large");
     }
+    connection->body_ignored = too_long ? 1 : 0; /* none of it is kept */
     connection->state = CONNECTION_BODY;
     return MHD_YES;
 }
@@ -329,8 +350,8 @@ static enum MHD_Result on_upload(struct connection *connection, const char *uplo
 {
     struct rc_buffer *body = &connection->exchange.body;
 
-    if (connection->body_ignored > 0 ||
-        *size > connection->http->limits.body_max_bytes - body->size) {
+    connection->body_seen += *size;
+    if (connection->body_ignored > 0 || *size > connection->body_max - body->size) {
         connection->body_ignored += *size;
     } else {
         rc_buffer_append(body, upload, *size);
@@ -345,7 +366,7 @@ static void answer(struct connection *connection)
 
     answer_borrow(connection->http, x);
     if (connection->body_ignored > 0) {
-        exchange_error(x, 413, "Request body is too large");
+        routes_refuse_body(x, connection->body_seen);
     } else if (connection->target_err == RC_ETOOBIG) {
         exchange_error(x, 414, "Request target is too long");
     } else if (connection->target_err != RC_OK) {
@@ -374,7 +395,11 @@ static enum MHD_Result carry_out(struct connection *connection)
         if (x->is_forwarded) {
             answer_return(connection->http, x); /* it may wait for long */
         }
-        connection_suspend(connection);
+        if (x->errand != NULL) {
+            connection_pause(connection);
+        } else {
+            connection_suspend(connection);
+        }
         return MHD_YES;
     case EXCHANGE_STREAMING:
         return answer_stream(connection);

@@ -94,6 +94,22 @@ http_handler operator_keyring_install;
 http_handler operator_keyring_use;
 http_handler operator_keyring_remove;
 
+/* kv_read.c, kv_write.c: the keys of the store. */
+http_handler kv_get;
+http_handler kv_put;
+http_handler kv_delete;
+
+/* session_endpoints.c: who may hold locks, and for how long. */
+http_handler session_create;
+http_handler session_destroy;
+http_handler session_renew;
+http_handler session_info;
+http_handler session_node;
+http_handler session_list;
+
+/* txn_endpoints.c: several of these at once, or none. */
+http_handler txn_put;
+
 /* request.c: what several of them do with a request. */
 
 /* The body as JSON, owned by the caller; NULL: answered already. */

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "agent/acl/subject.h"
+#include "agent/http/errand.h"
 #include "base/err.h"
 
 /* A connection keeps this much of its buffers from one request to the next. */
@@ -36,7 +37,7 @@ static void end_asker(struct http_exchange *x)
 
 void exchange_reset(struct http_exchange *x)
 {
-    assert(x->waiter.list == NULL);
+    assert(x->waiter.list == NULL && x->errand == NULL);
 
     recycle(&x->body);
     recycle(&x->out);
@@ -57,11 +58,14 @@ void exchange_reset(struct http_exchange *x)
     x->ticket = 0;
     x->is_forwarded = false;
     end_asker(x);
+    x->is_settled = false;
+    x->is_read_only = false;
 }
 
 void exchange_fini(struct http_exchange *x)
 {
     end_asker(x);
+    errand_forget(x);
     target_fini(&x->target);
     rc_buffer_fini(&x->body);
     rc_buffer_fini(&x->out);

@@ -52,10 +52,12 @@ struct exchange_request_headers {
     const char *accept;
     const char *if_none_match;
     const char *cache_control;
-    const char *token; /* X-Consul-Token, or that of Authorization: Bearer */
+    const char *request_id; /* X-Rollcall-Request */
+    const char *token;      /* X-Consul-Token, or that of Authorization: Bearer */
 };
 
 struct json_t;
+struct errand;
 struct served;
 struct subject;
 
@@ -99,7 +101,11 @@ struct http_exchange {
     /* Suspension. */
     enum exchange_outcome outcome;
     struct waiter waiter;
-    bool expired; /* its wait is over: answer whatever is there */
+    bool expired;           /* its wait is over: answer whatever is there */
+    struct errand *errand;  /* what the store has yet to answer; NULL: nothing */
+    bool is_settled;        /* the mirror has what was acknowledged when it came */
+    bool is_read_only;      /* a transaction */
+    uint8_t session_id[16]; /* of a session that is being made */
     http_ticket ticket;
     bool is_forwarded; /* `ticket` is one of http_operations.forward */
     int stream_level;  /* enum rc_log_level */
@@ -113,7 +119,10 @@ struct http_api {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
-    struct store *store;            /* NULL: no engine here */
+    struct store *store;       /* NULL: no engine here */
+    const char *store_trouble; /* why it must not be asked, in words; NULL: it may be */
+    void (*resume)(void *context, struct http_exchange *x); /* an errand has ended */
+    void *resume_context;
     const struct event_log *events; /* may be NULL */
     struct rc_metrics *metrics;
     struct permits *permits; /* may be NULL */

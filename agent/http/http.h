@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "agent/http/permit.h"
+#include "agent/store/store.h"
 #include "base/address.h"
 
 struct catalog;
@@ -26,7 +27,6 @@ struct http;
 struct keyring_request;
 struct local;
 struct rc_metrics;
-struct store;
 struct user_event;
 struct uv_loop_s;
 
@@ -62,7 +62,8 @@ struct http_relay {
     const char *node;  /* whose client asks */
     const uint8_t
         *request_id; /* HTTP_REQUEST_ID_SIZE random bytes, the same for each try;
-                                * NULL from `forward`: whoever carries it makes one */
+                                * NULL from `forward`: whoever carries it makes one,
+                                * unless the client has chosen its own */
 };
 
 struct http_reply_header {
@@ -131,7 +132,10 @@ struct http_facts {
     const char *version;  /* "0.1.0" */
     const char *revision; /* commit of the build; may be "" */
     bool server;
-    uint16_t server_port; /* 8300: the port in GET /v1/status/leader */
+    uint16_t server_port;        /* 8300: the port in GET /v1/status/leader */
+    const char *store_engine;    /* "sqlite", ...; "none" */
+    uint64_t session_ttl_min_ms; /* the shortest TTL that is taken */
+    uint64_t session_ttl_factor; /* a session lives this many TTLs; 0 is 1 */
     const char
         *settings; /* JSON object text for "DebugConfig", without secrets; NULL: {} */
 };
@@ -221,6 +225,15 @@ void http_catalog_changed(struct http *http, const struct catalog_change *change
 /* Tells of what is not the catalog's: wakes those who wait for user events, or for members. */
 enum http_news { HTTP_NEWS_EVENT, HTTP_NEWS_MEMBER, HTTP_NEWS_COUNT };
 void http_tell_news(struct http *http, enum http_news news);
+
+/* Tells what has changed in the store, from inside its listener: whoever waits for the key, or for
+ * all under a prefix of it, is answered soon. */
+void http_store_changed(struct http *http, enum store_table table,
+                        struct rc_pack_bytes key);
+void http_store_reloaded(struct http *http); /* everything may have changed */
+
+/* From now on requests of the store are refused with these words (borrowed); NULL: no more. */
+void http_store_trouble(struct http *http, const char *words);
 
 /* Ends the operation of `ticket`: `err` RC_OK answers 200, all else 500 with `text`
  * (borrowed during the call; NULL gives the code's own phrase). */

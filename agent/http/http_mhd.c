@@ -263,6 +263,8 @@ static void set_up(struct http *http, const struct http_options *options)
         .host_names = options->host_names,
         .host_name_count = options->host_name_count,
         .without_page = options->without_page,
+        .resume = http_go_on,
+        .resume_context = http,
         .seed = options->random_seed,
         .members_index = rc_clock_wall_ms() / 1000, /* above those of the last run */
     };
@@ -412,7 +414,7 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
     }
 }
 
-static void wake(struct http *http, uint64_t key)
+void http_wake(struct http *http, uint64_t key)
 {
     struct waiter *waiter = waiters_wake(http->waiters, key);
 
@@ -422,7 +424,7 @@ static void wake(struct http *http, uint64_t key)
     }
 }
 
-static void wake_all(struct http *http)
+void http_wake_all(struct http *http)
 {
     struct waiter *waiter = waiters_take(http->waiters);
 
@@ -437,13 +439,13 @@ void http_catalog_changed(struct http *http, const struct catalog_change *change
 {
     for (size_t i = 0; i < count; i++) {
         if (changes[i].topic == CATALOG_TOPIC_ALL) {
-            wake_all(http);
+            http_wake_all(http);
             return;
         }
-        wake(http, waiters_key(changes[i].topic, changes[i].name, http->api.seed));
+        http_wake(http, waiters_key(changes[i].topic, changes[i].name, http->api.seed));
     }
     if (count > 0) {
-        wake(http, waiters_key(CATALOG_TOPIC_ALL, "", http->api.seed));
+        http_wake(http, waiters_key(CATALOG_TOPIC_ALL, "", http->api.seed));
     }
 }
 
@@ -455,7 +457,7 @@ void http_tell_news(struct http *http, enum http_news news)
     if (news == HTTP_NEWS_MEMBER) {
         http->api.members_index++;
     }
-    wake(http, waiters_news_key(news, http->api.seed));
+    http_wake(http, waiters_news_key(news, http->api.seed));
 }
 
 /* NULL: the client did not wait for it. */
@@ -472,6 +474,11 @@ static struct http_exchange *with_ticket(struct http *http, http_ticket ticket)
 static void finish(struct http_exchange *x)
 {
     x->ticket = 0;
+    http_answered(x);
+}
+
+void http_answered(struct http_exchange *x)
+{
     x->outcome = EXCHANGE_ANSWERED;
     if (x->served != NULL) {
         served_finish(x->served);
@@ -543,7 +550,7 @@ void http_finish_reply(struct http *http, http_ticket ticket,
         relay_take(x, reply);
         finish(x);
     } else if (permits_told(&http->api, ticket, reply, &key)) {
-        wake(http, key);
+        http_wake(http, key);
     }
 }
 

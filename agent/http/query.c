@@ -134,7 +134,7 @@ bool query_begin(const struct http_api *api, struct http_exchange *x)
     return true;
 }
 
-static void wait_on(struct http_api *api, struct http_exchange *x, uint64_t key)
+void query_wait_key(struct http_api *api, struct http_exchange *x, uint64_t key)
 {
     if (x->waiter.deadline_ms == 0) { /* the first time; woken in vain, it stays */
         uint64_t jitter_ms =
@@ -148,12 +148,12 @@ static void wait_on(struct http_api *api, struct http_exchange *x, uint64_t key)
 void query_wait(struct http_api *api, struct http_exchange *x, enum catalog_topic topic,
                 const char *name)
 {
-    wait_on(api, x, waiters_key(topic, name, api->seed));
+    query_wait_key(api, x, waiters_key(topic, name, api->seed));
 }
 
 void query_wait_news(struct http_api *api, struct http_exchange *x, enum http_news news)
 {
-    wait_on(api, x, waiters_news_key(news, api->seed));
+    query_wait_key(api, x, waiters_news_key(news, api->seed));
 }
 
 bool query_must_wait(struct http_api *api, struct http_exchange *x,

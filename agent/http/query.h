@@ -50,6 +50,9 @@ bool query_must_wait(struct http_api *api, struct http_exchange *x,
 /* The same for what is not in the catalog; the caller has looked at the index. */
 void query_wait_news(struct http_api *api, struct http_exchange *x, enum http_news news);
 
+/* The same for any key of waiters.h. */
+void query_wait_key(struct http_api *api, struct http_exchange *x, uint64_t key);
+
 /* Waits without looking at an index: for reads that the client knows by a hash. */
 void query_wait(struct http_api *api, struct http_exchange *x, enum catalog_topic topic,
                 const char *name);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/http/errand.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -28,7 +29,12 @@ static void write_target(const struct target *target, struct rc_buffer *out)
 void relay_forward(struct http_api *api, struct http_exchange *x)
 {
     struct rc_buffer target = {0};
+    uint8_t space[STORE_REQUEST_SIZE];
+    const uint8_t *request_id = NULL;
 
+    if (!errand_request(x, space, &request_id)) {
+        return;
+    }
     if (x->node != NULL || api->operations.forward == NULL) {
         exchange_error(x, 500, "%s", nobody);
         return;
@@ -46,6 +52,7 @@ void relay_forward(struct http_api *api, struct http_exchange *x)
         .body_size = x->body.size,
         .token = x->request.token != NULL ? x->request.token : "",
         .node = api->facts.node_name,
+        .request_id = request_id,
     };
     x->outcome = EXCHANGE_PENDING;
     x->is_forwarded = true;

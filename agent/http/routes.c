@@ -1,6 +1,7 @@
 #include "agent/http/routes.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "agent/http/endpoints.h"
@@ -125,6 +126,25 @@ static const struct route routes[] = {
      ROUTE_IGNORES_NS, ROUTE_HERE},
     {"/v1/operator/keyring", HTTP_DELETE, operator_keyring_remove, ROUTE_KEYRING_WRITE,
      ROUTE_IGNORES_NS, ROUTE_HERE},
+
+    {"/v1/kv/", HTTP_GET, kv_get, ROUTE_KEY_READ, ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
+    {"/v1/kv/", HTTP_PUT, kv_put, ROUTE_KEY_WRITE, ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
+    {"/v1/kv/", HTTP_DELETE, kv_delete, ROUTE_KEY_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/session/create", HTTP_PUT, session_create, ROUTE_SESSION_WRITE,
+     ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
+    {"/v1/session/destroy/", HTTP_PUT, session_destroy, ROUTE_SESSION_WRITE,
+     ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
+    {"/v1/session/renew/", HTTP_PUT, session_renew, ROUTE_SESSION_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/session/info/", HTTP_GET, session_info, ROUTE_SESSION_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/session/node/", HTTP_GET, session_node, ROUTE_SESSION_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/session/list", HTTP_GET, session_list, ROUTE_SESSION_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/txn", HTTP_PUT, txn_put, ROUTE_KEY_WRITE, ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
+
     {"/v1/internal/ui/services", HTTP_GET, ui_services, ROUTE_SERVICE_READ,
      ROUTE_REFUSES_NS, ROUTE_HERE},
     {"/v1/internal/ui/nodes", HTTP_GET, ui_nodes, ROUTE_NODE_READ, ROUTE_REFUSES_NS,
@@ -141,9 +161,6 @@ static const struct {
     const char *text;
 } absent[] = {
     {"/v1/acl/", 401, "ACL support disabled"},
-    {"/v1/kv/", 404, "The key/value store is not available in this version of rollcall"},
-    {"/v1/session/", 404, "Sessions are not available in this version of rollcall"},
-    {"/v1/txn", 404, "Transactions are not available in this version of rollcall"},
     {"/v1/coordinate/update", 501,
      "A coordinate is measured by the gossip of its own node; it cannot be set"},
     {"/v1/query", 404, "Prepared queries are not available in this version of rollcall"},
@@ -161,6 +178,16 @@ enum {
     LOCATION_BYTES_MAX = 4 * TARGET_BYTES_MAX, /* three bytes for one, when escaped */
 };
 
+/* Bodies that may be longer than the rest, by the setting that says so in Consul. */
+static const struct {
+    const char *path;
+    uint64_t max;
+    const char *setting;
+} bodies[] = {
+    {"/v1/kv/", STORE_VALUE_MAX, "kv_max_value_size"},
+    {"/v1/txn", STORE_VALUE_MAX, "txn_max_req_len"},
+};
+
 const struct route *routes_all(size_t *count)
 {
     *count = ROUTE_COUNT;
@@ -175,6 +202,33 @@ static bool path_matches(const char *pattern, const char *path)
         return strncmp(pattern, path, size) == 0;
     }
     return strcmp(pattern, path) == 0;
+}
+
+uint64_t routes_body_max(const char *path, uint64_t others)
+{
+    for (size_t i = 0; path != NULL && i < sizeof bodies / sizeof bodies[0]; i++) {
+        if (path_matches(bodies[i].path, path)) {
+            return bodies[i].max;
+        }
+    }
+    return others;
+}
+
+void routes_refuse_body(struct http_exchange *x, uint64_t size)
+{
+    const char *path = x->target.path != NULL ? x->target.path : "";
+
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        if (bodies[i].setting != NULL && path_matches(bodies[i].path, path)) {
+            exchange_error(
+                x, 413,
+                "Request body(%" PRIu64 " bytes) too large, max size: %" PRIu64
+                " bytes. See https://www.consul.io/docs/agent/options.html#%s.",
+                size, bodies[i].max, bodies[i].setting);
+            return;
+        }
+    }
+    exchange_error(x, 413, "Request body is too large");
 }
 
 /* The first row of the pattern that fits `path` best, or NULL. */

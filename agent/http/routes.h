@@ -31,6 +31,10 @@ enum route_permission {
     ROUTE_OPERATOR_WRITE,
     ROUTE_KEYRING_READ,
     ROUTE_KEYRING_WRITE,
+    ROUTE_KEY_READ,
+    ROUTE_KEY_WRITE,
+    ROUTE_SESSION_READ,
+    ROUTE_SESSION_WRITE,
     ROUTE_PERMISSION_COUNT
 };
 
@@ -54,6 +58,11 @@ const struct route *routes_all(size_t *count);
 
 /* Does everything between a parsed request and its answer. */
 void routes_answer(struct http_api *api, struct http_exchange *x);
+
+/* How long the body of a request to `path` (NULL: unclear) may be, where others may have
+ * `others`; and what a longer one of `size` bytes is answered. */
+uint64_t routes_body_max(const char *path, uint64_t others);
+void routes_refuse_body(struct http_exchange *x, uint64_t size);
 
 /* The path of the route that `path` takes, for metrics; static. "" when there is none. */
 const char *routes_label(const char *path);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/http/errand.h"
 #include "agent/http/relay.h"
 #include "agent/http/routes.h"
 #include "agent/http/server_mhd.h"
@@ -79,6 +80,7 @@ static void unlist(struct served *served)
 {
     struct http *http = served->http;
 
+    errand_forget(&served->exchange);
     waiters_remove(http->waiters, &served->exchange.waiter);
     leave_ready(served);
     (void)rc_table_remove_bytes(http->tickets, &served->ticket, sizeof served->ticket);

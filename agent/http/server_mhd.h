@@ -40,6 +40,8 @@ struct connection {
     uint64_t since_ms; /* when it began to wait for a request, or that request began */
     bool is_proven;    /* has been answered before */
     int target_err;    /* of target_parse() */
+    uint64_t body_max;
+    uint64_t body_seen;
     uint64_t body_ignored; /* bytes of a body over its maximum */
     bool suspended;
     bool gone; /* the client left while it was suspended, or we are closing */
@@ -107,6 +109,21 @@ void served_wake(struct served *served);
 void served_finish(struct served *served);
 struct http_exchange *served_with_ticket(struct http *http, http_ticket ticket);
 void served_end_all(struct http *http);
+
+/* http_mhd.c: lets those who wait for `key`, or all who wait, run again. */
+void http_wake(struct http *http, uint64_t key);
+void http_wake_all(struct http *http);
+
+/* http_mhd.c: the answer of `x`, which was suspended, stands. */
+void http_answered(struct http_exchange *x);
+
+/* store_mhd.c: for http_api.resume; `context` is the struct http. */
+void http_go_on(void *context, struct http_exchange *x);
+
+/* Lets the connection wait for something that is over soon; a client that leaves is noticed
+ * afterwards. connection_watch() looks out for that. */
+void connection_pause(struct connection *connection);
+void connection_watch(struct connection *connection);
 
 /* Lets the connection wait, watching whether its client goes away. */
 void connection_suspend(struct connection *connection);

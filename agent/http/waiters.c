@@ -12,11 +12,20 @@ struct waiter_list {
     struct waiter *first; /* never NULL: an empty list is freed */
 };
 
+/* How many wait for prefixes of this length. */
+struct waiter_length {
+    uint32_t prefix;
+    uint32_t count;
+};
+
 struct waiters {
     struct rc_table *lists; /* key, 8 bytes -> struct waiter_list */
     struct waiter **heap;   /* earliest deadline first */
     size_t count;
     size_t capacity;
+    struct waiter_length *lengths; /* few: there are not many ways to cut a key */
+    size_t length_count;
+    size_t length_capacity;
 };
 
 struct waiters *waiters_create(uint64_t seed)
@@ -47,6 +56,7 @@ void waiters_destroy(struct waiters *waiters)
     }
     rc_table_destroy(waiters->lists);
     free(waiters->heap);
+    free(waiters->lengths);
     free(waiters);
 }
 
@@ -69,10 +79,90 @@ uint64_t waiters_news_key(enum http_news news, uint64_t seed)
     return rc_hash("", 0, seed) + CATALOG_TOPIC_COUNT + (uint64_t)news;
 }
 
+/* ---- Of the store. */
+
+enum { PREFIX_SIZES = STORE_KEY_MAX + 2, KEYS_OF_CATALOG = 64 };
+
+uint64_t waiters_store_key(enum store_table table, struct rc_pack_bytes name,
+                           uint64_t seed)
+{
+    return rc_hash(name.at, name.size, seed) + KEYS_OF_CATALOG + 2 * (uint64_t)table;
+}
+
+uint64_t waiters_prefix_key(enum store_table table, struct rc_pack_bytes prefix,
+                            uint64_t seed)
+{
+    return waiters_store_key(table, prefix, seed) + 1;
+}
+
+uint32_t waiters_prefix(enum store_table table, size_t size)
+{
+    size = size < STORE_KEY_MAX ? size : STORE_KEY_MAX;
+    return (uint32_t)table * PREFIX_SIZES + (uint32_t)size + 1;
+}
+
+bool waiters_next_prefix(const struct waiters *waiters, enum store_table table,
+                         size_t *position, size_t *size)
+{
+    while (*position < waiters->length_count) {
+        uint32_t prefix = waiters->lengths[(*position)++].prefix - 1;
+        if (prefix / PREFIX_SIZES == (uint32_t)table) {
+            *size = prefix % PREFIX_SIZES;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct waiter_length *length_of(const struct waiters *waiters, uint32_t prefix)
+{
+    for (size_t i = 0; i < waiters->length_count; i++) {
+        if (waiters->lengths[i].prefix == prefix) {
+            return &waiters->lengths[i];
+        }
+    }
+    return NULL;
+}
+
+static int count_prefix(struct waiters *waiters, uint32_t prefix)
+{
+    struct waiter_length *length = length_of(waiters, prefix);
+
+    if (prefix == 0 || length != NULL) {
+        if (prefix != 0) {
+            length->count++;
+        }
+        return RC_OK;
+    }
+    if (waiters->length_count == waiters->length_capacity) {
+        size_t capacity = 2 * waiters->length_capacity + 8;
+        struct waiter_length *lengths =
+            realloc(waiters->lengths, capacity * sizeof *lengths);
+        if (lengths == NULL) {
+            return RC_ENOMEM;
+        }
+        waiters->lengths = lengths;
+        waiters->length_capacity = capacity;
+    }
+    waiters->lengths[waiters->length_count++] = (struct waiter_length){prefix, 1};
+    return RC_OK;
+}
+
+static void discount_prefix(struct waiters *waiters, uint32_t prefix)
+{
+    struct waiter_length *length = prefix != 0 ? length_of(waiters, prefix) : NULL;
+
+    if (length != NULL && --length->count == 0) {
+        *length = waiters->lengths[--waiters->length_count];
+    }
+}
+
+/* ---- When they are due. */
+
 static void place(struct waiters *waiters, size_t at, struct waiter *waiter)
 {
     waiters->heap[at] = waiter;
-    waiter->heap_at = at;
+    waiter->heap_at = (uint32_t)at;
 }
 
 static void sift_up(struct waiters *waiters, struct waiter *waiter)
@@ -143,6 +233,14 @@ static struct waiter_list *list_of(struct waiters *waiters, uint64_t key)
     return list;
 }
 
+static void drop_empty(struct waiters *waiters, struct waiter_list *list)
+{
+    if (list != NULL && list->first == NULL) {
+        rc_table_remove_bytes(waiters->lists, &list->key, sizeof list->key);
+        free(list);
+    }
+}
+
 int waiters_add(struct waiters *waiters, struct waiter *waiter)
 {
     assert(waiter->list == NULL);
@@ -151,7 +249,8 @@ int waiters_add(struct waiters *waiters, struct waiter *waiter)
         return RC_ENOMEM;
     }
     struct waiter_list *list = list_of(waiters, waiter->key);
-    if (list == NULL) {
+    if (list == NULL || count_prefix(waiters, waiter->prefix) != RC_OK) {
+        drop_empty(waiters, list);
         return RC_ENOMEM;
     }
     waiter->list = list;
@@ -194,10 +293,8 @@ void waiters_remove(struct waiters *waiters, struct waiter *waiter)
     } else {
         list->first = waiter->next;
     }
-    if (list->first == NULL) {
-        rc_table_remove_bytes(waiters->lists, &list->key, sizeof list->key);
-        free(list);
-    }
+    drop_empty(waiters, list);
+    discount_prefix(waiters, waiter->prefix);
     leave_heap(waiters, waiter);
     waiter->list = NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "agent/catalog/catalog.h"
 #include "agent/http/http.h"
+#include "agent/store/store.h"
 
 struct waiters;
 struct waiter_list;
@@ -23,7 +24,8 @@ struct waiter {
     struct waiter *next;
     uint64_t key;
     uint64_t deadline_ms;
-    size_t heap_at;
+    uint32_t heap_at;
+    uint32_t prefix; /* of waiters_prefix(); 0: it does not wait for all under a prefix */
 };
 
 /* NULL when memory is out. `seed` keys the hashes. */
@@ -38,6 +40,20 @@ uint64_t waiters_key(enum catalog_topic topic, const char *name, uint64_t seed);
 
 /* The key of what is not in the catalog. */
 uint64_t waiters_news_key(enum http_news news, uint64_t seed);
+
+/* The key of one name in the store, and that of all names under a prefix: case counts. */
+uint64_t waiters_store_key(enum store_table table, struct rc_pack_bytes name,
+                           uint64_t seed);
+uint64_t waiters_prefix_key(enum store_table table, struct rc_pack_bytes prefix,
+                            uint64_t seed);
+
+/* What stands in waiter.prefix for a prefix of `size` bytes, at most STORE_KEY_MAX. */
+uint32_t waiters_prefix(enum store_table table, size_t size);
+
+/* The lengths of prefixes in `table` that anybody waits for, so that a change of a key costs one
+ * hash for each: start with `*position` = 0. False at the end. */
+bool waiters_next_prefix(const struct waiters *waiters, enum store_table table,
+                         size_t *position, size_t *size);
 
 /* Lets `waiter` wait for its `key` until its `deadline_ms`. RC_OK or RC_ENOMEM. */
 int waiters_add(struct waiters *waiters, struct waiter *waiter);

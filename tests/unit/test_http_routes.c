@@ -119,7 +119,7 @@ static void what_is_not_there_is_told_apart(void **state)
     assert_int_equal(x->status, 404);
     assert_int_equal(x->out.size, 0);
 
-    x = ask(*state, "GET", "/v1/kv/a");
+    x = ask(*state, "GET", "/v1/config/a");
     assert_int_equal(x->status, 404);
     assert_true(x->out.size > 0);
 

@@ -1,0 +1,259 @@
+"""Real processes, real faults: is what clients saw linearizable? And does the checker notice when it is not?
+
+    tests/interop/test_store_history.py [--ops 100000] [--seed N] [--no-faults]
+
+A server with SQLite is killed (-9), stopped for a while and started again, while clients read and write through it and
+through an agent that forwards to it.
+"""
+import argparse
+import http.client
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+import store_history
+from store_agents import Agents, until
+from store_history import FALSE, OK, UNKNOWN, Op
+
+KEYS, LOCKS, TTL = 24, 3, 2.0
+
+
+class Client:
+    """A connection that is made again after each error."""
+
+    def __init__(self, agents, random_):
+        self.agents, self.random, self.connection = agents, random_, None
+
+    def ask(self, method, target, body=None):
+        """(status, headers, body), or None: nobody knows."""
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection(self.random.choice(self.agents).address, 8500, timeout=5)
+            self.connection.request(method, target, body)
+            answer = self.connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        except (OSError, http.client.HTTPException):
+            if self.connection is not None:
+                self.connection.close()
+            self.connection = None
+            time.sleep(0.02)
+            return None
+
+
+class Run:
+    def __init__(self, agents, seed, ops):
+        self.agents, self.seed, self.left, self.ops = agents, seed, ops, []
+        self.lock, self.count, self.ends, self.stopping = threading.Lock(), 0, {}, False
+
+    def next(self):
+        with self.lock:
+            self.left -= 1
+            self.count += 1
+            return self.left >= 0, self.count
+
+    def finish(self, op, reply):
+        """Writes down what came back; True if it is known."""
+        op.ended = time.monotonic() if reply is not None else store_history.NEVER
+        if reply is not None and reply[0] == 200 and reply[2] in (b"true", b"false"):
+            op.outcome = OK if reply[2] == b"true" else FALSE
+            if op.outcome == OK:
+                op.revision = int(reply[1]["x-rollcall-index"])
+                op.term = int(reply[1].get("x-rollcall-term", 0)) or None
+        elif reply is not None:
+            op.ended = store_history.NEVER
+            if reply[0] == 500 and reply[2].startswith(b"invalid session"):
+                op.outcome = FALSE
+        with self.lock:
+            self.ops.append(op)
+        return op.outcome != UNKNOWN
+
+    def get(self, client, key):
+        op = Op("get", key, time.monotonic())
+        reply = client.ask("GET", f"/v1/kv/h/{key}" + client.random.choice(["", "?consistent"]))
+        if reply is None or reply[0] not in (200, 404):
+            return None
+        op.ended, op.outcome = time.monotonic(), OK
+        if reply[0] == 200:
+            pair = json.loads(reply[2])[0]
+            op.found = (pair["Value"], pair["ModifyIndex"])
+        with self.lock:
+            self.ops.append(op)
+        return op.found
+
+    def worker(self, number):
+        import base64
+        rng = random.Random(f"{self.seed}/{number}")
+        client = Client(self.agents, rng)
+        known = {}
+        while True:
+            more, count = self.next()
+            if not more:
+                return
+            key, dice = f"k{rng.randrange(KEYS)}", rng.random()
+            value = f"{number}.{count}"
+            shown = base64.b64encode(value.encode()).decode()
+            if dice < 0.45:
+                found = self.get(client, key)
+                known[key] = found[1] if found else 0
+            elif dice < 0.7:
+                op = Op("put", key, time.monotonic(), value=shown)
+                self.finish(op, client.ask("PUT", f"/v1/kv/h/{key}", value))
+            elif dice < 0.92:
+                index = known.get(key, 0)
+                op = Op("cas", key, time.monotonic(), value=shown, index=index)
+                self.finish(op, client.ask("PUT", f"/v1/kv/h/{key}?cas={index}", value))
+                known[key] = op.revision or known.get(key, 0)
+            else:
+                op = Op("delete", key, time.monotonic())
+                self.finish(op, client.ask("DELETE", f"/v1/kv/h/{key}"))
+
+    def locker(self, number):
+        """Takes locks by a session with a TTL, which it renews or not, and lets go of them or not."""
+        rng = random.Random(f"{self.seed}/lock{number}")
+        client, session = Client(self.agents, rng), None
+        while not self.stopping and self.left > 0:
+            if session is None or rng.random() < 0.02:
+                begun = time.monotonic()
+                reply = client.ask("PUT", "/v1/session/create", json.dumps({"TTL": f"{TTL}s", "Checks": [], "LockDelay": "0.001s"}))
+                if reply is None or reply[0] != 200:
+                    continue
+                session = json.loads(reply[2])["ID"]
+                self.ends[session] = begun + TTL
+            begun = time.monotonic()
+            reply = client.ask("PUT", f"/v1/session/renew/{session}")
+            if reply is not None and reply[0] == 404:
+                session = None
+                continue
+            if reply is not None and reply[0] == 200:
+                self.ends[session] = begun + TTL
+            key = f"lock{rng.randrange(LOCKS)}"
+            op = Op("lock", key, time.monotonic(), value=f"{number}.{begun}", session=session)
+            self.finish(op, client.ask("PUT", f"/v1/kv/h/{key}?acquire={session}", f"{number}"))
+            if op.outcome == OK:
+                time.sleep(rng.random() * 0.05)
+                if rng.random() < 0.9:
+                    op = Op("unlock", key, time.monotonic(), value=f"{number}.{begun}u", session=session)
+                    self.finish(op, client.ask("PUT", f"/v1/kv/h/{key}?release={session}", f"{number}"))
+            time.sleep(rng.random() * 0.02)
+
+    def faults(self, server):
+        rng = random.Random(f"{self.seed}/faults")
+        while not self.stopping:
+            time.sleep(0.3 + rng.random() * 1.5)
+            if self.stopping:
+                return
+            if rng.random() < 0.5:
+                server.signal(signal.SIGSTOP)
+                time.sleep(rng.random() * 1.5)
+                server.signal(signal.SIGCONT)
+            else:
+                server.kill()
+                time.sleep(rng.random() * 0.3)
+                server.start()
+
+    def go(self, workers, with_faults):
+        threads = [threading.Thread(target=self.worker, args=(i,)) for i in range(workers)]
+        threads += [threading.Thread(target=self.locker, args=(i,)) for i in range(4)]
+        trouble = threading.Thread(target=self.faults, args=(self.agents[0],))
+        for thread in threads:
+            thread.start()
+        if with_faults:
+            trouble.start()
+        for thread in threads:
+            thread.join()
+        self.stopping = True
+        if with_faults:
+            trouble.join()
+        return self.ops
+
+
+def run(folder, ops, seed, with_faults=True, with_agent=True, workers=12, **settings):
+    """(the operations, when each session may have ended)"""
+    pool = Agents(folder)
+    try:
+        pool.server("s1", **settings).start().ready()
+        if with_agent:
+            pool.client("a1").start().ready()
+        it = Run(pool.all, seed, ops)
+        it.go(workers, with_faults)
+        until(lambda: pool.all[0].process.poll() is None, 5)
+        pool.all[0].ready(60)
+        return it.ops, it.ends
+    finally:
+        pool.end()
+
+
+def tell(ops):
+    counts = {}
+    for op in ops:
+        counts[op.what, op.outcome] = counts.get((op.what, op.outcome), 0) + 1
+    return ", ".join(f"{n} {what} {outcome}" for (what, outcome), n in sorted(counts.items()))
+
+
+def test_what_clients_saw_is_linearizable_whatever_happened_to_the_server(tmp_path):
+    seed = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
+    ops, ends = run(tmp_path, int(os.environ.get("STORE_OPS", 6000)), seed)
+    faults = store_history.check(ops, ends)
+    assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
+    assert sum(o.outcome == OK for o in ops) > 1000, tell(ops)
+
+
+def made(*rows):
+    """A history from (what, key, begun, ended, settings)."""
+    ops = []
+    for what, key, begun, ended, more in rows:
+        op = Op(what, key, begun)
+        op.ended, op.outcome = ended, OK
+        for name, value in more.items():
+            setattr(op, name, value)
+        ops.append(op)
+    return ops
+
+
+def test_the_checker_notices_what_must_not_be():
+    put1 = ("put", "k", 1, 2, {"value": "a", "revision": 5})
+    put2 = ("put", "k", 3, 4, {"value": "b", "revision": 6})
+    good = ("get", "k", 5, 6, {"found": ("b", 6)})
+    assert not store_history.check(made(put1, put2, good))
+    cases = {
+        "a stale read": [put1, put2, ("get", "k", 5, 6, {"found": ("a", 5)})],
+        "a lost write": [put1, put2, ("get", "k", 5, 6, {"found": None})],
+        "a write nobody made": [put1, ("get", "k", 5, 6, {"found": ("z", 9)})],
+        "revisions against time": [("put", "k", 1, 2, {"value": "a", "revision": 6}), ("put", "k", 3, 4, {"value": "b", "revision": 5})],
+        "a retry applied twice": [put1, put2, ("get", "k", 5, 6, {"found": ("a", 7)})],
+        "a cas over another write": [put1, put2, ("cas", "k", 5, 6, {"value": "c", "index": 5, "revision": 7})],
+        "a cas refused for nothing": [put1, ("cas", "k", 5, 6, {"value": "c", "index": 5, "outcome": FALSE})],
+        "reads that go back": [("put", "k", 1, 9, {"value": "a", "revision": 5}), ("put", "k", 1, 9, {"value": "b", "revision": 6}),
+                               ("get", "k", 2, 3, {"found": ("b", 6)}), ("get", "k", 4, 5, {"found": ("a", 5)})],
+        "two holders": [("lock", "l", 1, 2, {"session": "s", "term": 5, "revision": 5}),
+                        ("lock", "l", 3, 4, {"session": "t", "term": 6, "revision": 6})],
+        "terms that fall": [("lock", "l", 1, 2, {"session": "s", "term": 6, "revision": 6}),
+                            ("lock", "l", 3, 4, {"session": "t", "term": 5, "revision": 5})],
+    }
+    for why, rows in cases.items():
+        assert store_history.check(made(*rows), {"s": 100}), why
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ops", type=int, default=100000)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--no-faults", action="store_true")
+    options = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        ops, ends = run(folder, options.ops, options.seed, with_faults=not options.no_faults)
+    took = time.monotonic() - begun
+    faults = store_history.check(ops, ends)
+    print("\n".join(faults[:20]))
+    print(f"seed {options.seed}: {len(ops)} operations in {took:.0f} s: {tell(ops)}; {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
