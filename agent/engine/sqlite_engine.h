@@ -27,11 +27,12 @@ struct sqlite_engine_options {
 };
 
 /* Opens the store in `folder`, making it when there is none, checks it when it was not closed
- * properly, and starts its thread. Blocks; only for starting. engine_close() is in the class.
+ * properly, and starts its thread. Blocks; only for starting. It ends by the class's close().
  *
  * RC_OK with `*out`, else `error` has one line that says what to do: RC_ENOTFOUND (libsqlite3 is
  * not installed), RC_EEXISTS (another process has it open), RC_EMALFORMED (damaged; nothing was
- * overwritten), RC_EUNSUPPORTED (of a newer version), RC_EDENIED, RC_ENOSPC, RC_EIO, RC_ENOMEM. */
+ * overwritten), RC_EUNSUPPORTED (of a newer version), RC_EDENIED, RC_ENOSPC, RC_EIO, RC_ENOMEM; and the loop has
+ * handles to close in its next turn. */
 int sqlite_engine_open(const struct sqlite_engine_options *options, struct engine **out,
                        char error[ENGINE_ERROR_MAX]);
 

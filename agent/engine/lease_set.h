@@ -1,0 +1,38 @@
+/* lease_set.h - when leases end: their times left, by a clock that is told.
+ *
+ * Pure. Only times: what a lease takes with it is in the database. Times are of a monotonic
+ * clock in ms. */
+#ifndef AGENT_ENGINE_LEASE_SET_H
+#define AGENT_ENGINE_LEASE_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lease_set;
+
+/* NULL when memory is out. */
+struct lease_set *lease_set_create(void);
+void lease_set_destroy(struct lease_set *set);
+
+size_t lease_set_count(const struct lease_set *set);
+
+/* A lease that ends in `ttl_ms`, if it is not renewed. RC_OK, RC_EEXISTS or RC_ENOMEM. */
+int lease_set_add(struct lease_set *set, uint64_t now_ms, uint64_t lease,
+                  uint64_t ttl_ms);
+
+/* It has its whole time again. False when there is no such lease. */
+bool lease_set_renew(struct lease_set *set, uint64_t now_ms, uint64_t lease);
+
+/* Nothing happens when there is no such lease. */
+void lease_set_remove(struct lease_set *set, uint64_t lease);
+
+/* When the next one ends; UINT64_MAX: none. */
+uint64_t lease_set_deadline_ms(const struct lease_set *set);
+
+/* Those whose time is over, the longest over first, at most `max`; they stay in the set. Returns how
+ * many. */
+size_t lease_set_due(struct lease_set *set, uint64_t now_ms, uint64_t *leases,
+                     size_t max);
+
+#endif
