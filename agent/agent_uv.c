@@ -40,8 +40,14 @@ static void close_edges(struct agent *agent)
     }
     if (agent->http != NULL) {
         agent->open++;
+        forwarder_set_http(agent->forwarder, NULL);
         http_close(agent->http, on_closed, agent);
         agent->http = NULL;
+    }
+    if (agent->forwarder != NULL) {
+        agent->open++;
+        forwarder_close(agent->forwarder, on_closed, agent);
+        agent->forwarder = NULL;
     }
     agent_close_store(agent);
     if (agent->dns != NULL) {
@@ -122,6 +128,7 @@ static void tell_start(const struct agent *agent)
            gossip_is_encrypted(agent->gossip) ? "encrypted"
                                               : "NOT encrypted (set encrypt)");
     agent_tell_encryption(agent);
+    forwarder_tell(agent->forwarder);
 }
 
 static int write_pid(const struct agent *agent)

@@ -21,6 +21,7 @@
 #include "agent/dns_view.h"
 #include "agent/event/asked.h"
 #include "agent/event/event_log.h"
+#include "agent/forward_uv.h"
 #include "agent/gossip/gossip.h"
 #include "agent/gossip/gossip_uv.h"
 #include "agent/http/exchange.h"
@@ -63,6 +64,7 @@ struct agent {
     struct event_log *events;
     struct asked_list *asked;
     struct key_orders *key_orders;
+    struct keyring_list link_keys; /* the first keys of links, until they are open */
     struct gossip_profile profile;
     struct lane lane;
     struct snapshot *snapshot; /* NULL: nothing is kept */
@@ -84,6 +86,7 @@ struct agent {
     struct gossip_uv *gossip_edge;
     struct checks_uv *checks_edge;
     struct http *http;
+    struct forwarder *forwarder;
     struct dns_server *dns;
     struct joiner *joiner;
     struct watcher *watcher;
@@ -153,6 +156,16 @@ int agent_open_key_orders(struct agent *agent);
 void agent_tell_encryption(const struct agent *agent);
 
 struct gossip_cover agent_cover(const struct agent_config *config);
+
+/* ---- links_uv.c: requests on their way to servers. */
+
+/* RC_OK, or an error with one line in `agent->error`. */
+int agent_open_links(struct agent *agent);
+
+/* See http_operations. */
+void agent_forward(void *context, const struct http_relay *relay, http_ticket ticket);
+void agent_forget(void *context, http_ticket ticket);
+void agent_describe_links(void *context, struct rc_json *json);
 
 /* ---- watches_uv.c: what runs or calls somebody when something changes. */
 

@@ -24,7 +24,7 @@ struct agent_ports {
     int64_t http;     /* 8500 */
     int64_t dns;      /* 8600 */
     int64_t serf_lan; /* 8301: gossip, UDP and TCP */
-    int64_t server;   /* 8300: only told to others, as Consul's servers do */
+    int64_t server;   /* 8300: where servers are asked by other agents; 0: they are not */
 };
 
 /* See dns/answer.h for what each does. */
@@ -69,6 +69,14 @@ struct agent_store_config {
     uint64_t request_timeout_ms;      /* of one request to etcd; 1 s */
     uint64_t session_node_timeout_ms; /* a node may be away that long; 5 s */
     int64_t session_ttl_factor;       /* a session lives this many TTLs; 1 */
+};
+
+/* Requests on their way to servers. The port is ports.server, also called link.port. */
+struct agent_link_config {
+    bool allow_plaintext;  /* without a key of the pool also over the network */
+    char *server_key_file; /* of a server; NULL: it does not prove to be one */
+    struct definition_list
+        server_public_keys; /* who may be asked; none: whoever is there */
 };
 
 /* Strings are owned and NULL when not given, unless a default stands there. */
@@ -127,6 +135,7 @@ struct agent_config {
     struct agent_acl_config acl;
     struct agent_store_config store;
     uint64_t session_ttl_min_ms; /* 1 s; Consul has 10 s */
+    struct agent_link_config link;
 
     /* What runs here. */
     size_t service_count;

@@ -94,7 +94,11 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("ports.serf_lan", "serf-lan-port", PORT, ports.serf_lan,
          "port of gossip; default: 8301"),
     ACTS("ports.server", "server-port", PORT, ports.server,
-         "port told to Consul's tools; default: 8300"),
+         "port where other agents ask a server; default: 8300"),
+    ACTS("link.port", NULL, PORT, ports.server, NULL),
+    ACTS("link.allow_plaintext", NULL, SWITCH, link.allow_plaintext, NULL),
+    ACTS("link.server_key_file", NULL, TEXT, link.server_key_file, NULL),
+    ACTS("link.server_public_keys", NULL, LIST, link.server_public_keys, NULL),
 
     /* The others. */
     ACTS("retry_join", "retry-join", agent_config_join_type, join,

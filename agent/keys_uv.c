@@ -80,7 +80,7 @@ int agent_keep_keys(void *context, enum gossip_key_change change,
             ("the pool could not read us and answered under another key of ours, which "
              "goes first now"),
     };
-    const struct agent *agent = context;
+    struct agent *agent = context;
     struct keyring_list list = {.count = count};
 
     memcpy(list.keys, keys, count * sizeof list.keys[0]);
@@ -88,6 +88,7 @@ int agent_keep_keys(void *context, enum gossip_key_change change,
     explicit_bzero(&list, sizeof list);
     if (err == RC_OK) {
         rc_log(RC_LOG_INFO, "keys", "keyring: %s; %zu now", words[change], count);
+        forwarder_set_keys(agent->forwarder, keys, count);
     } else {
         rc_log(RC_LOG_ERROR, "keys",
                "keyring: refused to change, %s/keyring.json cannot be written",

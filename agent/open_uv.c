@@ -231,6 +231,7 @@ static int open_gossip(struct agent *agent)
 
     int err = agent_settle_keys(agent, &keys);
     if (err == RC_OK) {
+        agent->link_keys = keys;
         err = create_gossip(agent, &keys);
     }
     explicit_bzero(&keys, sizeof keys);
@@ -342,7 +343,9 @@ static int open_http(struct agent *agent)
         .without_page = !config->ui,
         .random_seed = rc_entropy_u64(),
     };
-    return http_start(&agent->loop, &options, agent->error, &agent->http);
+    err = http_start(&agent->loop, &options, agent->error, &agent->http);
+    forwarder_set_http(agent->forwarder, agent->http);
+    return err;
 }
 
 static enum dns_choice choice(bool yes)
@@ -540,10 +543,11 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,   open_identity,    open_catalog,       open_local,
-        open_events, open_snapshot,    open_gossip,        open_handles,
-        open_checks, open_gossip_edge, agent_open_permits, agent_open_store,
-        open_http,   open_dns,         open_joiner,        agent_open_watches,
+        open_data,          open_identity,    open_catalog,       open_local,
+        open_events,        open_snapshot,    open_gossip,        open_handles,
+        open_checks,        open_gossip_edge, agent_open_permits, agent_open_store,
+        agent_open_links,   open_http,        open_dns,           open_joiner,
+        agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

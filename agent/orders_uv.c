@@ -46,6 +46,9 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
     rc_notify("RELOADING=1");
     int err = agent_config_load(agent->word_count, agent->words, &fresh, error);
     if (err == RC_OK) {
+        err = forwarder_check(&fresh, error);
+    }
+    if (err == RC_OK) {
         err = local_reload(agent->local, fresh.services, fresh.service_count,
                            fresh.checks, fresh.check_count,
                            (struct local_now){rc_clock_ms(), rc_clock_wall_ms()});
@@ -59,6 +62,7 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
     }
     if (err == RC_OK) {
         gossip_set_cover(agent->gossip, agent_cover(&fresh));
+        forwarder_reload(agent->forwarder, &fresh);
         if (!rc_text_equals(fresh.encrypt, agent->config.encrypt)) {
             rc_log(RC_LOG_WARN, "keys",
                    "encrypt is read at the start only; `rollcall keyring` changes the "
@@ -149,5 +153,8 @@ struct http_operations agent_operations(struct agent *agent)
         .fire = agent_fire,
         .ask = agent_ask,
         .keys = agent_order_keys,
+        .forward = agent_forward,
+        .forget = agent_forget,
+        .describe_links = agent_describe_links,
     };
 }

@@ -175,6 +175,10 @@ void agent_self(struct http_api *api, struct http_exchange *x)
     put_agent_stats(api, &json);
     put_build_stats(api, &json);
     put_encryption_stats(api, &json);
+    if (api->operations.describe_links != NULL) {
+        rc_json_key(&json, "link");
+        api->operations.describe_links(api->operations.context, &json);
+    }
     put_gossip_stats(api, &json);
     put_store_stats(api, &json);
     rc_json_object_end(&json);

@@ -26,6 +26,7 @@ struct gossip_query;
 struct http;
 struct keyring_request;
 struct local;
+struct rc_json;
 struct rc_metrics;
 struct user_event;
 struct uv_loop_s;
@@ -116,6 +117,9 @@ struct http_operations {
 
     /* The client of a request that was forwarded has gone; no reply is wanted. */
     void (*forget)(void *context, http_ticket ticket);
+
+    /* Writes the object that tells how links to servers stand, every value a string. */
+    void (*describe_links)(void *context, struct rc_json *json);
 
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;

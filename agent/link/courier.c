@@ -470,9 +470,8 @@ static void wait_for(struct courier *c, uint64_t at_ms)
     }
 }
 
-void courier_down(struct courier *c, uint64_t now_ms)
+void courier_renew(struct courier *c, uint64_t now_ms)
 {
-    mark_failed(c, now_ms);
     c->state = COURIER_IS_DOWN;
     c->must_dial = false;
     c->taken_back_count = 0;
@@ -487,6 +486,12 @@ void courier_down(struct courier *c, uint64_t now_ms)
         }
     }
     c->waiting = c->first;
+}
+
+void courier_down(struct courier *c, uint64_t now_ms)
+{
+    mark_failed(c, now_ms);
+    courier_renew(c, now_ms);
 }
 
 uint64_t courier_answered(struct courier *c, uint64_t now_ms, uint32_t number)

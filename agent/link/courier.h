@@ -84,6 +84,9 @@ void courier_sent(struct courier *courier, uint64_t ticket, uint32_t number);
 void courier_up(struct courier *courier, uint64_t now_ms);
 void courier_down(struct courier *courier, uint64_t now_ms);
 
+/* The link was ended by us: it is made anew, and what was asked is asked again. */
+void courier_renew(struct courier *courier, uint64_t now_ms);
+
 /* An answer has come: the ticket it is for, 0: nobody's. It is forgotten. */
 uint64_t courier_answered(struct courier *courier, uint64_t now_ms, uint32_t number);
 

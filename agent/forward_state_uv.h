@@ -1,0 +1,38 @@
+/* forward_state_uv.h - the forwarder from inside: for forward_uv.c and serve_uv.c. */
+#ifndef AGENT_FORWARD_STATE_UV_H
+#define AGENT_FORWARD_STATE_UV_H
+
+#include <uv.h>
+
+#include "agent/forward_uv.h"
+
+struct forwarder {
+    struct forwarder_options options;
+    struct link_settings settings;
+    struct handshake_ring ring;
+    struct link_host *host;
+    struct courier *courier;
+    struct link_uv *current; /* being dialed, or up */
+    struct http *http;
+    uv_timer_t timer;
+    uint64_t retire_at_ms; /* when links under removed keys end; 0: there are none */
+    bool places_are_stale;
+    bool plain_would_do; /* there are servers, but only plain links would reach them */
+    uint64_t told_distrust_ms;
+    uint64_t served;  /* answered for others */
+    uint64_t refused; /* asked by others of an agent without an engine */
+    uint64_t distrusted;
+    struct rc_metric *open_gauge;
+    struct rc_metric *links_gauge;
+    unsigned open;
+    void (*on_closed)(void *context);
+    void *closed_context;
+};
+
+/* serve_uv.c: what a connection that came has to say. */
+void serve_on_event(struct forwarder *f, struct link_uv *connection,
+                    const struct link_event *event);
+/* It ends: nobody waits for what it asked. */
+void serve_forget(struct forwarder *f, struct link_uv *connection);
+
+#endif

@@ -1,0 +1,688 @@
+#include "agent/forward_uv.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/config_store.h"
+#include "agent/forward_state_uv.h"
+#include "base/entropy.h"
+#include "base/err.h"
+#include "base/logger.h"
+#include "base/metrics.h"
+#include "base/text.h"
+
+enum {
+    RETIRE_MS = 3000, /* those who ask renew their links within that */
+    TELL_DISTRUST_MS = 60 * 1000,
+};
+
+static void carry_out(struct forwarder *f);
+
+static uint64_t now_ms(const struct forwarder *f)
+{
+    return uv_now(f->options.loop);
+}
+
+/* ---- Which servers there are. */
+
+/* Nothing leaves this machine in plain, unless somebody wrote that it may. */
+static bool may_link(const struct forwarder *f, const struct rc_address *address)
+{
+    return !link_settings_is_plain(&f->ring) || f->settings.allow_plaintext ||
+           rc_address_is_loopback(address);
+}
+
+static bool admits(void *context, const struct rc_address *from)
+{
+    return may_link(context, from);
+}
+
+static bool is_server(const struct forwarder *f, const struct gossip_member *member)
+{
+    const char *engine = gossip_member_tag(member, CONFIG_STORE_TAG);
+    const char *port = gossip_member_tag(member, "port");
+
+    return (member->status == GOSSIP_ALIVE || member->status == GOSSIP_SUSPECT) &&
+           engine != NULL && !rc_text_equals(engine, "none") && port != NULL &&
+           member != gossip_self(f->options.gossip) &&
+           rc_text_equals_nocase(gossip_member_tag(member, "dc"), f->options.datacenter);
+}
+
+static double distance_of(const struct forwarder *f, const char *name)
+{
+    struct gossip_coordinate ours;
+    struct gossip_coordinate theirs;
+
+    if (gossip_coordinate(f->options.gossip, f->options.node_name, &ours) != RC_OK ||
+        gossip_coordinate(f->options.gossip, name, &theirs) != RC_OK) {
+        return HUGE_VAL;
+    }
+    return gossip_coordinate_distance(&ours, &theirs);
+}
+
+static bool place_of(const struct forwarder *f, const struct gossip_member *member,
+                     struct courier_place *out)
+{
+    uint64_t port = 0;
+
+    if (rc_text_to_u64(gossip_member_tag(member, "port"), UINT16_MAX, &port) != RC_OK ||
+        port == 0) {
+        return false;
+    }
+    (void)rc_text_put(out->name, sizeof out->name, member->said->name);
+    out->address = member->said->address;
+    out->address.port = (uint16_t)port;
+    out->distance_s = distance_of(f, out->name);
+    return true;
+}
+
+static void look_for_servers(struct forwarder *f)
+{
+    struct courier_place *places = calloc(COURIER_PLACES_MAX, sizeof *places);
+    size_t count = 0;
+    size_t position = 0;
+
+    f->places_are_stale = false;
+    f->plain_would_do = false;
+    if (places == NULL) {
+        return; /* those of the last time will do */
+    }
+    const struct gossip_member *member = gossip_next_member(f->options.gossip, &position);
+    while (member != NULL && count < COURIER_PLACES_MAX) {
+        if (is_server(f, member) && place_of(f, member, &places[count])) {
+            bool may = may_link(f, &places[count].address);
+            f->plain_would_do = f->plain_would_do || !may;
+            count += may ? 1 : 0;
+        }
+        member = gossip_next_member(f->options.gossip, &position);
+    }
+    courier_set_places(f->courier, places, count);
+    f->plain_would_do = f->plain_would_do && count == 0;
+    free(places);
+}
+
+void forwarder_members_changed(struct forwarder *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    f->places_are_stale = true;
+    if (courier_open_count(f->courier) > 0) {
+        carry_out(f); /* somebody may wait for a server to come */
+    }
+}
+
+/* ---- What the courier wants. */
+
+static void fail(struct forwarder *f, http_ticket ticket, const char *text)
+{
+    const struct http_reply reply = {
+        .status = 500,
+        .content_type = "text/plain; charset=utf-8",
+        .body = text,
+        .body_size = strlen(text),
+    };
+
+    if (f->http != NULL) {
+        http_finish_reply(f->http, ticket, &reply);
+    }
+}
+
+static void end_current(struct forwarder *f)
+{
+    if (f->current != NULL) {
+        link_uv_end(f->current);
+        f->current = NULL;
+    }
+}
+
+static void dial(struct forwarder *f, const struct courier_place *place)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+
+    rc_address_format(&place->address, address);
+    rc_log(RC_LOG_DEBUG, "link", "calling server %s at %s", place->name, address);
+    end_current(f);
+    if (link_host_dial(f->host, &place->address, &f->current) != RC_OK) {
+        f->current = NULL;
+        courier_down(f->courier, now_ms(f));
+    }
+}
+
+static void send_request(struct forwarder *f, const struct courier_action *action)
+{
+    uint32_t number = 0;
+
+    int err = link_uv_ask(f->current, action->request, &number);
+    courier_sent(f->courier, action->ticket, err == RC_OK ? number : 0);
+}
+
+static void carry_out_one(struct forwarder *f, const struct courier_action *action)
+{
+    switch (action->type) {
+    case COURIER_DIAL:
+        dial(f, action->place);
+        return;
+    case COURIER_SEND:
+        send_request(f, action);
+        return;
+    case COURIER_TAKE_BACK:
+        link_uv_cancel(f->current, action->number);
+        return;
+    case COURIER_CLOSE:
+        end_current(f);
+        return;
+    case COURIER_FAIL:
+        fail(f, action->ticket, action->text);
+        return;
+    }
+}
+
+/* Links under keys that are gone. */
+static void retire(struct forwarder *f)
+{
+    struct link_uv *next = link_host_next(f->host, NULL);
+
+    f->retire_at_ms = 0;
+    while (next != NULL) {
+        struct link_uv *connection = next;
+        next = link_host_next(f->host, next);
+        if (connection != f->current &&
+            handshake_ring_find(&f->ring, link_key_id(link_uv_link(connection))) ==
+                NULL) {
+            serve_forget(f, connection);
+            link_uv_end(connection);
+        }
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct forwarder *f = timer->data;
+
+    if (f->retire_at_ms != 0 && now_ms(f) >= f->retire_at_ms) {
+        retire(f);
+    }
+    carry_out(f);
+}
+
+static void arm(struct forwarder *f)
+{
+    uint64_t due_ms = courier_deadline_ms(f->courier);
+
+    if (f->retire_at_ms != 0 && f->retire_at_ms < due_ms) {
+        due_ms = f->retire_at_ms;
+    }
+    if (due_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&f->timer);
+        return;
+    }
+    uint64_t wait_ms = due_ms > now_ms(f) ? due_ms - now_ms(f) : 0;
+    (void)uv_timer_start(&f->timer, on_timer, wait_ms, 0); /* fails only when closing */
+}
+
+static void carry_out(struct forwarder *f)
+{
+    struct courier_action action;
+
+    if (f->on_closed != NULL) {
+        return;
+    }
+    if (f->places_are_stale && courier_current(f->courier) == NULL) {
+        look_for_servers(f);
+    }
+    while (courier_next(f->courier, now_ms(f), &action)) {
+        carry_out_one(f, &action);
+    }
+    arm(f);
+}
+
+/* ---- What the link to the server says. */
+
+static void tell_distrust(struct forwarder *f, const char *name)
+{
+    f->distrusted++;
+    if (f->told_distrust_ms != 0 && now_ms(f) - f->told_distrust_ms < TELL_DISTRUST_MS) {
+        return;
+    }
+    f->told_distrust_ms = now_ms(f);
+    rc_log(RC_LOG_ERROR, "link",
+           "%s calls itself a server and does not prove one of link.server_public_keys: "
+           "nothing is sent there",
+           name);
+}
+
+static void on_up(struct forwarder *f, const struct link_event *event)
+{
+    const struct courier_place *place;
+    char address[RC_ADDRESS_TEXT_MAX];
+
+    if (!link_settings_trusts(&f->settings, event->peer)) {
+        tell_distrust(f, event->name);
+        end_current(f);
+        courier_down(f->courier, now_ms(f));
+        return;
+    }
+    courier_up(f->courier, now_ms(f));
+    place = courier_current(f->courier);
+    rc_address_format(&place->address, address);
+    rc_log(RC_LOG_INFO, "link", "requests for servers go to %s at %s", place->name,
+           address);
+}
+
+static void on_replied(struct forwarder *f, const struct link_event *event)
+{
+    const struct link_reply *from = event->reply;
+    struct http_reply_header headers[LINK_HEADERS_MAX];
+    struct http_reply reply = {
+        .status = from->status,
+        .content_type = from->content_type[0] != '\0' ? from->content_type : NULL,
+        .headers = headers,
+        .header_count = from->header_count,
+        .body = from->body,
+        .body_size = from->body_size,
+    };
+    uint64_t ticket = courier_answered(f->courier, now_ms(f), event->number);
+
+    for (size_t i = 0; i < from->header_count; i++) {
+        headers[i] =
+            (struct http_reply_header){from->headers[i].name, from->headers[i].value};
+    }
+    if (ticket != 0 && f->http != NULL) {
+        http_finish_reply(f->http, ticket, &reply);
+    }
+}
+
+static void on_current_event(struct forwarder *f, const struct link_event *event)
+{
+    switch (event->type) {
+    case LINK_UP:
+        on_up(f, event);
+        break;
+    case LINK_REPLIED:
+        on_replied(f, event);
+        break;
+    case LINK_REFUSED:
+        courier_refused(f->courier, now_ms(f), event->number);
+        break;
+    case LINK_ASKED: /* whom we called does not ask us */
+        link_uv_refuse(f->current, event->number);
+        break;
+    case LINK_LEAVES: /* its end follows */
+    case LINK_CANCELLED:
+    case LINK_NOTHING:
+        return;
+    }
+    carry_out(f);
+}
+
+static void on_event(void *context, struct link_uv *connection,
+                     const struct link_event *event)
+{
+    struct forwarder *f = context;
+
+    if (link_uv_side(connection) == LINK_CAME) {
+        serve_on_event(f, connection, event);
+    } else if (connection == f->current) {
+        on_current_event(f, event);
+    }
+}
+
+static void tell_loss(const struct forwarder *f, struct link_uv *connection, int err)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    const struct link *link = link_uv_link(connection);
+
+    rc_address_format(link_uv_address(connection), address);
+    if (link_is_up(link)) {
+        rc_log(RC_LOG_WARN, "link", "lost server %s at %s: %s; %zu requests are open",
+               link_peer_name(link), address, rc_strerror(err),
+               courier_open_count(f->courier));
+    } else {
+        rc_log(RC_LOG_INFO, "link", "no link to the server at %s: %s", address,
+               err == RC_ECLOSED ? "it hung up; does it have our key (encrypt)?"
+                                 : rc_strerror(err));
+    }
+}
+
+static void on_lost(void *context, struct link_uv *connection, int err)
+{
+    struct forwarder *f = context;
+
+    if (link_uv_side(connection) == LINK_CAME) {
+        serve_forget(f, connection);
+    } else if (connection == f->current) {
+        tell_loss(f, connection, err);
+        f->current = NULL;
+        f->places_are_stale = true; /* distances and addresses may be others now */
+        courier_down(f->courier, now_ms(f));
+        carry_out(f);
+    }
+}
+
+/* ---- What the HTTP interface wants. */
+
+void forwarder_set_http(struct forwarder *f, struct http *http)
+{
+    if (f != NULL) {
+        f->http = http;
+    }
+}
+
+void forwarder_forward(struct forwarder *f, const struct http_relay *relay,
+                       http_ticket ticket)
+{
+    struct link_request request = {
+        .method = relay->method,
+        .target = relay->target,
+        .token = relay->token,
+        .body = relay->body,
+        .body_size = relay->body_size,
+    };
+
+    if (f->places_are_stale && courier_current(f->courier) == NULL) {
+        look_for_servers(f);
+    }
+    if (f->plain_would_do) {
+        fail(f, ticket,
+             "This request is for a server, and would go there unencrypted: give all "
+             "agents the same key (encrypt), or set link.allow_plaintext = true");
+        return;
+    }
+    rc_entropy(request.request_id, sizeof request.request_id);
+    if (courier_ask(f->courier, now_ms(f), &request, ticket) != RC_OK) {
+        fail(f, ticket, rc_strerror(RC_ENOMEM));
+        return;
+    }
+    carry_out(f);
+}
+
+void forwarder_forget(struct forwarder *f, http_ticket ticket)
+{
+    courier_forget(f->courier, ticket);
+    carry_out(f);
+}
+
+/* ---- Keys and settings. */
+
+/* A link that must not be used any more; what was asked over it is asked again. */
+static void renew_current(struct forwarder *f, const char *why)
+{
+    if (f->current == NULL) {
+        return;
+    }
+    rc_log(RC_LOG_INFO, "link", "the link to %s is made anew: %s",
+           link_peer_name(link_uv_link(f->current)), why);
+    end_current(f);
+    courier_renew(f->courier, now_ms(f));
+}
+
+void forwarder_set_keys(struct forwarder *f, const struct gossip_key *keys, size_t count)
+{
+    if (f == NULL) {
+        return;
+    }
+    link_settings_ring(&f->settings, keys, count, &f->ring);
+    f->places_are_stale = true;
+    f->retire_at_ms = now_ms(f) + RETIRE_MS;
+    if (f->current != NULL && link_is_up(link_uv_link(f->current)) &&
+        handshake_ring_find(&f->ring, link_key_id(link_uv_link(f->current))) == NULL) {
+        renew_current(f, "its key was removed");
+    }
+    carry_out(f);
+}
+
+int forwarder_check(const struct agent_config *config, char error[FORWARDER_ERROR_MAX])
+{
+    struct link_settings settings;
+
+    int err = link_settings_load(config, &settings, error);
+    link_settings_fini(&settings);
+    return err;
+}
+
+void forwarder_reload(struct forwarder *f, const struct agent_config *config)
+{
+    struct link_settings fresh;
+    char error[FORWARDER_ERROR_MAX];
+
+    if (link_settings_load(config, &fresh, error) != RC_OK) {
+        rc_log(RC_LOG_ERROR, "link", "%s", error);
+        link_settings_fini(&fresh);
+        return;
+    }
+    fresh.allow_plaintext = f->settings.allow_plaintext; /* read at the start only */
+    link_settings_fini(&f->settings);
+    f->settings = fresh;
+    explicit_bzero(&fresh, sizeof fresh);
+    if (f->current != NULL && link_is_up(link_uv_link(f->current)) &&
+        !link_settings_trusts(&f->settings, link_peer(link_uv_link(f->current)))) {
+        renew_current(f, "its credential is not one of link.server_public_keys");
+    }
+    carry_out(f);
+}
+
+/* ---- Words and numbers. */
+
+static const char *protection(const struct forwarder *f)
+{
+    if (link_settings_is_plain(&f->ring)) {
+        return f->settings.allow_plaintext ? "none: anybody may ask and listen"
+                                           : "none: on this machine only";
+    }
+    return f->settings.pin_count > 0 ? "the pool's key, and the server's credential"
+                                     : "the pool's key alone";
+}
+
+void forwarder_tell(const struct forwarder *f)
+{
+    bool plain = link_settings_is_plain(&f->ring);
+
+    rc_log(plain && f->settings.allow_plaintext ? RC_LOG_WARN : RC_LOG_INFO, "link",
+           "links to servers are protected by: %s", protection(f));
+    if (f->settings.allow_plaintext) {
+        rc_log(RC_LOG_WARN, "link",
+               "link.allow_plaintext is set: %s, tokens and values of the store can be "
+               "read and changed on the way",
+               plain ? "without a key of the pool (encrypt)"
+                     : "by agents that have no key");
+    }
+    if (!plain && f->settings.pin_count == 0) {
+        rc_log(RC_LOG_INFO, "link",
+               "any member with the pool's key may pose as a server: "
+               "link.server_public_keys would tell who is one");
+    }
+}
+
+static void put_number(struct rc_json *json, const char *key, uint64_t value)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    rc_json_put_string(json, key, text);
+}
+
+void forwarder_describe(const struct forwarder *f, struct rc_json *json)
+{
+    const struct courier_place *place = courier_current(f->courier);
+    struct courier_counts counts = courier_counts(f->courier);
+    struct link_host_counts host = link_host_counts(f->host);
+
+    rc_json_object(json);
+    put_number(json, "answered", counts.answered);
+    rc_json_put_string(json, "credential", f->settings.credential.is_set ? "yes" : "no");
+    put_number(json, "failed", counts.failed);
+    put_number(json, "forwarded", counts.asked);
+    put_number(json, "links", host.up);
+    put_number(json, "moved", counts.moved);
+    put_number(json, "open", courier_open_count(f->courier));
+    put_number(json, "pins", f->settings.pin_count);
+    rc_json_put_string(json, "protection", protection(f));
+    put_number(json, "served", f->served);
+    rc_json_put_string(json, "server", place != NULL ? place->name : "");
+    put_number(json, "turned_away", host.crowded + host.strangers + host.late);
+    rc_json_object_end(json);
+}
+
+static struct rc_metric *counter(const struct forwarder *f, const char *name,
+                                 const char *labels, const char *help)
+{
+    return f->options.metrics == NULL
+               ? NULL
+               : rc_metrics_counter(f->options.metrics, name, labels, help);
+}
+
+static void collect(void *context)
+{
+    static const char forwarded[] = "rollcall_link_forwarded_total";
+    static const char forwarded_help[] =
+        "Requests sent to servers, by what came of them.";
+    static const char away[] = "rollcall_link_turned_away_total";
+    static const char away_help[] = "Connections of other agents that were not taken.";
+    struct forwarder *f = context;
+    struct courier_counts now = courier_counts(f->courier);
+    struct link_host_counts host = link_host_counts(f->host);
+    const struct {
+        const char *name;
+        const char *labels;
+        const char *help;
+        uint64_t value;
+    } rows[] = {
+        {forwarded, "result=\"answered\"", forwarded_help, now.answered},
+        {forwarded, "result=\"failed\"", forwarded_help, now.failed},
+        {"rollcall_link_moved_total", NULL, "Requests asked again because a link broke.",
+         now.moved},
+        {"rollcall_link_served_total", NULL, "Requests answered for other agents.",
+         f->served},
+        {away, "reason=\"crowd\"", away_help, host.crowded},
+        {away, "reason=\"stranger\"", away_help, host.strangers},
+        {away, "reason=\"late\"", away_help, host.late},
+        {"rollcall_link_distrusted_total", NULL,
+         "Servers that did not prove a pinned credential.", f->distrusted},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rc_metric *metric = counter(f, rows[i].name, rows[i].labels, rows[i].help);
+        uint64_t told = rc_metric_count(metric);
+        rc_metric_add(metric, rows[i].value - told);
+    }
+    rc_metric_set(f->links_gauge, (double)host.up);
+    rc_metric_set(f->open_gauge, (double)courier_open_count(f->courier));
+}
+
+static int set_up_metrics(struct forwarder *f)
+{
+    if (f->options.metrics == NULL) {
+        return RC_OK;
+    }
+    f->links_gauge = rc_metrics_gauge(f->options.metrics, "rollcall_link_connections",
+                                      NULL, "Links to and from other agents.");
+    f->open_gauge = rc_metrics_gauge(f->options.metrics, "rollcall_link_open_requests",
+                                     NULL, "Forwarded requests without an answer yet.");
+    return rc_metrics_on_render(f->options.metrics, collect, f);
+}
+
+/* ---- Life. */
+
+static void on_closed_one(struct forwarder *f)
+{
+    if (--f->open > 0) {
+        return;
+    }
+    void (*on_closed)(void *) = f->on_closed;
+    void *context = f->closed_context;
+    courier_destroy(f->courier);
+    link_settings_fini(&f->settings);
+    explicit_bzero(&f->ring, sizeof f->ring);
+    free(f);
+    on_closed(context);
+}
+
+static void on_host_closed(void *context)
+{
+    on_closed_one(context);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_closed_one(handle->data);
+}
+
+static void ignore(void *context)
+{
+    (void)context;
+}
+
+void forwarder_close(struct forwarder *f, void (*on_closed)(void *context), void *context)
+{
+    if (f == NULL) {
+        return;
+    }
+    f->on_closed = on_closed != NULL ? on_closed : ignore;
+    f->closed_context = context;
+    f->http = NULL;
+    f->open = 1;
+    if (f->host != NULL) {
+        struct link_uv *connection = link_host_next(f->host, NULL);
+        for (; connection != NULL; connection = link_host_next(f->host, connection)) {
+            if (link_uv_side(connection) == LINK_CAME) {
+                serve_forget(f, connection);
+            }
+        }
+        f->open++;
+        link_host_close(f->host, on_host_closed, f);
+        f->host = NULL;
+    }
+    uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+}
+
+static int start_host(struct forwarder *f, char error[FORWARDER_ERROR_MAX])
+{
+    const struct link_host_options options = {
+        .loop = f->options.loop,
+        .name = f->options.node_name,
+        .ring = &f->ring,
+        .credential = &f->settings.credential,
+        .context = f,
+        .admits = admits,
+        .on_event = on_event,
+        .on_lost = on_lost,
+    };
+    return link_host_start(&options, f->options.listen, error, &f->host);
+}
+
+int forwarder_start(const struct forwarder_options *options,
+                    char error[FORWARDER_ERROR_MAX], struct forwarder **out)
+{
+    struct forwarder *f = calloc(1, sizeof *f);
+
+    if (f == NULL) {
+        return RC_ENOMEM;
+    }
+    error[0] = '\0';
+    f->options = *options;
+    f->places_are_stale = true;
+    (void)uv_timer_init(options->loop, &f->timer);
+    f->timer.data = f;
+    int err = link_settings_load(options->config, &f->settings, error);
+    if (err == RC_OK) {
+        link_settings_ring(&f->settings, options->keys, options->key_count, &f->ring);
+        f->courier = courier_create(rc_entropy_u64());
+        err = f->courier == NULL ? RC_ENOMEM : start_host(f, error);
+    }
+    if (err == RC_OK) {
+        err = set_up_metrics(f);
+    }
+    f->options.config = NULL;
+    f->options.keys = NULL;
+    f->options.listen = NULL;
+    if (err != RC_OK) {
+        forwarder_close(f, NULL, NULL);
+        return err;
+    }
+    *out = f;
+    return RC_OK;
+}

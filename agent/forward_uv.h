@@ -1,0 +1,77 @@
+/* forward_uv.h - requests from agents without an engine to servers, and back.
+ *
+ * Joins links (who carries), gossip (which servers there are) and the HTTP interface (who asks,
+ * who answers). An agent forwards; a server also listens and serves. serve_uv.c is the half of
+ * a server. */
+#ifndef AGENT_FORWARD_UV_H
+#define AGENT_FORWARD_UV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/gossip/gossip.h"
+#include "agent/http/http.h"
+#include "agent/link/courier.h"
+#include "agent/link/link_uv.h"
+#include "agent/link_settings.h"
+#include "base/json.h"
+
+struct agent_config;
+struct forwarder;
+struct rc_metrics;
+
+struct forwarder_options {
+    struct uv_loop_s *loop;
+    const struct gossip *gossip; /* these: borrowed until it is closed */
+    const char *node_name;
+    const char *datacenter;
+    struct rc_metrics *metrics;
+    const struct agent_config *config; /* borrowed during the call */
+    const struct rc_address *listen;   /* NULL: not a server */
+    const struct gossip_key *keys;     /* of the pool; copied */
+    size_t key_count;
+
+    /* Whether requests can be answered here: there is an engine. */
+    bool (*serves)(void *context);
+    void *context;
+};
+
+enum { FORWARDER_ERROR_MAX = LINK_SETTINGS_ERROR_MAX };
+
+/* RC_OK, or an error with one line in `error`. */
+int forwarder_start(const struct forwarder_options *options,
+                    char error[FORWARDER_ERROR_MAX], struct forwarder **out);
+
+/* Where replies go and requests are served; NULL: nowhere any more. */
+void forwarder_set_http(struct forwarder *forwarder, struct http *http);
+
+/* The pool's keys have changed. */
+void forwarder_set_keys(struct forwarder *forwarder, const struct gossip_key *keys,
+                        size_t count);
+
+/* Whether what the settings say of links makes sense, their files too. RC_OK, or an error with
+ * one line. */
+int forwarder_check(const struct agent_config *config, char error[FORWARDER_ERROR_MAX]);
+
+/* Takes over settings that were checked; if a file has changed since, all stays as it was. */
+void forwarder_reload(struct forwarder *forwarder, const struct agent_config *config);
+
+/* Somebody came or went, or says something else of himself. */
+void forwarder_members_changed(struct forwarder *forwarder);
+
+/* http_operations.forward and .forget. */
+void forwarder_forward(struct forwarder *forwarder, const struct http_relay *relay,
+                       http_ticket ticket);
+void forwarder_forget(struct forwarder *forwarder, http_ticket ticket);
+
+/* Says to the log what protects the links. */
+void forwarder_tell(const struct forwarder *forwarder);
+
+/* The object that agent/self shows, every value a string. */
+void forwarder_describe(const struct forwarder *forwarder, struct rc_json *json);
+
+/* NULL is allowed: nothing happens. Open requests get no reply. */
+void forwarder_close(struct forwarder *forwarder, void (*on_closed)(void *context),
+                     void *context);
+
+#endif
