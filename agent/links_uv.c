@@ -34,7 +34,8 @@ int agent_open_links(struct agent *agent)
         .context = agent,
     };
     int err = forwarder_start(&options, error, &agent->forwarder);
-    explicit_bzero(&agent->link_keys, sizeof agent->link_keys);
+    explicit_bzero(agent->link_keys.keys, sizeof agent->link_keys.keys);
+    agent->link_keys.count = 0;
     if (err != RC_OK) {
         (void)rc_text_put(agent->error, sizeof agent->error,
                           error[0] != '\0' ? error : rc_strerror(err));

@@ -257,6 +257,9 @@ static void mark_failed(struct courier *c, uint64_t now_ms)
 
 static void dial(struct courier *c, const struct place *place)
 {
+    if (place == NULL) {
+        return; /* there is none */
+    }
     c->current = *place;
     c->state = COURIER_IS_DIALING;
     c->must_dial = true;
@@ -316,7 +319,9 @@ static void find_server(struct courier *c, uint64_t now_ms)
     }
     if (place != NULL) {
         dial(c, place);
-    } else if (c->retry_at_ms == 0 || now_ms >= c->retry_at_ms) {
+        return;
+    }
+    if (c->retry_at_ms == 0 || now_ms >= c->retry_at_ms) {
         give_up(c, now_ms);
     }
 }
@@ -344,8 +349,7 @@ int courier_ask(struct courier *c, uint64_t now_ms, const struct link_request *r
     c->waiting = c->waiting != NULL ? c->waiting : errand;
     c->counts.asked++;
     c->used_ms = now_ms;
-    if (c->state == COURIER_IS_DOWN && c->place_count > 0 &&
-        best_place(c, now_ms) == NULL) {
+    if (c->state == COURIER_IS_DOWN && best_place(c, now_ms) == NULL) {
         dial(c,
              oldest_failure(c)); /* all have just failed; one try is due to everybody */
     }
