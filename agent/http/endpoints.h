@@ -66,6 +66,33 @@ http_handler health_checks;
 http_handler health_state;
 http_handler health_service;
 
+/* acl_endpoints.c: the first token, and what is said of tokens. */
+http_handler acl_bootstrap;
+http_handler acl_replication;
+http_handler acl_explain;
+http_handler acl_subject;
+http_handler acl_gone;
+http_handler acl_absent;
+
+/* acl_tokens.c: tokens. */
+http_handler acl_token_list;
+http_handler acl_token_create;
+http_handler acl_token_read;
+http_handler acl_token_update;
+http_handler acl_token_delete;
+
+/* acl_policies.c: policies and roles. */
+http_handler acl_policy_list;
+http_handler acl_policy_create;
+http_handler acl_policy_read;
+http_handler acl_policy_update;
+http_handler acl_policy_delete;
+http_handler acl_role_list;
+http_handler acl_role_create;
+http_handler acl_role_read;
+http_handler acl_role_update;
+http_handler acl_role_delete;
+
 /* status_endpoints.c: is anybody there. */
 http_handler status_leader;
 http_handler status_peers;

@@ -145,7 +145,9 @@ static bool ask(struct http_api *api, struct http_exchange *x, const struct wish
     if (verdict == VERDICT_YES) {
         return true;
     }
-    if (api->permits->options.mode == HTTP_ACL_WARN) {
+    /* Who may make tokens while others are only warned would keep them when they no longer
+     * are. */
+    if (api->permits->options.mode == HTTP_ACL_WARN && wish->resource != RULE_ACL) {
         warn(api, x, wish);
         return true;
     }

@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 #define AGENT "/v1/agent/"
+#define ACL   "/v1/acl/"
 
 static const struct route routes[] = {
     {"/", HTTP_GET, pages_root, ROUTE_OPEN, ROUTE_IGNORES_NS, ROUTE_HERE},
@@ -145,6 +146,72 @@ static const struct route routes[] = {
      ROUTE_AT_SERVER},
     {"/v1/txn", HTTP_PUT, txn_put, ROUTE_KEY_WRITE, ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
 
+    {ACL "bootstrap", HTTP_PUT, acl_bootstrap, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "replication", HTTP_GET, acl_replication, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {ACL "explain", HTTP_GET, acl_explain, ROUTE_TOKEN, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "tokens", HTTP_GET, acl_token_list, ROUTE_ACL_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "token", HTTP_PUT, acl_token_create, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "token/", HTTP_GET, acl_token_read, ROUTE_ACL_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "token/", HTTP_PUT, acl_token_update, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "token/", HTTP_DELETE, acl_token_delete, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "policies", HTTP_GET, acl_policy_list, ROUTE_ACL_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "policy", HTTP_PUT, acl_policy_create, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "policy/", HTTP_GET, acl_policy_read, ROUTE_ACL_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "policy/", HTTP_PUT, acl_policy_update, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "policy/", HTTP_DELETE, acl_policy_delete, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "roles", HTTP_GET, acl_role_list, ROUTE_ACL_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "role", HTTP_PUT, acl_role_create, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "role/", HTTP_GET, acl_role_read, ROUTE_ACL_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "role/", HTTP_PUT, acl_role_update, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "role/", HTTP_DELETE, acl_role_delete, ROUTE_ACL_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {ACL "create", HTTP_PUT, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "update", HTTP_PUT, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "destroy/", HTTP_PUT, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "info/", HTTP_GET, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "clone/", HTTP_PUT, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "list", HTTP_GET, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "rules/translate", HTTP_POST, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {ACL "rules/translate/", HTTP_GET, acl_gone, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {ACL "auth-methods", HTTP_GET, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "auth-method", HTTP_PUT, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "auth-method/", HTTP_GET, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "auth-method/", HTTP_PUT, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "auth-method/", HTTP_DELETE, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {ACL "binding-rules", HTTP_GET, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "binding-rule", HTTP_PUT, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "binding-rule/", HTTP_GET, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "binding-rule/", HTTP_PUT, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "binding-rule/", HTTP_DELETE, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {ACL "login", HTTP_POST, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "logout", HTTP_POST, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS, ROUTE_HERE},
+    {ACL "templated-policies", HTTP_GET, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {ACL "templated-policy/", HTTP_GET, acl_absent, ROUTE_OPEN, ROUTE_REFUSES_NS,
+     ROUTE_HERE},
+    {"/v1/internal/acl/subject", HTTP_GET, acl_subject, ROUTE_TOKEN, ROUTE_IGNORES_NS,
+     ROUTE_AT_SERVER},
     {"/v1/internal/ui/services", HTTP_GET, ui_services, ROUTE_SERVICE_READ,
      ROUTE_REFUSES_NS, ROUTE_HERE},
     {"/v1/internal/ui/nodes", HTTP_GET, ui_nodes, ROUTE_NODE_READ, ROUTE_REFUSES_NS,
@@ -261,6 +328,12 @@ static const struct route *with_method(const struct route *first, enum http_meth
         }
     }
     return NULL;
+}
+
+const struct route *routes_find(const char *path, enum http_method method)
+{
+    const struct route *first = find(path);
+    return first != NULL ? with_method(first, method) : NULL;
 }
 
 static void allow(struct http_exchange *x, const struct route *first)

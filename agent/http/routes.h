@@ -56,6 +56,9 @@ struct route {
 /* The table, for tests and documentation. */
 const struct route *routes_all(size_t *count);
 
+/* The row that answers a path (only up to its '?') and method; NULL: none. */
+const struct route *routes_find(const char *path, enum http_method method);
+
 /* Does everything between a parsed request and its answer. */
 void routes_answer(struct http_api *api, struct http_exchange *x);
 
