@@ -190,7 +190,7 @@ class Lab:
         nodes = self.inventory.nodes
         try:
             until(lambda: all(self.alive_members(node) == len(nodes) for node in nodes),
-                  "every agent sees every other", seconds=30)
+                  "every agent sees every other")
         except TimeoutError as error:
             words = "\n".join(f"{node.name}: {self.program(node, 'agent').last_words(3)}" for node in nodes)
             raise LabError(f"{error}; the agents' last words:\n{words}") from error
@@ -215,7 +215,7 @@ class Lab:
                 capture_output=True, check=False)
             return done.returncode == 0
         for node in self.inventory.running("proxy"):
-            until(lambda: answers(node), f"the webapp answers through {node.name}", seconds=30)
+            until(lambda: answers(node), f"the webapp answers through {node.name}")
 
     def _way_in(self, name):
         """The program that carries connections from this machine to a host."""

@@ -25,8 +25,8 @@ def hosts(lab):
     for node in lab.inventory.nodes:
         lab.start_node(node)
     hosts = Hosts(lab)
-    until(hosts.all_alive, "all agents see each other", seconds=30)
-    until(lambda: hosts.everywhere("todomvc", ["web1", "web2"]), "both webapps are in every answer", seconds=30)
+    until(hosts.all_alive, "all agents see each other")
+    until(lambda: hosts.everywhere("todomvc", ["web1", "web2"]), "both webapps are in every answer")
     return hosts
 
 

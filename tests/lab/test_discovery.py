@@ -18,11 +18,11 @@ def test_every_agent_sees_five_alive_members(hosts):
 
 def test_srv_names_both_webapps_on_every_node(hosts):
     for name in hosts.names:
-        answers = hosts.dig(name, "_todomvc._tcp.service.rollcall", "SRV")
-        assert [line.split()[2:] for line in answers] == [
-            ["8000", "web1.node.dc1.rollcall."], ["8000", "web2.node.dc1.rollcall."]]
-        assert hosts.dig(name, "todomvc.service.rollcall", "A") == ["10.87.0.21", "10.87.0.22"]
-        assert hosts.dig(name, "todomvc.service.consul", "A") == ["10.87.0.21", "10.87.0.22"]
+        until(lambda name=name: [line.split()[2:] for line in hosts.dig(name, "_todomvc._tcp.service.rollcall", "SRV")] == [
+            ["8000", "web1.node.dc1.rollcall."], ["8000", "web2.node.dc1.rollcall."]], f"{name} names both with their port")
+        for question in ("todomvc.service.rollcall", "todomvc.service.consul"):
+            until(lambda name=name, question=question: hosts.dig(name, question, "A") == ["10.87.0.21", "10.87.0.22"],
+                  f"{name} tells both addresses of {question}")
 
 
 def test_the_primary_and_the_standby_are_found_by_what_they_are(hosts):

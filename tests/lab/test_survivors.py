@@ -12,12 +12,12 @@ def test_two_of_five_agents_still_answer_everything(hosts):
         hosts.lab.kill(hosts.node(name))
     for name in left:
         until(lambda name=name: hosts.lab.alive_members(hosts.node(name)) == 2, f"{name} sees that two are left")
-        assert hosts.srv_targets(name, "todomvc") == ["web1", "web2"]
+        until(lambda name=name: hosts.srv_targets(name, "todomvc") == ["web1", "web2"], f"{name} names both webapps")
         assert hosts.dig(name, "postgres.service.rollcall", "A") == []
         alive = hosts.api_json(name, "/v1/health/service/todomvc?passing")
         assert sorted(entry["Node"]["Node"] for entry in alive) == ["web1", "web2"]
         until(lambda name=name: _failed(hosts, name) == set(gone), f"{name} tells who has failed")
-    assert hosts.run("web1", "curl", "-s", "-m", "10", "http://127.0.0.1/health") == "ok\n"
+    assert hosts.run("web1", "curl", "-s", "-m", "30", "http://127.0.0.1/health") == "ok\n"
 
 
 def test_a_cut_cable_heals_without_help(hosts):
@@ -25,5 +25,5 @@ def test_a_cut_cable_heals_without_help(hosts):
     until(lambda: hosts.srv_targets("adm1", "todomvc") == ["web1"], "the others have dropped web2")
     until(lambda: hosts.srv_targets("web2", "todomvc") == ["web2"], "web2 still answers for itself")
     hosts.lab.network.heal(hosts.node("web2"))
-    until(hosts.all_alive, "all see each other again", seconds=60)
+    until(hosts.all_alive, "all see each other again")
     until(lambda: hosts.everywhere("todomvc", ["web1", "web2"]), "every answer is whole again")
