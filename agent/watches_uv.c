@@ -37,6 +37,8 @@ static uint64_t index_of(void *context, const struct watch_question *question)
     case WATCH_EVENT:
     case WATCH_MEMBERS:
     case WATCH_QUERY:
+    case WATCH_KEY:
+    case WATCH_KEY_PREFIX:
     case WATCH_TYPE_COUNT:
         break;
     }

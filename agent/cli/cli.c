@@ -54,8 +54,8 @@ static const struct cli_command commands[] = {
      rtt_run},
     {"watch", "run a command whenever something changes",
      "usage: rollcall watch -type TYPE [flags] [COMMAND...]\n\n"
-     "Types: nodes, services, service, checks, event, members. The command gets JSON on its "
-     "standard input\nand CONSUL_INDEX in its environment. Without one: prints the JSON as it "
+     "Types: nodes, services, service, checks, event, members, key, keyprefix. The command "
+     "gets JSON on\nits standard input and CONSUL_INDEX in its environment. Without one: prints the JSON as it "
      "is now, and ends.\n",
      watch_run},
     {"reload", "make the agent read its configuration again",
@@ -98,6 +98,26 @@ static const struct cli_command commands[] = {
      "step that would lose members which are away is refused. KEY may be -: then it is\n"
      "read from standard input, where `ps` does not show it.\n",
      keyring_run},
+    {"kv", "read and write keys of the store",
+     "usage: rollcall kv get [flags] KEY\n"
+     "       rollcall kv put [flags] KEY [VALUE|@FILE|-]\n"
+     "       rollcall kv delete [flags] KEY\n"
+     "       rollcall kv export [PREFIX]\n"
+     "       rollcall kv import [-prefix TEXT] DATA|@FILE|-\n\n"
+     "Any agent answers, as long as a server of the pool keeps a store.\n",
+     kv_run},
+    {"lock", "run a command while holding a lock",
+     "usage: rollcall lock [flags] PREFIX COMMAND...\n\n"
+     "Waits for the lock PREFIX/.lock, or for a place among -n, runs the command and gives it "
+     "back. When\nthe lock is lost, or can no longer be renewed, the command gets SIGTERM, and "
+     "SIGKILL before anybody\nelse can hold it. CONSUL_LOCK_HELD and ROLLCALL_LOCK_TERM, a number "
+     "that grows with every holder,\nare in its environment.\n",
+     lock_run},
+    {"session", "what locks hang on",
+     "usage: rollcall session create [flags]\n"
+     "       rollcall session renew|destroy|info ID\n"
+     "       rollcall session list\n",
+     session_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

@@ -16,6 +16,8 @@ struct cli_request {
     const char *method; /* "GET", "PUT" */
     const char *path;   /* with query, already escaped: "/v1/agent/members" */
     const char *body;   /* NULL: none */
+    size_t body_size;   /* 0: up to its NUL */
+    long timeout_ms;    /* for all of it; 0: as long as it takes */
     /* Gets the answer piece by piece instead of `body` in the answer; for streams that do not
      * end by themselves. Returning false ends the request. */
     bool (*piece)(void *context, const char *bytes, size_t size);

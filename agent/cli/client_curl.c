@@ -238,11 +238,17 @@ static void set_request(struct transfer *transfer, const struct cli_client_flags
     (void)curl.setopt(handle, CURLOPT_NOPROXY, "*"); /* agents are never behind one */
     (void)curl.setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl.setopt(handle, CURLOPT_CONNECTTIMEOUT, 10L);
+    (void)curl.setopt(handle, CURLOPT_TIMEOUT_MS, transfer->request->timeout_ms);
+    (void)curl.setopt(handle, CURLOPT_NOSIGNAL, 1L);
     (void)curl.setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl.setopt(handle, CURLOPT_WRITEDATA, transfer);
     (void)curl.setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
     (void)curl.setopt(handle, CURLOPT_HEADERDATA, transfer);
     if (transfer->request->body != NULL) {
+        (void)curl.setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
+                          transfer->request->body_size > 0
+                              ? (curl_off_t)transfer->request->body_size
+                              : (curl_off_t)strlen(transfer->request->body));
         (void)curl.setopt(handle, CURLOPT_POSTFIELDS, transfer->request->body);
     }
 }

@@ -21,6 +21,9 @@ int debug_run(const struct cli_command *self, int count, char **words);
 int monitor_run(const struct cli_command *self, int count, char **words);
 int keyring_run(const struct cli_command *self, int count, char **words);
 int keygen_run(const struct cli_command *self, int count, char **words);
+int kv_run(const struct cli_command *self, int count, char **words);
+int session_run(const struct cli_command *self, int count, char **words);
+int lock_run(const struct cli_command *self, int count, char **words);
 int version_run(const struct cli_command *self, int count, char **words);
 
 #endif

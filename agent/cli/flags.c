@@ -39,7 +39,7 @@ static void client_flags(struct cli_client_flags *to,
         {"client-key", CLI_TEXT, &to->client_key, "FILE", "its key (CONSUL_CLIENT_KEY)"},
         {"datacenter", CLI_TEXT, &to->datacenter, "NAME", "ask about this datacenter"},
         {"stale", CLI_SWITCH, &to->stale, NULL,
-         "accepted; every agent answers by itself"},
+         "of the store: what the server at hand knows, at once"},
     };
     memcpy(out, flags, sizeof flags);
 }

@@ -119,6 +119,21 @@ static int run_command(const struct follow *follow, const char *json)
 
 /* ---- The questions. */
 
+static bool is_of_keys(const struct watch_question *question)
+{
+    return question->type == WATCH_KEY || question->type == WATCH_KEY_PREFIX;
+}
+
+/* Of a list of one that one, of an empty list null: what Consul gives to handlers. */
+static void take_only(json_t **list)
+{
+    json_t *one = json_array_get(*list, 0);
+
+    one = one != NULL ? json_incref(one) : json_null();
+    json_decref(*list);
+    *list = one;
+}
+
 /* One question; waits while the answer has the index that is known. RC_OK with `*out` owned. */
 static int ask(const struct follow *follow, json_t **out, uint64_t *index, char *why,
                size_t why_size)
@@ -134,11 +149,19 @@ static int ask(const struct follow *follow, json_t **out, uint64_t *index, char 
     }
     const struct cli_request request = {.method = "GET", .path = rc_buffer_string(&path)};
     int err = cli_ask(&follow->parsed->client, &request, &answer);
+    bool of_keys = is_of_keys(&follow->question);
+    if (of_keys && answer.status == 404 && answer.body.size == 0) {
+        err = RC_OK; /* nothing there is an answer, too */
+        rc_buffer_text(&answer.body, "[]");
+    }
     if (err == RC_OK) {
         *out = json_loadb((const char *)answer.body.bytes, answer.body.size,
                           JSON_DECODE_ANY, NULL);
         *index = answer.index;
         err = *out != NULL ? RC_OK : RC_EMALFORMED;
+    }
+    if (err == RC_OK && follow->question.type == WATCH_KEY) {
+        take_only(out);
     }
     (void)snprintf(why, why_size, "%s",
                    err == RC_EMALFORMED ? "the answer is not JSON" : answer.error);
@@ -265,8 +288,11 @@ int watch_run(const struct cli_command *self, int count, char **words)
     struct watch_question *question = &follow.question;
     struct cli_list tags = {.count = 0};
     const char *type = NULL;
+    const char *prefix = NULL;
     const struct cli_flag flags[] = {
         {"type", CLI_TEXT, &type, "TYPE", "what to watch"},
+        {"key", CLI_TEXT, &question->key, "KEY", "of type key"},
+        {"prefix", CLI_TEXT, &prefix, "TEXT", "of type keyprefix"},
         {"name", CLI_TEXT, &question->name, "NAME", "only events of this name"},
         {"service", CLI_TEXT, &question->service, "NAME", "of service and checks"},
         {"tag", CLI_LIST, &tags, "TAG", "the instance has it; may be repeated"},
@@ -285,6 +311,9 @@ int watch_run(const struct cli_command *self, int count, char **words)
     }
     question->tags = tags.items;
     question->tag_count = tags.count;
+    if (prefix != NULL && rc_text_equals(type, "keyprefix")) {
+        question->key = prefix;
+    }
     int result = settle(self, &follow, type);
     if (result == CLI_DONE) {
         result = parsed.word_count > 0 ? follow_on(&follow) : show_once(&follow);

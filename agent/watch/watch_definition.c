@@ -170,9 +170,14 @@ static int settle(struct definition_reader *reader, const json_t *json,
     const char *text = fault;
 
     int err = watch_type_parse(watch->type_text, &watch->type, fault);
-    if (err == RC_OK) {
+    bool of_keys = watch->type == WATCH_KEY || watch->type == WATCH_KEY_PREFIX;
+    if (err == RC_OK && !of_keys) {
         struct watch_question question = watch_definition_question(watch);
         err = watch_question_check(&question, fault);
+    }
+    if (err == RC_OK && of_keys) {
+        text = "keys are watched by `rollcall watch`, not by the agent";
+        err = RC_EINVAL;
     }
     if (err == RC_OK && watch->handler != NULL && watch->args.count > 0) {
         text = "Only one of handler and args can be given";

@@ -9,9 +9,11 @@
 #include "base/text.h"
 
 static const char *const type_names[WATCH_TYPE_COUNT] = {
-    [WATCH_NODES] = "nodes",   [WATCH_SERVICES] = "services", [WATCH_SERVICE] = "service",
-    [WATCH_CHECKS] = "checks", [WATCH_EVENT] = "event",       [WATCH_MEMBERS] = "members",
-    [WATCH_QUERY] = "query",
+    [WATCH_NODES] = "nodes",          [WATCH_SERVICES] = "services",
+    [WATCH_SERVICE] = "service",      [WATCH_CHECKS] = "checks",
+    [WATCH_EVENT] = "event",          [WATCH_MEMBERS] = "members",
+    [WATCH_QUERY] = "query",          [WATCH_KEY] = "key",
+    [WATCH_KEY_PREFIX] = "keyprefix",
 };
 
 /* Consul's that cannot be here. */
@@ -19,8 +21,6 @@ static const struct {
     const char *name;
     const char *why;
 } absent[] = {
-    {"key", "there is no key/value store yet"},
-    {"keyprefix", "there is no key/value store yet"},
     {"connect_roots", "rollcall is no service mesh"},
     {"connect_leaf", "rollcall is no service mesh"},
     {"agent_service", "watch the service instead"},
@@ -72,6 +72,12 @@ int watch_question_check(const struct watch_question *question,
          "Must specify a single service to watch"},
         {type == WATCH_CHECKS && given(question->service) && given(question->state),
          "Cannot specify service and state"},
+        {type == WATCH_KEY && !given(question->key),
+         "Must specify a single key to watch"},
+        {type == WATCH_KEY_PREFIX && !given(question->key),
+         "Must specify a single prefix to watch"},
+        {given(question->key) && type != WATCH_KEY && type != WATCH_KEY_PREFIX,
+         "Invalid parameter: key"},
         {type == WATCH_QUERY && !given(question->name),
          "Must specify the name of the query to answer"},
         {given(question->service) && type != WATCH_SERVICE && type != WATCH_CHECKS,
@@ -153,6 +159,12 @@ void watch_question_target(const struct watch_question *question, struct rc_buff
         break;
     case WATCH_MEMBERS:
         rc_buffer_text(out, "/v1/agent/members");
+        break;
+    case WATCH_KEY:
+    case WATCH_KEY_PREFIX:
+        rc_buffer_text(out, "/v1/kv/");
+        escape(out, question->key[0] == '/' ? question->key + 1 : question->key);
+        rc_buffer_text(out, question->type == WATCH_KEY_PREFIX ? "?recurse" : "");
         break;
     case WATCH_QUERY:
     case WATCH_TYPE_COUNT:

@@ -21,6 +21,8 @@ enum watch_type {
     WATCH_EVENT,
     WATCH_MEMBERS,
     WATCH_QUERY,
+    WATCH_KEY,
+    WATCH_KEY_PREFIX,
     WATCH_TYPE_COUNT
 };
 
@@ -32,6 +34,7 @@ struct watch_question {
     const char *name;        /* event, query */
     const char *service;     /* service, checks */
     const char *state;       /* checks */
+    const char *key;         /* key: its name; keyprefix: the prefix */
     const char *const *tags; /* service: it must have all of them */
     size_t tag_count;
     bool passing_only; /* service */

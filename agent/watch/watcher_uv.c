@@ -142,6 +142,8 @@ static bool looks_at(const struct watch *watch, enum watch_subject subject)
         return subject == WATCH_EVENTS;
     case WATCH_MEMBERS:
         return subject == WATCH_POOL;
+    case WATCH_KEY: /* no definition has these */
+    case WATCH_KEY_PREFIX:
     case WATCH_QUERY:
     case WATCH_TYPE_COUNT:
         return false;

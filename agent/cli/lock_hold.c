@@ -1,0 +1,380 @@
+/* lock_hold.c - see lock.h: three processes, so that none of them stopped or killed alone lets
+ * the command outlive the lock.
+ *
+ *   rollcall lock   waits for the end, passes signals on, gives the lock back
+ *     guardian      parent of the command; kills its group when the deadline passes, when it is
+ *                   told of a loss, or when the renewer is gone
+ *       COMMAND     in a group of its own; killed by the kernel when the guardian dies
+ *     renewer       renews, watches, tells the guardian the deadline; kills the group itself
+ *                   when the guardian did not; killed by the kernel when rollcall lock dies
+ *
+ * A machine that stops as a whole and runs on later is the hole that remains: then the guardian
+ * and the command race (the lock-delay is for that). */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/cli/lock.h"
+#include "agent/cli/say.h"
+#include "base/err.h"
+
+enum { GRACE_MS = 5000, GUARD_LEAST_MS = 200 };
+
+/* What the guardian is told: until when the lock is good; 0: it is lost. */
+typedef uint64_t deadline;
+
+/* What it tells: the command's pid first, then how it ended. */
+struct news {
+    pid_t command;
+    int status;
+    bool lost;
+};
+
+/* What the guardian knows. */
+struct guard {
+    pid_t command;
+    pid_t parent;
+    int orders; /* deadlines; -1 when the renewer is gone */
+    int signals;
+    uint64_t kill_at_ms; /* of the group */
+    bool lost;
+};
+
+/* By then the command must be dead: a little before the session may end. */
+static uint64_t last_moment(const struct lock_claim *claim)
+{
+    uint64_t guard = claim->ttl_ms / 10;
+    guard = guard > GUARD_LEAST_MS ? guard : GUARD_LEAST_MS;
+    return claim->good_until_ms > guard ? claim->good_until_ms - guard : 0;
+}
+
+static bool write_whole(int file, const void *bytes, size_t size)
+{
+    ssize_t done;
+
+    do {
+        done = write(file, bytes, size);
+    } while (done < 0 && errno == EINTR);
+    return done == (ssize_t)size; /* less than PIPE_BUF: all or nothing */
+}
+
+static bool read_whole(int file, void *bytes, size_t size)
+{
+    ssize_t done;
+
+    do {
+        done = read(file, bytes, size);
+    } while (done < 0 && errno == EINTR);
+    return done == (ssize_t)size;
+}
+
+/* ---- The renewer. */
+
+static void be_renewer(struct lock_claim *claim, int orders, pid_t command)
+{
+    uint64_t part_ms = claim->ttl_ms / 4;
+    deadline end = last_moment(claim);
+
+    while (lock_now_ms() < end) {
+        int err = lock_renew(claim);
+        if (err == RC_OK) {
+            end = last_moment(claim);
+            if (!write_whole(orders, &end, sizeof end)) {
+                _exit(0); /* the guardian is gone, and the command with it */
+            }
+            err = lock_watch(claim, part_ms);
+        }
+        if (err == RC_ENOTFOUND) {
+            const deadline lost = 0;
+            (void)write_whole(orders, &lost, sizeof lost);
+            /* It is given time to end well; the lock-delay keeps others away meanwhile. */
+            uint64_t grace = lock_now_ms() + GRACE_MS;
+            end = grace < end ? grace : end;
+            break;
+        }
+        if (err != RC_OK) {
+            const struct timespec pause = {0, 100 * 1000000L};
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+    while (lock_now_ms() < end + 100) { /* the guardian's turn first */
+        const struct timespec pause = {0, 20 * 1000000L};
+        (void)nanosleep(&pause, NULL);
+    }
+    (void)kill(-command, SIGKILL);
+    _exit(0);
+}
+
+/* ---- The command. */
+
+static void be_command(const struct lock_command *command, uint64_t term, pid_t guardian)
+{
+    char text[24];
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != guardian) {
+        _exit(127);
+    }
+    (void)setpgid(0, 0);
+    if (!command->pass_stdin) {
+        (void)!freopen("/dev/null", "r", stdin);
+    } else if (isatty(STDIN_FILENO)) {
+        (void)signal(SIGTTOU, SIG_IGN);
+        (void)tcsetpgrp(STDIN_FILENO, getpid());
+        (void)signal(SIGTTOU, SIG_DFL);
+    }
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)setenv("CONSUL_LOCK_HELD", "true", 1); // NOLINT(concurrency-mt-unsafe)
+    if (term > 0) {
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)term);
+        (void)setenv("ROLLCALL_LOCK_TERM", text, 1); // NOLINT(concurrency-mt-unsafe)
+    }
+    (void)execvp(command->words[0], command->words);
+    cli_error("Error starting handler: %s: %s", command->words[0],
+              strerrordesc_np(errno));
+    _exit(127);
+}
+
+/* ---- The guardian. */
+
+static void begin_end(struct guard *guard)
+{
+    uint64_t grace = lock_now_ms() + GRACE_MS;
+
+    if (!guard->lost) {
+        guard->lost = true;
+        (void)kill(-guard->command, SIGTERM);
+        guard->kill_at_ms = grace < guard->kill_at_ms ? grace : guard->kill_at_ms;
+    }
+}
+
+static void take_order(struct guard *guard)
+{
+    deadline end;
+
+    if (!read_whole(guard->orders, &end, sizeof end)) {
+        (void)close(guard->orders);
+        guard->orders = -1;
+        begin_end(guard);
+    } else if (end == 0) {
+        begin_end(guard);
+    } else if (!guard->lost) {
+        guard->kill_at_ms = end;
+    }
+}
+
+/* True when the command has ended. */
+static bool take_signal(struct guard *guard, int *status)
+{
+    struct signalfd_siginfo signal;
+
+    if (!read_whole(guard->signals, &signal, sizeof signal)) {
+        return false;
+    }
+    if (signal.ssi_signo != SIGCHLD) {
+        (void)kill(-guard->command, (int)signal.ssi_signo);
+        return false;
+    }
+    pid_t ended;
+    bool is_over = false;
+    int how;
+    while ((ended = waitpid(-1, &how, WNOHANG)) > 0) {
+        if (ended == guard->command) {
+            *status = how;
+            is_over = true;
+        }
+    }
+    return is_over;
+}
+
+/* SIGTERM once half of the time is gone without a renewal, SIGKILL at the deadline. */
+static int guard_until_end(struct guard *guard, uint64_t ttl_ms)
+{
+    int status = 0;
+
+    for (;;) {
+        uint64_t now = lock_now_ms();
+        uint64_t warn_at =
+            guard->kill_at_ms > ttl_ms / 4 ? guard->kill_at_ms - ttl_ms / 4 : 0;
+        if (now >= guard->kill_at_ms) {
+            guard->lost = true;
+            (void)kill(-guard->command, SIGKILL);
+        } else if (now >= warn_at) {
+            begin_end(guard);
+        }
+        uint64_t next = guard->lost ? guard->kill_at_ms : warn_at;
+        int wait = now >= guard->kill_at_ms ? 50 : (int)(next - now) + 1;
+        struct pollfd files[] = {{guard->signals, POLLIN, 0}, {guard->orders, POLLIN, 0}};
+        if (poll(files, 2, wait) <= 0) {
+            continue;
+        }
+        if (files[1].revents != 0) {
+            take_order(guard);
+        }
+        if (files[0].revents != 0 && take_signal(guard, &status)) {
+            return status;
+        }
+    }
+}
+
+static sigset_t guarded_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    return set;
+}
+
+static void be_guardian(struct lock_claim *claim, const struct lock_command *command,
+                        int orders, int tell)
+{
+    const sigset_t set = guarded_signals();
+    struct guard guard = {.orders = orders, .kill_at_ms = last_moment(claim)};
+    pid_t self = getpid();
+
+    (void)setpgid(0, 0); /* Ctrl-C goes to the one who passes it on */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    guard.signals = signalfd(-1, &set, SFD_CLOEXEC);
+    guard.command = guard.signals >= 0 ? fork() : -1;
+    if (guard.command == 0) {
+        be_command(command, claim->term, self);
+    }
+    struct news news = {.command = guard.command};
+    if (guard.command < 0) {
+        news.status = errno;
+        (void)write_whole(tell, &news, sizeof news);
+        _exit(1);
+    }
+    (void)setpgid(guard.command, guard.command); /* whoever comes first */
+    (void)write_whole(tell, &news, sizeof news);
+    news.status = guard_until_end(&guard, claim->ttl_ms);
+    news.lost = guard.lost;
+    (void)kill(-guard.command, SIGKILL); /* what it left behind does not hold the lock */
+    (void)write_whole(tell, &news, sizeof news);
+    _exit(0);
+}
+
+/* ---- rollcall lock itself. */
+
+struct held {
+    int orders[2];
+    int news[2];
+    int signals;
+    pid_t guardian;
+    pid_t renewer;
+    pid_t command;
+};
+
+static int start_guardian(struct held *held, struct lock_claim *claim,
+                          const struct lock_command *command)
+{
+    struct news first;
+
+    (void)fflush(NULL);
+    held->guardian = fork();
+    if (held->guardian == 0) {
+        (void)close(held->orders[1]);
+        (void)close(held->news[0]);
+        be_guardian(claim, command, held->orders[0], held->news[1]);
+    }
+    (void)close(held->orders[0]);
+    (void)close(held->news[1]);
+    if (held->guardian < 0 || !read_whole(held->news[0], &first, sizeof first)) {
+        return RC_EIO;
+    }
+    if (first.command < 0) {
+        errno = first.status;
+        return RC_EIO;
+    }
+    held->command = first.command;
+    return RC_OK;
+}
+
+static void start_renewer(struct held *held, struct lock_claim *claim)
+{
+    pid_t self = getpid();
+
+    held->renewer = fork();
+    if (held->renewer == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != self) {
+            _exit(0);
+        }
+        (void)setpgid(0, 0);
+        (void)signal(SIGPIPE, SIG_IGN);
+        (void)close(held->news[0]);
+        be_renewer(claim, held->orders[1], held->command);
+    }
+    (void)close(held->orders[1]); /* the renewer's end alone: its death is seen */
+}
+
+/* Passes signals on until the guardian tells the end; false: it died. */
+static bool await_end(const struct held *held, struct news *out)
+{
+    struct pollfd files[] = {{held->news[0], POLLIN, 0}, {held->signals, POLLIN, 0}};
+    struct signalfd_siginfo signal;
+
+    for (;;) {
+        if (poll(files, 2, -1) < 0) {
+            continue;
+        }
+        if (files[0].revents != 0) {
+            return read_whole(held->news[0], out, sizeof *out);
+        }
+        if (files[1].revents != 0 && read_whole(held->signals, &signal, sizeof signal) &&
+            signal.ssi_signo != SIGCHLD) {
+            (void)kill(held->guardian, (int)signal.ssi_signo);
+        }
+    }
+}
+
+int lock_hold(struct lock_claim *claim, const struct lock_command *command,
+              struct lock_ending *out)
+{
+    struct held held = {.renewer = -1};
+    struct news last = {.lost = true, .status = SIGKILL};
+    const sigset_t set = guarded_signals();
+
+    *out = (struct lock_ending){0};
+    if (pipe(held.orders) != 0 || pipe(held.news) != 0) {
+        return RC_EIO;
+    }
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what a killed guardian leaves behind */
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    held.signals = signalfd(-1, &set, SFD_CLOEXEC);
+    int err = start_guardian(&held, claim, command);
+    if (err == RC_OK) {
+        start_renewer(&held, claim);
+        if (!await_end(&held, &last)) {
+            (void)kill(-held.command, SIGKILL);
+        }
+        out->lost = last.lost;
+        out->status = last.status;
+        if (held.renewer > 0) {
+            (void)kill(held.renewer, SIGKILL);
+        }
+    }
+    int keep = errno;
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
+    (void)close(held.news[0]);
+    (void)close(held.signals);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    errno = keep;
+    return err;
+}
