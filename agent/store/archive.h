@@ -1,0 +1,62 @@
+/* archive.h - the whole store as one file: what a snapshot is.
+ *
+ * Logical, so that it moves between engines and versions: a line that says what it is, a
+ * header, the records sorted by table and key, a checksum (BLAKE2b-256) over all of it. What
+ * hangs on a session is left out: locks and sessions do not outlive the store they were taken
+ * in, keys that go with their session neither. */
+#ifndef AGENT_STORE_ARCHIVE_H
+#define AGENT_STORE_ARCHIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/cursor.h"
+#include "base/pack.h"
+#include "base/text.h"
+
+enum {
+    ARCHIVE_NAME_MAX = 128,
+    ARCHIVE_ERROR_MAX = 192,
+    ARCHIVE_SUM_SIZE = 32,
+    ARCHIVE_BYTES_MAX = 1 << 30
+};
+
+struct archive_header {
+    uint64_t revision; /* of the store that it shows */
+    uint64_t wall_ms;  /* when it was made, since 1970 */
+    uint64_t count;    /* of records */
+    char datacenter[ARCHIVE_NAME_MAX];
+    char engine[ARCHIVE_NAME_MAX]; /* that it was taken from, for people */
+};
+
+struct archive_record {
+    struct rc_span table; /* "kv", "queries", ...: store_table_name() */
+    struct rc_pack_bytes key;
+    struct rc_pack_bytes value;
+    uint64_t flags;
+};
+
+/* Writing: begin, `count` records in order, end. Failures stick in the buffer. */
+void archive_begin(struct rc_buffer *out, const struct archive_header *header);
+void archive_add(struct rc_buffer *out, const struct archive_record *record);
+void archive_end(struct rc_buffer *out);
+
+/* Reading. */
+struct archive {
+    struct archive_header header;
+    struct rc_cursor records; /* of what is left */
+};
+
+/* Tests all of it: form, order of tables' names left aside, count and checksum. RC_OK, or
+ * RC_EMALFORMED or RC_EUNSUPPORTED (of a later version) with a line in `error`. Borrows the bytes. */
+int archive_open(const void *bytes, size_t size, struct archive *out,
+                 char error[ARCHIVE_ERROR_MAX]);
+
+/* RC_OK, RC_ENOTFOUND at the end, RC_EMALFORMED. What is handed out is borrowed from the bytes. */
+int archive_next(struct archive *archive, struct archive_record *out);
+
+/* archive_sum_sodium.c: BLAKE2b-256 (RFC 7693). RC_OK or RC_EUNSUPPORTED. */
+int archive_sum(const void *bytes, size_t size, uint8_t out[ARCHIVE_SUM_SIZE]);
+
+#endif
