@@ -118,6 +118,14 @@ static const struct cli_command commands[] = {
      "       rollcall session renew|destroy|info ID\n"
      "       rollcall session list\n",
      session_run},
+    {"snapshot", "save the store into a file, and back",
+     "usage: rollcall snapshot save [-stale] FILE\n"
+     "       rollcall snapshot restore FILE\n"
+     "       rollcall snapshot inspect [-format json] FILE\n\n"
+     "A snapshot holds keys, prepared queries and tokens (their hashes), not sessions and locks. "
+     "It may be\nrestored into a store of another engine. What is there before is replaced by "
+     "it.\n",
+     snapshot_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

@@ -11,7 +11,7 @@
 #include "base/library.h"
 #include "base/text.h"
 
-enum { ANSWER_MAX = 64 << 20, TOKEN_MAX = 4096 };
+enum { ANSWER_MAX = 1 << 30, TOKEN_MAX = 4096 };
 
 /* What is used of libcurl, which is loaded at the first request. */
 static struct {
@@ -193,7 +193,7 @@ static void explain(const struct transfer *transfer, CURLcode code)
     const char *why = curl.strerror(code);
 
     if (code == CURLE_WRITE_ERROR && out->body.err == RC_ETOOBIG) {
-        why = "the answer is larger than 64 MiB";
+        why = "the answer is larger than 1 GiB";
     } else if (code == CURLE_COULDNT_CONNECT &&
                curl.getinfo(transfer->handle, CURLINFO_OS_ERRNO, &number) == CURLE_OK &&
                number != 0 && strerrordesc_np((int)number) != NULL) {
