@@ -1,0 +1,138 @@
+/* operator: the engine of the store, as Consul's operators ask about raft and autopilot. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/client.h"
+#include "agent/cli/columns.h"
+#include "agent/cli/commands.h"
+#include "agent/cli/flags.h"
+#include "agent/cli/say.h"
+#include "base/err.h"
+#include "base/text.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static int list_peers(const struct cli_client_flags *client)
+{
+    static const char *const heads[] = {"Node", "ID", "Address", "State", "Voter",
+                                        "RaftProtocol"};
+    struct cli_columns columns = {.width = 6};
+    json_t *answer = NULL;
+    size_t i;
+    const json_t *server;
+
+    if (cli_get_json(client, "/v1/operator/raft/configuration", "Error getting peers",
+                     &answer) != RC_OK) {
+        return CLI_FAILED;
+    }
+    for (size_t k = 0; k < sizeof heads / sizeof heads[0]; k++) {
+        cli_cell(&columns, heads[k]);
+    }
+    json_array_foreach(json_object_get(answer, "Servers"), i, server)
+    {
+        cli_cell(&columns, text_of(server, "Node"));
+        cli_cell(&columns, text_of(server, "ID"));
+        cli_cell(&columns, text_of(server, "Address"));
+        cli_cell(&columns,
+                 json_is_true(json_object_get(server, "Leader")) ? "leader" : "follower");
+        cli_cell(&columns,
+                 json_is_true(json_object_get(server, "Voter")) ? "true" : "false");
+        cli_cell(&columns, text_of(server, "ProtocolVersion"));
+    }
+    cli_columns_print(&columns);
+    json_decref(answer);
+    return CLI_DONE;
+}
+
+/* "Key = value" lines in the order of the answer. */
+static int get_config(const struct cli_client_flags *client)
+{
+    json_t *answer = NULL;
+    const char *key;
+    json_t *value;
+
+    if (cli_get_json(client, "/v1/operator/autopilot/configuration",
+                     "Error querying Autopilot configuration", &answer) != RC_OK) {
+        return CLI_FAILED;
+    }
+    json_object_foreach(answer, key, value)
+    {
+        bool quoted = rc_text_equals(key, "RedundancyZoneTag") ||
+                      rc_text_equals(key, "UpgradeVersionTag");
+        if (rc_text_equals(key, "CreateIndex") || rc_text_equals(key, "ModifyIndex")) {
+            continue;
+        }
+        if (json_is_string(value)) {
+            (void)printf(quoted ? "%s = \"%s\"\n" : "%s = %s\n", key,
+                         json_string_value(value));
+        } else if (json_is_boolean(value)) {
+            (void)printf("%s = %s\n", key, json_is_true(value) ? "true" : "false");
+        } else {
+            (void)printf("%s = %lld\n", key, (long long)json_integer_value(value));
+        }
+    }
+    json_decref(answer);
+    return CLI_DONE;
+}
+
+static int state(const struct cli_client_flags *client)
+{
+    static const char *const heads[] = {"Name", "Address", "Status", "Healthy"};
+    struct cli_columns columns = {.width = 4};
+    json_t *answer = NULL;
+    const char *id;
+    json_t *server;
+
+    if (cli_get_json(client, "/v1/operator/autopilot/state",
+                     "Error querying Autopilot state", &answer) != RC_OK) {
+        return CLI_FAILED;
+    }
+    (void)printf("Healthy:           %s\nFailure Tolerance: %lld\nLeader:            %s\n\n",
+                 json_is_true(json_object_get(answer, "Healthy")) ? "true" : "false",
+                 (long long)json_integer_value(json_object_get(answer, "FailureTolerance")),
+                 text_of(answer, "Leader"));
+    for (size_t k = 0; k < sizeof heads / sizeof heads[0]; k++) {
+        cli_cell(&columns, heads[k]);
+    }
+    json_object_foreach(json_object_get(answer, "Servers"), id, server)
+    {
+        cli_cell(&columns, text_of(server, "Name"));
+        cli_cell(&columns, text_of(server, "Address"));
+        cli_cell(&columns, text_of(server, "Status"));
+        cli_cell(&columns,
+                 json_is_true(json_object_get(server, "Healthy")) ? "true" : "false");
+    }
+    cli_columns_print(&columns);
+    json_decref(answer);
+    return CLI_DONE;
+}
+
+int operator_run(const struct cli_command *self, int count, char **words)
+{
+    static const struct {
+        const char *group;
+        const char *name;
+        int (*run)(const struct cli_client_flags *client);
+    } parts[] = {
+        {"raft", "list-peers", list_peers},
+        {"autopilot", "get-config", get_config},
+        {"autopilot", "state", state},
+    };
+    struct cli_parsed parsed;
+
+    int err = cli_parse(self, NULL, 0, count, words, &parsed);
+    if (err != RC_OK) {
+        return cli_parse_exit(err);
+    }
+    for (size_t i = 0; parsed.word_count == 2 && i < sizeof parts / sizeof parts[0]; i++) {
+        if (rc_text_equals(parsed.words[0], parts[i].group) &&
+            rc_text_equals(parsed.words[1], parts[i].name)) {
+            return parts[i].run(&parsed.client);
+        }
+    }
+    return cli_misuse(self, "wants raft list-peers, autopilot get-config or autopilot state");
+}
