@@ -118,6 +118,13 @@ static const struct cli_command commands[] = {
      "       rollcall session renew|destroy|info ID\n"
      "       rollcall session list\n",
      session_run},
+    {"operator", "the engine of the store: its members and how they are",
+     "usage: rollcall operator raft list-peers\n"
+     "       rollcall operator autopilot get-config\n"
+     "       rollcall operator autopilot state\n\n"
+     "The words are Consul's; who is shown are the members of the etcd cluster, or the one "
+     "server with\nSQLite.\n",
+     operator_run},
     {"snapshot", "save the store into a file, and back",
      "usage: rollcall snapshot save [-stale] FILE\n"
      "       rollcall snapshot restore FILE\n"

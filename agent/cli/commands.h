@@ -24,6 +24,7 @@ int keygen_run(const struct cli_command *self, int count, char **words);
 int kv_run(const struct cli_command *self, int count, char **words);
 int session_run(const struct cli_command *self, int count, char **words);
 int lock_run(const struct cli_command *self, int count, char **words);
+int operator_run(const struct cli_command *self, int count, char **words);
 int snapshot_run(const struct cli_command *self, int count, char **words);
 int version_run(const struct cli_command *self, int count, char **words);
 

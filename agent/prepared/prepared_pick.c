@@ -65,7 +65,8 @@ static bool has_tags(const struct catalog *catalog, const json_t *service,
     return true;
 }
 
-static bool has_pairs(const json_t *wanted, const struct catalog_pair *pairs, size_t count)
+static bool has_pairs(const json_t *wanted, const struct catalog_pair *pairs,
+                      size_t count)
 {
     const char *key;
     json_t *value;

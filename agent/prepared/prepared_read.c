@@ -1,5 +1,5 @@
 /* prepared_read.c - see prepared.h: a definition brought into its one form. */
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,16 +24,24 @@ static const json_t *field(const json_t *object, const char *name)
     return NULL;
 }
 
-static int refuse(char error[PREPARED_ERROR_MAX], const char *format, const char *text)
+static int refuse(char error[PREPARED_ERROR_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int refuse(char error[PREPARED_ERROR_MAX], const char *format, ...)
 {
-    (void)snprintf(error, PREPARED_ERROR_MAX, format, text);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(error, PREPARED_ERROR_MAX, format, arguments);
+    va_end(arguments);
     return RC_EINVAL;
 }
 
 static int wrong_type(char error[PREPARED_ERROR_MAX], const char *name, const char *type)
 {
     (void)snprintf(error, PREPARED_ERROR_MAX,
-                   "Request decode failed: a value of type %s is wanted for %s", type, name);
+                   "Request decode failed: a value of type %s is wanted for %s", type,
+                   name);
     return RC_EINVAL;
 }
 
@@ -102,22 +110,24 @@ static bool fits(const json_t *value, enum kind kind)
 static const char *words_of(enum kind kind)
 {
     static const char *const words[] = {
-        [TEXT] = "string",       [SWITCH] = "bool",           [NUMBER] = "int",
-        [TEXTS] = "[]string",    [PAIRS] = "map[string]string",
+        [TEXT] = "string",
+        [SWITCH] = "bool",
+        [NUMBER] = "int",
+        [TEXTS] = "[]string",
+        [PAIRS] = "map[string]string",
     };
     return words[kind];
 }
 
-static int take(json_t *out, const json_t *given, const struct place *places, size_t count,
-                char error[PREPARED_ERROR_MAX])
+static int take(json_t *out, const json_t *given, const struct place *places,
+                size_t count, char error[PREPARED_ERROR_MAX])
 {
     for (size_t i = 0; i < count; i++) {
         const json_t *value = field(given, places[i].name);
         if (value != NULL && !fits(value, places[i].kind)) {
             return wrong_type(error, places[i].name, words_of(places[i].kind));
         }
-        json_t *kept =
-            value != NULL ? json_deep_copy(value) : default_of(places[i].kind);
+        json_t *kept = value != NULL ? json_deep_copy(value) : default_of(places[i].kind);
         if (json_object_set_new(out, places[i].name, kept) != 0) {
             return RC_ENOMEM;
         }
@@ -136,7 +146,8 @@ static int open_block(json_t *whole, const char *name, const json_t *given, json
     return json_object_set_new(whole, name, *out) == 0 ? RC_OK : RC_ENOMEM;
 }
 
-static int take_service(json_t *whole, const json_t *given, char error[PREPARED_ERROR_MAX])
+static int take_service(json_t *whole, const json_t *given,
+                        char error[PREPARED_ERROR_MAX])
 {
     static const struct place first[] = {{"Service", TEXT}};
     static const struct place failover[] = {{"NearestN", NUMBER}, {"Datacenters", TEXTS}};
@@ -202,14 +213,14 @@ static int check_ttl(const char *text, char error[PREPARED_ERROR_MAX])
     uint64_t ns;
 
     if (text[0] == '-') {
-        return refuse(error, "Invalid prepared query: Bad DNS TTL '%s', must be >=0", text);
+        return refuse(error, "Invalid prepared query: Bad DNS TTL '%s', must be >=0",
+                      text);
     }
     if (text[0] != '\0' && rc_text_to_duration_ns(text, &ns) != RC_OK) {
-        (void)snprintf(error, PREPARED_ERROR_MAX,
-                       "Invalid prepared query: Bad DNS TTL '%s': time: invalid duration "
-                       "\"%s\"",
-                       text, text);
-        return RC_EINVAL;
+        return refuse(error,
+                      "Invalid prepared query: Bad DNS TTL '%s': time: invalid duration "
+                      "\"%s\"",
+                      text, text);
     }
     return RC_OK;
 }
@@ -240,20 +251,18 @@ static int check(const json_t *query, char error[PREPARED_ERROR_MAX])
 
     if (prepared_name(query)[0] == '\0' && prepared_session(query)[0] == '\0' &&
         !prepared_is_template(query)) {
-        return refuse(error, "Invalid prepared query: %s", "Must be bound to a session");
+        return refuse(error, "Invalid prepared query: Must be bound to a session");
     }
     if (strlen(prepared_name(query)) >= PREPARED_NAME_MAX) {
-        return refuse(error, "Invalid prepared query: %s", "Name is longer than 255 bytes");
+        return refuse(error, "Invalid prepared query: Name is longer than 255 bytes");
     }
     if (text_at(query, "Service", "Service")[0] == '\0') {
-        return refuse(error, "Invalid prepared query: %s",
-                      "Must provide a Service name to query");
+        return refuse(error,
+                      "Invalid prepared query: Must provide a Service name to query");
     }
     if (nearest < 0) {
-        (void)snprintf(error, PREPARED_ERROR_MAX,
-                       "Invalid prepared query: Bad NearestN '%lld', must be >= 0",
-                       (long long)nearest);
-        return RC_EINVAL;
+        return refuse(error, "Invalid prepared query: Bad NearestN '%lld', must be >= 0",
+                      (long long)nearest);
     }
     int err = check_ttl(text_at(query, "DNS", "TTL"), error);
     return err == RC_OK ? check_template(query, error) : err;

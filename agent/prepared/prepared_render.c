@@ -176,8 +176,6 @@ static json_t *fill_text(const struct variables *v, const char *text)
     return filled;
 }
 
-
-
 static int fill_list(const struct variables *v, json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -200,8 +198,9 @@ static int fill_block(const struct variables *v, json_t *block)
     {
         if (json_is_string(value)) {
             json_t *filled = fill_text(v, json_string_value(value));
-            err = filled != NULL && json_object_set_new(block, key, filled) == 0 ? RC_OK
-                                                                                : RC_ENOMEM;
+            err = filled != NULL && json_object_set_new(block, key, filled) == 0
+                      ? RC_OK
+                      : RC_ENOMEM;
         } else if (json_is_array(value)) {
             err = fill_list(v, value);
         }

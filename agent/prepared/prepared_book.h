@@ -1,0 +1,35 @@
+/* prepared_book.h - all prepared queries there are, parsed once.
+ *
+ * Filled from the store's documents whenever those have changed; asked for each execution and
+ * each DNS question. */
+#ifndef AGENT_PREPARED_PREPARED_BOOK_H
+#define AGENT_PREPARED_PREPARED_BOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+struct prepared_book;
+
+/* An empty one, as of index 0. NULL when memory is out. */
+struct prepared_book *prepared_book_create(void);
+void prepared_book_destroy(struct prepared_book *book); /* NULL is allowed */
+
+/* The index of the documents it was filled from. */
+uint64_t prepared_book_index(const struct prepared_book *book);
+
+/* Empties it; what is added from now on is of `index`. */
+void prepared_book_begin(struct prepared_book *book, uint64_t index);
+
+/* Adds a document. What cannot be read is left out: RC_EMALFORMED; or RC_ENOMEM. */
+int prepared_book_add(struct prepared_book *book, const void *text, size_t size);
+
+size_t prepared_book_count(const struct prepared_book *book);
+const json_t *prepared_book_at(const struct prepared_book *book, size_t position);
+
+/* The query of that id, or of that name (letter case counts), or the template with the longest
+ * prefix of it, rendered. RC_OK with `*out` owned by the caller; RC_ENOTFOUND or RC_ENOMEM. */
+int prepared_book_find(const struct prepared_book *book, const char *name, json_t **out);
+
+#endif
