@@ -137,6 +137,21 @@ http_handler session_list;
 /* txn_endpoints.c: several of these at once, or none. */
 http_handler txn_put;
 
+/* prepared_endpoints.c: questions that have a name. */
+http_handler prepared_list;
+http_handler prepared_create;
+http_handler prepared_get;
+http_handler prepared_update;
+http_handler prepared_delete;
+
+/* operator_store.c: the engine of the store, as Consul's raft and autopilot. */
+http_handler operator_raft_configuration;
+http_handler operator_raft_peer;
+http_handler operator_autopilot_configuration;
+http_handler operator_autopilot_configure;
+http_handler operator_autopilot_health;
+http_handler operator_autopilot_state;
+
 /* request.c: what several of them do with a request. */
 
 /* The body as JSON, owned by the caller; NULL: answered already. */

@@ -120,6 +120,7 @@ struct http_api {
     struct gossip *gossip;
     struct local *local;
     struct store *store;       /* NULL: no engine here */
+    struct prepared_book *queries; /* NULL without a store */
     const char *store_trouble; /* why it must not be asked, in words; NULL: it may be */
     void (*resume)(void *context, struct http_exchange *x); /* an errand has ended */
     void *resume_context;

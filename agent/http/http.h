@@ -189,6 +189,7 @@ struct http_options {
     struct gossip *gossip;
     struct local *local;
     struct store *store; /* NULL: no engine here, such requests are forwarded */
+    struct prepared_book *queries; /* borrowed; NULL without a store */
     const struct event_log *events; /* NULL: none ever */
     struct rc_metrics *metrics;     /* may be NULL */
     struct permits *permits;        /* NULL: there are no tokens; permits_create() */

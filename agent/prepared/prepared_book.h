@@ -5,12 +5,16 @@
 #ifndef AGENT_PREPARED_PREPARED_BOOK_H
 #define AGENT_PREPARED_PREPARED_BOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <jansson.h>
 
+#include "base/pack.h"
+
 struct prepared_book;
+struct store;
 
 /* An empty one, as of index 0. NULL when memory is out. */
 struct prepared_book *prepared_book_create(void);
@@ -24,6 +28,12 @@ void prepared_book_begin(struct prepared_book *book, uint64_t index);
 
 /* Adds a document. What cannot be read is left out: RC_EMALFORMED; or RC_ENOMEM. */
 int prepared_book_add(struct prepared_book *book, const void *text, size_t size);
+
+/* prepared_fill.c: brings it up to date with the store's mirror; quick when nothing changed. */
+void prepared_book_fill(struct prepared_book *book, const struct store *store);
+
+/* Whether a document of the store's table of queries is one; others say whose a name is. */
+bool prepared_is_definition(struct rc_pack_bytes key);
 
 size_t prepared_book_count(const struct prepared_book *book);
 const json_t *prepared_book_at(const struct prepared_book *book, size_t position);

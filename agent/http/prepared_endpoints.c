@@ -1,0 +1,535 @@
+/* prepared_endpoints.c - /v1/query: prepared queries are kept, shown and carried out.
+ *
+ * A definition is one document under its id; another, under "name:" or "template:" and its
+ * name, holds the id, so that the engine itself keeps names unique. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/gossip/gossip.h"
+#include "agent/http/endpoints.h"
+#include "agent/http/errand.h"
+#include "agent/http/permit.h"
+#include "agent/http/render.h"
+#include "agent/http/store_query.h"
+#include "agent/prepared/prepared.h"
+#include "agent/prepared/prepared_book.h"
+#include "base/entropy.h"
+#include "base/err.h"
+#include "base/text.h"
+
+enum {
+    NODES_MAX = 4096,
+    OPS_MAX = 3,
+    NAME_KEY_MAX = PREPARED_NAME_MAX + 16,
+    PARTS_MAX = 512
+};
+
+/* ---- Finding. */
+
+/* The id or name before "/execute" or "/explain", or all of the argument. */
+static void name_of(const struct http_exchange *x, const char *ending,
+                    char out[PARTS_MAX])
+{
+    size_t size = strlen(x->argument);
+    size_t tail = strlen(ending);
+
+    if (size >= tail && strcmp(x->argument + size - tail, ending) == 0) {
+        size -= tail;
+    }
+    size = size < PARTS_MAX ? size : PARTS_MAX - 1; /* longer names nobody has */
+    memcpy(out, x->argument, size);
+    out[size] = '\0';
+}
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t size = strlen(text);
+    size_t tail = strlen(ending);
+    return size >= tail && strcmp(text + size - tail, ending) == 0;
+}
+
+/* The stored definition of that id, owned by the caller; NULL: there is none. */
+static json_t *stored(const struct http_api *api, const char *id, struct store_pair *pair)
+{
+    const struct rc_pack_bytes key = rc_pack_text(id);
+
+    if (!prepared_is_definition(key) ||
+        !store_read(api->store, STORE_QUERIES, key, pair)) {
+        return NULL;
+    }
+    return json_loadb((const char *)pair->value.at, pair->value.size, 0, NULL);
+}
+
+static void not_found(struct http_exchange *x)
+{
+    exchange_error(x, 404, "Query not found");
+}
+
+/* ---- Showing. */
+
+/* `query` with its indexes behind it, as the API shows it. */
+static void put_query(struct rc_json *json, const json_t *query,
+                      const struct store_pair *pair)
+{
+    json_t *shown = json_deep_copy(query);
+
+    (void)json_object_set_new(shown, "CreateIndex",
+                              json_integer((json_int_t)pair->create_index));
+    (void)json_object_set_new(shown, "ModifyIndex",
+                              json_integer((json_int_t)pair->modify_index));
+    char *text = json_dumps(shown, JSON_COMPACT);
+    rc_json_raw(json, text != NULL ? text : "null");
+    free(text);
+    json_decref(shown);
+}
+
+void prepared_list(struct http_api *api, struct http_exchange *x)
+{
+    const struct store_view view = {STORE_QUERIES, STORE_UNDER, rc_pack_text("")};
+    struct rc_pack_bytes after = {0};
+    struct store_pair pair;
+
+    if (!store_query_begin(api, x) || store_query_must_wait(api, x, &view)) {
+        return;
+    }
+    struct rc_json json = exchange_json(x);
+    rc_json_array(&json);
+    while (store_next(api->store, STORE_QUERIES, view.name, after, &pair)) {
+        after = pair.key;
+        json_t *query = prepared_is_definition(pair.key)
+                            ? json_loadb((const char *)pair.value.at, pair.value.size, 0,
+                                         NULL)
+                            : NULL;
+        if (query != NULL && permit_shows(api, x, PERMIT_QUERY, prepared_name(query))) {
+            put_query(&json, query, &pair);
+        }
+        json_decref(query);
+    }
+    rc_json_array_end(&json);
+    exchange_json_end(x);
+}
+
+static void show_one(struct http_api *api, struct http_exchange *x)
+{
+    const struct store_view view = {STORE_QUERIES, STORE_ONE, rc_pack_text(x->argument)};
+    struct store_pair pair;
+
+    if (!store_query_begin(api, x) || store_query_must_wait(api, x, &view)) {
+        return;
+    }
+    json_t *query = stored(api, x->argument, &pair);
+    if (query == NULL) {
+        not_found(x);
+    } else if (permit(api, x, PERMIT_QUERY, prepared_name(query), PERMIT_READ)) {
+        struct rc_json json = exchange_json(x);
+        rc_json_array(&json);
+        put_query(&json, query, &pair);
+        rc_json_array_end(&json);
+        exchange_json_end(x);
+    }
+    json_decref(query);
+}
+
+/* ---- Carrying out. */
+
+struct near {
+    const struct catalog_service *instance;
+    double distance;
+};
+
+static int by_distance(const void *a, const void *b)
+{
+    const struct near *one = a;
+    const struct near *other = b;
+    return (one->distance > other->distance) - (one->distance < other->distance);
+}
+
+static void sort_near(const struct http_api *api, const char *from,
+                      const struct catalog_service **found, size_t count)
+{
+    struct gossip_coordinate here;
+    struct gossip_coordinate there;
+    struct near *list = calloc(count + 1, sizeof *list);
+
+    if (list == NULL || gossip_coordinate(api->gossip, from, &here) != RC_OK) {
+        free(list);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool known =
+            gossip_coordinate(api->gossip, found[i]->node->name, &there) == RC_OK;
+        bool same = strcmp(found[i]->node->name, from) == 0;
+        list[i] = (struct near){found[i], same    ? 0.0
+                                          : known ? gossip_coordinate_distance(&here, &there)
+                                                  : 1e9};
+    }
+    qsort(list, count, sizeof *list, by_distance);
+    for (size_t i = 0; i < count; i++) {
+        found[i] = list[i].instance;
+    }
+    free(list);
+}
+
+static void shuffle(struct http_api *api, const struct catalog_service **found,
+                    size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t k = rc_random_below(&api->random, i);
+        const struct catalog_service *other = found[i - 1];
+        found[i - 1] = found[k];
+        found[k] = other;
+    }
+}
+
+/* ?near= wins over the query's own; "_agent" is the node whose client asks, "_ip" too: this is
+ * where it is. */
+static void order(struct http_api *api, const struct http_exchange *x, const json_t *query,
+                  const struct catalog_service **found, size_t count)
+{
+    const char *near = target_parameter(&x->target, "near");
+
+    near = near != NULL && near[0] != '\0' ? near : prepared_near(query);
+    shuffle(api, found, count);
+    if (near[0] != '\0') {
+        bool is_here = strcmp(near, "_agent") == 0 || strcmp(near, "_ip") == 0;
+        sort_near(api, is_here ? exchange_node(api, x) : near, found, count);
+    }
+}
+
+static void put_meta(struct rc_json *json)
+{
+    rc_json_put_u64(json, "Index", 0);
+    rc_json_put_u64(json, "LastContact", 0);
+    rc_json_put_bool(json, "KnownLeader", true);
+    rc_json_put_string(json, "ConsistencyLevel", "leader");
+    rc_json_put_bool(json, "NotModified", false);
+}
+
+static void put_found(const struct http_api *api, struct http_exchange *x,
+                      const json_t *query, const struct catalog_service *const *found,
+                      size_t count)
+{
+    const json_t *service = json_object_get(query, "Service");
+    const json_t *dns = json_object_get(query, "DNS");
+    struct rc_json json = exchange_json(x);
+
+    rc_json_object(&json);
+    rc_json_put_string(&json, "Service",
+                       json_string_value(json_object_get(service, "Service")));
+    rc_json_key(&json, "Nodes");
+    rc_json_array(&json);
+    for (size_t i = 0; i < count; i++) {
+        render_instance(&json, found[i]);
+    }
+    rc_json_array_end(&json);
+    rc_json_key(&json, "DNS");
+    rc_json_object(&json);
+    rc_json_put_string(&json, "TTL", json_string_value(json_object_get(dns, "TTL")));
+    rc_json_object_end(&json);
+    rc_json_put_string(&json, "Datacenter", api->facts.datacenter);
+    rc_json_put_u64(&json, "Failovers", 0);
+    put_meta(&json);
+    rc_json_object_end(&json);
+    exchange_json_end(x);
+}
+
+static bool read_limit(struct http_exchange *x, uint64_t *out)
+{
+    const char *text = target_parameter(&x->target, "limit");
+
+    *out = NODES_MAX;
+    if (text == NULL || text[0] == '\0') {
+        return true;
+    }
+    if (rc_text_to_u64(text, UINT32_MAX, out) != RC_OK) {
+        exchange_error(x, 500, "Bad limit: strconv.Atoi: parsing \"%s\": invalid syntax",
+                       text);
+        return false;
+    }
+    *out = *out == 0 || *out > NODES_MAX ? NODES_MAX : *out;
+    return true;
+}
+
+static void carry_out(struct http_api *api, struct http_exchange *x, const json_t *query)
+{
+    const struct catalog_service **found = calloc(NODES_MAX, sizeof *found);
+    uint64_t limit;
+
+    if (found == NULL || !read_limit(x, &limit)) {
+        free((void *)found);
+        return;
+    }
+    size_t count = prepared_pick(api->catalog, query, found, NODES_MAX);
+    count = count < NODES_MAX ? count : NODES_MAX;
+    order(api, x, query, found, count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < limit; i++) {
+        if (permit_shows(api, x, PERMIT_SERVICE, found[i]->name)) {
+            found[kept++] = found[i];
+        }
+    }
+    exchange_header(x, "X-Consul-Index", "1");
+    exchange_header(x, "X-Consul-Effective-Consistency", "leader");
+    store_query_freshness(api, x);
+    put_found(api, x, query, found, kept);
+    free((void *)found);
+}
+
+/* What a name stands for now, owned by the caller; NULL: answered already. */
+static json_t *found_by(struct http_api *api, struct http_exchange *x, const char *ending)
+{
+    char name[PARTS_MAX];
+    json_t *query = NULL;
+
+    if (!store_query_begin(api, x)) {
+        return NULL;
+    }
+    name_of(x, ending, name);
+    prepared_book_fill(api->queries, api->store);
+    if (prepared_book_find(api->queries, name, &query) != RC_OK) {
+        not_found(x);
+    }
+    return query;
+}
+
+static void execute(struct http_api *api, struct http_exchange *x)
+{
+    json_t *query = found_by(api, x, "/execute");
+
+    if (query != NULL) {
+        carry_out(api, x, query);
+    }
+    json_decref(query);
+}
+
+static void explain(struct http_api *api, struct http_exchange *x)
+{
+    json_t *query = found_by(api, x, "/explain");
+    struct store_pair pair = {0};
+
+    if (query != NULL &&
+        permit(api, x, PERMIT_QUERY, prepared_name(query), PERMIT_READ)) {
+        (void)store_read(api->store, STORE_QUERIES, rc_pack_text(prepared_id(query)), &pair);
+        exchange_header(x, "X-Consul-Index", "1");
+        exchange_header(x, "X-Consul-Effective-Consistency", "leader");
+        store_query_freshness(api, x);
+        struct rc_json json = exchange_json(x);
+        rc_json_object(&json);
+        rc_json_key(&json, "Query");
+        put_query(&json, query, &pair);
+        put_meta(&json);
+        rc_json_object_end(&json);
+        exchange_json_end(x);
+    }
+    json_decref(query);
+}
+
+void prepared_get(struct http_api *api, struct http_exchange *x)
+{
+    if (ends_with(x->argument, "/execute")) {
+        execute(api, x);
+    } else if (ends_with(x->argument, "/explain")) {
+        explain(api, x);
+    } else {
+        show_one(api, x);
+    }
+}
+
+/* ---- Writing. */
+
+struct change {
+    struct store_op ops[OPS_MAX];
+    size_t count;
+    char old_name[NAME_KEY_MAX];
+    char new_name[NAME_KEY_MAX];
+    char id[STORE_ID_SIZE];
+    char *text; /* owned */
+};
+
+/* The key that says whose a name is; "" for a query without one. */
+static void name_key(const json_t *query, char out[NAME_KEY_MAX])
+{
+    const char *name = prepared_name(query);
+    bool is_template = prepared_is_template(query);
+
+    out[0] = '\0';
+    if (name[0] != '\0' || is_template) {
+        (void)snprintf(out, NAME_KEY_MAX, "%s:%s", is_template ? "template" : "name", name);
+    }
+}
+
+static struct store_op *add_op(struct change *change, enum store_verb verb, const char *key)
+{
+    struct store_op *op = &change->ops[change->count++];
+
+    *op = (struct store_op){
+        .verb = verb, .table = STORE_QUERIES, .key = rc_pack_text(key)};
+    return op;
+}
+
+static void on_written(struct http_api *api, struct http_exchange *x,
+                       const struct store_outcome *outcome)
+{
+    (void)api;
+    if (outcome->err != RC_OK) {
+        errand_failed(x, outcome);
+    } else if (!outcome->succeeded) {
+        exchange_error(x, 500, "name '%s' aliases an existing query name",
+                       prepared_name(x->draft));
+    } else if (x->method == HTTP_POST) {
+        struct rc_json json = exchange_json(x);
+        rc_json_object(&json);
+        rc_json_put_string(&json, "ID", prepared_id(x->draft));
+        rc_json_object_end(&json);
+        exchange_json_end(x);
+    } else {
+        exchange_done(x);
+    }
+}
+
+static void submit(struct http_api *api, struct http_exchange *x,
+                   const struct change *change)
+{
+    uint8_t space[STORE_REQUEST_SIZE];
+    const uint8_t *request = NULL;
+
+    if (!errand_request(x, space, &request)) {
+        return;
+    }
+    struct errand *errand = errand_begin(api, x, on_written);
+    if (errand == NULL) {
+        return;
+    }
+    int err = store_submit(api->store, api->now_ms, change->ops, change->count, request,
+                           errand_done, errand);
+    if (err != RC_OK) {
+        errand_refused(errand, err);
+    }
+}
+
+/* Whoever binds a query to a session wants it to go with that. */
+static bool session_lives(const struct http_api *api, struct http_exchange *x,
+                          const json_t *query)
+{
+    struct store_session session;
+    const char *id = prepared_session(query);
+
+    if (id[0] == '\0' || store_read_session(api->store, id, &session)) {
+        return true;
+    }
+    exchange_error(x, 500, "failed session lookup: invalid session \"%s\"", id);
+    return false;
+}
+
+/* What the client sent, in its one form, in x->draft. False: answered already. */
+static bool take_body(struct http_exchange *x)
+{
+    char error[PREPARED_ERROR_MAX];
+
+    if (x->draft != NULL) { /* run again, after a wait */
+        return true;
+    }
+    json_t *body = request_body(x);
+    if (body == NULL) {
+        return false;
+    }
+    int err = prepared_read(body, &x->draft, error);
+    json_decref(body);
+    if (err != RC_OK) {
+        exchange_error(x, rc_text_starts_with(error, "Request decode") ? 400 : 500, "%s",
+                       err == RC_ENOMEM ? "out of memory" : error);
+    }
+    return err == RC_OK;
+}
+
+static void write_draft(struct http_api *api, struct http_exchange *x,
+                        struct change *change, const struct store_pair *before)
+{
+    name_key(x->draft, change->new_name);
+    change->text = json_dumps(x->draft, JSON_COMPACT);
+    if (change->text == NULL) {
+        exchange_error(x, 500, "out of memory");
+        return;
+    }
+    if (change->new_name[0] != '\0' && strcmp(change->new_name, change->old_name) != 0) {
+        add_op(change, STORE_CAS, change->new_name)->value = rc_pack_text(change->id);
+    }
+    struct store_op *op = add_op(change, before != NULL ? STORE_CAS : STORE_SET, change->id);
+    op->value = rc_pack_text(change->text);
+    op->index = before != NULL ? before->modify_index : 0;
+    if (change->old_name[0] != '\0' && strcmp(change->new_name, change->old_name) != 0) {
+        (void)add_op(change, STORE_DELETE_KEY, change->old_name);
+    }
+    submit(api, x, change);
+    free(change->text);
+}
+
+void prepared_create(struct http_api *api, struct http_exchange *x)
+{
+    struct change change = {0};
+    uint8_t random[16];
+
+    if (!take_body(x) ||
+        !permit(api, x, PERMIT_QUERY, prepared_name(x->draft), PERMIT_WRITE) ||
+        !store_query_begin(api, x) || !session_lives(api, x, x->draft)) {
+        return;
+    }
+    if (prepared_id(x->draft)[0] != '\0') {
+        exchange_error(x, 500, "ID must be empty when creating a new prepared query");
+        return;
+    }
+    rc_entropy(random, sizeof random);
+    rc_text_uuid(random, change.id);
+    (void)json_object_set_new(x->draft, "ID", json_string(change.id));
+    write_draft(api, x, &change, NULL);
+}
+
+void prepared_update(struct http_api *api, struct http_exchange *x)
+{
+    struct change change = {0};
+    struct store_pair pair;
+
+    if (!take_body(x) ||
+        !permit(api, x, PERMIT_QUERY, prepared_name(x->draft), PERMIT_WRITE) ||
+        !store_query_begin(api, x) || !session_lives(api, x, x->draft)) {
+        return;
+    }
+    json_t *before = stored(api, x->argument, &pair);
+    if (before == NULL) {
+        exchange_error(x, 500, "Cannot modify non-existent prepared query: '%s'",
+                       x->argument);
+        return;
+    }
+    if (permit(api, x, PERMIT_QUERY, prepared_name(before), PERMIT_WRITE)) {
+        (void)rc_text_put(change.id, sizeof change.id, x->argument);
+        (void)json_object_set_new(x->draft, "ID", json_string(change.id));
+        name_key(before, change.old_name);
+        write_draft(api, x, &change, &pair);
+    }
+    json_decref(before);
+}
+
+void prepared_delete(struct http_api *api, struct http_exchange *x)
+{
+    struct change change = {0};
+    struct store_pair pair;
+
+    if (!store_query_begin(api, x)) {
+        return;
+    }
+    json_t *before = stored(api, x->argument, &pair);
+    if (before == NULL) {
+        exchange_done(x); /* gone is what was wanted */
+        return;
+    }
+    if (permit(api, x, PERMIT_QUERY, prepared_name(before), PERMIT_WRITE)) {
+        name_key(before, change.old_name);
+        (void)add_op(&change, STORE_DELETE_KEY, x->argument);
+        if (change.old_name[0] != '\0') {
+            (void)add_op(&change, STORE_DELETE_KEY, change.old_name);
+        }
+        submit(api, x, &change);
+    }
+    json_decref(before);
+}
