@@ -6,6 +6,7 @@
 
 #include "agent/cli/cli.h"
 #include "agent/http/permits.h"
+#include "agent/prepared/prepared_book.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/logger.h"
@@ -105,6 +106,7 @@ static void destroy_parts(struct agent *agent)
     key_orders_destroy(agent->key_orders);
     gossip_destroy(agent->gossip);
     snapshot_close(agent->snapshot);
+    prepared_book_destroy(agent->queries);
     catalog_destroy(agent->catalog);
     rc_metrics_destroy(agent->metrics);
     identity_fini(&agent->identity);

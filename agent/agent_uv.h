@@ -61,6 +61,7 @@ struct agent {
     struct local_store *local_files;
     struct store_uv *store; /* NULL: no engine here */
     struct local *local;
+    struct prepared_book *queries;
     struct event_log *events;
     struct asked_list *asked;
     struct key_orders *key_orders;

@@ -8,6 +8,7 @@
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
 #include "agent/config_store.h"
+#include "agent/prepared/prepared_book.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
@@ -87,6 +88,12 @@ static int set_node(struct agent *agent)
         .meta_count = given->count,
     };
     return catalog_set_node(agent->catalog, rc_clock_ms(), &node, agent->error);
+}
+
+static int open_queries(struct agent *agent)
+{
+    agent->queries = prepared_book_create();
+    return agent->queries != NULL ? RC_OK : fail(agent, RC_ENOMEM, "no memory");
 }
 
 static int open_catalog(struct agent *agent)
@@ -321,6 +328,8 @@ static int open_http(struct agent *agent)
         .gossip = agent->gossip,
         .local = agent->local,
         .store = agent_store(agent),
+        .engine = agent_engine(agent),
+        .queries = agent->queries,
         .events = agent->events,
         .metrics = agent->metrics,
         .permits = agent->permits,
@@ -543,11 +552,11 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,          open_identity,    open_catalog,       open_local,
-        open_events,        open_snapshot,    open_gossip,        open_handles,
-        open_checks,        open_gossip_edge, agent_open_permits, agent_open_store,
-        agent_open_links,   open_http,        open_dns,           open_joiner,
-        agent_open_watches,
+        open_data,        open_identity,      open_catalog,     open_queries,
+        open_local,       open_events,        open_snapshot,    open_gossip,
+        open_handles,     open_checks,        open_gossip_edge, agent_open_permits,
+        agent_open_store, agent_open_links,   open_http,        open_dns,
+        open_joiner,      agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

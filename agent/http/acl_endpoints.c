@@ -200,6 +200,8 @@ static const struct {
     [ROUTE_KEY_WRITE] = {RULE_KEY, RULE_TO_WRITE},
     [ROUTE_SESSION_READ] = {RULE_SESSION, RULE_TO_READ},
     [ROUTE_SESSION_WRITE] = {RULE_SESSION, RULE_TO_WRITE},
+    [ROUTE_QUERY_READ] = {RULE_QUERY, RULE_TO_READ},
+    [ROUTE_QUERY_WRITE] = {RULE_QUERY, RULE_TO_WRITE},
 };
 
 static const char *text_of(const struct http_exchange *x, const char *name)

@@ -119,7 +119,8 @@ struct http_api {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
-    struct store *store;       /* NULL: no engine here */
+    struct store *store;           /* NULL: no engine here */
+    struct engine *engine;         /* of the store */
     struct prepared_book *queries; /* NULL without a store */
     const char *store_trouble; /* why it must not be asked, in words; NULL: it may be */
     void (*resume)(void *context, struct http_exchange *x); /* an errand has ended */

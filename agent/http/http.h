@@ -188,7 +188,8 @@ struct http_options {
     struct catalog *catalog;
     struct gossip *gossip;
     struct local *local;
-    struct store *store; /* NULL: no engine here, such requests are forwarded */
+    struct store *store;           /* NULL: no engine here, such requests are forwarded */
+    struct engine *engine;         /* borrowed: of the store */
     struct prepared_book *queries; /* borrowed; NULL without a store */
     const struct event_log *events; /* NULL: none ever */
     struct rc_metrics *metrics;     /* may be NULL */

@@ -255,6 +255,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .gossip = options->gossip,
         .local = options->local,
         .store = options->store,
+        .engine = options->engine,
         .queries = options->queries,
         .events = options->events,
         .metrics = options->metrics,

@@ -26,7 +26,7 @@ static void read_status(const struct http_api *api, struct engine_status *out)
     struct rc_address address = self->said->address;
     char place[PLACE_MAX];
 
-    store_engine_status(api->store, out);
+    api->engine->class->status(api->engine, out);
     if (out->member_count > 0) {
         return;
     }

@@ -97,10 +97,10 @@ void prepared_list(struct http_api *api, struct http_exchange *x)
     rc_json_array(&json);
     while (store_next(api->store, STORE_QUERIES, view.name, after, &pair)) {
         after = pair.key;
-        json_t *query = prepared_is_definition(pair.key)
-                            ? json_loadb((const char *)pair.value.at, pair.value.size, 0,
-                                         NULL)
-                            : NULL;
+        json_t *query =
+            prepared_is_definition(pair.key)
+                ? json_loadb((const char *)pair.value.at, pair.value.size, 0, NULL)
+                : NULL;
         if (query != NULL && permit_shows(api, x, PERMIT_QUERY, prepared_name(query))) {
             put_query(&json, query, &pair);
         }
@@ -160,9 +160,10 @@ static void sort_near(const struct http_api *api, const char *from,
         bool known =
             gossip_coordinate(api->gossip, found[i]->node->name, &there) == RC_OK;
         bool same = strcmp(found[i]->node->name, from) == 0;
-        list[i] = (struct near){found[i], same    ? 0.0
-                                          : known ? gossip_coordinate_distance(&here, &there)
-                                                  : 1e9};
+        list[i] =
+            (struct near){found[i], same    ? 0.0
+                                    : known ? gossip_coordinate_distance(&here, &there)
+                                            : 1e9};
     }
     qsort(list, count, sizeof *list, by_distance);
     for (size_t i = 0; i < count; i++) {
@@ -184,8 +185,8 @@ static void shuffle(struct http_api *api, const struct catalog_service **found,
 
 /* ?near= wins over the query's own; "_agent" is the node whose client asks, "_ip" too: this is
  * where it is. */
-static void order(struct http_api *api, const struct http_exchange *x, const json_t *query,
-                  const struct catalog_service **found, size_t count)
+static void order(struct http_api *api, const struct http_exchange *x,
+                  const json_t *query, const struct catalog_service **found, size_t count)
 {
     const char *near = target_parameter(&x->target, "near");
 
@@ -310,7 +311,8 @@ static void explain(struct http_api *api, struct http_exchange *x)
 
     if (query != NULL &&
         permit(api, x, PERMIT_QUERY, prepared_name(query), PERMIT_READ)) {
-        (void)store_read(api->store, STORE_QUERIES, rc_pack_text(prepared_id(query)), &pair);
+        (void)store_read(api->store, STORE_QUERIES, rc_pack_text(prepared_id(query)),
+                         &pair);
         exchange_header(x, "X-Consul-Index", "1");
         exchange_header(x, "X-Consul-Effective-Consistency", "leader");
         store_query_freshness(api, x);
@@ -355,16 +357,18 @@ static void name_key(const json_t *query, char out[NAME_KEY_MAX])
 
     out[0] = '\0';
     if (name[0] != '\0' || is_template) {
-        (void)snprintf(out, NAME_KEY_MAX, "%s:%s", is_template ? "template" : "name", name);
+        (void)snprintf(out, NAME_KEY_MAX, "%s:%s", is_template ? "template" : "name",
+                       name);
     }
 }
 
-static struct store_op *add_op(struct change *change, enum store_verb verb, const char *key)
+static struct store_op *add_op(struct change *change, enum store_verb verb,
+                               const char *key)
 {
     struct store_op *op = &change->ops[change->count++];
 
-    *op = (struct store_op){
-        .verb = verb, .table = STORE_QUERIES, .key = rc_pack_text(key)};
+    *op =
+        (struct store_op){.verb = verb, .table = STORE_QUERIES, .key = rc_pack_text(key)};
     return op;
 }
 
@@ -455,7 +459,8 @@ static void write_draft(struct http_api *api, struct http_exchange *x,
     if (change->new_name[0] != '\0' && strcmp(change->new_name, change->old_name) != 0) {
         add_op(change, STORE_CAS, change->new_name)->value = rc_pack_text(change->id);
     }
-    struct store_op *op = add_op(change, before != NULL ? STORE_CAS : STORE_SET, change->id);
+    struct store_op *op =
+        add_op(change, before != NULL ? STORE_CAS : STORE_SET, change->id);
     op->value = rc_pack_text(change->text);
     op->index = before != NULL ? before->modify_index : 0;
     if (change->old_name[0] != '\0' && strcmp(change->new_name, change->old_name) != 0) {

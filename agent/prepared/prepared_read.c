@@ -257,8 +257,9 @@ static int check(const json_t *query, char error[PREPARED_ERROR_MAX])
         return refuse(error, "Invalid prepared query: Name is longer than 255 bytes");
     }
     if (text_at(query, NULL, "Token")[0] != '\0') {
-        return refuse(error, "Invalid prepared query: a Token would be kept in clear; whoever "
-                             "executes a query uses a token of its own");
+        return refuse(error,
+                      "Invalid prepared query: a Token would be kept in clear; whoever "
+                      "executes a query uses a token of its own");
     }
     if (text_at(query, "Service", "Service")[0] == '\0') {
         return refuse(error,
