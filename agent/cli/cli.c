@@ -86,8 +86,11 @@ static const struct cli_command commands[] = {
      "usage: rollcall debug gossip [flags]\n\n"
      "Health, queues, open suspicions, whom we refuse, and how members changed.\n",
      debug_run},
-    {"keygen", "make a key for gossip encryption",
-     "usage: rollcall keygen\n\nPrints 32 random bytes in base64, for -encrypt.\n",
+    {"keygen", "make a key for gossip encryption, or a server's key",
+     "usage: rollcall keygen [-server FILE]\n\nPrints 32 random bytes in base64, for "
+     "-encrypt. With -server it makes the key pair\nby which servers prove to be some: "
+     "the secret for link.server_key_file, the public\nkey for "
+     "link.server_public_keys.\n",
      keygen_run},
     {"keyring", "the keys of gossip encryption, in the whole pool",
      "usage: rollcall keyring -list|-list-primary [flags]\n"
