@@ -1,11 +1,12 @@
 #include "tests/sim/sim_peek.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "agent/gossip/state.h"
 #include "tests/sim/sim_state.h"
 
-enum { PRINTED_MAX = 40 };
+enum { PRINTED_MAX = 40, HELD_SHIFT = 10 };
 
 void peek_forget_rumours(struct gossip *g)
 {
@@ -17,6 +18,22 @@ void peek_forget_rumours(struct gossip *g)
         broadcast_fini(queue);
         broadcast_init(queue, max, size_max);
     }
+}
+
+void peek_hold_rumours(struct gossip *g)
+{
+    g->queues[QUEUE_MEMBERSHIP].max >>= HELD_SHIFT;
+    assert(g->queues[QUEUE_MEMBERSHIP].max > 0);
+}
+
+void peek_release_rumours(struct gossip *g)
+{
+    g->queues[QUEUE_MEMBERSHIP].max <<= HELD_SHIFT;
+}
+
+void peek_forget_check(struct gossip *g)
+{
+    deadline_clear(&g->deadlines, &g->join_check.deadline);
 }
 
 static void print_wrong(const struct node *at, const struct node *of)

@@ -9,150 +9,12 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "tests/sim/sim_grow.h"
 #include "tests/sim/sim_peek.h"
 #include "tests/sim/sim_state.h"
 #include "tests/sim/wire_structs.h"
 
-enum {
-    SMALL_POOL = 128, /* smaller ones grow node by node */
-    BATCH = 32,
-    GROWING_MAX_MS = 600000,
-    STEP_MS = 20,
-    BATCH_MS = 100,
-    LOOK_EVERY_MS = 100,
-    FAULTS_STREAM = 5,
-    WORKLOAD_STREAM = 6
-};
-
-/* ---- growing the pool */
-
-static uint32_t pool_of(const struct play_options *o, size_t node)
-{
-    uint32_t pools = o->scenario->pools > 0 ? o->scenario->pools : 1;
-
-    return (uint32_t)(node * pools / o->nodes);
-}
-
-static void add_services(struct sim *sim, const struct play_options *o, size_t node)
-{
-    char name[16];
-
-    for (uint32_t i = 0; o->catalogs == SIM_WITH_CATALOGS && i < o->services; i++) {
-        (void)snprintf(name, sizeof name, "s%u", i);
-        sim_register(sim, node, name);
-    }
-}
-
-static void add_node(struct sim *sim, const struct play_options *o, size_t *first)
-{
-    size_t node = sim_add(sim);
-
-    add_services(sim, o, node);
-    if (node > 0 && pool_of(o, node) != pool_of(o, node - 1)) {
-        *first = node;
-    }
-    if (node > *first) {
-        size_t known = node - *first;
-        sim_join(sim, node, *first + rc_random_below(&sim->choices, known));
-    }
-}
-
-/* Pairs that do not know each other because they are of different pools. */
-static uint64_t strangers(const struct play_options *o)
-{
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < o->nodes; i++) {
-        for (size_t k = 0; o->scenario->pools > 1 && k < o->nodes; k++) {
-            count += pool_of(o, i) != pool_of(o, k) ? 1 : 0;
-        }
-    }
-    return count;
-}
-
-static bool has_all_records(const struct sim *sim, const struct play_options *o)
-{
-    size_t instances = 0;
-
-    for (size_t i = 0; i < o->nodes; i++) {
-        const struct catalog *c = sim->nodes[i]->catalog;
-        const struct catalog_name *name = c == NULL ? NULL : catalog_name_find(c, "s0");
-        if (name == NULL) {
-            return c == NULL || o->services == 0;
-        }
-        instances = name->instance_count;
-        if (instances * (o->scenario->pools > 1 ? o->scenario->pools : 1) < o->nodes) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void forget_rumours(const struct sim *sim)
-{
-    for (size_t i = 0; i < sim->node_count; i++) {
-        if (sim->nodes[i]->gossip != NULL) {
-            peek_forget_rumours(sim->nodes[i]->gossip);
-        }
-    }
-}
-
-/* Nodes join one after the other, as people start them. */
-static void grow_slowly(struct sim *sim, const struct play_options *o)
-{
-    size_t first = 0;
-
-    for (size_t i = 0; i < o->nodes; i++) {
-        add_node(sim, o, &first);
-        sim_run(sim, STEP_MS);
-    }
-}
-
-/* All join the first node of their pool in batches, and once more when it knows all. What they
- * would tell each other meanwhile is forgotten: it is most of the work, and changes nothing. */
-static void grow_fast(struct sim *sim, const struct play_options *o)
-{
-    size_t nodes = o->nodes;
-    size_t first = 0;
-
-    assert(nodes > 0);
-    for (size_t i = 0; i < 2 * nodes; i++) {
-        size_t node = i % nodes;
-        first = pool_of(o, node) == pool_of(o, first) && node != 0 ? first : node;
-        if (i < nodes) {
-            (void)sim_add(sim);
-            add_services(sim, o, node);
-        }
-        if (node != first) {
-            sim_join(sim, node, first);
-        }
-        if (i % BATCH == BATCH - 1) {
-            sim_run(sim, BATCH_MS);
-            forget_rumours(sim);
-        }
-    }
-}
-
-static void grow(struct sim *sim, const struct play_options *o)
-{
-    uint64_t apart = strangers(o);
-
-    if (o->nodes <= SMALL_POOL) {
-        grow_slowly(sim, o);
-    } else {
-        grow_fast(sim, o);
-    }
-    uint64_t start_ms = sim_now_ms(sim);
-    while (sim->wrong_pairs != apart || !has_all_records(sim, o)) {
-        if (sim_now_ms(sim) - start_ms > GROWING_MAX_MS) {
-            sim_fail(sim, "the pool did not come together: %llu views are wrong",
-                     (unsigned long long)sim->wrong_pairs);
-        }
-        sim_run(sim, LOOK_EVERY_MS);
-    }
-    forget_rumours(sim);
-    sim_run(sim, 1000);
-}
+enum { LOOK_EVERY_MS = 100, FAULTS_STREAM = 5, WORKLOAD_STREAM = 6 };
 
 /* ---- the end */
 
@@ -258,12 +120,12 @@ void play(const struct play_options *o, uint64_t seed, struct outcome *out)
 
     sim->is_tracing = o->is_tracing;
     /* Refutations are forgotten with the other rumours of a pool that grows fast. */
-    sim->is_strict = o->nodes <= SMALL_POOL;
+    sim->is_strict = o->nodes <= GROW_SLOWLY_MAX;
     sim->replay = o->replay;
     if (o->script == NULL) {
         play_plan(o, seed, &made);
     }
-    grow(sim, o);
+    grow_pool(sim, o);
     *out = (struct outcome){.seed = seed};
     out->memory_per_node = (mallinfo2().uordblks - empty) / o->nodes;
     measure_reset(sim);

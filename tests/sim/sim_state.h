@@ -193,6 +193,7 @@ struct sim {
     struct measure measure;
     const struct sim_step *steps; /* of the plan; borrowed */
     void (*on_step)(struct sim *sim, uint64_t step, uint32_t end);
+    bool is_hushed;     /* keeps no trace for the time being, unless it is printed */
     bool is_tracing;    /* to stdout as it happens */
     const char *replay; /* the command line; borrowed */
     char trace[SIM_TRACE_LINES][SIM_TRACE_LINE];

@@ -26,6 +26,9 @@ void sim_must(int err, const char *what)
 
 void sim_trace(struct sim *sim, const char *format, ...)
 {
+    if (sim->is_hushed && !sim->is_tracing) {
+        return;
+    }
     char *line = sim->trace[sim->traced++ % SIM_TRACE_LINES];
     int size =
         snprintf(line, SIM_TRACE_LINE, "[%10.3f] ", (double)sim->now_ns / (double)SIM_MS);
