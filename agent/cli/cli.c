@@ -136,6 +136,18 @@ static const struct cli_command commands[] = {
      "It may be\nrestored into a store of another engine. What is there before is replaced by "
      "it.\n",
      snapshot_run},
+    {"acl", "tokens, policies and roles, and why a request is refused",
+     "usage: rollcall acl bootstrap\n"
+     "       rollcall acl token create|read|update|clone|delete|list [flags]\n"
+     "       rollcall acl policy create|read|update|delete|list [flags]\n"
+     "       rollcall acl role create|read|update|delete|list [flags]\n"
+     "       rollcall acl explain METHOD PATH [NAME]\n"
+     "       rollcall acl explain RESOURCE [NAME] read|list|write\n\n"
+     "bootstrap makes the first token, on a server's own machine, once. A token's SecretID is "
+     "shown when\nit is made and never again. explain says which rule of which policy decides "
+     "about the token that is\nsent (-token), and ends with 1 if it is refused. Ready made: the "
+     "roles read, register and admin.\n",
+     acl_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

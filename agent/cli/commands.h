@@ -26,6 +26,7 @@ int session_run(const struct cli_command *self, int count, char **words);
 int lock_run(const struct cli_command *self, int count, char **words);
 int operator_run(const struct cli_command *self, int count, char **words);
 int snapshot_run(const struct cli_command *self, int count, char **words);
+int acl_run(const struct cli_command *self, int count, char **words);
 int version_run(const struct cli_command *self, int count, char **words);
 
 #endif
