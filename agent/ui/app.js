@@ -6,6 +6,7 @@ const NODES = "/v1/internal/ui/nodes";
 const WAIT = "60s";
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 10000;
+const TOKEN = "rollcall-token";
 const at = (id) => document.getElementById(id);
 const freshness = at("freshness");
 let model = null;
@@ -29,8 +30,18 @@ function tellLost(error) {
   freshness.textContent = `No answer from the agent (${error.message})${freshAt ? `; shown: ${new Date(freshAt).toLocaleTimeString()}` : ""}. Trying again.`;
 }
 
+// Asked for when the agent refuses, or leaves something out because of the token.
+function wantToken(response) {
+  if (response.status === 403 || response.headers.has("X-Consul-Results-Filtered-By-ACLs")) at("token-form").hidden = false;
+  else if (response.ok) at("token-form").hidden = true;
+}
+
 async function ask(path) {
-  const response = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store" });
+  const headers = { Accept: "application/json" };
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers["X-Consul-Token"] = token;
+  const response = await fetch(path, { headers, cache: "no-store" });
+  if (path.startsWith(NODES)) wantToken(response);
   if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
   return { body: await response.json(), index: Number(response.headers.get("X-Consul-Index")) || 0 };
 }
@@ -70,6 +81,13 @@ async function introduce() {
   }
 }
 
+at("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const token = at("token").value.trim();
+  if (token) sessionStorage.setItem(TOKEN, token);
+  else sessionStorage.removeItem(TOKEN);
+  location.reload();
+});
 at("search").addEventListener("input", () => model && draw());
 // "for 12 s" grows by itself.
 setInterval(() => model && !document.hidden && draw(), 5000);
