@@ -9,6 +9,7 @@
 #include "agent/config_store.h"
 #include "agent/engine/etcd_engine.h"
 #include "agent/engine/sqlite_engine.h"
+#include "agent/store/engine_memory.h"
 #include "agent/store/store.h"
 #include "base/clock.h"
 #include "base/entropy.h"
@@ -27,6 +28,7 @@ enum {
 struct store_uv {
     struct agent *agent;
     struct engine *engine;
+    struct engine_memory *memory; /* of -dev: what the engine is a client of; or NULL */
     struct store *store;
     struct bound_sessions *bound;
     uv_timer_t tick;  /* the store's deadline */
@@ -99,8 +101,22 @@ static void on_tick(uv_timer_t *timer)
 {
     struct store_uv *uv = timer->data;
 
+    uint64_t now_ms = rc_clock_ms();
+
     uv->armed_ms = UINT64_MAX;
-    store_tick(uv->store, rc_clock_ms());
+    if (uv->memory != NULL) {
+        engine_memory_tick(uv->memory, now_ms);
+    }
+    store_tick(uv->store, now_ms);
+}
+
+static uint64_t deadline_ms(const struct store_uv *uv)
+{
+    uint64_t due_ms = store_deadline_ms(uv->store);
+    uint64_t its_ms =
+        uv->memory != NULL ? engine_memory_deadline_ms(uv->memory) : UINT64_MAX;
+
+    return its_ms < due_ms ? its_ms : due_ms;
 }
 
 void agent_store_turn(struct agent *agent)
@@ -110,7 +126,7 @@ void agent_store_turn(struct agent *agent)
     if (uv == NULL || uv->store == NULL || !uv->engine_is_open) {
         return;
     }
-    uint64_t due_ms = store_deadline_ms(uv->store);
+    uint64_t due_ms = deadline_ms(uv);
     if (due_ms == uv->armed_ms) {
         return;
     }
@@ -382,14 +398,34 @@ static int open_etcd(struct agent *agent, struct engine **out)
     return err;
 }
 
-static int open_engine(struct agent *agent, struct engine **out)
+static int open_memory(struct store_uv *uv, struct engine **out)
 {
+    const struct engine_memory_options options = {
+        .seed = rc_entropy_u64(),
+        .first_revision = 1,
+        .now_ms = rc_clock_ms(),
+    };
+
+    uv->memory = engine_memory_create(&options);
+    *out = uv->memory != NULL ? engine_memory_connect(uv->memory) : NULL;
+    if (*out == NULL) {
+        return RC_ENOMEM;
+    }
+    rc_log(RC_LOG_INFO, "store", "kept in memory: gone when this agent ends");
+    return RC_OK;
+}
+
+static int open_engine(struct store_uv *uv, struct engine **out)
+{
+    struct agent *agent = uv->agent;
+
     switch (config_store_engine(&agent->config)) {
     case CONFIG_STORE_SQLITE:
         return open_sqlite(agent, out);
     case CONFIG_STORE_ETCD:
         return open_etcd(agent, out);
     case CONFIG_STORE_MEMORY:
+        return open_memory(uv, out);
     case CONFIG_STORE_NONE:
     case CONFIG_STORE_COUNT:
         break;
@@ -428,12 +464,13 @@ int agent_open_store(struct agent *agent)
     if (uv == NULL) {
         return RC_ENOMEM;
     }
-    int err = open_engine(agent, &engine);
+    uv->agent = agent;
+    int err = open_engine(uv, &engine);
     if (err != RC_OK || engine == NULL) {
+        engine_memory_destroy(uv->memory);
         free(uv);
         return err;
     }
-    uv->agent = agent;
     uv->engine = engine;
     uv->engine_is_open = true;
     uv->has_leader = true; /* told of when it is not so */
@@ -470,6 +507,8 @@ static void on_engine_closed(void *context)
     uv->engine = NULL;
     store_destroy(uv->store);
     uv->store = NULL;
+    engine_memory_destroy(uv->memory);
+    uv->memory = NULL;
     uv->open_handles = 3;
     uv_close((uv_handle_t *)&uv->tick, on_handle_closed);
     uv_close((uv_handle_t *)&uv->look, on_handle_closed);

@@ -13,6 +13,7 @@
 enum {
     IDLE_KEPT_S = 60, /* a connection that has proven itself may idle this long */
     BODY_IGNORED_MAX = 16 << 20,
+    GO_ON_MAX = 64, /* woken connections that are answered before others have their turn */
 };
 
 /* ---- Connections come and go. */
@@ -119,9 +120,12 @@ static void forget(struct connection *connection)
     errand_forget(x);
 }
 
+static void leave_woken(struct connection *connection);
+
 static void end(struct http *http, struct connection *connection)
 {
     forget(connection);
+    leave_woken(connection);
     waiters_remove(http->waiters, &connection->exchange.waiter);
     pump_end_hangup(connection->hangup);
     answer_end_stream(connection);
@@ -206,8 +210,56 @@ void connection_suspend(struct connection *connection)
     connection_pause(connection);
 }
 
+static void leave_woken(struct connection *connection)
+{
+    struct http *http = connection->http;
+
+    if (!connection->is_woken) {
+        return;
+    }
+    connection->is_woken = false;
+    if (connection->previous_woken != NULL) {
+        connection->previous_woken->next_woken = connection->next_woken;
+    } else {
+        http->first_woken = connection->next_woken;
+    }
+    if (connection->next_woken != NULL) {
+        connection->next_woken->previous_woken = connection->previous_woken;
+    } else {
+        http->last_woken = connection->previous_woken;
+    }
+}
+
+void connection_wake(struct connection *connection)
+{
+    struct http *http = connection->http;
+
+    if (!connection->suspended || connection->is_woken) {
+        return;
+    }
+    waiters_remove(http->waiters, &connection->exchange.waiter);
+    connection->is_woken = true;
+    connection->next_woken = NULL;
+    connection->previous_woken = http->last_woken;
+    if (http->last_woken != NULL) {
+        http->last_woken->next_woken = connection;
+    } else {
+        http->first_woken = connection;
+        pump_wait(http->pump, 0);
+    }
+    http->last_woken = connection;
+}
+
+void connection_go_on(struct http *http)
+{
+    for (size_t i = 0; i < GO_ON_MAX && http->first_woken != NULL; i++) {
+        connection_resume(http->first_woken);
+    }
+}
+
 void connection_resume(struct connection *connection)
 {
+    leave_woken(connection);
     if (!connection->suspended) {
         return;
     }

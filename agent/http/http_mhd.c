@@ -180,7 +180,7 @@ static void resume(struct waiter *waiter)
     if (x->served != NULL) {
         served_wake(x->served);
     } else {
-        connection_resume(connection_of(waiter));
+        connection_wake(connection_of(waiter));
     }
 }
 
@@ -214,7 +214,7 @@ static uint64_t next_run_ms(const struct http *http)
     uint64_t wait_ms = UINT64_MAX;
     uint64_t due_ms = waiters_deadline_ms(http->waiters);
 
-    if (http->has_resumed || http->first_ready != NULL) {
+    if (http->has_resumed || http->first_woken != NULL || http->first_ready != NULL) {
         return 0;
     }
     if (http->connection_count > waiters_count(http->waiters)) {
@@ -239,6 +239,7 @@ static void run(void *context)
     expire(http);
     http->has_resumed = false;
     served_run(http);
+    connection_go_on(http);
     for (size_t i = 0; i < http->daemon_count; i++) {
         (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
     }

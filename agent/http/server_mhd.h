@@ -32,6 +32,9 @@ struct connection {
     struct http *http;
     struct connection *previous;
     struct connection *next;
+    struct connection *previous_woken; /* of http->first_woken */
+    struct connection *next_woken;
+    bool is_woken;
     struct MHD_Connection *mhd;
     struct rc_address peer; /* RC_ADDRESS_NONE over a Unix socket */
     enum guard_place place;
@@ -59,6 +62,8 @@ struct http {
     size_t daemon_count;
     struct connection *connections;
     size_t connection_count;
+    struct connection *first_woken; /* whose wait is over: they go on some at a time */
+    struct connection *last_woken;
     struct served *served; /* of other agents */
     struct served *first_ready;
     struct served *last_ready;
@@ -128,7 +133,12 @@ void connection_watch(struct connection *connection);
 /* Lets the connection wait, watching whether its client goes away. */
 void connection_suspend(struct connection *connection);
 
-/* Lets a suspended connection run again; nothing happens if it is not suspended. */
+/* Lets a suspended connection run again when its turn has come: of a crowd that waits for the
+ * same, the first is answered before the last has been looked at. */
+void connection_wake(struct connection *connection);
+void connection_go_on(struct http *http); /* those whose turn it is */
+
+/* Lets a suspended connection run again now; nothing happens if it is not suspended. */
 void connection_resume(struct connection *connection);
 
 /* Ends connections whose request takes too long to come, byte by byte or not at all, which

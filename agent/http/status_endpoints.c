@@ -38,9 +38,25 @@ static uint16_t server_port(const struct http_api *api,
     return (uint16_t)port;
 }
 
-/* There is no leader: every agent answers from its own catalog. Scripts ask this endpoint
- * whether the cluster works, so the live server whose name comes first stands for it, and
- * where no member is a server, this agent does. */
+/* As far as this agent's own engine tells. */
+static bool is_leaderless(const struct http_api *api)
+{
+    return api->store != NULL && (api->store_trouble != NULL ||
+                                  !store_freshness(api->store, api->now_ms).knows_leader);
+}
+
+/* Those that keep the store stand before others that call themselves servers. */
+static bool comes_before(const struct gossip_member *a, const struct gossip_member *b)
+{
+    bool a_keeps = gossip_member_tag(a, "rc_st") != NULL;
+    bool b_keeps = gossip_member_tag(b, "rc_st") != NULL;
+
+    return a_keeps != b_keeps ? a_keeps : strcmp(a->said->name, b->said->name) < 0;
+}
+
+/* The catalog has no leader, every agent answers from its own; of the store, the live server
+ * whose name comes first stands for whoever leads its engine. Scripts ask this endpoint whether
+ * the cluster works: where no member is a server, this agent stands for it. */
 void status_leader(struct http_api *api, struct http_exchange *x)
 {
     const struct gossip_member *first = NULL;
@@ -50,7 +66,7 @@ void status_leader(struct http_api *api, struct http_exchange *x)
 
     while (member != NULL) {
         if (request_is_live_server(member) &&
-            (first == NULL || strcmp(member->said->name, first->said->name) < 0)) {
+            (first == NULL || comes_before(member, first))) {
             first = member;
         }
         member = gossip_next_member(api->gossip, &position);
@@ -58,7 +74,7 @@ void status_leader(struct http_api *api, struct http_exchange *x)
     first = first != NULL ? first : gossip_self(api->gossip);
     put_place(place, first, server_port(api, first));
     struct rc_json json = exchange_json(x);
-    rc_json_string(&json, place);
+    rc_json_string(&json, is_leaderless(api) ? "" : place);
     exchange_json_end(x);
 }
 
