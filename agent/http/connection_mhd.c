@@ -13,7 +13,8 @@
 enum {
     IDLE_KEPT_S = 60, /* a connection that has proven itself may idle this long */
     BODY_IGNORED_MAX = 16 << 20,
-    GO_ON_MAX = 64, /* woken connections that are answered before others have their turn */
+    GO_ON_MAX =
+        256, /* woken connections that are answered before others have their turn */
 };
 
 /* ---- Connections come and go. */
