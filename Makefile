@@ -59,6 +59,9 @@ SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_type
 # The etcd engine against a real etcd: tests/interop/test_etcd.py and scripts/bench-store run it.
 DRIVE := $(OUT)/tests/interop/etcd_drive
 
+STORE_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter tests/crash/%,$(ALL_C)))
+STORE_BIN  := $(OUT)/rollcall-store
+
 PYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
 all: $(BINS) ## build rollcall and rollcall-proxy into build/release
@@ -97,6 +100,10 @@ $(SIM_BIN): $(OUT)/tests/sim/rollcall_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
 $(DRIVE): %: %.o $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+# Its own ways to the disk stand before the C library's, for SQLite too: tests/crash/disk_faults.h.
+$(STORE_BIN): $(STORE_HELP) $(AGENT) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LDLIBS) -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
@@ -134,6 +141,19 @@ replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
 
+STORE_ROUNDS ?= 500
+STORE_SEED ?= 1
+store-crash: $(STORE_BIN) ## kill a store on SQLite STORE_ROUNDS=500 times, fail and fill its disk (root)
+	rm -rf $(OUT)/store && mkdir -p $(OUT)/store/small
+	$(STORE_BIN) kill $(OUT)/store/kill $(STORE_ROUNDS) $(STORE_SEED)
+	$(STORE_BIN) faults $(OUT)/store/faults
+	unshare -m sh -c 'mount -t tmpfs -o size=6m none $(OUT)/store/small && \
+	    $(STORE_BIN) full $(OUT)/store/small/store'
+store-figures: $(STORE_BIN) ## commits a second of a store on SQLite, here and on a disk that syncs in 0.2 ms
+	rm -rf $(OUT)/store && mkdir -p $(OUT)/store
+	$(STORE_BIN) bench $(OUT)/store/bench
+	@f=$$(mktemp -d /dev/shm/store.XXXXXX) && $(STORE_BIN) bench $$f/store 200; rm -rf $$f
+
 lab: ## a five-node lab on this machine, from nothing (root): what is missing is installed
 	scripts/install-deps run build lab
 	$(MAKE) all
@@ -142,12 +162,12 @@ check: ## every test, from nothing (root for the lab): what is missing is instal
 	scripts/install-deps run build test
 	$(MAKE) tests
 tests: ## every test, one kind after the other
-	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(REPLAY)
+	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(STORE_BIN) $(REPLAY)
 	$(MAKE) unit
 	$(MAKE) sim
 	$(MAKE) replay
 	$(MAKE) integration
-integration: $(BINS) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
+integration: $(BINS) $(STORE_BIN) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
 	ROLLCALL_BUILD=$(BUILD) $(PYTEST) tests/interop tests/lab
 churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
@@ -178,6 +198,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim sim-same sim-soak replay fuzz lab check tests integration churn figures lint format install clean help
+.PHONY: all unit sim store-crash store-figures sim-same sim-soak replay fuzz lab check tests integration churn figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -91,7 +91,6 @@ int database_each_lease(struct database *database,
 
 enum database_tidying {
     DATABASE_WHEN_LONG, /* when it has grown long enough to be worth it */
-    DATABASE_REUSE,     /* its room on the disk is written over from then on */
     DATABASE_NOW        /* its room on the disk is given back */
 };
 /* Moves the log into the file. After an error nothing is lost. */

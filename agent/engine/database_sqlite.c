@@ -9,8 +9,8 @@
 #include "agent/engine/follow_log.h"
 #include "base/err.h"
 
-/* A log of 16 MB: what is written again and again meanwhile is moved to the file once. */
-enum { LOG_PAGES_LONG = 4000 };
+/* A log of 8 MB: what is written again and again meanwhile is moved to the file once. */
+enum { LOG_PAGES_LONG = 2000 };
 
 static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -22,10 +22,10 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_FIND] =
         "SELECT create_revision, mod_revision, lease FROM kv WHERE key = ?1",
     [STATEMENT_PUT] =
-        "INSERT INTO kv (key, create_revision, mod_revision, lease, value)"
-        " VALUES (?1, ?2, ?2, ?3, ?4)"
-        " ON CONFLICT (key) DO UPDATE SET mod_revision = excluded.mod_revision,"
-        " lease = excluded.lease, value = excluded.value RETURNING create_revision",
+        ("INSERT INTO kv (key, create_revision, mod_revision, lease, value)"
+         " VALUES (?1, ?2, ?2, ?3, ?4)"
+         " ON CONFLICT (key) DO UPDATE SET mod_revision = excluded.mod_revision,"
+         " lease = excluded.lease, value = excluded.value RETURNING create_revision"),
     [STATEMENT_DELETE] = "DELETE FROM kv WHERE key = ?1 RETURNING key",
     [STATEMENT_DELETE_RANGE] =
         "DELETE FROM kv WHERE key >= ?1 AND key < ?2 RETURNING key",
@@ -53,17 +53,33 @@ static const struct {
     {SQLITE_READONLY, RC_EDENIED},   {SQLITE_PERM, RC_EDENIED},
 };
 
+/* SQLite has one text for all that can go wrong with a disk. */
+static const struct {
+    int code;
+    const char *what;
+} details[] = {
+    {SQLITE_IOERR_READ, " (reading)"},      {SQLITE_IOERR_SHORT_READ, " (reading)"},
+    {SQLITE_IOERR_WRITE, " (writing)"},     {SQLITE_IOERR_FSYNC, " (syncing)"},
+    {SQLITE_IOERR_DIR_FSYNC, " (syncing)"}, {SQLITE_IOERR_TRUNCATE, " (truncating)"},
+    {SQLITE_IOERR_CORRUPTFS, " (damage)"},
+};
+
+static const char *detail_of(int code)
+{
+    for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
+        if (details[i].code == code) {
+            return details[i].what;
+        }
+    }
+    return "";
+}
+
 int database_fail(struct database *database, int code)
 {
-    int number = database->connection == NULL
-                     ? 0
-                     : database->lib.system_errno(database->connection);
-    const char *why = number == 0 ? NULL : strerrordesc_np(number);
-
     database->code = code;
-    (void)snprintf(database->error, sizeof database->error, "%s: %s%s%s",
+    (void)snprintf(database->error, sizeof database->error, "%s: %s%s",
                    database->folder->database, database->lib.meaning(code),
-                   why == NULL ? "" : ": ", why == NULL ? "" : why);
+                   detail_of(code));
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         if (codes[i].primary == (code & 0xff)) {
             return codes[i].err;

@@ -24,9 +24,7 @@ struct libsqlite {
     const void *(*bytes)(sqlite3_stmt *statement, int column);
     int (*size)(sqlite3_stmt *statement, int column);
     const unsigned char *(*text)(sqlite3_stmt *statement, int column);
-    const char *(*message)(sqlite3 *connection);
     const char *(*meaning)(int code);
-    int (*system_errno)(sqlite3 *connection);
     int (*is_idle)(sqlite3 *connection); /* no transaction is open */
     void *(*on_log)(sqlite3 *connection,
                     int (*hook)(void *, sqlite3 *, const char *, int), void *context);

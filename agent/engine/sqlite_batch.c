@@ -68,6 +68,9 @@ static int begin(struct work *work)
     if (work->is_begun) {
         return RC_OK;
     }
+    if (work->state->is_full) {
+        return RC_ENOSPC;
+    }
     work->is_begun = true;
     return database_begin(work->state->database);
 }

@@ -17,6 +17,7 @@ struct sqlite_state {
     struct database *database;
     struct lease_set *leases;
     struct database_marks marks; /* as the last commit left them */
+    bool is_full;                /* nothing is written; set and cleared by the owner */
 };
 
 /* Reads marks and leases from `database`, which it owns from then on, also on an error. Every

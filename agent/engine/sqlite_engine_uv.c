@@ -125,7 +125,8 @@ static void on_wake(uv_async_t *handle)
         finish(engine, batch);
     }
     struct request_list answered = engine->answered;
-    engine->answered = (struct request_list){0}; /* answers may ask again: in the next turn */
+    engine->answered =
+        (struct request_list){0}; /* answers may ask again: in the next turn */
     answer_all(engine, &answered);
     if (has_ended && uv_is_closing((uv_handle_t *)&engine->wake) == 0) {
         answer_all(engine, &engine->answered);

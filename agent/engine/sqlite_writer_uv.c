@@ -278,16 +278,25 @@ static void reopen(struct sqlite_writer *writer)
 
 /* ---- Working. */
 
-/* When there is no room for a longer log, there is for one that begins anew, in its place. */
+/* With no room for a longer log, it is moved into the file; until that has worked nothing more is
+ * written, else whatever room there is goes to the log and none is left for the file. */
+static void make_room(struct sqlite_writer *writer)
+{
+    writer->state.is_full = database_tidy(writer->state.database, DATABASE_NOW) != RC_OK;
+}
+
 static void after_failure(struct sqlite_writer *writer, int err, bool must_reopen,
                           const char *error)
 {
+    if (writer->is_open && writer->state.is_full && !must_reopen) {
+        return; /* known: it is tried again when it is time */
+    }
     set_alarm(writer, AGAIN_MS, error);
     if (must_reopen) {
         let_go(writer);
         reopen(writer);
     } else if (err == RC_ENOSPC) {
-        (void)database_tidy(writer->state.database, DATABASE_REUSE); /* if it can */
+        make_room(writer);
     }
 }
 
@@ -297,6 +306,13 @@ static void try_again(struct sqlite_writer *writer)
     if (!writer->is_open) {
         reopen(writer);
         return;
+    }
+    writer->again_ms = rc_clock_ms() + AGAIN_MS;
+    if (writer->state.is_full) {
+        make_room(writer);
+        if (writer->state.is_full) {
+            return;
+        }
     }
     int err = sqlite_state_probe(&writer->state);
     if (err == RC_OK) {

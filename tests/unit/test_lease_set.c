@@ -1,0 +1,152 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/engine/lease_set.h"
+#include "base/err.h"
+#include "base/random.h"
+
+static int setup(void **state)
+{
+    *state = lease_set_create();
+    return *state == NULL ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    lease_set_destroy(*state);
+    return 0;
+}
+
+static void empty_set_is_never_due(void **state)
+{
+    uint64_t due[4];
+
+    assert_true(lease_set_deadline_ms(*state) == UINT64_MAX);
+    assert_int_equal(lease_set_due(*state, UINT64_MAX, due, 4), 0);
+}
+
+static void leases_are_due_in_the_order_of_their_ends(void **state)
+{
+    uint64_t due[4];
+    assert_int_equal(lease_set_add(*state, 100, 1, 300), RC_OK);
+    assert_int_equal(lease_set_add(*state, 100, 2, 100), RC_OK);
+    assert_int_equal(lease_set_add(*state, 100, 3, 200), RC_OK);
+
+    assert_true(lease_set_deadline_ms(*state) == 200);
+    assert_int_equal(lease_set_due(*state, 199, due, 4), 0);
+    assert_int_equal(lease_set_due(*state, 399, due, 4), 2);
+
+    assert_true(due[0] == 2 && due[1] == 3);
+    assert_int_equal(lease_set_count(*state), 3); /* until they are removed */
+}
+
+static void renewed_lease_has_its_whole_time_again(void **state)
+{
+    uint64_t due[4];
+    assert_int_equal(lease_set_add(*state, 100, 1, 300), RC_OK);
+
+    assert_true(lease_set_renew(*state, 390, 1));
+    assert_false(lease_set_renew(*state, 390, 2));
+
+    assert_int_equal(lease_set_due(*state, 689, due, 4), 0);
+    assert_int_equal(lease_set_due(*state, 690, due, 4), 1);
+}
+
+static void lease_is_added_once(void **state)
+{
+    assert_int_equal(lease_set_add(*state, 0, 1, 300), RC_OK);
+    assert_int_equal(lease_set_add(*state, 0, 1, 300), RC_EEXISTS);
+}
+
+static void no_more_are_due_than_there_is_room_for(void **state)
+{
+    uint64_t due[2];
+    for (uint64_t i = 1; i <= 5; i++) {
+        assert_int_equal(lease_set_add(*state, 0, i, i), RC_OK);
+    }
+
+    assert_int_equal(lease_set_due(*state, 10, due, 2), 2);
+    assert_true(due[0] == 1 && due[1] == 2);
+    lease_set_remove(*state, 1);
+    lease_set_remove(*state, 2);
+    assert_int_equal(lease_set_due(*state, 10, due, 2), 2);
+
+    assert_true(due[0] == 3 && due[1] == 4);
+}
+
+static void endless_lease_does_not_wrap(void **state)
+{
+    uint64_t due[1];
+    assert_int_equal(lease_set_add(*state, 1000, 1, UINT64_MAX), RC_OK);
+
+    assert_int_equal(lease_set_due(*state, UINT64_MAX - 1, due, 1), 0);
+}
+
+/* Beside an array that is looked through from end to end. */
+static void thousands_of_steps_agree_with_a_plain_list(void **state)
+{
+    enum { LEASES = 60, STEPS = 20000 };
+    uint64_t ends[LEASES] = {0}; /* 0: not there */
+    uint64_t ttl[LEASES] = {0};
+    uint64_t due[LEASES];
+    uint64_t now_ms = 1;
+    struct rc_random random;
+
+    rc_random_init(&random, 7);
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t i = rc_random_below(&random, LEASES);
+        uint64_t earliest = UINT64_MAX;
+        now_ms += rc_random_below(&random, 3);
+        switch (rc_random_below(&random, 3)) {
+        case 0:
+            if (ends[i] == 0) {
+                ttl[i] = 1 + rc_random_below(&random, 100);
+                ends[i] = now_ms + ttl[i];
+                assert_int_equal(lease_set_add(*state, now_ms, i, ttl[i]), RC_OK);
+            }
+            break;
+        case 1:
+            assert_int_equal(lease_set_renew(*state, now_ms, i), ends[i] != 0);
+            ends[i] = ends[i] == 0 ? 0 : now_ms + ttl[i];
+            break;
+        default:
+            lease_set_remove(*state, i);
+            ends[i] = 0;
+            break;
+        }
+        size_t count = 0;
+        for (size_t j = 0; j < LEASES; j++) {
+            earliest = ends[j] != 0 && ends[j] < earliest ? ends[j] : earliest;
+            count += ends[j] != 0 && ends[j] <= now_ms ? 1 : 0;
+        }
+        assert_true(lease_set_deadline_ms(*state) == earliest);
+        assert_int_equal(lease_set_due(*state, now_ms, due, LEASES), count);
+        for (size_t j = 0; j < count; j++) {
+            lease_set_remove(*state, due[j]);
+            ends[due[j]] = 0;
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(empty_set_is_never_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(leases_are_due_in_the_order_of_their_ends, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(renewed_lease_has_its_whole_time_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(lease_is_added_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_more_are_due_than_there_is_room_for, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(endless_lease_does_not_wrap, setup, teardown),
+        cmocka_unit_test_setup_teardown(thousands_of_steps_agree_with_a_plain_list, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
