@@ -122,9 +122,9 @@ http_handler operator_keyring_use;
 http_handler operator_keyring_remove;
 
 /* kv_read.c, kv_write.c: the keys of the store. */
-http_handler kv_get;
-http_handler kv_put;
-http_handler kv_delete;
+http_handler kv_answer_get;
+http_handler kv_answer_put;
+http_handler kv_answer_delete;
 
 /* session_endpoints.c: who may hold locks, and for how long. */
 http_handler session_create;

@@ -156,7 +156,7 @@ static void answer_keys(struct http_api *api, struct http_exchange *x)
     }
 }
 
-void kv_get(struct http_api *api, struct http_exchange *x)
+void kv_answer_get(struct http_api *api, struct http_exchange *x)
 {
     bool keys = has(x, "keys");
     bool tree = keys || has(x, "recurse");

@@ -190,7 +190,7 @@ static bool check_key(struct http_exchange *x, struct rc_pack_bytes key)
     return fault == NULL;
 }
 
-void kv_put(struct http_api *api, struct http_exchange *x)
+void kv_answer_put(struct http_api *api, struct http_exchange *x)
 {
     static const char *const exclusive[] = {"cas", "acquire", "release", "ttl"};
     struct store_op op = {
@@ -210,7 +210,7 @@ void kv_put(struct http_api *api, struct http_exchange *x)
     submit(api, x, &op);
 }
 
-void kv_delete(struct http_api *api, struct http_exchange *x)
+void kv_answer_delete(struct http_api *api, struct http_exchange *x)
 {
     static const char *const exclusive[] = {"recurse", "cas"};
     bool tree = target_parameter(&x->target, "recurse") != NULL;
