@@ -12,6 +12,7 @@
 #include "agent/http/permit.h"
 #include "agent/http/render.h"
 #include "agent/http/store_query.h"
+#include "agent/http/visible.h"
 #include "agent/prepared/prepared.h"
 #include "agent/prepared/prepared_book.h"
 #include "base/entropy.h"
@@ -266,7 +267,7 @@ static void carry_out(struct http_api *api, struct http_exchange *x, const json_
     order(api, x, query, found, count);
     size_t kept = 0;
     for (size_t i = 0; i < count && kept < limit; i++) {
-        if (permit_shows(api, x, PERMIT_SERVICE, found[i]->name)) {
+        if (visible_service(api, x, found[i])) {
             found[kept++] = found[i];
         }
     }
