@@ -38,7 +38,7 @@ static bool names_a_key_twice(const struct engine_op *ops, size_t count)
     for (size_t i = 0; i < count; i++) {
         sorted[i] = &ops[i];
     }
-    qsort(sorted, count, sizeof *sorted, by_key);
+    qsort(sorted, count, sizeof(struct engine_op *), by_key);
     for (size_t i = 1; i < count; i++) {
         if (covers(sorted[i - 1], sorted[i]->key) ||
             covers(sorted[i], sorted[i - 1]->key)) {

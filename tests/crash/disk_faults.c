@@ -97,6 +97,7 @@ static int sync_by(long call, int file)
     return (int)syscall(call, file);
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the library's have underscores */
 int fsync(int file)
 {
     return sync_by(SYS_fsync, file);
@@ -106,6 +107,7 @@ int fdatasync(int file)
 {
     return sync_by(SYS_fdatasync, file);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static int fault_of_write(void)
 {
@@ -140,6 +142,7 @@ static ssize_t write_at(int file, const void *bytes, size_t size, off_t at)
     return (ssize_t)syscall(SYS_pwrite64, file, bytes, size, at);
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): as above */
 ssize_t pwrite(int file, const void *bytes, size_t size, off_t at)
 {
     return write_at(file, bytes, size, at);
@@ -160,3 +163,4 @@ int ftruncate64(int file, off64_t size)
     }
     return (int)syscall(SYS_ftruncate, file, size);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

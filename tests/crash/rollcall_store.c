@@ -275,6 +275,13 @@ static int by_size(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
+/* What so many of a thousand do not exceed, in ms; sorted. */
+static double share(const uint64_t *micros, uint64_t count, uint64_t thousandth)
+{
+    uint64_t place = count * thousandth / 1000;
+    return count == 0 ? 0 : (double)micros[place] / 1000;
+}
+
 /* A log record of 4 KB appended and synced, as a database must do at the least. */
 static double bare_sync_ms(const char *folder)
 {
@@ -296,7 +303,7 @@ static double bare_sync_ms(const char *folder)
     (void)close(file);
     (void)unlink(path);
     qsort(micros, TIMES, sizeof micros[0], by_size);
-    return (double)micros[TIMES / 2] / 1000;
+    return share(micros, TIMES, 500);
 }
 
 static void bench(const char *folder, struct board *board, unsigned outstanding)
@@ -317,9 +324,8 @@ static void bench(const char *folder, struct board *board, unsigned outstanding)
     (void)printf(
         "%2u outstanding: %6.0f commits/s, p50 %.3f ms, p99 %.3f ms; %.2f syncs and "
         "%.0f bytes written a commit\n",
-        outstanding, commits / seconds, (double)board->micros[count / 2] / 1000,
-        (double)board->micros[count * 99 / 100] / 1000,
-        (double)(after.syncs - disk.syncs) / commits,
+        outstanding, commits / seconds, share(board->micros, count, 500),
+        share(board->micros, count, 990), (double)(after.syncs - disk.syncs) / commits,
         (double)(after.bytes - disk.bytes) / commits);
     writers_rest(writers);
     writers_close(writers);

@@ -28,9 +28,10 @@ struct engine_driver {
                 uint64_t ms);
     uint64_t (*now_ms)(void *context); /* the time that `run` passes */
 
-    uint64_t patience_ms; /* how long an answer may take at the worst; 10000 in real time */
-    uint64_t lease_ms;    /* a lease short enough to wait for, at least lease_min_ms */
-    uint64_t late_ms;     /* how much later than that it may end at the worst */
+    uint64_t
+        patience_ms;   /* how long an answer may take at the worst; 10000 in real time */
+    uint64_t lease_ms; /* a lease short enough to wait for, at least lease_min_ms */
+    uint64_t late_ms;  /* how much later than that it may end at the worst */
 };
 
 /* Runs every claim; what a main() returns. `name` is of the group. */

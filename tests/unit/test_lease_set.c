@@ -86,49 +86,68 @@ static void endless_lease_does_not_wrap(void **state)
     assert_int_equal(lease_set_due(*state, UINT64_MAX - 1, due, 1), 0);
 }
 
-/* Beside an array that is looked through from end to end. */
+/* A plain list beside it, which is looked through from end to end. */
+enum { LEASES = 60, STEPS = 20000 };
+
+struct list {
+    uint64_t ends_ms[LEASES]; /* 0: not there */
+    uint64_t ttl_ms[LEASES];
+};
+
+static void change(struct lease_set *set, struct list *list, struct rc_random *random,
+                   uint64_t now_ms)
+{
+    uint64_t i = rc_random_below(random, LEASES);
+    bool is_there = list->ends_ms[i] != 0;
+
+    switch (rc_random_below(random, 3)) {
+    case 0:
+        list->ttl_ms[i] = is_there ? list->ttl_ms[i] : 1 + rc_random_below(random, 100);
+        list->ends_ms[i] = is_there ? list->ends_ms[i] : now_ms + list->ttl_ms[i];
+        assert_int_equal(lease_set_add(set, now_ms, i, list->ttl_ms[i]),
+                         is_there ? RC_EEXISTS : RC_OK);
+        break;
+    case 1:
+        list->ends_ms[i] = is_there ? now_ms + list->ttl_ms[i] : 0;
+        assert_int_equal(lease_set_renew(set, now_ms, i), is_there);
+        break;
+    default:
+        list->ends_ms[i] = 0;
+        lease_set_remove(set, i);
+        break;
+    }
+}
+
+static void compare(struct lease_set *set, struct list *list, uint64_t now_ms)
+{
+    uint64_t earliest_ms = UINT64_MAX;
+    uint64_t due[LEASES];
+    size_t count = 0;
+
+    for (size_t i = 0; i < LEASES; i++) {
+        uint64_t ends_ms = list->ends_ms[i] == 0 ? UINT64_MAX : list->ends_ms[i];
+        earliest_ms = ends_ms < earliest_ms ? ends_ms : earliest_ms;
+        count += ends_ms <= now_ms ? 1 : 0;
+    }
+    assert_true(lease_set_deadline_ms(set) == earliest_ms);
+    assert_int_equal(lease_set_due(set, now_ms, due, LEASES), count);
+    for (size_t i = 0; i < count; i++) {
+        lease_set_remove(set, due[i]);
+        list->ends_ms[due[i]] = 0;
+    }
+}
+
 static void thousands_of_steps_agree_with_a_plain_list(void **state)
 {
-    enum { LEASES = 60, STEPS = 20000 };
-    uint64_t ends[LEASES] = {0}; /* 0: not there */
-    uint64_t ttl[LEASES] = {0};
-    uint64_t due[LEASES];
-    uint64_t now_ms = 1;
+    struct list list = {{0}, {0}};
     struct rc_random random;
+    uint64_t now_ms = 1;
 
     rc_random_init(&random, 7);
     for (int step = 0; step < STEPS; step++) {
-        uint64_t i = rc_random_below(&random, LEASES);
-        uint64_t earliest = UINT64_MAX;
         now_ms += rc_random_below(&random, 3);
-        switch (rc_random_below(&random, 3)) {
-        case 0:
-            if (ends[i] == 0) {
-                ttl[i] = 1 + rc_random_below(&random, 100);
-                ends[i] = now_ms + ttl[i];
-                assert_int_equal(lease_set_add(*state, now_ms, i, ttl[i]), RC_OK);
-            }
-            break;
-        case 1:
-            assert_int_equal(lease_set_renew(*state, now_ms, i), ends[i] != 0);
-            ends[i] = ends[i] == 0 ? 0 : now_ms + ttl[i];
-            break;
-        default:
-            lease_set_remove(*state, i);
-            ends[i] = 0;
-            break;
-        }
-        size_t count = 0;
-        for (size_t j = 0; j < LEASES; j++) {
-            earliest = ends[j] != 0 && ends[j] < earliest ? ends[j] : earliest;
-            count += ends[j] != 0 && ends[j] <= now_ms ? 1 : 0;
-        }
-        assert_true(lease_set_deadline_ms(*state) == earliest);
-        assert_int_equal(lease_set_due(*state, now_ms, due, LEASES), count);
-        for (size_t j = 0; j < count; j++) {
-            lease_set_remove(*state, due[j]);
-            ends[due[j]] = 0;
-        }
+        change(*state, &list, &random, now_ms);
+        compare(*state, &list, now_ms);
     }
 }
 

@@ -173,7 +173,7 @@ static void open_modes_are_closed_again(void **state)
 static void second_who_opens_it_is_told_who_has_it(void **state)
 {
     struct place *place = *state;
-    struct store_folder second;
+    struct store_folder second = {0};
     char error[ENGINE_ERROR_MAX];
     char words[64];
     assert_int_equal(open_place(place), RC_OK);
@@ -241,7 +241,7 @@ static void damage_is_found_after_an_unclean_end(void **state)
     char noise[4096];
     make_store(place, DATABASE_TIDY);
     memset(noise, 0xa5, sizeof noise);
-    write_at(place->database, 4096 * 5, noise, sizeof noise);
+    write_at(place->database, 20480, noise, sizeof noise);
     FILE *log = fopen(place->log, "we");
     assert_non_null(log);
     assert_int_equal(fwrite(noise, 1, 64, log), 64); /* the beginning of a frame */
