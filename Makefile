@@ -97,9 +97,9 @@ $(SIM): $(OUT)/tests/sim/%: $(OUT)/tests/sim/%.o $(SIM_HELP) $(AGENT) $(PROXY) $
 $(SIM_BIN): $(OUT)/tests/sim/rollcall_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAP) $^ $(LDLIBS) -o $@
-$(DRIVE): %: %.o $(AGENT) $(SHARED)
+$(DRIVE): %: %.o $(patsubst %.c,$(OUT)/%.o,$(filter tests/unit/engine_%,$(ALL_C))) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 # Its own ways to the disk stand before the C library's, for SQLite too: tests/crash/disk_faults.h.
 $(STORE_BIN): $(STORE_HELP) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
@@ -167,10 +167,13 @@ tests: ## every test, one kind after the other
 	$(MAKE) sim
 	$(MAKE) replay
 	$(MAKE) integration
-integration: $(BINS) $(STORE_BIN) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
+integration: $(BINS) $(STORE_BIN) $(DRIVE) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
 	ROLLCALL_BUILD=$(BUILD) $(PYTEST) tests/interop tests/lab
 churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
+KILLS ?= 500
+etcd-crash: $(DRIVE) ## kill -9 of etcd's members at KILLS=500 moments: nothing acknowledged is lost
+	ETCD_KILLS=$(KILLS) ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_etcd.py -k killed
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
@@ -198,6 +201,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-figures sim-same sim-soak replay fuzz lab check tests integration churn figures lint format install clean help
+.PHONY: all unit sim store-crash store-figures sim-same sim-soak replay fuzz lab check tests integration churn etcd-crash figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -153,20 +153,18 @@ static int log_in(struct etcd_asker *asker)
     asker->login_endpoint =
         etcd_endpoints_pick(asker->endpoints, 0, edge->now_ms(edge->context));
     etcd_json_login(&body, asker->user, asker->password == NULL ? "" : asker->password);
-    if (body.err == RC_OK) {
-        struct etcd_request request = {
-            .endpoint = asker->endpoints->items[asker->login_endpoint].url,
-            .path = "/v3/auth/authenticate",
-            .body = rc_buffer_string(&body),
-            .body_size = body.size,
-            .token = "",
-            .time_limit_ms = asker->request_ms,
-            .may_repeat = true,
-            .on_reply = on_login,
-            .context = asker,
-        };
-        asker->login_call = edge->send(edge->context, &request);
-    }
+    const struct etcd_request request = {
+        .endpoint = asker->endpoints->items[asker->login_endpoint].url,
+        .path = "/v3/auth/authenticate",
+        .body = rc_buffer_string(&body),
+        .body_size = body.size,
+        .token = "",
+        .time_limit_ms = asker->request_ms,
+        .may_repeat = true,
+        .on_reply = on_login,
+        .context = asker,
+    };
+    asker->login_call = body.err == RC_OK ? edge->send(edge->context, &request) : NULL;
     rc_buffer_fini(&body);
     if (asker->login_call == NULL) {
         return RC_ENOMEM;

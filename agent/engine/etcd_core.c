@@ -34,8 +34,9 @@ struct note {
     enum note_kind kind;
     engine_done *done;
     void *context;
-    int err;         /* NOTE_REFUSAL */
-    uint64_t number; /* of the lease, or the TTL asked for in seconds */
+    int err;          /* NOTE_REFUSAL */
+    const char *text; /* of it; static */
+    uint64_t number;  /* of the lease, or the TTL asked for in seconds */
 };
 
 struct etcd_core {
@@ -114,15 +115,21 @@ static struct note *note_of(struct etcd_core *core, enum note_kind kind,
     return note;
 }
 
-static void refuse(struct note *note, int err)
+static void refuse_with(struct note *note, int err, const char *text)
 {
     struct etcd_core *core = note->core;
 
     note->kind = NOTE_REFUSAL;
     note->err = err;
+    note->text = text;
     note->next = core->refusals;
     core->refusals = note;
     core->edge.wake(core->edge.context, 0);
+}
+
+static void refuse(struct note *note, int err)
+{
+    refuse_with(note, err, rc_strerror(err));
 }
 
 /* Those of now: what is refused meanwhile waits for the next turn. */
@@ -133,7 +140,7 @@ static void answer_refusals(struct etcd_core *core)
     core->refusals = NULL;
     while (note != NULL) {
         struct note *next = note->next;
-        answer_err(note, note->err, rc_strerror(note->err));
+        answer_err(note, note->err, note->text);
         note = next;
     }
 }
@@ -275,8 +282,9 @@ static void txn(struct engine *engine, const struct engine_txn *wanted, engine_d
 
     if (err != RC_OK) {
         struct note *note = note_of(core, NOTE_REFUSAL, done, context);
+        const char *text = write != NULL ? write->text : NULL;
         if (note != NULL) {
-            refuse(note, err);
+            refuse_with(note, err, text != NULL ? text : rc_strerror(err));
         }
         etcd_write_destroy(write);
         return;

@@ -367,19 +367,17 @@ static void start_watch(struct etcd_follow *follow, uint64_t now_ms)
     follow->endpoint = etcd_endpoints_pick(asker->endpoints, avoided, now_ms);
     follow->avoided = 0;
     etcd_json_watch(&body, follow->prefix, follow->reached + 1);
-    if (body.err == RC_OK) {
-        struct etcd_request request = {
-            .endpoint = asker->endpoints->items[follow->endpoint].url,
-            .path = "/v3/watch",
-            .body = rc_buffer_string(&body),
-            .body_size = body.size,
-            .token = asker->token,
-            .on_piece = on_piece,
-            .on_reply = on_watch_end,
-            .context = follow,
-        };
-        follow->call = edge->send(edge->context, &request);
-    }
+    const struct etcd_request request = {
+        .endpoint = asker->endpoints->items[follow->endpoint].url,
+        .path = "/v3/watch",
+        .body = rc_buffer_string(&body),
+        .body_size = body.size,
+        .token = asker->token,
+        .on_piece = on_piece,
+        .on_reply = on_watch_end,
+        .context = follow,
+    };
+    follow->call = body.err == RC_OK ? edge->send(edge->context, &request) : NULL;
     rc_buffer_fini(&body);
     follow->state = ETCD_WATCHING;
     follow->heard_ms = now_ms;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "agent/engine/etcd_json.h"
+#include "agent/engine/txn_check.h"
 #include "base/err.h"
 #include "base/table.h"
 
@@ -17,48 +18,6 @@ enum {
 };
 
 /* ---- a transaction as it waits ---------------------------------------------------- */
-
-static int check_ops(const struct engine_op *ops, size_t count, size_t *bytes)
-{
-    if (count > ENGINE_OPS_MAX) {
-        return RC_ETOOBIG;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (ops[i].key.size == 0) {
-            return RC_EINVAL;
-        }
-        *bytes += ops[i].key.size;
-        *bytes += ops[i].verb == ENGINE_PUT ? ops[i].value.size : 0;
-    }
-    return RC_OK;
-}
-
-static int check(const struct engine_txn *txn)
-{
-    size_t bytes = 0;
-    int err = check_ops(txn->then, txn->then_count, &bytes);
-
-    if (err == RC_OK) {
-        err = check_ops(txn->otherwise, txn->otherwise_count, &bytes);
-    }
-    if (err != RC_OK) {
-        return err;
-    }
-    if (txn->compare_count > ENGINE_OPS_MAX) {
-        return RC_ETOOBIG;
-    }
-    for (size_t i = 0; i < txn->compare_count; i++) {
-        if (txn->compares[i].key.size == 0) {
-            return RC_EINVAL;
-        }
-        if (txn->compares[i].target == ENGINE_PREFIX_MOD_REVISION &&
-            txn->compares[i].relation != ENGINE_LESS) {
-            return RC_EINVAL;
-        }
-        bytes += txn->compares[i].key.size;
-    }
-    return bytes > ENGINE_BYTES_MAX ? RC_ETOOBIG : RC_OK;
-}
 
 static uint64_t mark_of(struct rc_pack_bytes key, uint64_t writes)
 {
@@ -85,7 +44,7 @@ struct etcd_write *etcd_write_create(struct rc_pack_bytes prefix,
     }
     write->done = done;
     write->context = context;
-    write->err = check(txn);
+    write->err = txn_check(txn, &write->text);
     if (write->err != RC_OK) {
         return write;
     }

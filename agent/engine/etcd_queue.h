@@ -33,13 +33,14 @@ struct etcd_write {
     struct rc_buffer json; /* TxnRequest */
     uint64_t *marks;       /* hashes of its keys; the lowest bit: it writes it */
     size_t mark_count;
-    bool rides;    /* may share a request */
-    bool is_alone; /* must not share: a shared one was refused */
-    int err;       /* refused at our door: why */
+    bool rides;       /* may share a request */
+    bool is_alone;    /* must not share: a shared one was refused */
+    int err;          /* refused at our door */
+    const char *text; /* why; static */
 };
 
 /* A transaction as it waits; NULL when memory is out. One that cannot be sent has `err`
- * RC_ETOOBIG or RC_EINVAL (too many operations, too many bytes, no key). */
+ * RC_ETOOBIG or RC_EINVAL: see txn_check.h. */
 struct etcd_write *etcd_write_create(struct rc_pack_bytes prefix,
                                      const struct engine_txn *txn, engine_done *done,
                                      void *context);

@@ -73,11 +73,13 @@ struct engine_txn {
  *   RC_ETOOBIG, RC_EINVAL, RC_EIO, RC_ENOMEM  not done */
 struct engine_answer {
     int err;
-    const char *text;  /* on an error: one line for people; "" otherwise */
-    bool succeeded;    /* of a transaction: the compares held */
-    uint64_t revision; /* of the whole store, at the answer's own point in the order */
-    uint64_t lease;    /* of a grant: its number, never 0 */
-    uint64_t ttl_ms;   /* of a grant or keepalive: what the lease has from now on */
+    const char *text; /* on an error: one line for people; "" otherwise */
+    bool succeeded;   /* of a transaction: the compares held */
+    uint64_t
+        revision;    /* of the whole store, at the answer's own point in the order; writes
+                          that meet in no key may have been done at the same point */
+    uint64_t lease;  /* of a grant: its number, never 0 */
+    uint64_t ttl_ms; /* of a grant or keepalive: what the lease has from now on */
 };
 
 typedef void engine_done(void *context, const struct engine_answer *answer);

@@ -9,6 +9,7 @@
  *   dump                       prints all keys once
  *   status SECONDS             prints how it stands, after so long
  *   lease                      a lease's life
+ *   contract                   all claims of tests/unit/engine_contract.h
  *
  * The first three print one line of JSON: how many, how fast, errors by their words, the longest
  * time without a success, and the last number of each client that was acknowledged. */
@@ -25,6 +26,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "tests/unit/engine_contract.h"
 
 enum { CLIENTS_MAX = 1024, SAMPLES_MAX = 1 << 20, URLS_MAX = 9, ERRORS_MAX = 32 };
 
@@ -355,6 +357,81 @@ static size_t split(char *text, const char **out, size_t max)
     return count;
 }
 
+/* ---- the contract ------------------------------------------------------------------- */
+
+struct place {
+    struct etcd_options options;
+    char prefix[64];
+    unsigned count;
+};
+
+static struct engine *open_again(void *context)
+{
+    struct place *place = context;
+    struct engine *engine = NULL;
+    char error[ENGINE_ERROR_MAX] = "";
+
+    place->options.prefix = place->prefix;
+    if (etcd_engine_open(&drive.loop, &place->options, &engine, error, sizeof error) !=
+        RC_OK) {
+        (void)fprintf(stderr, "%s\n", error);
+        abort();
+    }
+    return engine;
+}
+
+static struct engine *open_empty(void *context)
+{
+    struct place *place = context;
+
+    (void)snprintf(place->prefix, sizeof place->prefix, "contract/%d/%u/", (int)getpid(),
+                   place->count++);
+    return open_again(context);
+}
+
+static void stop(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+static void run(void *context, bool (*is_done)(void *argument), void *argument,
+                uint64_t ms)
+{
+    uint64_t end_ms = rc_clock_ms() + ms;
+
+    (void)context;
+    while (rc_clock_ms() < end_ms && (is_done == NULL || !is_done(argument))) {
+        uint64_t left_ms = end_ms - rc_clock_ms();
+        (void)uv_timer_start(&drive.end, stop, is_done == NULL ? left_ms : 20, 0);
+        (void)uv_run(&drive.loop, is_done == NULL ? UV_RUN_DEFAULT : UV_RUN_ONCE);
+    }
+    (void)uv_timer_stop(&drive.end);
+}
+
+static uint64_t now_ms(void *context)
+{
+    (void)context;
+    return rc_clock_ms();
+}
+
+static int run_contract(const struct etcd_options *options)
+{
+    struct place place = {.options = *options};
+    const struct engine_driver driver = {
+        .context = &place,
+        .open_empty = open_empty,
+        .open_again = open_again,
+        .run = run,
+        .now_ms = now_ms,
+        .revisions = ENGINE_REVISIONS_SHARED,
+        .patience_ms = 30000,
+        .lease_ms = 2000,
+        .late_ms = 10000,
+    };
+
+    return engine_contract_run("etcd", &driver);
+}
+
 static void on_status_due(uv_timer_t *timer)
 {
     show_status();
@@ -403,6 +480,15 @@ int main(int argc, char **argv)
     int count = argc - optind - 2;
     (void)uv_loop_init(&drive.loop);
     (void)uv_timer_init(&drive.loop, &drive.end);
+    static const char known[] = " put barrier mixed follow dump status lease contract ";
+    char spaced[32];
+    (void)snprintf(spaced, sizeof spaced, " %s ", what);
+    if (strstr(known, spaced) == NULL) {
+        return 2;
+    }
+    if (strcmp(what, "contract") == 0) {
+        return run_contract(&options);
+    }
     if (etcd_engine_open(&drive.loop, &options, &drive.engine, error, sizeof error) !=
         RC_OK) {
         (void)fprintf(stderr, "%s\n", error);

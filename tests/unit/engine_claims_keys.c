@@ -265,7 +265,9 @@ static void calls_are_answered_once_each_with_growing_revisions(void **state)
     for (size_t i = 0; i < MANY; i++) {
         seen[i] = trial->answers[i].answer.revision;
         for (size_t j = 0; j < i; j++) {
-            assert_true(seen[i] != seen[j]); /* each has one of its own */
+            /* Each has one of its own, or came together with others. */
+            assert_true(seen[i] != seen[j] ||
+                        trial->driver->revisions == ENGINE_REVISIONS_SHARED);
         }
     }
     memset(trial->answers, 0, sizeof trial->answers);

@@ -10,6 +10,9 @@
 
 #include "agent/store/engine.h"
 
+/* Whether transactions that meet in no key may share a revision. */
+enum engine_contract_revisions { ENGINE_REVISION_EACH, ENGINE_REVISIONS_SHARED };
+
 enum engine_contract_memory { ENGINE_FORGETS, ENGINE_REMEMBERS };
 
 struct engine_driver {
@@ -28,6 +31,7 @@ struct engine_driver {
                 uint64_t ms);
     uint64_t (*now_ms)(void *context); /* the time that `run` passes */
 
+    enum engine_contract_revisions revisions;
     uint64_t
         patience_ms;   /* how long an answer may take at the worst; 10000 in real time */
     uint64_t lease_ms; /* a lease short enough to wait for, at least lease_min_ms */
