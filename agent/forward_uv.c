@@ -392,7 +392,11 @@ void forwarder_forward(struct forwarder *f, const struct http_relay *relay,
              "agents the same key (encrypt), or set link.allow_plaintext = true");
         return;
     }
-    rc_entropy(request.request_id, sizeof request.request_id);
+    if (relay->request_id != NULL) {
+        memcpy(request.request_id, relay->request_id, sizeof request.request_id);
+    } else {
+        rc_entropy(request.request_id, sizeof request.request_id);
+    }
     if (courier_ask(f->courier, now_ms(f), &request, ticket) != RC_OK) {
         fail(f, ticket, rc_strerror(RC_ENOMEM));
         return;
