@@ -174,6 +174,9 @@ churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and
 KILLS ?= 500
 etcd-crash: $(DRIVE) ## kill -9 of etcd's members at KILLS=500 moments: nothing acknowledged is lost
 	ETCD_KILLS=$(KILLS) ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_etcd.py -k killed
+OPS ?= 100000
+store-history: $(BINS) ## OPS=100000 operations on a store whose server is killed and stopped: linearizable?
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/test_store_history.py --ops $(OPS)
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
@@ -201,6 +204,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-figures sim-same sim-soak replay fuzz lab check tests integration churn etcd-crash figures lint format install clean help
+.PHONY: all unit sim store-crash store-figures sim-same sim-soak replay fuzz lab check tests integration churn etcd-crash store-history figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))
