@@ -14,7 +14,7 @@ static void the_engine_follows_from_what_is_set(void **state)
 {
     static const struct {
         const char *why;
-        char *words[4];
+        const char *words[4];
         enum config_store_engine want;
     } cases[] = {
         {"no server", {"-data-dir=/d"}, CONFIG_STORE_NONE},
@@ -38,7 +38,8 @@ static void the_engine_follows_from_what_is_set(void **state)
         while (count < 4 && cases[i].words[count] != NULL) {
             count++;
         }
-        if (agent_config_load(count, cases[i].words, &config, error) != RC_OK) {
+        if (agent_config_load(count, (char *const *)cases[i].words, &config, error) !=
+            RC_OK) {
             fail_msg("%s: %s", cases[i].why, error);
         }
         if (config_store_engine(&config) != cases[i].want) {
@@ -52,7 +53,7 @@ static void the_engine_follows_from_what_is_set(void **state)
 static void what_makes_no_sense_is_refused_with_what_to_do(void **state)
 {
     static const struct {
-        char *words[4];
+        const char *words[4];
         const char *part;
     } cases[] = {
         {{"-data-dir=/d", "-store-engine=sqlite"}, "set server = true too"},
@@ -73,7 +74,7 @@ static void what_makes_no_sense_is_refused_with_what_to_do(void **state)
         while (count < 4 && cases[i].words[count] != NULL) {
             count++;
         }
-        int err = agent_config_load(count, cases[i].words, &config, error);
+        int err = agent_config_load(count, (char *const *)cases[i].words, &config, error);
         if (err != RC_EINVAL || strstr(error, cases[i].part) == NULL) {
             fail_msg("%s: %d %s", cases[i].part, err, error);
         }
