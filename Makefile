@@ -117,6 +117,7 @@ unit: $(UNIT) ## unit tests: no network, no sleeping
 # Every scenario once at a size that shows it, everything at once by some seeds, and a thousand.
 SIM_SEEDS = $(if $(filter release,$(BUILD)),40,8)
 SIM_MANY = $(if $(filter release,$(BUILD)),1000,200)
+SIM_GIANT = $(if $(filter release,$(BUILD)),2001,201)
 SIM_ALL = $$($(SIM_BIN) --list | cut -d' ' -f1)
 sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and network
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
@@ -125,6 +126,7 @@ sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and netwo
 	    { cat $(OUT)/sim.out; exit 1; }; done
 	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SIM_SEEDS) --mode struct --jobs 2
 	$(SIM_BIN) --scenario crash --nodes $(SIM_MANY) --minutes 5s --mode struct --no-catalogs
+	$(SIM_BIN) --scenario idle --nodes $(SIM_GIANT) --minutes 2s --mode struct --no-catalogs
 # The same seeds give the same runs whatever compiled them: make sim-same OTHER=build/clang
 sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
 	@test -x $(OTHER)/rollcall-sim
