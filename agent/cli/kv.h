@@ -8,9 +8,9 @@
 #include "base/buffer.h"
 
 /* The subcommands; `words` are those behind their names. Each returns enum cli_exit. */
-int kv_get(const struct cli_command *self, int count, char **words);
-int kv_export(const struct cli_command *self, int count, char **words);
-int kv_import(const struct cli_command *self, int count, char **words);
+int kv_command_get(const struct cli_command *self, int count, char **words);
+int kv_command_export(const struct cli_command *self, int count, char **words);
+int kv_command_import(const struct cli_command *self, int count, char **words);
 
 /* Appends what a value argument stands for: the file behind '@', standard input for "-", else
  * the text itself. RC_OK, or an error that was told on stderr. */

@@ -217,7 +217,7 @@ static int put_value(const struct cli_client_flags *client, const struct put *pu
     return tell_put(put, err);
 }
 
-static int kv_put(const struct cli_command *self, int count, char **words)
+static int put_key(const struct cli_command *self, int count, char **words)
 {
     struct put put = {.cas = false};
     const struct cli_flag flags[] = {
@@ -250,7 +250,7 @@ static int kv_put(const struct cli_command *self, int count, char **words)
 
 /* ---- delete */
 
-static int kv_delete(const struct cli_command *self, int count, char **words)
+static int delete_key(const struct cli_command *self, int count, char **words)
 {
     bool cas = false;
     bool recurse = false;
@@ -300,8 +300,9 @@ int kv_run(const struct cli_command *self, int count, char **words)
         const char *name;
         int (*run)(const struct cli_command *self, int count, char **words);
     } parts[] = {
-        {"get", kv_get},       {"put", kv_put},       {"delete", kv_delete},
-        {"export", kv_export}, {"import", kv_import},
+        {"get", kv_command_get},       {"put", put_key},
+        {"delete", delete_key},        {"export", kv_command_export},
+        {"import", kv_command_import},
     };
     if (count > 0 && words[0][0] == '-') {
         struct cli_parsed parsed;

@@ -42,7 +42,7 @@ static void print_exported(const json_t *list)
     free(text);
 }
 
-int kv_export(const struct cli_command *self, int count, char **words)
+int kv_command_export(const struct cli_command *self, int count, char **words)
 {
     struct cli_parsed parsed;
     struct cli_answer answer;
@@ -165,7 +165,7 @@ static int import_all(const struct cli_client_flags *client, const char *given,
     return err;
 }
 
-int kv_import(const struct cli_command *self, int count, char **words)
+int kv_command_import(const struct cli_command *self, int count, char **words)
 {
     const char *prefix = "";
     const struct cli_flag flags[] = {

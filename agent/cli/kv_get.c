@@ -158,7 +158,7 @@ static int get_found(const struct cli_client_flags *client, const struct get *ge
     return result;
 }
 
-int kv_get(const struct cli_command *self, int count, char **words)
+int kv_command_get(const struct cli_command *self, int count, char **words)
 {
     struct get get = {.separator = "/"};
     const struct cli_flag flags[] = {
