@@ -1,0 +1,416 @@
+/* test_http_acl.c - who may do what: every route by every role, as tests/fixtures/acl/matrix.txt
+ * says; a route that is missing there fails the test. And what else tokens promise. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/http/routes.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "tests/unit/acl_world.h"
+
+enum { TABLE_MAX = 1 << 20, ROLE_COUNT = 7 };
+
+/* The columns of the table, in order. */
+static const struct {
+    const char *name;
+    const char *secret;
+} roles[ROLE_COUNT] = {
+    {"none", NULL},
+    {"anonymous", "anonymous"},
+    {"read", ACL_READ},
+    {"register", ACL_REGISTER},
+    {"other prefix", ACL_OTHER},
+    {"expired", ACL_EXPIRED},
+    {"admin", ACL_ADMIN},
+};
+
+/* A row: "METHOD TARGET COLUMNS [BODY]". */
+struct row {
+    char method[8];
+    char target[256];
+    char columns[ROLE_COUNT + 1];
+    const char *body;
+};
+
+/* '+' it may, '~' it may and something is left out, '-' it lacks a right, '?' there is no
+ * such token. */
+static char verdict_of(const struct http_exchange *x)
+{
+    if (x->status == 403) {
+        return strstr(rc_buffer_string(&x->out), "ACL not found") != NULL ? '?' : '-';
+    }
+    return exchange_header_value(x, "X-Consul-Results-Filtered-By-ACLs") != NULL ? '~'
+                                                                                 : '+';
+}
+
+static bool read_row(char *line, struct row *row)
+{
+    int size = 0;
+
+    if (sscanf(line, "%7s %255s %7s%n", row->method, row->target, row->columns, &size) !=
+            3 || // NOLINT(cert-err34-c)
+        line[0] == '#') {
+        return false;
+    }
+    row->body = line + size + (line[size] == ' ' ? 1 : 0);
+    return true;
+}
+
+static void check_row(const struct row *row, size_t *wrong)
+{
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    bool is_read = strcmp(row->method, "GET") == 0;
+    char got[ROLE_COUNT + 1] = "";
+
+    for (size_t i = 0; i < ROLE_COUNT; i++) {
+        if (!is_read && i > 0) { /* what one has changed the next would not find */
+            acl_world_destroy(w);
+            w = acl_world_create(HTTP_ACL_ENFORCE);
+        }
+        got[i] = verdict_of(
+            acl_world_ask(w, row->method, row->target, row->body, roles[i].secret));
+    }
+    if (strcmp(got, row->columns) != 0) {
+        (*wrong)++;
+        (void)fprintf(stderr, "%s %s %s %s\n", row->method, row->target, got, row->body);
+    }
+    acl_world_destroy(w);
+}
+
+/* Calls `each` for every row. */
+static void walk(void (*each)(const struct row *row, size_t *number), size_t *number)
+{
+    struct rc_buffer text = {0};
+
+    assert_int_equal(rc_file_read("tests/fixtures/acl/matrix.txt", TABLE_MAX, &text),
+                     RC_OK);
+    char *all = rc_text_copy(rc_buffer_string(&text));
+    assert_non_null(all);
+    for (char *line = all; line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n');
+        struct row row;
+        if (end != NULL) {
+            *end = '\0';
+        }
+        if (read_row(line, &row)) {
+            each(&row, number);
+        }
+        line = end != NULL ? end + 1 : NULL;
+    }
+    free(all);
+    rc_buffer_fini(&text);
+}
+
+static void each_role_may_what_the_table_says(void **state)
+{
+    size_t wrong = 0;
+
+    (void)state;
+    walk(check_row, &wrong);
+    if (wrong > 0) {
+        fail_msg("%zu rows of the matrix are otherwise: see above", wrong);
+    }
+}
+
+static bool seen[1024];
+
+static void mark(const struct row *row, size_t *number)
+{
+    size_t count;
+    const struct route *all = routes_all(&count);
+    char path[256];
+
+    (void)number;
+    (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(row->target, "?"),
+                   row->target);
+    const struct route *route = routes_find(path, exchange_method(row->method));
+    if (route == NULL) {
+        fail_msg("%s %s is no route", row->method, row->target);
+    }
+    assert_true(count <= sizeof seen / sizeof seen[0]);
+    seen[route - all] = true;
+}
+
+static void every_route_is_in_the_table(void **state)
+{
+    size_t count;
+    const struct route *all = routes_all(&count);
+
+    (void)state;
+    memset(seen, 0, sizeof seen);
+    walk(mark, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (!seen[i]) {
+            fail_msg("%s, method %d, is missing in tests/fixtures/acl/matrix.txt",
+                     all[i].path, (int)all[i].method);
+        }
+    }
+}
+
+/* ---- Beyond the table. */
+
+static const char *body_of(const struct http_exchange *x)
+{
+    return rc_buffer_string(&x->out);
+}
+
+static void refusals_name_token_and_right(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_string_equal(body_of(acl_world_ask(w, "PUT", "/v1/kv/a", "2", ACL_READ)),
+                        "Permission denied: token with AccessorID "
+                        "'daaaaaaa-0000-4000-8000-000000000002' lacks permission "
+                        "'key:write' on \"a\"");
+    assert_string_equal(
+        body_of(acl_world_ask(w, "GET", "/v1/operator/keyring", "", ACL_READ)),
+        "Permission denied: token with AccessorID "
+        "'daaaaaaa-0000-4000-8000-000000000002' lacks permission 'keyring:read'");
+    acl_world_destroy(w);
+}
+
+static void recursive_delete_asks_every_rule_under_the_prefix(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_int_equal(
+        acl_world_ask(w, "DELETE", "/v1/kv/other?recurse", "", ACL_OTHER)->status, 200);
+    assert_int_equal(
+        acl_world_ask(w, "DELETE", "/v1/kv/othe?recurse", "", ACL_OTHER)->status, 403);
+    assert_int_equal(acl_world_ask(w, "DELETE", "/v1/kv/?recurse", "", ACL_OTHER)->status,
+                     403);
+    acl_world_destroy(w);
+}
+
+static void transactions_ask_for_each_operation(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    const char *both =
+        "[{\"KV\":{\"Verb\":\"set\",\"Key\":\"other/x\",\"Value\":\"MQ==\"}},"
+        "{\"KV\":{\"Verb\":\"set\",\"Key\":\"a\",\"Value\":\"MQ==\"}}]";
+    const char *one =
+        "[{\"KV\":{\"Verb\":\"set\",\"Key\":\"other/x\",\"Value\":\"MQ==\"}}]";
+
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/txn", both, ACL_OTHER)->status, 403);
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/txn", one, ACL_OTHER)->status, 200);
+    acl_world_destroy(w);
+}
+
+static void name_in_other_letters_is_the_same_service(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/agent/service/register",
+                                   "{\"Name\":\"OTHER1\"}", ACL_OTHER)
+                         ->status,
+                     200);
+    /* Under the id of a service that it may not write. */
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/agent/service/register",
+                                   "{\"ID\":\"web\",\"Name\":\"other2\"}", ACL_OTHER)
+                         ->status,
+                     403);
+    acl_world_destroy(w);
+}
+
+static void kept_answers_are_not_shown_to_others(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_non_null(strstr(
+        body_of(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_ADMIN)), "node1"));
+    assert_string_equal(
+        body_of(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_OTHER)), "[]");
+    assert_string_equal(body_of(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", NULL)),
+                        "[]");
+    acl_world_destroy(w);
+}
+
+static void warn_lets_pass_and_says_so_once_a_minute(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_WARN);
+
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/kv/a", "2", NULL)->status, 200);
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/kv/b", "2", NULL)->status, 200);
+    assert_string_equal(rc_buffer_string(&w->told),
+                        "would refuse PUT /v1/kv/a: token with AccessorID "
+                        "'00000000-0000-0000-0000-000000000002' lacks permission "
+                        "'key:write' on \"a\"\n");
+    world_run_ms(w->store, 61 * 1000);
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/kv/b", "2", NULL)->status, 200);
+    assert_non_null(strstr(rc_buffer_string(&w->told), "/v1/kv/b"));
+    /* But not who would keep a token for later. */
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/acl/token", "{}", NULL)->status, 403);
+    acl_world_destroy(w);
+}
+
+static void secrets_are_told_once_and_kept_as_hashes(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    const char *secret = "99999999-0000-4000-8000-000000000009";
+    struct store_pair pair;
+    struct rc_pack_bytes after = {0};
+
+    const struct http_exchange *x = acl_world_ask(
+        w, "PUT", "/v1/acl/token",
+        "{\"AccessorID\":\"12345678-0000-4000-8000-000000000009\","
+        "\"SecretID\":\"99999999-0000-4000-8000-000000000009\",\"Roles\":[{\"Name\":"
+        "\"read\"}]}",
+        ACL_ADMIN);
+    assert_int_equal(x->status, 200);
+    assert_non_null(strstr(body_of(x), secret));
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", secret)->status,
+                     200);
+
+    static const char *const targets[] = {
+        "/v1/acl/token/12345678-0000-4000-8000-000000000009", "/v1/acl/tokens",
+        "/v1/agent/self", "/v1/agent/debug/gossip", "/v1/agent/metrics"};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        x = acl_world_ask(w, "GET", targets[i], "", ACL_ADMIN);
+        assert_int_equal(x->status, 200);
+        assert_null(strstr(body_of(x), secret));
+    }
+    while (store_next(w->api.store, STORE_TOKENS, rc_pack_text(""), after, &pair)) {
+        after = pair.key;
+        assert_null(memmem(pair.value.at, pair.value.size, secret, strlen(secret)));
+    }
+    acl_world_destroy(w);
+}
+
+static void deleted_token_is_gone_at_once(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_READ)->status,
+                     200);
+    assert_string_equal(
+        body_of(acl_world_ask(w, "DELETE",
+                              "/v1/acl/token/daaaaaaa-0000-4000-8000-000000000002", "",
+                              ACL_ADMIN)),
+        "true");
+    assert_string_equal(
+        body_of(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_READ)),
+        "ACL not found");
+    acl_world_destroy(w);
+}
+
+static void changed_policy_counts_for_all_who_have_it(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/kv/other/x", "1", ACL_OTHER)->status,
+                     200);
+    const struct http_exchange *x = acl_world_ask(
+        w, "PUT", "/v1/acl/policy/eeeeeeee-0000-4000-8000-000000000001",
+        "{\"Name\":\"other\",\"Rules\":\"key_prefix \\\"other\\\" { policy = \\\"read\\\" "
+        "}\"}",
+        ACL_ADMIN);
+    assert_int_equal(x->status, 200);
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/kv/other/x", "1", ACL_OTHER)->status,
+                     403);
+    acl_world_destroy(w);
+}
+
+static void guesses_are_limited_but_not_who_was_right(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    char guess[SUBJECT_ID_SIZE];
+    unsigned last = 0;
+
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_READ)->status,
+                     200);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(guess, sizeof guess, "11111111-0000-4000-8000-%012d", i);
+        last = acl_world_ask(w, "GET", "/v1/catalog/nodes", "", guess)->status;
+    }
+    assert_int_equal(last, 429);
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_READ)->status,
+                     200);
+    assert_int_equal(
+        acl_world_ask(w, "GET", "/v1/catalog/nodes", "", ACL_REGISTER)->status, 429);
+    acl_world_destroy(w);
+}
+
+static void token_in_the_query_is_refused_in_words(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    const struct http_exchange *x =
+        acl_world_ask(w, "GET", "/v1/catalog/nodes?token=" ACL_ADMIN, "", NULL);
+    assert_int_equal(x->status, 400);
+    assert_non_null(strstr(body_of(x), "X-Consul-Token"));
+    acl_world_destroy(w);
+}
+
+static void names_are_taken_once(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    assert_string_equal(body_of(acl_world_ask(w, "PUT", "/v1/acl/policy",
+                                              "{\"Name\":\"other\"}", ACL_ADMIN)),
+                        "Invalid Policy: A policy with Name \"other\" already exists");
+    assert_string_equal(
+        body_of(acl_world_ask(w, "PUT", "/v1/acl/role", "{\"Name\":\"a b\"}", ACL_ADMIN)),
+        "Invalid Role: invalid Name. Only alphanumeric characters, '-' and '_' are "
+        "allowed");
+    assert_string_equal(
+        body_of(acl_world_ask(w, "PUT", "/v1/acl/token",
+                              "{\"Policies\":[{\"Name\":\"nope\"}]}", ACL_ADMIN)),
+        "No such ACL policy with name \"nope\"");
+    acl_world_destroy(w);
+}
+
+static void explanation_names_the_rule(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+
+    const struct http_exchange *x = acl_world_ask(
+        w, "GET", "/v1/acl/explain?method=PUT&path=/v1/kv/otherwise", "", ACL_OTHER);
+    assert_non_null(strstr(body_of(x), "\"Allowed\":true"));
+    assert_non_null(strstr(
+        body_of(x), "rule key_prefix \\\"other\\\" = write in line 3 of policy other"));
+    acl_world_destroy(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_role_may_what_the_table_says),
+        cmocka_unit_test(every_route_is_in_the_table),
+        cmocka_unit_test(refusals_name_token_and_right),
+        cmocka_unit_test(recursive_delete_asks_every_rule_under_the_prefix),
+        cmocka_unit_test(transactions_ask_for_each_operation),
+        cmocka_unit_test(name_in_other_letters_is_the_same_service),
+        cmocka_unit_test(kept_answers_are_not_shown_to_others),
+        cmocka_unit_test(warn_lets_pass_and_says_so_once_a_minute),
+        cmocka_unit_test(secrets_are_told_once_and_kept_as_hashes),
+        cmocka_unit_test(deleted_token_is_gone_at_once),
+        cmocka_unit_test(changed_policy_counts_for_all_who_have_it),
+        cmocka_unit_test(guesses_are_limited_but_not_who_was_right),
+        cmocka_unit_test(token_in_the_query_is_refused_in_words),
+        cmocka_unit_test(names_are_taken_once),
+        cmocka_unit_test(explanation_names_the_rule),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
