@@ -10,7 +10,8 @@
 
 #include "agent/store/engine.h"
 
-/* Whether transactions that meet in no key may share a revision. */
+/* Shared: transactions that meet in no key may have the same revision, and others, whose keys
+ * are not told, may have some of their own. */
 enum engine_contract_revisions { ENGINE_REVISION_EACH, ENGINE_REVISIONS_SHARED };
 
 enum engine_contract_memory { ENGINE_FORGETS, ENGINE_REMEMBERS };

@@ -359,3 +359,9 @@ void trial_reopen(struct trial *trial)
     assert_non_null(trial->engine);
     trial_follow(trial);
 }
+
+bool trial_is_next(const struct trial *trial, uint64_t revision, uint64_t want)
+{
+    return revision == want ||
+           (trial->driver->revisions == ENGINE_REVISIONS_SHARED && revision > want);
+}

@@ -90,4 +90,7 @@ void trial_follow(struct trial *trial);
 /* Both, with the driver's open_again(). */
 void trial_reopen(struct trial *trial);
 
+/* Whether a revision is `want`, or a later one where others may write in between. */
+bool trial_is_next(const struct trial *trial, uint64_t revision, uint64_t want);
+
 #endif
