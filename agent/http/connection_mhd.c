@@ -113,6 +113,10 @@ static void forget(struct connection *connection)
     struct http_exchange *x = &connection->exchange;
     const struct http_operations *operations = &connection->http->api.operations;
 
+    if (x->is_forwarded && x->ticket != 0) {
+        (void)rc_table_remove_bytes(connection->http->forwarded, &x->ticket,
+                                    sizeof x->ticket);
+    }
     if (x->is_forwarded && x->ticket != 0 && operations->forget != NULL) {
         operations->forget(operations->context, x->ticket);
     }
@@ -447,6 +451,9 @@ static enum MHD_Result carry_out(struct connection *connection)
     case EXCHANGE_PENDING:
         if (x->is_forwarded) {
             answer_return(connection->http, x); /* it may wait for long */
+            /* Without an entry it is found by looking at all. */
+            (void)rc_table_put_bytes(connection->http->forwarded, &x->ticket,
+                                     sizeof x->ticket, x, NULL);
         }
         if (x->errand != NULL) {
             connection_pause(connection);

@@ -353,15 +353,17 @@ int http_start(struct uv_loop_s *loop, const struct http_options *options,
     set_up(http, options);
     http->waiters = waiters_create(options->random_seed);
     http->tickets = rc_table_create(options->random_seed);
+    http->forwarded = rc_table_create(options->random_seed);
     make_room(http);
     http->api.answers = answers_create(); /* without it every body is made anew */
-    int err = http->waiters == NULL || http->tickets == NULL
+    int err = http->waiters == NULL || http->tickets == NULL || http->forwarded == NULL
                   ? RC_ENOMEM
                   : start_listeners(http, options, loop, error);
     if (err != RC_OK) {
         stop_daemons(http);
         waiters_destroy(http->waiters);
         rc_table_destroy(http->tickets);
+        rc_table_destroy(http->forwarded);
         answers_destroy(http->api.answers);
         free(http);
         return err;
@@ -411,6 +413,7 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
     served_end_all(http);
     waiters_destroy(http->waiters);
     rc_table_destroy(http->tickets);
+    rc_table_destroy(http->forwarded);
     answers_destroy(http->api.answers);
     for (size_t i = 0; i < http->spare_count; i++) {
         rc_buffer_fini(&http->spares[i]);
@@ -466,6 +469,12 @@ void http_tell_news(struct http *http, enum http_news news)
 /* NULL: the client did not wait for it. */
 static struct http_exchange *with_ticket(struct http *http, http_ticket ticket)
 {
+    struct http_exchange *x = rc_table_get_bytes(http->forwarded, &ticket, sizeof ticket);
+
+    if (x != NULL) { /* most are */
+        (void)rc_table_remove_bytes(http->forwarded, &ticket, sizeof ticket);
+        return x;
+    }
     for (struct connection *c = http->connections; c != NULL; c = c->next) {
         if (c->exchange.ticket == ticket) {
             return &c->exchange;

@@ -67,8 +67,9 @@ struct http {
     struct served *served; /* of other agents */
     struct served *first_ready;
     struct served *last_ready;
-    struct rc_table *tickets; /* http_ticket -> struct served */
-    size_t connection_peak;   /* this and the next: since memory was last given back */
+    struct rc_table *tickets;   /* http_ticket -> struct served */
+    struct rc_table *forwarded; /* http_ticket -> struct http_exchange, of connections */
+    size_t connection_peak;     /* this and the next: since memory was last given back */
     size_t freed_bytes;
     struct rc_buffer spares[HTTP_SPARES_MAX]; /* emptied, for the next answers */
     size_t spare_count;

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
-enum { IN_KEPT_BYTES = 64 << 10, PONG_BEHIND_BYTES = 64 << 10 };
+enum { IN_KEPT_BYTES = 64 << 10, PONG_BEHIND_BYTES = 64 << 10, LATE_MS = 1000 };
 
 /* ---- Life. */
 
@@ -196,7 +196,7 @@ int link_receive(struct link *link, uint64_t now_ms, const void *bytes, size_t s
 {
     link->heard_ms = now_ms;
     link->has_pinged = false;
-    link->expects_ms = rc_table_count(link->asked) > 0 ? now_ms : 0;
+    link->expects_ms = now_ms;
     forget_taken(link);
     rc_buffer_append(&link->in, bytes, size);
     return link->in.err;
@@ -459,11 +459,10 @@ int link_next(struct link *link, struct link_event *out)
 
 /* ---- Requests and replies. */
 
-static void expect(struct link *link, uint64_t now_ms)
+/* Whether a sign of life is due. */
+static bool expects(const struct link *link)
 {
-    if (link->expects_ms == 0) {
-        link->expects_ms = now_ms;
-    }
+    return link->has_pinged || rc_table_count(link->asked) > 0;
 }
 
 int link_ask(struct link *link, uint64_t now_ms, const struct link_request *request,
@@ -477,6 +476,7 @@ int link_ask(struct link *link, uint64_t now_ms, const struct link_request *requ
         return RC_EAGAIN;
     }
     int err = link_message_write_request(request, &head);
+    bool did_expect = expects(link);
     struct link_open *open =
         err == RC_OK ? add(link->asked, link->last_number + 1) : NULL;
     if (err == RC_OK && open == NULL) {
@@ -488,7 +488,7 @@ int link_ask(struct link *link, uint64_t now_ms, const struct link_request *requ
                                              head.size};
         err = link_out_send(link, &message, LINK_REQUEST_BODY, request->body,
                             request->body_size);
-        expect(link, now_ms);
+        link->expects_ms = did_expect ? link->expects_ms : now_ms;
     }
     rc_buffer_fini(&head);
     return err;
@@ -560,7 +560,7 @@ static uint64_t ping_at_ms(const struct link *link)
 /* When the other side counts as dead; UINT64_MAX: nothing is expected of it. */
 static uint64_t dead_at_ms(const struct link *link)
 {
-    return link->expects_ms == 0 ? UINT64_MAX : link->expects_ms + LINK_SILENCE_MS;
+    return expects(link) ? link->expects_ms + LINK_SILENCE_MS : UINT64_MAX;
 }
 
 uint64_t link_deadline_ms(const struct link *link)
@@ -578,13 +578,17 @@ int link_tick(struct link *link, uint64_t now_ms)
     if (!link->is_up) {
         return now_ms >= link->made_ms + LINK_HANDSHAKE_MS ? RC_ETIMEOUT : RC_OK;
     }
-    if (now_ms >= dead_at_ms(link)) {
+    uint64_t dead_ms = dead_at_ms(link);
+    if (now_ms >= dead_ms && now_ms - dead_ms > LATE_MS) {
+        link->expects_ms = now_ms; /* it was us who slept: the answer may lie here */
+        link->has_pinged = false;
+    } else if (now_ms >= dead_ms) {
         return RC_ETIMEOUT;
     }
     if (!link->has_pinged && now_ms >= ping_at_ms(link)) {
-        link_out_say(link, LINK_PING, 0, NULL, 0);
+        link->expects_ms = expects(link) ? link->expects_ms : now_ms;
         link->has_pinged = true;
-        expect(link, now_ms);
+        link_out_say(link, LINK_PING, 0, NULL, 0);
     }
     return RC_OK;
 }

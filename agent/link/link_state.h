@@ -63,7 +63,7 @@ struct link {
 
     uint64_t made_ms;
     uint64_t heard_ms;
-    uint64_t expects_ms; /* since when something is expected; 0: nothing is */
+    uint64_t expects_ms; /* since when something is expected, if anything is */
     bool has_pinged;
 };
 

@@ -473,6 +473,43 @@ static void a_dead_peer_is_noticed_within_three_seconds(void **state)
     assert_int_equal(link_tick(pair->ends[0], pair->now_ms), RC_ETIMEOUT);
 }
 
+static void a_link_at_rest_is_kept(void **state)
+{
+    struct pair *pair = *state;
+    make(pair, "a", "a");
+    connect_ends(pair);
+    uint32_t number = ask(pair, "/v1/kv/x", NULL, 0);
+    carry(pair, 0);
+    expect(pair, 1, LINK_ASKED);
+    assert_int_equal(answer(pair, number, NULL, 0), RC_OK);
+    carry(pair, 1);
+    expect(pair, 0, LINK_REPLIED);
+
+    assert_true(link_deadline_ms(pair->ends[0]) >= pair->now_ms + LINK_IDLE_PING_MS);
+    for (int i = 0; i < 10; i++) {
+        pair->now_ms = link_deadline_ms(pair->ends[0]);
+        assert_int_equal(link_tick(pair->ends[0], pair->now_ms), RC_OK);
+        carry(pair, 0);
+        expect(pair, 1, LINK_NOTHING);
+        carry(pair, 1);
+        expect(pair, 0, LINK_NOTHING);
+    }
+}
+
+static void whoever_slept_himself_accuses_nobody(void **state)
+{
+    struct pair *pair = *state;
+    make(pair, "a", "a");
+    connect_ends(pair);
+    ask(pair, "/v1/kv/x", NULL, 0);
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms), RC_OK);
+
+    pair->now_ms += 60000;
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms), RC_OK);
+    pair->now_ms += LINK_SILENCE_MS;
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms), RC_ETIMEOUT);
+}
+
 static void a_peer_that_is_slow_to_answer_but_alive_is_waited_for(void **state)
 {
     struct pair *pair = *state;
@@ -590,6 +627,8 @@ int main(void)
         CLAIM(what_is_refused_is_told_apart_from_a_reply),
         CLAIM(whoever_leaves_says_so_and_nothing_more),
         CLAIM(a_dead_peer_is_noticed_within_three_seconds),
+        CLAIM(a_link_at_rest_is_kept),
+        CLAIM(whoever_slept_himself_accuses_nobody),
         CLAIM(a_peer_that_is_slow_to_answer_but_alive_is_waited_for),
         CLAIM(a_handshake_that_does_not_end_is_ended),
         CLAIM(keys_change_after_an_hour_and_nobody_notices),
