@@ -49,9 +49,10 @@ SIM    := $(patsubst %.c,$(OUT)/%,$(filter tests/sim/test_%.c,$(ALL_C)))
 FUZZ   := $(patsubst %.c,$(OUT)/%,$(filter tests/fuzz/fuzz_%.c,$(ALL_C)))
 REPLAY := $(subst /fuzz_,/replay_,$(FUZZ))
 UNIT_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/unit/test_%,$(filter tests/unit/%,$(ALL_C))))
-SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_% tests/sim/rollcall_sim.c, \
+SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_% tests/sim/rollcall_%, \
                  $(filter tests/sim/%,$(ALL_C))))
 SIM_BIN   := $(OUT)/rollcall-sim
+STORE_SIM := $(OUT)/rollcall-store-sim
 # The simulator's codec stands before the real one: tests/sim/wire_structs.h.
 SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_typed wire_write_serf \
                  envelope_add_crc envelope_strip_crc lzw_encode)
@@ -104,6 +105,9 @@ $(DRIVE): %: %.o $(patsubst %.c,$(OUT)/%.o,$(filter tests/unit/engine_%,$(ALL_C)
 $(STORE_BIN): $(STORE_HELP) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LDLIBS) -o $@
+$(STORE_SIM): $(OUT)/tests/sim/rollcall_store_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAP) $^ $(LDLIBS) -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
@@ -118,8 +122,9 @@ unit: $(UNIT) ## unit tests: no network, no sleeping
 SIM_SEEDS = $(if $(filter release,$(BUILD)),40,8)
 SIM_MANY = $(if $(filter release,$(BUILD)),1000,200)
 SIM_GIANT = $(if $(filter release,$(BUILD)),2001,201)
+STORE_SEEDS = $(if $(filter release,$(BUILD)),400,40)
 SIM_ALL = $$($(SIM_BIN) --list | cut -d' ' -f1)
-sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and network
+sim: $(SIM) $(SIM_BIN) $(STORE_SIM) ## simulation tests: many agents, virtual clock and network
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
 	@set -e; for s in $(SIM_ALL); do echo "$$s"; \
 	    $(SIM_BIN) --scenario $$s --nodes 10 --minutes 90s >$(OUT)/sim.out || \
@@ -127,6 +132,7 @@ sim: $(SIM) $(SIM_BIN) ## simulation tests: many agents, virtual clock and netwo
 	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SIM_SEEDS) --mode struct --jobs 2
 	$(SIM_BIN) --scenario crash --nodes $(SIM_MANY) --minutes 5s --mode struct --no-catalogs
 	$(SIM_BIN) --scenario idle --nodes $(SIM_GIANT) --minutes 2s --mode struct --no-catalogs
+	$(STORE_SIM) --seeds 1-$(STORE_SEEDS)
 # The same seeds give the same runs whatever compiled them: make sim-same OTHER=build/clang
 sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
 	@test -x $(OTHER)/rollcall-sim
@@ -139,6 +145,8 @@ SEEDS ?= 10000
 sim-soak: $(SIM_BIN) ## everything at once at 20 nodes: SEEDS=10000, hours; goes on where it was stopped
 	$(SIM_BIN) --scenario mixed --nodes 20 --seeds 1-$(SEEDS) --mode struct --jobs $(shell nproc) \
 	    --done $(OUT)/sim-soak.done
+store-soak: $(STORE_SIM) ## the store's rules under faults, linearizable?: SEEDS=10000, minutes
+	$(STORE_SIM) --seeds 1-$(SEEDS)
 replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
@@ -164,7 +172,7 @@ check: ## every test, from nothing (root for the lab): what is missing is instal
 	scripts/install-deps run build test
 	$(MAKE) tests
 tests: ## every test, one kind after the other
-	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(STORE_BIN) $(REPLAY)
+	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(STORE_BIN) $(STORE_SIM) $(REPLAY)
 	$(MAKE) unit
 	$(MAKE) sim
 	$(MAKE) replay
@@ -206,6 +214,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-figures sim-same sim-soak replay fuzz lab check tests integration churn etcd-crash store-history figures lint format install clean help
+.PHONY: all unit sim store-crash store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash store-history figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -38,7 +38,7 @@ static void write_result(struct rc_buffer *out, const struct store_result *resul
     }
 }
 
-void outcome_write(struct store_plan *plan)
+void store_outcome_write(struct store_plan *plan)
 {
     struct rc_buffer *out = &plan->buffer;
 
@@ -57,7 +57,7 @@ void outcome_write(struct store_plan *plan)
     }
 }
 
-struct rc_pack_bytes outcome_short(struct rc_pack_bytes record)
+struct rc_pack_bytes store_outcome_short(struct rc_pack_bytes record)
 {
     static const uint8_t too_large[] = {0x91, OUTCOME_TOO_LARGE};
 
@@ -116,8 +116,8 @@ static void read_result(struct store_plan *plan, struct rc_cursor *in,
     }
 }
 
-int outcome_replay(struct store_plan *plan, struct rc_pack_bytes bytes, uint64_t revision,
-                   struct store_outcome *out)
+int store_outcome_replay(struct store_plan *plan, struct rc_pack_bytes bytes,
+                         uint64_t revision, struct store_outcome *out)
 {
     struct rc_cursor in = rc_cursor_over(bytes.at, bytes.size);
     struct rc_pack_items items = rc_pack_open(&in);

@@ -95,13 +95,13 @@ void verb_do(struct store_plan *plan, size_t index);
 
 /* ---- store_outcome.c: outcomes as they are remembered, under req/ and in a request. */
 /* Into `plan->buffer`; its error sticks there. */
-void outcome_write(struct store_plan *plan);
+void store_outcome_write(struct store_plan *plan);
 /* The same without what was read, when that is too much to be kept: whoever asks again learns
  * that it is not known any more. */
-struct rc_pack_bytes outcome_short(struct rc_pack_bytes record);
+struct rc_pack_bytes store_outcome_short(struct rc_pack_bytes record);
 
 /* Answers with a remembered outcome; what this write gave an index has `revision`. */
-int outcome_replay(struct store_plan *plan, struct rc_pack_bytes bytes, uint64_t revision,
-                   struct store_outcome *out);
+int store_outcome_replay(struct store_plan *plan, struct rc_pack_bytes bytes,
+                         uint64_t revision, struct store_outcome *out);
 
 #endif

@@ -125,7 +125,7 @@ static void finish_from(struct store_request *r, struct rc_pack_bytes record,
                         uint64_t revision)
 {
     struct store_outcome outcome;
-    int err = outcome_replay(r->store->plan, record, revision, &outcome);
+    int err = store_outcome_replay(r->store->plan, record, revision, &outcome);
 
     if (err != RC_OK) {
         request_fail(r, RC_EUNKNOWN, "the outcome that was kept cannot be read");
@@ -357,7 +357,7 @@ static bool keep_outcome(struct store_request *r)
 {
     struct store_plan *plan = r->store->plan;
 
-    outcome_write(plan);
+    store_outcome_write(plan);
     free(r->kept);
     r->kept = plan->buffer.err == RC_OK ? malloc(plan->buffer.size) : NULL;
     if (r->kept == NULL) {
@@ -383,7 +383,7 @@ static void remember_outcome(struct store_request *r)
     plan_compare(plan, key, ENGINE_CREATE_REVISION, ENGINE_EQUAL, 0);
     plan_op(plan, &(struct engine_op){.verb = ENGINE_PUT,
                                       .key = key,
-                                      .value = outcome_short(record),
+                                      .value = store_outcome_short(record),
                                       .lease = r->store->remember_lease});
 }
 
