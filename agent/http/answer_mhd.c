@@ -45,15 +45,15 @@ static enum MHD_Result queue(struct connection *connection, struct MHD_Response 
     return queued;
 }
 
-void answer_count(const struct http *http, const struct http_exchange *x)
+void answer_count(const struct http *http, struct http_exchange *x)
 {
     char labels[192];
 
     if (http->api.metrics == NULL) {
         return;
     }
-    const char *path = x->target.path != NULL ? routes_label(x->target.path) : "";
-    (void)snprintf(labels, sizeof labels, "path=\"%s\",code=\"%u\"", path, x->status);
+    (void)snprintf(labels, sizeof labels, "path=\"%s\",code=\"%u\"", routes_label(x),
+                   x->status);
     rc_metric_add(rc_metrics_counter(http->api.metrics, "rollcall_http_requests_total",
                                      labels,
                                      "HTTP requests answered, by route and status."),

@@ -13,8 +13,6 @@
 enum {
     IDLE_KEPT_S = 60, /* a connection that has proven itself may idle this long */
     BODY_IGNORED_MAX = 16 << 20,
-    GO_ON_MAX =
-        256, /* woken connections that are answered before others have their turn */
 };
 
 /* ---- Connections come and go. */
@@ -127,12 +125,20 @@ static void forget(struct connection *connection)
 
 static void leave_woken(struct connection *connection);
 
+static void end_watch(struct connection *connection)
+{
+    if (connection->watched) {
+        pump_end_hangup(connection->http->pump, descriptor_of(connection->mhd));
+        connection->watched = false;
+    }
+}
+
 static void end(struct http *http, struct connection *connection)
 {
     forget(connection);
     leave_woken(connection);
     waiters_remove(http->waiters, &connection->exchange.waiter);
-    pump_end_hangup(connection->hangup);
+    end_watch(connection);
     answer_end_stream(connection);
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
@@ -203,9 +209,10 @@ void connection_pause(struct connection *connection)
 
 void connection_watch(struct connection *connection)
 {
-    if (connection->hangup == NULL) {
-        connection->hangup = pump_watch_hangup(
-            connection->http->pump, descriptor_of(connection->mhd), connection);
+    if (!connection->watched) {
+        connection->watched =
+            pump_watch_hangup(connection->http->pump, descriptor_of(connection->mhd),
+                              connection) == RC_OK;
     }
 }
 
@@ -257,9 +264,13 @@ void connection_wake(struct connection *connection)
 
 void connection_go_on(struct http *http)
 {
-    for (size_t i = 0; i < GO_ON_MAX && http->first_woken != NULL; i++) {
+    size_t count = http->go_on_count;
+
+    for (size_t i = 0; i < count && http->first_woken != NULL; i++) {
         connection_resume(http->first_woken);
     }
+    /* A daemon looks at all its suspended connections whenever some are resumed: not often. */
+    http->go_on_count = http->first_woken != NULL ? 2 * count : GO_ON_FIRST;
 }
 
 void connection_resume(struct connection *connection)
@@ -271,8 +282,7 @@ void connection_resume(struct connection *connection)
     connection->suspended = false;
     connection->since_ms = connection->http->api.now_ms; /* its wait was not its fault */
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
-    pump_end_hangup(connection->hangup);
-    connection->hangup = NULL;
+    end_watch(connection);
     MHD_resume_connection(connection->mhd);
     connection->http->has_resumed = true;
     pump_wait(connection->http->pump, 0);

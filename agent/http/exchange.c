@@ -45,6 +45,7 @@ void exchange_reset(struct http_exchange *x)
     x->method = HTTP_OTHER;
     x->method_name = "";
     x->argument = "";
+    x->route = NULL;
     x->request = (struct exchange_request_headers){0};
     x->query = (struct query){0};
     x->status = 0;

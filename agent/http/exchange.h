@@ -58,6 +58,7 @@ struct exchange_request_headers {
 
 struct json_t;
 struct errand;
+struct route;
 struct served;
 struct subject;
 
@@ -66,7 +67,8 @@ struct http_exchange {
     enum http_method method;
     const char *method_name; /* as sent */
     struct target target;
-    const char *argument; /* what follows a prefix route; "" for an exact one */
+    const struct route *route; /* static; NULL: not looked for yet, or none */
+    const char *argument;      /* what follows a prefix route; "" for an exact one */
     struct exchange_request_headers request;
     struct rc_buffer body; /* of the request */
     struct query query;

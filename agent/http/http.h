@@ -146,7 +146,7 @@ struct http_facts {
 
 /* Maxima (security.md H3); 0 takes the default in the comment. */
 struct http_limits {
-    uint32_t connections_max; /* 4096, all listeners together */
+    uint32_t connections_max; /* 16384, all listeners together */
     uint32_t
         connections_per_client; /* 200 an address, as Consul; loopback is not counted */
     uint32_t body_max_bytes;    /* 64 KiB, counted, whatever Content-Length says */

@@ -275,12 +275,13 @@ static void set_up(struct http *http, const struct http_options *options)
     http->limits = options->limits;
     struct http_limits *limits = &http->limits;
     limits->connections_max =
-        limits->connections_max != 0 ? limits->connections_max : 4096;
+        limits->connections_max != 0 ? limits->connections_max : 16384;
     limits->connections_per_client =
         limits->connections_per_client != 0 ? limits->connections_per_client : 200;
     limits->body_max_bytes =
         limits->body_max_bytes != 0 ? limits->body_max_bytes : 64 * 1024;
     limits->idle_timeout_s = limits->idle_timeout_s != 0 ? limits->idle_timeout_s : 10;
+    http->go_on_count = GO_ON_FIRST;
     http->thread = pthread_self();
     if (options->metrics != NULL) {
         http->connections_gauge =

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct hangup;
 struct pump;
 struct uv_loop_s;
 
@@ -31,10 +30,10 @@ void pump_wait(struct pump *pump, uint64_t wait_ms);
 /* The loop's time in ms, as of now. */
 uint64_t pump_now_ms(struct pump *pump);
 
-/* Calls `hung_up` with `subject` once when the peer of the socket closes, until the hangup is
- * ended; that must come before the socket is closed. NULL when it cannot be watched. */
-struct hangup *pump_watch_hangup(struct pump *pump, int descriptor, void *subject);
-void pump_end_hangup(struct hangup *hangup); /* NULL is allowed */
+/* Calls `hung_up` with `subject` once when the peer of the socket closes, until the watch is
+ * ended; that must come before the socket is closed. RC_OK, or RC_EIO: it cannot be watched. */
+int pump_watch_hangup(struct pump *pump, int descriptor, void *subject);
+void pump_end_hangup(struct pump *pump, int descriptor);
 
 /* Stops watching, before the descriptors are closed; frees `pump`, then calls `on_closed`. */
 void pump_close(struct pump *pump, void (*on_closed)(void *context), void *context);

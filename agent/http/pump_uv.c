@@ -1,5 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <uv.h>
 
@@ -13,16 +15,12 @@ struct pump {
     uv_idle_t soon; /* instead of a timer of 0 ms, which would keep I/O from its turn */
     uv_poll_t polls[HTTP_LISTENERS_MAX];
     size_t poll_count;
+    int hangups; /* epoll: of sockets that are not to be read now; no handle for each */
+    uv_poll_t hangup_poll;
     size_t open_handles;
     struct pump_owner owner;
     void (*on_closed)(void *context);
     void *context;
-};
-
-struct hangup {
-    uv_poll_t poll;
-    struct pump *pump;
-    void *subject;
 };
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -58,6 +56,9 @@ static void on_handle_closed(uv_handle_t *handle)
     }
     void (*on_closed)(void *) = pump->on_closed;
     void *context = pump->context;
+    if (pump->hangups >= 0) {
+        (void)close(pump->hangups);
+    }
     free(pump);
     if (on_closed != NULL) {
         on_closed(context);
@@ -70,9 +71,27 @@ void pump_close(struct pump *pump, void (*on_closed)(void *context), void *conte
     pump->context = context;
     uv_close((uv_handle_t *)&pump->timer, on_handle_closed);
     uv_close((uv_handle_t *)&pump->soon, on_handle_closed);
+    if (pump->hangup_poll.data != NULL) {
+        uv_close((uv_handle_t *)&pump->hangup_poll, on_handle_closed);
+    }
     for (size_t i = 0; i < pump->poll_count; i++) {
         uv_close((uv_handle_t *)&pump->polls[i], on_handle_closed);
     }
+}
+
+static void on_hangups(uv_poll_t *poll, int status, int events);
+
+static int open_hangups(struct pump *pump)
+{
+    pump->hangups = epoll_create1(EPOLL_CLOEXEC);
+    if (pump->hangups < 0 ||
+        uv_poll_init(pump->loop, &pump->hangup_poll, pump->hangups) != 0) {
+        return RC_EIO;
+    }
+    pump->hangup_poll.data = pump;
+    pump->open_handles++;
+    return uv_poll_start(&pump->hangup_poll, UV_READABLE, on_hangups) == 0 ? RC_OK
+                                                                           : RC_EIO;
 }
 
 int pump_start(uv_loop_t *loop, const int *descriptors, size_t count,
@@ -91,6 +110,10 @@ int pump_start(uv_loop_t *loop, const int *descriptors, size_t count,
     pump->timer.data = pump;
     pump->soon.data = pump;
     pump->open_handles = 2;
+    if (open_hangups(pump) != RC_OK) {
+        pump_close(pump, NULL, NULL);
+        return RC_EIO;
+    }
     for (size_t i = 0; i < count; i++) {
         if (uv_poll_init(loop, &pump->polls[i], descriptors[i]) != 0) {
             pump_close(pump, NULL, NULL);
@@ -131,45 +154,30 @@ uint64_t pump_now_ms(struct pump *pump)
     return uv_now(pump->loop);
 }
 
-static void on_hangup(uv_poll_t *poll, int status, int events)
+/* One at a time: what is told may end the watch of others. */
+static void on_hangups(uv_poll_t *poll, int status, int events)
 {
-    struct hangup *hangup = poll->data;
+    const struct pump *pump = poll->data;
+    struct epoll_event event;
 
-    (void)status; /* an error is as good a reason to look */
-    (void)events;
-    (void)uv_poll_stop(poll); /* told once */
-    hangup->pump->owner.hung_up(hangup->pump->owner.context, hangup->subject);
+    (void)status, (void)events;
+    while (epoll_wait(pump->hangups, &event, 1, 0) == 1) {
+        pump->owner.hung_up(pump->owner.context, event.data.ptr);
+    }
 }
 
-struct hangup *pump_watch_hangup(struct pump *pump, int descriptor, void *subject)
+int pump_watch_hangup(struct pump *pump, int descriptor, void *subject)
 {
-    struct hangup *hangup = calloc(1, sizeof *hangup);
+    struct epoll_event event = {
+        .events = EPOLLRDHUP | EPOLLONESHOT, /* told once */
+        .data.ptr = subject,
+    };
 
-    if (hangup == NULL) {
-        return NULL;
-    }
-    if (uv_poll_init(pump->loop, &hangup->poll, descriptor) != 0) {
-        free(hangup);
-        return NULL;
-    }
-    hangup->poll.data = hangup;
-    hangup->pump = pump;
-    hangup->subject = subject;
-    if (uv_poll_start(&hangup->poll, UV_DISCONNECT, on_hangup) != 0) {
-        pump_end_hangup(hangup);
-        return NULL;
-    }
-    return hangup;
+    return epoll_ctl(pump->hangups, EPOLL_CTL_ADD, descriptor, &event) == 0 ? RC_OK
+                                                                            : RC_EIO;
 }
 
-static void on_hangup_closed(uv_handle_t *handle)
+void pump_end_hangup(struct pump *pump, int descriptor)
 {
-    free(handle->data);
-}
-
-void pump_end_hangup(struct hangup *hangup)
-{
-    if (hangup != NULL) {
-        uv_close((uv_handle_t *)&hangup->poll, on_hangup_closed);
-    }
+    (void)epoll_ctl(pump->hangups, EPOLL_CTL_DEL, descriptor, NULL); /* it is there */
 }

@@ -284,20 +284,25 @@ const struct route *routes_all(size_t *count)
     return routes;
 }
 
-static bool path_matches(const char *pattern, const char *path)
+/* The size of `pattern` if it fits `path`, else 0; looks no further than where they differ. */
+static size_t fit(const char *pattern, const char *path)
 {
-    size_t size = strlen(pattern);
+    size_t size = 0;
 
-    if (size > 1 && pattern[size - 1] == '/') {
-        return strncmp(pattern, path, size) == 0;
+    while (pattern[size] != '\0' && pattern[size] == path[size]) {
+        size++;
     }
-    return strcmp(pattern, path) == 0;
+    if (pattern[size] != '\0') {
+        return 0;
+    }
+    bool is_prefix = size > 1 && pattern[size - 1] == '/';
+    return is_prefix || path[size] == '\0' ? size : 0;
 }
 
 uint64_t routes_body_max(const char *path, uint64_t others)
 {
     for (size_t i = 0; path != NULL && i < sizeof bodies / sizeof bodies[0]; i++) {
-        if (path_matches(bodies[i].path, path)) {
+        if (fit(bodies[i].path, path) > 0) {
             return bodies[i].max;
         }
     }
@@ -309,7 +314,7 @@ void routes_refuse_body(struct http_exchange *x, uint64_t size)
     const char *path = x->target.path != NULL ? x->target.path : "";
 
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
-        if (bodies[i].setting != NULL && path_matches(bodies[i].path, path)) {
+        if (bodies[i].setting != NULL && fit(bodies[i].path, path) > 0) {
             exchange_error(
                 x, 413,
                 "Request body(%" PRIu64 " bytes) too large, max size: %" PRIu64
@@ -328,8 +333,8 @@ static const struct route *find(const char *path)
     size_t best_size = 0;
 
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        size_t size = strlen(routes[i].path);
-        if (size > best_size && path_matches(routes[i].path, path)) {
+        size_t size = fit(routes[i].path, path);
+        if (size > best_size) {
             best = &routes[i];
             best_size = size;
         }
@@ -337,9 +342,18 @@ static const struct route *find(const char *path)
     return best;
 }
 
-const char *routes_label(const char *path)
+/* Looked for once a request, however often it runs. */
+static const struct route *first_of(struct http_exchange *x)
 {
-    const struct route *route = find(path);
+    if (x->route == NULL && x->target.path != NULL) {
+        x->route = find(x->target.path);
+    }
+    return x->route;
+}
+
+const char *routes_label(struct http_exchange *x)
+{
+    const struct route *route = first_of(x);
     return route != NULL ? route->path : "";
 }
 
@@ -443,7 +457,7 @@ void routes_answer(struct http_api *api, struct http_exchange *x)
     if (is_unclean(x->target.path) && redirect_unclean(x)) {
         return;
     }
-    const struct route *first = find(x->target.path);
+    const struct route *first = first_of(x);
     if (first == NULL) {
         answer_unknown(x);
         return;

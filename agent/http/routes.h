@@ -69,7 +69,7 @@ void routes_answer(struct http_api *api, struct http_exchange *x);
 uint64_t routes_body_max(const char *path, uint64_t others);
 void routes_refuse_body(struct http_exchange *x, uint64_t size);
 
-/* The path of the route that `path` takes, for metrics; static. "" when there is none. */
-const char *routes_label(const char *path);
+/* The path of the route that `x` takes, for metrics; static. "" when there is none. */
+const char *routes_label(struct http_exchange *x);
 
 #endif

@@ -19,6 +19,9 @@
 
 /* Buffers of answers are lent for as long as an answer is under way, so that connections
  * that wait or idle hold none. */
+/* Woken connections that are answered before the others have their turn. */
+enum { GO_ON_FIRST = 64 };
+
 enum { HTTP_SPARES_MAX = 16, HTTP_SPARE_BYTES_MAX = 64 * 1024 };
 
 enum connection_state {
@@ -47,8 +50,8 @@ struct connection {
     uint64_t body_seen;
     uint64_t body_ignored; /* bytes of a body over its maximum */
     bool suspended;
-    bool gone; /* the client left while it was suspended, or we are closing */
-    struct hangup *hangup;
+    bool gone;       /* the client left while it was suspended, or we are closing */
+    bool watched;    /* for its client going away */
     int listener_id; /* of rc_log_listen(); -1 */
     struct http_exchange exchange;
 };
@@ -64,6 +67,7 @@ struct http {
     size_t connection_count;
     struct connection *first_woken; /* whose wait is over: they go on some at a time */
     struct connection *last_woken;
+    size_t go_on_count;    /* of them, in the next turn */
     struct served *served; /* of other agents */
     struct served *first_ready;
     struct served *last_ready;
@@ -106,7 +110,7 @@ void answer_borrow(struct http *http, struct http_exchange *x);
 void answer_return(struct http *http, struct http_exchange *x);
 
 /* Counts an answer that is about to leave. */
-void answer_count(const struct http *http, const struct http_exchange *x);
+void answer_count(const struct http *http, struct http_exchange *x);
 
 /* served_mhd.c: requests of other agents. Runs those that may go on; lets one whose wait is
  * over, or that http_finish() has answered, be run; ends all, answering none. */

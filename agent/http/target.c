@@ -1,6 +1,7 @@
 #include "agent/http/target.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -56,6 +57,24 @@ static int decode(char *text, enum spelling spelling)
     return RC_OK;
 }
 
+/* Most requests have few or none, and connections keep what they once needed. */
+static int reserve_parameter(struct target *target)
+{
+    if (target->parameter_count < target->parameter_capacity) {
+        return RC_OK;
+    }
+    size_t capacity =
+        target->parameter_capacity == 0 ? 4 : 2 * target->parameter_capacity;
+    struct target_parameter *parameters =
+        realloc(target->parameters, capacity * sizeof *parameters);
+    if (parameters == NULL) {
+        return RC_ENOMEM;
+    }
+    target->parameters = parameters;
+    target->parameter_capacity = capacity;
+    return RC_OK;
+}
+
 static int add_parameter(struct target *target, char *pair)
 {
     char *value = strchr(pair, '=');
@@ -77,6 +96,9 @@ static int add_parameter(struct target *target, char *pair)
     }
     if (value != NULL && !rc_text_is_utf8(value, strlen(value))) {
         return RC_EMALFORMED;
+    }
+    if (reserve_parameter(target) != RC_OK) {
+        return RC_ENOMEM;
     }
     target->parameters[target->parameter_count++] = (struct target_parameter){
         .name = pair,
@@ -168,6 +190,7 @@ int target_parse(struct target *target, const char *raw, size_t size)
 void target_fini(struct target *target)
 {
     rc_buffer_fini(&target->text);
+    free(target->parameters);
     *target = (struct target){0};
 }
 

@@ -23,8 +23,9 @@ struct target {
     const char *authority; /* of an absolute-form target, else NULL */
     const char *path;      /* decoded; starts with '/' */
     const char *raw_query; /* what stood behind '?', not decoded; NULL without '?' */
-    struct target_parameter parameters[TARGET_PARAMETERS_MAX];
+    struct target_parameter *parameters; /* owned; at most TARGET_PARAMETERS_MAX */
     size_t parameter_count;
+    size_t parameter_capacity;
 };
 
 /* Takes `raw` (copied) apart. RC_OK, RC_ETOOBIG (longer than the maxima), RC_EMALFORMED (bad

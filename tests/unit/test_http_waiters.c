@@ -106,9 +106,58 @@ static void deadlines_come_in_order_whatever_was_woken_between(void **state)
     assert_int_equal(woken + expired, COUNT);
 }
 
+static size_t lengths(const struct waiters *waiters, enum store_table table)
+{
+    size_t position = 0;
+    size_t size;
+    size_t sum = 0;
+
+    while (waiters_next_prefix(waiters, table, &position, &size)) {
+        sum += size;
+    }
+    return sum;
+}
+
+static void lengths_of_prefixes_are_known_while_somebody_waits(void **state)
+{
+    struct waiters *waiters = waiters_create(1);
+    struct waiter all[3] = {{.key = 1, .prefix = waiters_prefix(STORE_KV, 4)},
+                            {.key = 2, .prefix = waiters_prefix(STORE_KV, 4)},
+                            {.key = 3, .prefix = waiters_prefix(STORE_SESSIONS, 100)}};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(waiters_add(waiters, &all[i]), RC_OK);
+    }
+    assert_int_equal(lengths(waiters, STORE_KV), 4);
+    assert_int_equal(lengths(waiters, STORE_SESSIONS), 100);
+    assert_int_equal(lengths(waiters, STORE_QUERIES), 0);
+    waiters_remove(waiters, &all[0]);
+    assert_int_equal(lengths(waiters, STORE_KV), 4);
+    assert_ptr_equal(waiters_wake(waiters, 2), &all[1]);
+    assert_int_equal(lengths(waiters, STORE_KV), 0);
+    assert_int_equal(lengths(waiters, STORE_SESSIONS), 100);
+    waiters_destroy(waiters);
+}
+
+static void a_key_a_prefix_and_another_table_are_three_things(void **state)
+{
+    struct rc_pack_bytes name = rc_pack_text("a");
+
+    (void)state;
+    assert_int_not_equal(waiters_store_key(STORE_KV, name, 1),
+                         waiters_prefix_key(STORE_KV, name, 1));
+    assert_int_not_equal(waiters_store_key(STORE_KV, name, 1),
+                         waiters_store_key(STORE_SESSIONS, name, 1));
+    assert_int_not_equal(waiters_store_key(STORE_KV, name, 1),
+                         waiters_store_key(STORE_KV, rc_pack_text("A"), 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lengths_of_prefixes_are_known_while_somebody_waits),
+        cmocka_unit_test(a_key_a_prefix_and_another_table_are_three_things),
         cmocka_unit_test_setup_teardown(a_change_wakes_those_who_watch_it_and_nobody_else,
                                         set_up, tear_down),
         cmocka_unit_test(names_are_watched_whatever_their_letter_case),
