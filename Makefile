@@ -164,10 +164,10 @@ store-figures: $(STORE_BIN) ## commits a second of a store on SQLite, here and o
 	$(STORE_BIN) bench $(OUT)/store/bench
 	@f=$$(mktemp -d /dev/shm/store.XXXXXX) && $(STORE_BIN) bench $$f/store 200; rm -rf $$f
 
-lab: ## a five-node lab on this machine, from nothing (root): what is missing is installed
+lab: ## a five-node lab on this machine, from nothing (root); STORE=sqlite: without etcd
 	scripts/install-deps run build lab
 	$(MAKE) all
-	scripts/lab --build $(BUILD) up
+	scripts/lab --build $(BUILD) $(if $(STORE),--store $(STORE)) up
 check: ## every test, from nothing (root for the lab): what is missing is installed
 	scripts/install-deps run build test
 	$(MAKE) tests

@@ -20,6 +20,8 @@ class Places:
     """Where things are on the node."""
     data: str  # the agent's folder
     logs: str
+    tls: str = ""  # certificates of etcd's members and their clients
+    etcd: str = ""  # etcd's folder
 
 
 def agent(inventory, node, secrets, places):
@@ -40,8 +42,40 @@ def agent(inventory, node, secrets, places):
         'log_level = "info"',
     ]
     if node.server:
-        lines += ["server = true", f"bootstrap_expect = {servers}"]
+        lines += ["server = true", f"bootstrap_expect = {servers}", *_store(inventory, node, places)]
     return "\n".join(lines) + "\n"
+
+
+def _store(inventory, node, places):
+    """The store of a server: etcd where it runs, else SQLite on the first."""
+    members = inventory.running("etcd")
+    if not members:
+        first = next(other for other in inventory.nodes if other.server)
+        return [f'store {{ engine = "{"sqlite" if node == first else "none"}" }}']
+    nearest_first = sorted(members, key=lambda member: member.address != node.address)
+    endpoints = ", ".join(f'"https://{member.address}:2379"' for member in nearest_first)
+    return ["store {", '  engine    = "etcd"', f"  endpoints = [{endpoints}]", f'  ca_file   = "{places.tls}/ca.pem"',
+            f'  cert_file = "{places.tls}/node.pem"', f'  key_file  = "{places.tls}/node.key"', "}"]
+
+
+def etcd(inventory, node, places):
+    """The environment of a member of etcd, as Debian's /etc/default/etcd has it: TLS with client certificates everywhere."""
+    client, peer = f"https://{node.address}:2379", f"https://{node.address}:2380"
+    settings = {
+        "NAME": node.name,
+        "DATA_DIR": places.etcd,
+        "LISTEN_CLIENT_URLS": client,
+        "ADVERTISE_CLIENT_URLS": client,
+        "LISTEN_PEER_URLS": peer,
+        "INITIAL_ADVERTISE_PEER_URLS": peer,
+        "INITIAL_CLUSTER": ",".join(f"{other.name}=https://{other.address}:2380" for other in inventory.running("etcd")),
+        "INITIAL_CLUSTER_TOKEN": "rollcall-lab",
+        "LOG_OUTPUTS": "stderr",
+    }
+    for side in ("", "PEER_"):
+        settings |= {f"{side}TRUSTED_CA_FILE": f"{places.tls}/ca.pem", f"{side}CERT_FILE": f"{places.tls}/node.pem",
+                     f"{side}KEY_FILE": f"{places.tls}/node.key", f"{side}CLIENT_CERT_AUTH": "true"}
+    return {f"ETCD_{key}": value for key, value in settings.items()}
 
 
 def services(node):
@@ -109,11 +143,14 @@ listen postgres 127.0.0.1:5433 {{ pool postgres; target standby; probe_user roll
 
 def write(inventory, node, secrets, places, folder):
     """Writes the files of one node: agent.hcl, readable by its owner and group only (it holds the
-    gossip key), services.hcl, and on web nodes proxy.conf beside the folder's `*.hcl`."""
+    gossip key), services.hcl, etcd.env where a member of etcd runs, and on web nodes proxy.conf beside the folder's `*.hcl`."""
     secret = folder / "agent.hcl"
     secret.touch(mode=0o640)
     secret.write_text(agent(inventory, node, secrets, places))
     (folder / "services.hcl").write_text(services(node))
+    if "etcd" in node.runs:
+        lines = (f"{key}={value}\n" for key, value in etcd(inventory, node, places).items())
+        (folder / "etcd.env").write_text("".join(lines))
     if "proxy" in node.runs:
         (folder / "proxy.conf").write_text(proxy(places))
 

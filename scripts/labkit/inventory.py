@@ -1,6 +1,6 @@
 """Who is in the lab: read from the file that the Vagrantfile reads too."""
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,6 +32,11 @@ class Inventory:
     def running(self, service):
         """The nodes that run a service."""
         return [node for node in self.nodes if service in node.runs]
+
+    def without(self, service):
+        """The same lab where no node runs a service."""
+        return replace(self, nodes=tuple(
+            replace(node, runs=tuple(word for word in node.runs if word != service)) for node in self.nodes))
 
 
 def load(path=FILE):

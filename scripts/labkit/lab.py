@@ -10,14 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import configuration, inventory
+from . import certificates, configuration, inventory
 from .database import Server
 from .network import Network
 from .programs import Program, until
 
 HOME = Path("/var/lib/rollcall-lab")
 APP = inventory.ROOT / "vagrant" / "todomvc"
-SERVICES = ("agent", "postgres", "todomvc", "proxy")  # the order in which a node's services start
+STORES = ("etcd", "sqlite")
+SERVICES = ("etcd", "agent", "postgres", "todomvc", "proxy")  # the order in which a node's services start
 UNPRIVILEGED = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 # What can be reached from this machine: name, node, protocol, port on the node, first port tried here.
 WAYS_IN = (
@@ -32,14 +33,25 @@ class LabError(Exception):
 
 
 class Lab:
-    def __init__(self, name, build="release"):
+    def __init__(self, name, build="release", store=None):
         self.name = name
         self.build = inventory.ROOT / "build" / build
         self.home = HOME / name
-        self.inventory = inventory.load()
+        self.store = self._choose_store(store)
+        self.inventory = inventory.load() if self.store == "etcd" else inventory.load().without("etcd")
         self.network = Network(name, self.inventory)
         self.programs_folder = self.home / "bin"
         self._secrets = None
+
+    def _choose_store(self, wanted):
+        """What keeps the store: as asked for, else as it is, else etcd."""
+        file = self.home / "store"
+        there = file.read_text() if file.exists() else None
+        if wanted not in (None, *STORES):
+            raise LabError(f"no store '{wanted}'; there are {', '.join(STORES)}")
+        if wanted and there and wanted != there:
+            raise LabError(f"the lab is up with {there}: `scripts/lab down` first")
+        return wanted or there or STORES[0]
 
     # -- places ---------------------------------------------------------------------------------
 
@@ -63,6 +75,7 @@ class Lab:
     def _install(self):
         """Copies the programs to where the services' users may read them."""
         self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "store").write_text(self.store)
         self.programs_folder.mkdir(exist_ok=True)
         for name in ("rollcall", "rollcall-proxy"):
             built = self.build / name
@@ -82,9 +95,25 @@ class Lab:
         for place in (folder / "log", folder / "data"):
             place.chmod(0o777 if place.name == "log" else 0o700)
         shutil.chown(folder / "data", "nobody", "nogroup")
-        places = configuration.Places(str(folder / "data"), str(folder / "log"))
+        places = self._places(node)
+        if "etcd" in node.runs:
+            self._certify(node)
         configuration.write(self.inventory, node, self.secrets, places, folder / "config")
         shutil.chown(folder / "config" / "agent.hcl", "root", "nogroup")
+
+    def _places(self, node):
+        folder = self.folder(node)
+        return configuration.Places(str(folder / "data"), str(folder / "log"), str(folder / "tls"), str(folder / "etcd"))
+
+    def _certify(self, node):
+        """Certificates, and a folder for etcd's data."""
+        folder = self.folder(node)
+        certificates.make_authority(self.home / "authority")
+        certificates.give(self.home / "authority", node, folder / "tls")
+        shutil.chown(folder / "tls" / "node.key", "root", "nogroup")
+        (folder / "etcd").mkdir(exist_ok=True)
+        (folder / "etcd").chmod(0o700)
+        shutil.chown(folder / "etcd", "nobody", "nogroup")
 
     # -- services -------------------------------------------------------------------------------
 
@@ -100,6 +129,8 @@ class Lab:
         enter = [*self.network.enter(node), *UNPRIVILEGED]
         if service == "agent":
             return [*enter, str(self.programs_folder / "rollcall"), "agent", f"-config-dir={folder / 'config'}"]
+        if service == "etcd":
+            return [*enter, "/usr/bin/etcd"]
         if service == "proxy":
             return [*enter, str(self.programs_folder / "rollcall-proxy"), "-config", str(folder / "config" / "proxy.conf")]
         if service == "todomvc":
@@ -119,6 +150,8 @@ class Lab:
             self.server(node).start(others)
             return
         environment = {}
+        if service == "etcd":
+            environment = configuration.etcd(self.inventory, node, self._places(node))
         if service == "todomvc":
             environment = {**configuration.webapp_environment(node, self.secrets), "PYTHONDONTWRITEBYTECODE": "1"}
         self.program(node, service).start(self._command(node, service), environment)
@@ -180,6 +213,7 @@ class Lab:
                     continue
                 self.start(node, service)
         self._wait_for_members()
+        self._wait_for_store()
         self._migrate()
         for node in self.inventory.running("todomvc"):
             self.start(node, "todomvc")
@@ -194,6 +228,16 @@ class Lab:
         except TimeoutError as error:
             words = "\n".join(f"{node.name}: {self.program(node, 'agent').last_words(3)}" for node in nodes)
             raise LabError(f"{error}; the agents' last words:\n{words}") from error
+
+    def store_answers(self, node):
+        """Whether this node's agent answers from the store, or gets an answer from one that has it."""
+        done = subprocess.run(
+            [*self.network.enter(node), "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}",
+             "http://127.0.0.1:8500/v1/kv/?keys"], capture_output=True, text=True, check=False)
+        return done.stdout in ("200", "404")
+
+    def _wait_for_store(self):
+        until(lambda: all(self.store_answers(node) for node in self.inventory.nodes), "the store answers on every node")
 
     def _migrate(self):
         """Makes the webapp's tables, through the proxy: the first write of the lab."""
