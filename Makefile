@@ -159,6 +159,10 @@ store-crash: $(STORE_BIN) ## kill a store on SQLite STORE_ROUNDS=500 times, fail
 	$(STORE_BIN) faults $(OUT)/store/faults
 	unshare -m sh -c 'mount -t tmpfs -o size=6m none $(OUT)/store/small && \
 	    $(STORE_BIN) full $(OUT)/store/small/store'
+STORE_KILLS ?= 500
+store-kill: $(BINS) ## kill a server agent STORE_KILLS=500 times while clients write by HTTP (root)
+	ROLLCALL_BUILD=$(BUILD) STORE_KILLS=$(STORE_KILLS) STORE_SEED=$(STORE_SEED) \
+	    /usr/bin/python3 -B tests/interop/store_kill.py
 store-figures: $(STORE_BIN) ## commits a second of a store on SQLite, here and on a disk that syncs in 0.2 ms
 	rm -rf $(OUT)/store && mkdir -p $(OUT)/store
 	$(STORE_BIN) bench $(OUT)/store/bench
@@ -214,6 +218,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash store-history figures lint format install clean help
+.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash store-history figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

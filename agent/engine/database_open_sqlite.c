@@ -89,9 +89,11 @@ static int connect(struct database *database)
     if (code != SQLITE_OK) {
         return database_fail(database, code);
     }
+    int err = run(database, settings);
+    /* After wal_autocheckpoint, which puts a hook of its own in this place, or none. */
     (void)lib->on_log(database->connection, on_commit,
                       database); /* what was there before */
-    return run(database, settings);
+    return err;
 }
 
 static int use_log(struct database *database)

@@ -9,8 +9,9 @@
 #include "agent/engine/follow_log.h"
 #include "base/err.h"
 
-/* A log of 8 MB: what is written again and again meanwhile is moved to the file once. */
-enum { LOG_PAGES_LONG = 2000 };
+/* A log of 8 MB: what is written again and again meanwhile is moved to the file once. A short one
+ * is not worth looking how much room there is. */
+enum { LOG_PAGES_LONG = 2000, LOG_PAGES_SHORT = 64, PAGE_BYTES = 4096 + 24 };
 
 static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -401,12 +402,23 @@ int database_each_lease(struct database *database,
 
 /* ---- The log. */
 
+/* Or so long that what is in it soon has no room in the file: a log that takes what is left of
+ * a disk could not be moved any more. */
+static bool is_long(const struct database *database)
+{
+    uint64_t bytes = (uint64_t)database->log_pages * PAGE_BYTES;
+
+    return database->log_pages >= LOG_PAGES_LONG ||
+           (database->log_pages >= LOG_PAGES_SHORT &&
+            bytes > store_folder_room(database->folder));
+}
+
 int database_tidy(struct database *database, enum database_tidying when)
 {
     int mode =
         when == DATABASE_NOW ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
 
-    if (when == DATABASE_WHEN_LONG && database->log_pages < LOG_PAGES_LONG) {
+    if (when == DATABASE_WHEN_LONG && !is_long(database)) {
         return RC_OK;
     }
     int code = database->lib.checkpoint(database->connection, NULL, mode, NULL, NULL);

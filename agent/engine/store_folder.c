@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -215,6 +216,13 @@ int store_folder_sync_log(const struct store_folder *folder)
 uint64_t store_folder_size(const struct store_folder *folder)
 {
     return size_of(folder->database) + size_of(folder->log);
+}
+
+uint64_t store_folder_room(const struct store_folder *folder)
+{
+    struct statvfs there;
+    return statvfs(folder->path, &there) == 0 ? there.f_bavail * there.f_frsize
+                                              : UINT64_MAX;
 }
 
 static void drop(const char *path)

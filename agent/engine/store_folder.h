@@ -36,6 +36,9 @@ int store_folder_sync_log(const struct store_folder *folder);
 /* Bytes on disk of database and log. */
 uint64_t store_folder_size(const struct store_folder *folder);
 
+/* Bytes that there is room for on its disk; UINT64_MAX when nobody knows. */
+uint64_t store_folder_room(const struct store_folder *folder);
+
 /* Makes the kernel forget what it has cached of the files, so that the next read is from the disk:
  * after a failed fsync it shows what was written, not what is there. The database is closed. */
 void store_folder_drop_cache(const struct store_folder *folder);

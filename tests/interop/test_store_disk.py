@@ -2,6 +2,7 @@
 """A store on SQLite that is killed, and whose disk is full or fails: tests/crash/README.md."""
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ def store(*words):
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path):
     assert f"killed {ROUNDS} times" in store("kill", tmp_path / "store", ROUNDS, 7)
+
+
+def test_what_a_server_agent_acknowledged_survives_kill_9():
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a network of its own")
+    done = subprocess.run([sys.executable, "-B", str(ROOT / "tests/interop/store_kill.py")], capture_output=True,
+                          text=True, timeout=600, env=dict(os.environ, STORE_KILLS="15", STORE_SEED="3"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("15 kills: ") and "none lost" in done.stdout
 
 
 def test_disk_errors_are_refused_and_nothing_acknowledged_is_lost(tmp_path):

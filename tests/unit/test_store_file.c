@@ -198,6 +198,29 @@ static void what_a_killed_process_left_in_the_log_is_there(void **state)
     assert_true(key.mod_revision == 2);
 }
 
+/* One key again and again: the log begins anew once in a while. */
+static void log_does_not_grow_without_end(void **state)
+{
+    struct place *place = *state;
+    struct rc_buffer log = {0};
+    static const uint8_t value[100000] = {1};
+    struct stat there;
+    struct engine_op op = {ENGINE_PUT, rc_pack_text("k"), {value, sizeof value}, 0};
+    assert_int_equal(open_place(place), RC_OK);
+
+    for (uint64_t i = 0; i < 400; i++) { /* 40 MB */
+        assert_int_equal(database_begin(place->open), RC_OK);
+        assert_int_equal(database_put(place->open, &op, 2 + i, &log), RC_OK);
+        assert_int_equal(database_commit(place->open), RC_OK);
+        assert_int_equal(database_tidy(place->open, DATABASE_WHEN_LONG), RC_OK);
+        rc_buffer_clear(&log);
+    }
+
+    rc_buffer_fini(&log);
+    assert_int_equal(stat(place->log, &there), 0);
+    assert_in_range(there.st_size, 1 << 20, 12 << 20);
+}
+
 static void closed_store_has_no_log(void **state)
 {
     struct place *place = *state;
@@ -274,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_killed_process_left_in_the_log_is_there,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(closed_store_has_no_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(log_does_not_grow_without_end, setup, teardown),
         cmocka_unit_test_setup_teardown(file_that_is_no_database_is_refused_and_kept,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(database_of_somebody_else_is_refused_and_kept,
