@@ -103,15 +103,15 @@ struct http_exchange {
     /* Suspension. */
     enum exchange_outcome outcome;
     struct waiter waiter;
-    bool expired;           /* its wait is over: answer whatever is there */
     struct errand *errand;  /* what the store has yet to answer; NULL: nothing */
-    bool is_settled;        /* the mirror has what was acknowledged when it came */
-    bool is_read_only;      /* a transaction */
     uint8_t session_id[16]; /* of a session that is being made */
     http_ticket ticket;
-    bool is_forwarded; /* `ticket` is one of http_operations.forward */
-    int stream_level;  /* enum rc_log_level */
+    int stream_level; /* enum rc_log_level */
     bool stream_json;
+    bool expired;      /* its wait is over: answer whatever is there */
+    bool is_settled;   /* the mirror has what was acknowledged when it came */
+    bool is_read_only; /* a transaction */
+    bool is_forwarded; /* `ticket` is one of http_operations.forward */
 };
 
 struct answers;

@@ -262,9 +262,12 @@ struct http_exchange *served_with_ticket(struct http *http, http_ticket ticket)
 
 void served_end_all(struct http *http)
 {
-    while (http->served != NULL) {
-        struct served *served = http->served;
+    struct served *served = http->served;
+
+    while (served != NULL) {
+        struct served *next = served->next;
         unlist(served);
         destroy(served);
+        served = next;
     }
 }
