@@ -50,6 +50,7 @@ static void close_edges(struct agent *agent)
         forwarder_close(agent->forwarder, on_closed, agent);
         agent->forwarder = NULL;
     }
+    agent_close_queries(agent);
     agent_close_store(agent);
     if (agent->dns != NULL) {
         agent->open++;

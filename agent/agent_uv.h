@@ -3,7 +3,7 @@
  * The only place that knows every part. open_uv.c opens them, agent_uv.c runs and closes
  * them, turn_uv.c carries what one says to the others, events_uv.c and watches_uv.c the
  * events, queries and changes; save_uv.c keeps what survives a restart, orders_uv.c does what
- * operators ask for. */
+ * operators ask for, queries_uv.c keeps prepared queries ready for DNS. */
 #ifndef AGENT_AGENT_UV_H
 #define AGENT_AGENT_UV_H
 
@@ -71,6 +71,7 @@ struct agent {
     struct snapshot *snapshot; /* NULL: nothing is kept */
     struct permits *permits;   /* NULL: there are no tokens */
     struct dns_view_source *dns_view;
+    struct queries_uv *queries_edge; /* NULL: DNS is off */
     struct dns_options dns_options;
     struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
     uint64_t conflict_told_ns; /* when a shared name was last told of; 0: never */
@@ -167,6 +168,18 @@ int agent_open_links(struct agent *agent);
 void agent_forward(void *context, const struct http_relay *relay, http_ticket ticket);
 void agent_forget(void *context, http_ticket ticket);
 void agent_describe_links(void *context, struct rc_json *json);
+
+/* ---- queries_uv.c: prepared queries for DNS. */
+
+/* RC_OK or RC_ENOMEM; after DNS and links. */
+int agent_open_queries(struct agent *agent);
+void agent_close_queries(struct agent *agent);
+
+/* Who is a member has changed. */
+void agent_queries_members_changed(struct agent *agent);
+
+/* For forwarder_options: the reply to what was asked under FORWARDER_OWN_TICKET. */
+void agent_on_own_reply(void *context, const struct http_reply *reply);
 
 /* ---- watches_uv.c: what runs or calls somebody when something changes. */
 

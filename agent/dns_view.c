@@ -6,20 +6,14 @@
 #include <string.h>
 
 #include "agent/catalog/catalog.h"
+#include "agent/dns_keep.h"
+#include "agent/dns_prepared.h"
 #include "agent/dns_reverse.h"
+#include "agent/prepared/prepared_book.h"
 #include "base/err.h"
 #include "base/table.h"
 
 enum { KEPT_MAX = 16384 /* services, and as many nodes; then all start anew */ };
-
-/* One service, or one node, in one allocation: this, then the arrays, then the texts. */
-struct kept {
-    struct kept *next; /* of those to be freed */
-    uint64_t seen_at;  /* the catalog's index when this was last found to be current */
-    uint64_t print;    /* of what it was made from */
-    struct dns_service service;
-    struct dns_node *nodes; /* the service's, or just the one */
-};
 
 struct dns_view_source {
     struct dns_view view;
@@ -29,7 +23,9 @@ struct dns_view_source {
     struct rc_table *nodes;
     struct dns_reverse *reverse;
     struct dns_view_gate gate;
-    struct kept *retired; /* may be in use until the next answer begins */
+    struct dns_view_queries queries;
+    struct rc_table *answers; /* of queries that are no templates */
+    struct dns_kept *retired; /* may be in use until the next answer begins */
 };
 
 static bool is_alive(const struct catalog_node *node)
@@ -49,208 +45,16 @@ static bool shows(const struct dns_view_source *source, enum dns_view_kind kind,
            source->gate.shows(source->gate.context, kind, name);
 }
 
-struct sizes {
-    size_t nodes;
-    size_t metas;
-    size_t tags;
-    size_t bytes; /* of texts, with their NULs */
-};
-
-struct packer {
-    struct dns_node *nodes;
-    struct dns_meta *metas;
-    const char **tags;
-    char *text;
-};
-
-static size_t text_size(const char *text)
+static struct dns_kept *keep_service(const struct dns_view_source *source,
+                                     const struct catalog_name *name)
 {
-    return strlen(text) + 1;
-}
+    struct dns_kept *kept = dns_keep_service(source->catalog, name->name, name->instances,
+                                             name->instance_count);
 
-static void measure_node(const struct catalog_node *node, struct sizes *sizes)
-{
-    sizes->nodes++;
-    sizes->metas += node->meta_count;
-    sizes->bytes += text_size(node->name) + text_size(node->address);
-    for (size_t i = 0; i < node->meta_count; i++) {
-        sizes->bytes += text_size(node->meta[i].key) + text_size(node->meta[i].value);
-    }
-}
-
-static void measure_service(const struct catalog_name *name, struct sizes *sizes)
-{
-    const struct catalog_node *previous = NULL;
-
-    sizes->bytes += text_size(name->name);
-    for (size_t i = 0; i < name->instance_count; i++) {
-        const struct catalog_service *service = name->instances[i];
-        assert(service->node != NULL);
-        if (service->node != previous) {
-            measure_node(service->node, sizes);
-            previous = service->node;
+    for (size_t i = 0; kept != NULL && i < name->instance_count; i++) {
+        if (!shows(source, DNS_VIEW_NODE, name->instances[i]->node->name)) {
+            kept->instances[i].health = DNS_HEALTH_UNUSABLE;
         }
-        sizes->tags += service->tag_count;
-        sizes->bytes += text_size(service->id) + text_size(service->address);
-        for (size_t t = 0; t < service->tag_count; t++) {
-            sizes->bytes += text_size(service->tags[t]);
-        }
-    }
-}
-
-static const char *pack_text(struct packer *packer, const char *text)
-{
-    char *place = packer->text;
-    size_t size = text_size(text);
-
-    memcpy(place, text, size);
-    packer->text += size;
-    return place;
-}
-
-static struct dns_place pack_place(struct packer *packer, const char *address)
-{
-    struct dns_place place = {.host = NULL};
-
-    if (address[0] != '\0' && rc_address_parse_ip(address, 0, &place.ip) != RC_OK) {
-        memset(&place.ip, 0, sizeof place.ip);
-        place.host = pack_text(packer, address);
-    }
-    return place;
-}
-
-static const struct dns_node *pack_node(struct packer *packer,
-                                        const struct catalog_node *node)
-{
-    struct dns_node *out = packer->nodes++;
-    struct dns_meta *metas = packer->metas;
-
-    packer->metas += node->meta_count;
-    for (size_t i = 0; i < node->meta_count; i++) {
-        metas[i].key = pack_text(packer, node->meta[i].key);
-        metas[i].value = pack_text(packer, node->meta[i].value);
-    }
-    out->name = pack_text(packer, node->name);
-    out->place = pack_place(packer, node->address);
-    out->meta = metas;
-    out->meta_count = node->meta_count;
-    return out;
-}
-
-/* The tags that count now: all but a unique one that belongs to another instance. */
-static size_t pack_tags(struct packer *packer, const struct catalog *catalog,
-                        const struct catalog_service *service)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < service->tag_count; i++) {
-        if (catalog_service_has_tag(catalog, service, service->tags[i])) {
-            packer->tags[count++] = pack_text(packer, service->tags[i]);
-        }
-    }
-    packer->tags += count;
-    return count;
-}
-
-static enum dns_health health_of(const struct catalog_service *service)
-{
-    assert(service->node != NULL);
-    if (!is_alive(service->node) || !catalog_service_is_usable(service)) {
-        return DNS_HEALTH_UNUSABLE;
-    }
-    switch (catalog_service_health(service)) {
-    case CHECK_PASSING:
-        return DNS_HEALTH_PASSING;
-    case CHECK_WARNING:
-        return DNS_HEALTH_WARNING;
-    case CHECK_CRITICAL:
-    case CHECK_STATUS_COUNT:
-        break;
-    }
-    return DNS_HEALTH_UNUSABLE;
-}
-
-static void pack_instance(struct packer *packer, const struct catalog *catalog,
-                          const struct catalog_service *service, struct dns_instance *out)
-{
-    out->health = health_of(service);
-    uint32_t weight = out->health == DNS_HEALTH_WARNING ? service->weight_warning
-                                                        : service->weight_passing;
-    out->weight = weight > UINT16_MAX ? UINT16_MAX : (uint16_t)weight;
-    out->port = service->port;
-    out->service_id = pack_text(packer, service->id);
-    /* An address of its own that is the node's is no address of its own. */
-    bool apart = strcmp(service->address, service->node->address) != 0;
-    out->place = pack_place(packer, apart ? service->address : "");
-    out->tags = packer->tags;
-    out->tag_count = pack_tags(packer, catalog, service);
-}
-
-/* Lays the arrays out behind `kept`, the strictest alignment first. */
-static struct kept *allocate(const struct sizes *sizes, size_t instance_count,
-                             struct dns_instance **instances, struct packer *packer)
-{
-    size_t instances_size = instance_count * sizeof(struct dns_instance);
-    size_t nodes_size = sizes->nodes * sizeof(struct dns_node);
-    size_t metas_size = sizes->metas * sizeof(struct dns_meta);
-    size_t tags_size = sizes->tags * sizeof(const char *);
-
-    struct kept *kept = malloc(sizeof *kept + instances_size + nodes_size + metas_size +
-                               tags_size + sizes->bytes);
-    if (kept == NULL) {
-        return NULL;
-    }
-    memset(kept, 0, sizeof *kept);
-    *instances = (struct dns_instance *)(kept + 1);
-    packer->nodes = (struct dns_node *)(*instances + instance_count);
-    packer->metas = (struct dns_meta *)(packer->nodes + sizes->nodes);
-    packer->tags = (const char **)(packer->metas + sizes->metas);
-    packer->text = (char *)(packer->tags + sizes->tags);
-    kept->nodes = packer->nodes;
-    return kept;
-}
-
-static struct kept *keep_service(const struct dns_view_source *source,
-                                 const struct catalog_name *name)
-{
-    const struct catalog_node *previous = NULL;
-    const struct dns_node *node = NULL;
-    struct sizes sizes = {.nodes = 0};
-    struct dns_instance *instances;
-    struct packer packer;
-
-    measure_service(name, &sizes);
-    struct kept *kept = allocate(&sizes, name->instance_count, &instances, &packer);
-    if (kept == NULL) {
-        return NULL;
-    }
-    kept->service.name = pack_text(&packer, name->name);
-    kept->service.instances = instances;
-    kept->service.instance_count = name->instance_count;
-    for (size_t i = 0; i < name->instance_count; i++) {
-        if (name->instances[i]->node != previous) {
-            previous = name->instances[i]->node;
-            node = pack_node(&packer, previous);
-        }
-        instances[i].node = node;
-        pack_instance(&packer, source->catalog, name->instances[i], &instances[i]);
-        if (!shows(source, DNS_VIEW_NODE, previous->name)) {
-            instances[i].health = DNS_HEALTH_UNUSABLE;
-        }
-    }
-    return kept;
-}
-
-static struct kept *keep_node(const struct catalog_node *node)
-{
-    struct sizes sizes = {.nodes = 0};
-    struct dns_instance *none;
-    struct packer packer;
-
-    measure_node(node, &sizes);
-    struct kept *kept = allocate(&sizes, 0, &none, &packer);
-    if (kept != NULL) {
-        (void)pack_node(&packer, node);
     }
     return kept;
 }
@@ -286,7 +90,7 @@ static uint64_t print_of_service(const struct catalog_name *name)
     return print;
 }
 
-static void retire(struct dns_view_source *source, struct kept *kept)
+static void retire(struct dns_view_source *source, struct dns_kept *kept)
 {
     if (kept != NULL) {
         kept->next = source->retired;
@@ -297,7 +101,7 @@ static void retire(struct dns_view_source *source, struct kept *kept)
 static void free_retired(struct dns_view_source *source)
 {
     while (source->retired != NULL) {
-        struct kept *kept = source->retired;
+        struct dns_kept *kept = source->retired;
         source->retired = kept->next;
         free(kept);
     }
@@ -307,7 +111,7 @@ static void free_retired(struct dns_view_source *source)
 static int empty(struct dns_view_source *source, struct rc_table **table)
 {
     size_t position = 0;
-    struct kept *kept;
+    struct dns_kept *kept;
 
     struct rc_table *fresh = rc_table_create(source->seed);
     if (fresh == NULL) {
@@ -322,8 +126,8 @@ static int empty(struct dns_view_source *source, struct rc_table **table)
 }
 
 /* Puts `fresh` (NULL: memory is out) under `key`; returns it, or NULL if that failed. */
-static struct kept *replace(struct dns_view_source *source, struct rc_table **table,
-                            struct rc_span key, struct kept *fresh)
+static struct dns_kept *replace(struct dns_view_source *source, struct rc_table **table,
+                                struct rc_span key, struct dns_kept *fresh)
 {
     void *old = NULL;
 
@@ -358,7 +162,7 @@ static const struct dns_service *view_service(void *context, struct rc_span name
     struct dns_view_source *source = context;
     uint64_t now = catalog_now(source);
 
-    struct kept *kept = rc_table_get_bytes(source->services, name.at, name.size);
+    struct dns_kept *kept = rc_table_get_bytes(source->services, name.at, name.size);
     if (kept != NULL && kept->seen_at == now) {
         return &kept->service;
     }
@@ -384,7 +188,7 @@ static const struct dns_node *view_node(void *context, struct rc_span name)
     struct dns_view_source *source = context;
     uint64_t now = catalog_now(source);
 
-    struct kept *kept = rc_table_get_bytes(source->nodes, name.at, name.size);
+    struct dns_kept *kept = rc_table_get_bytes(source->nodes, name.at, name.size);
     if (kept != NULL && kept->seen_at == now) {
         return kept->nodes;
     }
@@ -395,7 +199,7 @@ static const struct dns_node *view_node(void *context, struct rc_span name)
     }
     uint64_t print = print_of_node(found);
     if (kept == NULL || kept->print != print) {
-        kept = replace(source, &source->nodes, name, keep_node(found));
+        kept = replace(source, &source->nodes, name, dns_keep_node(found));
         if (kept == NULL) {
             return NULL;
         }
@@ -403,6 +207,43 @@ static const struct dns_node *view_node(void *context, struct rc_span name)
     }
     kept->seen_at = now;
     return kept->nodes;
+}
+
+/* A query that stands under its own name is carried out again when anything has changed; the names
+ * that a template answers have no end, and who is near may change at any time: those are
+ * carried out each time. */
+static const struct dns_picked *view_query(void *context, struct rc_span name,
+                                           enum dns_certainty *certainty)
+{
+    struct dns_view_source *source = context;
+
+    *certainty = DNS_CERTAIN;
+    const struct prepared_book *book =
+        source->queries.book != NULL
+            ? source->queries.book(source->queries.context, certainty)
+            : NULL;
+    if (book == NULL) {
+        return NULL;
+    }
+    uint64_t now = mix(catalog_now(source), prepared_book_serial(book));
+    struct dns_kept *kept = rc_table_get_bytes(source->answers, name.at, name.size);
+    if (kept != NULL && kept->seen_at == now) {
+        return &kept->picked;
+    }
+    enum dns_prepared_use use;
+    const struct dns_prepared_ground ground = {source->catalog, book, &source->queries,
+                                               &source->gate};
+    kept = dns_prepared_keep(&ground, name, &use);
+    if (kept == NULL) {
+        return NULL;
+    }
+    if (use == DNS_PREPARED_ONCE) {
+        retire(source, kept);
+    } else {
+        kept->seen_at = now;
+        kept = replace(source, &source->answers, name, kept);
+    }
+    return kept != NULL ? &kept->picked : NULL;
 }
 
 /* The node that lives at the address of one that does not: a machine that came back under
@@ -493,8 +334,10 @@ int dns_view_create(const struct catalog *catalog, const char *datacenter, uint6
     source->seed = seed;
     source->services = rc_table_create(seed);
     source->nodes = rc_table_create(seed);
+    source->answers = rc_table_create(seed);
     source->reverse = dns_reverse_create(catalog, seed);
-    if (source->services == NULL || source->nodes == NULL || source->reverse == NULL) {
+    if (source->services == NULL || source->nodes == NULL || source->answers == NULL ||
+        source->reverse == NULL) {
         dns_view_destroy(source);
         return RC_ENOMEM;
     }
@@ -502,6 +345,7 @@ int dns_view_create(const struct catalog *catalog, const char *datacenter, uint6
                                      .datacenter = datacenter,
                                      .begin = view_begin,
                                      .service = view_service,
+                                     .query = view_query,
                                      .node = view_node,
                                      .node_at = view_node_at,
                                      .service_at = view_service_at,
@@ -514,7 +358,7 @@ int dns_view_create(const struct catalog *catalog, const char *datacenter, uint6
 static void free_table(struct dns_view_source *source, struct rc_table *table)
 {
     size_t position = 0;
-    struct kept *kept;
+    struct dns_kept *kept;
 
     while (table != NULL && (kept = rc_table_next(table, &position, NULL)) != NULL) {
         retire(source, kept);
@@ -529,6 +373,7 @@ void dns_view_destroy(struct dns_view_source *source)
     }
     free_table(source, source->services);
     free_table(source, source->nodes);
+    free_table(source, source->answers);
     free_retired(source);
     dns_reverse_destroy(source->reverse);
     free(source);
@@ -537,6 +382,12 @@ void dns_view_destroy(struct dns_view_source *source)
 void dns_view_guard(struct dns_view_source *source, const struct dns_view_gate *gate)
 {
     source->gate = *gate;
+}
+
+void dns_view_set_queries(struct dns_view_source *source,
+                          const struct dns_view_queries *queries)
+{
+    source->queries = *queries;
 }
 
 const struct dns_view *dns_view_of(struct dns_view_source *source)

@@ -30,6 +30,24 @@ struct dns_view_gate {
 /* `gate` is copied. */
 void dns_view_guard(struct dns_view_source *source, const struct dns_view_gate *gate);
 
+struct catalog_service;
+struct prepared_book;
+
+/* Where prepared queries come from. Without: there are none. */
+struct dns_view_queries {
+    void *context;
+    /* All there are, up to date; how certain it is that there are no others. */
+    const struct prepared_book *(*book)(void *context, enum dns_certainty *certainty);
+    /* Puts those first that are nearest to `near`: a node's name, "_agent" or "_ip"; of those as
+     * near as each other any. */
+    void (*sort)(void *context, const char *near, const struct catalog_service **found,
+                 size_t count);
+};
+
+/* `queries` is copied. */
+void dns_view_set_queries(struct dns_view_source *source,
+                          const struct dns_view_queries *queries);
+
 /* For dns_server_options; lives as long as `source`. */
 const struct dns_view *dns_view_of(struct dns_view_source *source);
 

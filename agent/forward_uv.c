@@ -104,6 +104,17 @@ static void look_for_servers(struct forwarder *f)
     free(places);
 }
 
+bool forwarder_knows_server(const struct forwarder *f)
+{
+    size_t position = 0;
+    const struct gossip_member *member = gossip_next_member(f->options.gossip, &position);
+
+    while (member != NULL && !is_server(f, member)) {
+        member = gossip_next_member(f->options.gossip, &position);
+    }
+    return member != NULL;
+}
+
 void forwarder_members_changed(struct forwarder *f)
 {
     if (f == NULL) {
@@ -117,6 +128,16 @@ void forwarder_members_changed(struct forwarder *f)
 
 /* ---- What the courier wants. */
 
+static void finish(struct forwarder *f, http_ticket ticket,
+                   const struct http_reply *reply)
+{
+    if (ticket == FORWARDER_OWN_TICKET) {
+        f->options.replied(f->options.context, reply);
+    } else if (f->http != NULL) {
+        http_finish_reply(f->http, ticket, reply);
+    }
+}
+
 static void fail(struct forwarder *f, http_ticket ticket, const char *text)
 {
     const struct http_reply reply = {
@@ -126,9 +147,7 @@ static void fail(struct forwarder *f, http_ticket ticket, const char *text)
         .body_size = strlen(text),
     };
 
-    if (f->http != NULL) {
-        http_finish_reply(f->http, ticket, &reply);
-    }
+    finish(f, ticket, &reply);
 }
 
 static void end_current(struct forwarder *f)
@@ -291,8 +310,8 @@ static void on_replied(struct forwarder *f, const struct link_event *event)
         headers[i] =
             (struct http_reply_header){from->headers[i].name, from->headers[i].value};
     }
-    if (ticket != 0 && f->http != NULL) {
-        http_finish_reply(f->http, ticket, &reply);
+    if (ticket != 0) {
+        finish(f, ticket, &reply);
     }
 }
 

@@ -33,8 +33,15 @@ struct forwarder_options {
 
     /* Whether requests can be answered here: there is an engine. */
     bool (*serves)(void *context);
+
+    /* The reply to what was forwarded under FORWARDER_OWN_TICKET, which may be used again from
+     * inside; also from inside forwarder_forward(). Borrowed during the call. */
+    void (*replied)(void *context, const struct http_reply *reply);
     void *context;
 };
+
+/* For what the agent itself asks: no ticket of the HTTP interface. One request at a time. */
+#define FORWARDER_OWN_TICKET ((http_ticket)UINT64_MAX)
 
 enum { FORWARDER_ERROR_MAX = LINK_SETTINGS_ERROR_MAX };
 
@@ -58,6 +65,9 @@ void forwarder_reload(struct forwarder *forwarder, const struct agent_config *co
 
 /* Somebody came or went, or says something else of himself. */
 void forwarder_members_changed(struct forwarder *forwarder);
+
+/* Whether the pool has a server besides us. */
+bool forwarder_knows_server(const struct forwarder *forwarder);
 
 /* http_operations.forward and .forget. */
 void forwarder_forward(struct forwarder *forwarder, const struct http_relay *relay,

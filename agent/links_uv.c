@@ -31,6 +31,7 @@ int agent_open_links(struct agent *agent)
         .keys = agent->link_keys.keys,
         .key_count = agent->link_keys.count,
         .serves = serves,
+        .replied = agent_on_own_reply,
         .context = agent,
     };
     int err = forwarder_start(&options, error, &agent->forwarder);

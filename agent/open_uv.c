@@ -90,7 +90,7 @@ static int set_node(struct agent *agent)
     return catalog_set_node(agent->catalog, rc_clock_ms(), &node, agent->error);
 }
 
-static int open_queries(struct agent *agent)
+static int open_book(struct agent *agent)
 {
     agent->queries = prepared_book_create();
     return agent->queries != NULL ? RC_OK : fail(agent, RC_ENOMEM, "no memory");
@@ -552,11 +552,11 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,        open_identity,      open_catalog,     open_queries,
-        open_local,       open_events,        open_snapshot,    open_gossip,
-        open_handles,     open_checks,        open_gossip_edge, agent_open_permits,
-        agent_open_store, agent_open_links,   open_http,        open_dns,
-        open_joiner,      agent_open_watches,
+        open_data,          open_identity,    open_catalog,       open_book,
+        open_local,         open_events,      open_snapshot,      open_gossip,
+        open_handles,       open_checks,      open_gossip_edge,   agent_open_permits,
+        agent_open_store,   agent_open_links, open_http,          open_dns,
+        agent_open_queries, open_joiner,      agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

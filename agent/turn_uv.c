@@ -126,6 +126,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         http_tell_news(agent->http, HTTP_NEWS_MEMBER);
         agent_store_members_changed(agent);
         forwarder_members_changed(agent->forwarder);
+        agent_queries_members_changed(agent);
         agent_tell_watches(agent, WATCH_POOL);
         break;
     case GOSSIP_JOIN_RESULT:

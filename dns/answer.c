@@ -212,6 +212,29 @@ static enum dns_choice is_above_services(const struct dns_question *question)
     return question->tag.size == 0 && question->subject.at[0] == '_' ? DNS_YES : DNS_NO;
 }
 
+static void answer_not_ready(struct dns_reply *reply)
+{
+    reply->flags = 0;
+    reply->rcode = DNS_RCODE_SERVFAIL;
+    reply->extended = DNS_EXTENDED_NOT_READY;
+}
+
+/* Instances were chosen: their records of the type that is asked for. */
+static void answer_picked(struct dns_answerer *answerer, struct dns_reply *reply,
+                          enum dns_existence existence, uint32_t ttl_s)
+{
+    if (existence != DNS_EXISTENCE_USABLE) {
+        if (existence == DNS_EXISTENCE_NONE ||
+            reply->ground->options->empty_service_ok == DNS_NO) {
+            reply->rcode = DNS_RCODE_NXDOMAIN;
+        }
+    } else if (reply->query->type == DNS_TYPE_SRV) {
+        answer_srv(answerer, reply, ttl_s);
+    } else if (wanted_by(reply) != 0 || reply->query->type == DNS_TYPE_CNAME) {
+        answer_service_addresses(answerer, reply, ttl_s);
+    }
+}
+
 static void answer_service(struct dns_answerer *answerer,
                            const struct dns_question *question, struct dns_reply *reply)
 {
@@ -223,18 +246,32 @@ static void answer_service(struct dns_answerer *answerer,
         &answerer->pick, view->service(view->context, question->subject), question->tag,
         options->only_passing == DNS_YES ? DNS_ONLY_PASSING : DNS_ALLOW_WARNING,
         &answerer->random);
-    if ((existence == DNS_EXISTENCE_NONE && is_above_services(question) == DNS_NO) ||
-        (existence == DNS_EXISTENCE_UNUSABLE && options->empty_service_ok == DNS_NO)) {
-        reply->rcode = DNS_RCODE_NXDOMAIN;
-    }
-    if (existence != DNS_EXISTENCE_USABLE) {
+    if (existence == DNS_EXISTENCE_NONE && is_above_services(question) == DNS_YES) {
         return;
     }
-    if (reply->query->type == DNS_TYPE_SRV) {
-        answer_srv(answerer, reply, ttl_s);
-    } else if (wanted_by(reply) != 0 || reply->query->type == DNS_TYPE_CNAME) {
-        answer_service_addresses(answerer, reply, ttl_s);
+    answer_picked(answerer, reply, existence, ttl_s);
+}
+
+/* Which health is good enough says the query, not our settings. */
+static void answer_query(struct dns_answerer *answerer,
+                         const struct dns_question *question, struct dns_reply *reply)
+{
+    const struct dns_view *view = reply->ground->view;
+
+    enum dns_certainty certainty = DNS_CERTAIN;
+
+    const struct dns_picked *picked =
+        view->query(view->context, question->subject, &certainty);
+    if (picked == NULL && certainty == DNS_UNCERTAIN) {
+        answer_not_ready(reply);
+        return;
     }
+    if (picked == NULL) {
+        reply->rcode = DNS_RCODE_NXDOMAIN;
+        return;
+    }
+    answer_picked(answerer, reply, dns_pick_begin_query(&answerer->pick, picked),
+                  dns_ground_query_ttl(reply->ground, picked));
 }
 
 static void answer_node(struct dns_answerer *answerer,
@@ -353,6 +390,7 @@ static void (*const answerers[DNS_FORM_COUNT])(struct dns_answerer *,
     [DNS_FORM_APEX] = answer_apex,
     [DNS_FORM_NAME_SERVER] = answer_name_server,
     [DNS_FORM_SERVICE] = answer_service,
+    [DNS_FORM_QUERY] = answer_query,
     [DNS_FORM_NODE] = answer_node,
     [DNS_FORM_ADDRESS] = answer_address,
     [DNS_FORM_REVERSE] = answer_reverse,
@@ -388,9 +426,7 @@ static void answer_question(struct dns_answerer *answerer, struct dns_reply *rep
     } else if (question.form == DNS_FORM_FOREIGN) {
         answer_refused(answerer, &question, reply);
     } else if (view->index(view->context) == 0) {
-        reply->flags = 0;
-        reply->rcode = DNS_RCODE_SERVFAIL;
-        reply->extended = DNS_EXTENDED_NOT_READY;
+        answer_not_ready(reply);
     } else {
         answerers[question.form](answerer, &question, reply);
         finish_empty(&question, reply);

@@ -69,6 +69,8 @@ static const char *write_named(struct dns_chase *chase,
     const struct dns_ground *ground = chase->reply->ground;
     const struct dns_view *view = ground->view;
     const struct dns_options *options = ground->options;
+    const struct dns_picked *picked = NULL;
+    enum dns_certainty certainty;
     const struct dns_node *node = NULL;
     struct dns_pick *pick = chase->pick;
 
@@ -80,6 +82,14 @@ static const char *write_named(struct dns_chase *chase,
             chase->random);
         return dns_chase_pick(chase, pick, owner_at,
                               dns_ground_service_ttl(ground, question->subject));
+    case DNS_FORM_QUERY:
+        picked = view->query(view->context, question->subject, &certainty);
+        if (picked == NULL) {
+            return NULL;
+        }
+        (void)dns_pick_begin_query(pick, picked);
+        return dns_chase_pick(chase, pick, owner_at,
+                              dns_ground_query_ttl(ground, picked));
     case DNS_FORM_NODE:
         node = view->node(view->context, question->subject);
         if (node != NULL) {

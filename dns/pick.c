@@ -45,6 +45,7 @@ enum dns_existence dns_pick_begin(struct dns_pick *pick,
 
     pick->count = 0;
     pick->taken = 0;
+    pick->order_wanted = DNS_ORDER_SHUFFLED;
     if (service == NULL) {
         return existence;
     }
@@ -70,6 +71,20 @@ enum dns_existence dns_pick_begin(struct dns_pick *pick,
     return existence;
 }
 
+enum dns_existence dns_pick_begin_query(struct dns_pick *pick,
+                                        const struct dns_picked *picked)
+{
+    pick->count = 0;
+    pick->taken = 0;
+    pick->order_wanted = picked->order;
+    pick->instances = picked->service.instances;
+    for (size_t i = 0; i < picked->service.instance_count; i++) {
+        choose(pick, i);
+    }
+    dns_pick_forget(pick);
+    return pick->count > 0 ? DNS_EXISTENCE_USABLE : DNS_EXISTENCE_UNUSABLE;
+}
+
 /* A number below `bound`, which is so small that the bias of one multiplication does not
  * matter for spreading load; a division would cost as much as the rest of a record. */
 static size_t below(struct rc_random *random, size_t bound)
@@ -84,7 +99,8 @@ const struct dns_instance *dns_pick_next(struct dns_pick *pick, struct rc_random
         return NULL;
     }
     size_t left = pick->count - pick->taken;
-    size_t other = pick->taken + (left > 1 ? below(random, left) : 0);
+    bool shuffles = pick->order_wanted == DNS_ORDER_SHUFFLED && left > 1;
+    size_t other = pick->taken + (shuffles ? below(random, left) : 0);
     uint16_t chosen = pick->order[other];
     pick->order[other] = pick->order[pick->taken];
     pick->order[pick->taken++] = chosen;

@@ -28,7 +28,8 @@ struct dns_pick {
     const struct dns_instance *instances; /* borrowed */
     size_t count;                         /* of usable ones, in `order` */
     size_t taken;                         /* of those, from the front */
-    size_t seen_size;                     /* a power of two */
+    enum dns_order order_wanted;
+    size_t seen_size; /* a power of two */
     uint16_t order[DNS_PICK_MAX];
     uint16_t seen[2 * DNS_PICK_MAX]; /* open addressing: index + 1, or 0 */
 };
@@ -46,7 +47,11 @@ enum dns_existence dns_pick_begin(struct dns_pick *pick,
                                   enum dns_strictness strictness,
                                   struct rc_random *random);
 
-/* The next instance in random order, NULL at the end. */
+/* Chooses what a prepared query picked: all of it, as far as it fits. */
+enum dns_existence dns_pick_begin_query(struct dns_pick *pick,
+                                        const struct dns_picked *picked);
+
+/* The next instance, in random order unless a query keeps its own; NULL at the end. */
 const struct dns_instance *dns_pick_next(struct dns_pick *pick, struct rc_random *random);
 
 /* Instance number `i` (< taken) in the order in which they were taken. */

@@ -13,20 +13,22 @@ static enum dns_form read_service(const struct dns_name *name, size_t end,
                                   struct dns_question *out);
 static enum dns_form read_node(const struct dns_name *name, size_t end,
                                struct dns_question *out);
+static enum dns_form read_query(const struct dns_name *name, size_t end,
+                                struct dns_question *out);
 static enum dns_form read_address(const struct dns_name *name, size_t end,
                                   struct dns_question *out);
 static enum dns_form read_nothing(const struct dns_name *name, size_t end,
                                   struct dns_question *out);
 
-/* The labels that say what stands left of them. The last ones belong to a service mesh
- * and to prepared queries: known, so that they are not taken for a datacenter. */
+/* The labels that say what stands left of them. The last ones belong to a service
+ * mesh: known, so that they are not taken for a datacenter. */
 static const struct {
     const char *label;
     enum dns_form (*read)(const struct dns_name *name, size_t end,
                           struct dns_question *out);
 } kinds[] = {
     {"service", read_service}, {"node", read_node},       {"addr", read_address},
-    {"query", read_nothing},   {"connect", read_nothing}, {"ingress", read_nothing},
+    {"query", read_query},     {"connect", read_nothing}, {"ingress", read_nothing},
     {"virtual", read_nothing},
 };
 
@@ -79,6 +81,14 @@ static enum dns_form read_node(const struct dns_name *name, size_t end,
 {
     out->subject = join(name, 0, end, out->texts[0]);
     return out->subject.size > 0 ? DNS_FORM_NODE : DNS_FORM_UNKNOWN;
+}
+
+/* Names of prepared queries may hold dots. */
+static enum dns_form read_query(const struct dns_name *name, size_t end,
+                                struct dns_question *out)
+{
+    out->subject = join(name, 0, end, out->texts[0]);
+    return out->subject.size > 0 ? DNS_FORM_QUERY : DNS_FORM_UNKNOWN;
 }
 
 /* Consul's oddity is kept: digits of a wrong count are a name without records, anything

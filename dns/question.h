@@ -4,6 +4,7 @@
  *
  *     [tag.]NAME.service[.DC].DOMAIN      _NAME._TAG[.service][.DC].DOMAIN (RFC 2782)
  *     NODE.node[.DC].DOMAIN               HEX.addr[.DC].DOMAIN
+ *     NAME-or-ID.query[.DC].DOMAIN        (a prepared query)
  *     d.c.b.a.in-addr.arpa                DOMAIN, ns.DOMAIN
  *
  * Whether such a thing exists is not known here. */
@@ -19,6 +20,7 @@ enum dns_form {
     DNS_FORM_APEX,        /* the domain itself */
     DNS_FORM_NAME_SERVER, /* ns.DOMAIN, the primary of the SOA */
     DNS_FORM_SERVICE,
+    DNS_FORM_QUERY,
     DNS_FORM_NODE,
     DNS_FORM_ADDRESS, /* the name spells the address */
     DNS_FORM_REVERSE, /* the address of a reverse name */
@@ -37,7 +39,7 @@ struct dns_zones {
 struct dns_question {
     enum dns_form form;
     size_t zone_label;      /* index of the first label of the zone the name is in */
-    struct rc_span subject; /* service or node, lower case, in `texts` */
+    struct rc_span subject; /* service, query or node, lower case, in `texts` */
     struct rc_span tag;     /* lower case, in `texts`; size 0: any */
     struct rc_address ip;   /* ADDRESS and REVERSE */
     char texts[2][DNS_NAME_TEXT_MAX];

@@ -95,6 +95,14 @@ uint32_t dns_ground_service_ttl(const struct dns_ground *ground, struct rc_span 
     return ttl_s;
 }
 
+uint32_t dns_ground_query_ttl(const struct dns_ground *ground,
+                              const struct dns_picked *picked)
+{
+    return picked->has_ttl
+               ? picked->ttl_s
+               : dns_ground_service_ttl(ground, rc_span_of(picked->service.name));
+}
+
 enum dns_part dns_reply_address(struct dns_reply *reply, enum dns_section section,
                                 size_t owner_at, const struct rc_address *ip,
                                 uint32_t ttl_s)

@@ -39,6 +39,10 @@ int dns_ground_init(struct dns_ground *ground, const struct dns_options *options
 /* The TTL of a service of this lower-case name. */
 uint32_t dns_ground_service_ttl(const struct dns_ground *ground, struct rc_span service);
 
+/* The TTL of what a prepared query picked. */
+uint32_t dns_ground_query_ttl(const struct dns_ground *ground,
+                              const struct dns_picked *picked);
+
 /* A or AAAA. The owner is a name that is already in the message at `owner_at`. */
 enum dns_part dns_reply_address(struct dns_reply *reply, enum dns_section section,
                                 size_t owner_at, const struct rc_address *ip,

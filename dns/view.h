@@ -9,6 +9,7 @@
 #ifndef DNS_VIEW_H
 #define DNS_VIEW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,6 +64,20 @@ struct dns_service {
     size_t instance_count;
 };
 
+enum dns_order { DNS_ORDER_SHUFFLED, DNS_ORDER_KEPT };
+
+/* Whether it is certain that there is no such query: definitions may be on their way here. */
+enum dns_certainty { DNS_CERTAIN, DNS_UNCERTAIN };
+
+/* What a prepared query picks now: the instances that it wants, whatever `health` says of them,
+ * under the service's name. */
+struct dns_picked {
+    struct dns_service service;
+    enum dns_order order;
+    bool has_ttl; /* of its own; else the service's counts */
+    uint32_t ttl_s;
+};
+
 struct dns_view {
     void *context;          /* handed to each function */
     const char *datacenter; /* our own; outlives the view */
@@ -72,6 +87,11 @@ struct dns_view {
 
     /* The service of that name, or NULL if no node runs it. */
     const struct dns_service *(*service)(void *context, struct rc_span name);
+
+    /* The prepared query of that name or id, carried out, or NULL if there is none as far as
+     * is known, and how certain that is. */
+    const struct dns_picked *(*query)(void *context, struct rc_span name,
+                                      enum dns_certainty *certainty);
 
     /* The node of that name, or NULL if unknown or gone. Its checks do not matter. */
     const struct dns_node *(*node)(void *context, struct rc_span name);

@@ -2,6 +2,7 @@
  *
  * A definition is one document under its id; another, under "name:" or "template:" and its
  * name, holds the id, so that the engine itself keeps names unique. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,43 +135,34 @@ static void show_one(struct http_api *api, struct http_exchange *x)
 
 /* ---- Carrying out. */
 
-struct near {
-    const struct catalog_service *instance;
-    double distance;
+struct origin {
+    const struct http_api *api;
+    const char *name;
+    struct gossip_coordinate at;
 };
 
-static int by_distance(const void *a, const void *b)
+/* Whoever's place is unknown is far away. */
+static double distance(void *context, const char *node)
 {
-    const struct near *one = a;
-    const struct near *other = b;
-    return (one->distance > other->distance) - (one->distance < other->distance);
+    const struct origin *origin = context;
+    struct gossip_coordinate there;
+
+    if (strcmp(node, origin->name) == 0) {
+        return 0.0;
+    }
+    return gossip_coordinate(origin->api->gossip, node, &there) == RC_OK
+               ? gossip_coordinate_distance(&origin->at, &there)
+               : HUGE_VAL;
 }
 
 static void sort_near(const struct http_api *api, const char *from,
                       const struct catalog_service **found, size_t count)
 {
-    struct gossip_coordinate here;
-    struct gossip_coordinate there;
-    struct near *list = calloc(count + 1, sizeof *list);
+    struct origin origin = {.api = api, .name = from};
 
-    if (list == NULL || gossip_coordinate(api->gossip, from, &here) != RC_OK) {
-        free(list);
-        return;
+    if (gossip_coordinate(api->gossip, from, &origin.at) == RC_OK) {
+        (void)prepared_sort(found, count, distance, &origin);
     }
-    for (size_t i = 0; i < count; i++) {
-        bool known =
-            gossip_coordinate(api->gossip, found[i]->node->name, &there) == RC_OK;
-        bool same = strcmp(found[i]->node->name, from) == 0;
-        list[i] =
-            (struct near){found[i], same    ? 0.0
-                                    : known ? gossip_coordinate_distance(&here, &there)
-                                            : 1e9};
-    }
-    qsort(list, count, sizeof *list, by_distance);
-    for (size_t i = 0; i < count; i++) {
-        found[i] = list[i].instance;
-    }
-    free(list);
 }
 
 static void shuffle(struct http_api *api, const struct catalog_service **found,
@@ -289,7 +281,7 @@ static json_t *found_by(struct http_api *api, struct http_exchange *x, const cha
     }
     name_of(x, ending, name);
     prepared_book_fill(api->queries, api->store);
-    if (prepared_book_find(api->queries, name, &query) != RC_OK) {
+    if (prepared_book_find(api->queries, name, PREPARED_CASE_COUNTS, &query) != RC_OK) {
         not_found(x);
     }
     return query;

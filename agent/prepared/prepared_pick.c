@@ -32,6 +32,9 @@ static bool is_healthy(const json_t *service, const struct catalog_service *inst
     enum check_status status = CHECK_PASSING;
     const struct catalog_node *node = instance->node;
 
+    if (node->liveness >= CATALOG_FAILED) {
+        return false; /* whatever checks it ignores: nobody is there */
+    }
     for (size_t i = 0; i < instance->check_count; i++) {
         if (!is_ignored(service, instance->checks[i])) {
             status = worse(status, instance->checks[i]->status);

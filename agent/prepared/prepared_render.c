@@ -259,14 +259,19 @@ static int match(const json_t *query, const char *name, struct variables *v)
     return err;
 }
 
-size_t prepared_template_fit(const json_t *query, const char *name)
+size_t prepared_template_fit(const json_t *query, const char *name,
+                             enum prepared_case letters)
 {
     const char *prefix = prepared_name(query);
+    size_t size = strlen(prefix);
 
-    if (!prepared_is_template(query) || !rc_text_starts_with(name, prefix)) {
+    if (!prepared_is_template(query) || strlen(name) < size) {
         return 0;
     }
-    return strlen(prefix) + 1;
+    struct rc_span head = {.at = name, .size = size};
+    bool fits = letters == PREPARED_CASE_FOLDED ? rc_span_equals_nocase(head, prefix)
+                                                : rc_span_equals(head, prefix);
+    return fits ? size + 1 : 0;
 }
 
 int prepared_render(const json_t *query, const char *name, json_t **out)

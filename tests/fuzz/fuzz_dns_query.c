@@ -32,14 +32,16 @@ static const struct dns_instance instances[] = {
     {.node = &nodes[0], .service_id = "e", .place = {.host = "web.service.x"}},
     {.node = &nodes[0], .service_id = "f", .place = {.host = "f.service.x"}},
     {.node = &nodes[0], .service_id = "g", .health = DNS_HEALTH_UNUSABLE},
+    {.node = &nodes[0], .service_id = "h", .place = {.host = "h.query.x"}},
 };
 
 /* By the first letter: w has all instances, the others one of them. */
 static const struct dns_service services[] = {
-    {.name = "web", .instances = instances, .instance_count = 7},
+    {.name = "web", .instances = instances, .instance_count = 8},
     {.name = "e", .instances = instances + 4, .instance_count = 1},
     {.name = "f", .instances = instances + 5, .instance_count = 1},
     {.name = "g", .instances = instances + 6, .instance_count = 1},
+    {.name = "h", .instances = instances + 7, .instance_count = 1},
 };
 
 static void view_begin(void *context)
@@ -56,6 +58,24 @@ static const struct dns_service *view_service(void *context, struct rc_span name
         }
     }
     return NULL;
+}
+
+/* Which order and which TTL depends on the name. */
+static const struct dns_picked *view_query(void *context, struct rc_span name,
+                                           enum dns_certainty *certainty)
+{
+    static struct dns_picked picked;
+    const struct dns_service *service = view_service(context, name);
+
+    *certainty = name.size % 5 == 0 ? DNS_UNCERTAIN : DNS_CERTAIN;
+    if (service == NULL) {
+        return NULL;
+    }
+    picked.service = *service;
+    picked.order = name.size % 2 == 0 ? DNS_ORDER_KEPT : DNS_ORDER_SHUFFLED;
+    picked.has_ttl = name.size % 3 == 0;
+    picked.ttl_s = 17;
+    return &picked;
 }
 
 static const struct dns_node *view_node(void *context, struct rc_span name)
@@ -97,6 +117,7 @@ static uint64_t view_index(void *context)
 static const struct dns_view view = {.datacenter = "d",
                                      .begin = view_begin,
                                      .service = view_service,
+                                     .query = view_query,
                                      .node = view_node,
                                      .node_at = view_node_at,
                                      .service_at = view_service_at,

@@ -17,6 +17,8 @@ struct dns_world {
     size_t service_count;
     struct dns_instance instances[INSTANCES_MAX];
     size_t instance_count;
+    struct dns_picked query; /* "q1" */
+    struct dns_instance picked[INSTANCES_MAX];
     uint64_t index;
 };
 
@@ -165,6 +167,40 @@ static const struct dns_service *view_service(void *context, struct rc_span name
     return find_service(context, name);
 }
 
+/* One query there was: service web, not those tagged v2, TTL 17 s; one that sorts; one that
+ * picks nobody. */
+static const struct dns_picked *view_query(void *context, struct rc_span name,
+                                           enum dns_certainty *certainty)
+{
+    struct dns_world *world = context;
+    const struct dns_service *web = find_service(world, rc_span_of("web"));
+    size_t count = 0;
+
+    *certainty = rc_span_equals(name, "onitsway") ? DNS_UNCERTAIN : DNS_CERTAIN;
+    if (rc_span_equals(name, "near.many")) {
+        world->query = (struct dns_picked){
+            .service = *find_service(world, rc_span_of("many")), .order = DNS_ORDER_KEPT};
+        return &world->query;
+    }
+    if (rc_span_equals(name, "nobody")) {
+        world->query = (struct dns_picked){.service = {.name = "web"}};
+        return &world->query;
+    }
+    if (!rc_span_equals(name, "q1")) {
+        return NULL;
+    }
+    for (size_t i = 0; i < web->instance_count; i++) {
+        const struct dns_instance *instance = &web->instances[i];
+        if (instance->health != DNS_HEALTH_UNUSABLE &&
+            (instance->tag_count == 0 || strcmp(instance->tags[0], "v2") != 0)) {
+            world->picked[count++] = *instance;
+        }
+    }
+    world->query = (struct dns_picked){
+        .service = {"web", world->picked, count}, .has_ttl = true, .ttl_s = 17};
+    return &world->query;
+}
+
 static const struct dns_node *view_node(void *context, struct rc_span name)
 {
     return find_node(context, name);
@@ -231,6 +267,7 @@ struct dns_world *dns_world_create(const char *node1_ip)
                                     .datacenter = "dc1",
                                     .begin = view_begin,
                                     .service = view_service,
+                                    .query = view_query,
                                     .node = view_node,
                                     .node_at = view_node_at,
                                     .service_at = view_service_at,

@@ -225,6 +225,69 @@ static void names_that_cannot_be_do_not_exist(void **state)
     }
 }
 
+static void a_prepared_query_is_answered_with_what_it_picks_and_its_ttl(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.only_passing =
+        DNS_YES; /* is not asked: the query says what is good enough */
+    ask(f, "Q1.Query.dc1.rollcall", DNS_TYPE_SRV);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_SRV), 1);
+    assert_int_equal(count(f, DNS_SECTION_ADDITIONAL, DNS_TYPE_A), 1);
+    struct dns_response response = open_answer(f);
+    struct dns_received record;
+    assert_int_equal(dns_response_next(&response, &record), RC_OK);
+    assert_int_equal(record.ttl_s, 17);
+
+    ask(f, "q1.query.rollcall", DNS_TYPE_AAAA);
+    assert_nodata(f);
+    ask(f, "q1.query.dc9.rollcall", DNS_TYPE_A);
+    assert_nxdomain(f);
+    ask(f, "query.rollcall", DNS_TYPE_A);
+    assert_nodata(f);
+    f->options.only_passing = DNS_NO;
+}
+
+static void a_prepared_query_that_picks_nothing_does_not_exist(void **state)
+{
+    struct fixture *f = *state;
+
+    ask(f, "nobody.query.rollcall", DNS_TYPE_A);
+    assert_nxdomain(f);
+    f->options.empty_service_ok = DNS_YES;
+    ask(f, "nobody.query.rollcall", DNS_TYPE_A);
+    assert_nodata(f);
+    ask(f, "nosuch.query.rollcall", DNS_TYPE_A);
+    assert_nxdomain(f);
+    f->options.empty_service_ok = DNS_NO;
+}
+
+static void the_order_of_a_query_that_sorts_is_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned round = 0; round < 3; round++) {
+        ask(f, "near.many.query.rollcall", DNS_TYPE_A);
+        struct dns_response response = open_answer(f);
+        for (uint8_t i = 1; i <= 40; i++) {
+            struct dns_received record;
+            struct rc_address ip;
+            assert_int_equal(dns_response_next(&response, &record), RC_OK);
+            assert_int_equal(dns_received_address(&response, &record, &ip), RC_OK);
+            assert_int_equal(ip.ip[3], i);
+        }
+    }
+}
+
+/* "There is none" would be a lie that resolvers may keep. */
+static void nothing_is_said_of_a_query_that_may_be_on_its_way(void **state)
+{
+    struct fixture *f = *state;
+
+    ask(f, "onitsway.query.rollcall", DNS_TYPE_A);
+    assert_int_equal(f->outcome.rcode, DNS_RCODE_SERVFAIL);
+}
+
 static void names_above_others_exist_without_records(void **state)
 {
     static const char *const names[] = {
@@ -554,6 +617,10 @@ int main(void)
         cmocka_unit_test(known_service_without_usable_instance_may_be_no_data),
         cmocka_unit_test(every_form_of_name_finds_its_records),
         cmocka_unit_test(names_that_cannot_be_do_not_exist),
+        cmocka_unit_test(a_prepared_query_is_answered_with_what_it_picks_and_its_ttl),
+        cmocka_unit_test(a_prepared_query_that_picks_nothing_does_not_exist),
+        cmocka_unit_test(the_order_of_a_query_that_sorts_is_kept),
+        cmocka_unit_test(nothing_is_said_of_a_query_that_may_be_on_its_way),
         cmocka_unit_test(names_above_others_exist_without_records),
         cmocka_unit_test(nothing_is_answered_before_the_catalog_is_loaded),
         cmocka_unit_test(serial_is_the_index_of_the_catalog),

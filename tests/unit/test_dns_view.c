@@ -8,6 +8,7 @@
 
 #include "agent/catalog/catalog.h"
 #include "agent/dns_view.h"
+#include "agent/prepared/prepared_book.h"
 #include "base/err.h"
 #include "base/random.h"
 
@@ -344,6 +345,138 @@ static void every_change_is_in_the_next_answer(void **state)
     }
 }
 
+/* ---- Prepared queries. */
+
+struct asked {
+    struct prepared_book *book;
+    enum dns_certainty certainty;
+    size_t sorted;
+};
+
+static const struct prepared_book *book_of(void *context, enum dns_certainty *certainty)
+{
+    const struct asked *asked = context;
+
+    *certainty = asked->certainty;
+    return asked->book;
+}
+
+static void sort_backwards(void *context, const char *near,
+                           const struct catalog_service **found, size_t count)
+{
+    struct asked *asked = context;
+
+    assert_string_equal(near, "_agent");
+    asked->sorted++;
+    for (size_t i = 0; i < count / 2; i++) {
+        const struct catalog_service *other = found[i];
+        found[i] = found[count - 1 - i];
+        found[count - 1 - i] = other;
+    }
+}
+
+static bool shows_no_pg2(void *context, enum dns_view_kind kind, const char *name)
+{
+    (void)context;
+    return kind != DNS_VIEW_NODE || strcmp(name, "pg2") != 0;
+}
+
+static const struct dns_picked *picked(const struct fixture *f, const char *name,
+                                       enum dns_certainty *certainty)
+{
+    f->view->begin(f->view->context);
+    return f->view->query(f->view->context, rc_span_of(name), certainty);
+}
+
+static size_t count_picked(const struct fixture *f, const char *name)
+{
+    enum dns_certainty certainty;
+    const struct dns_picked *found = picked(f, name, &certainty);
+    return found != NULL ? found->service.instance_count : 0;
+}
+
+static void add_query(struct asked *asked, const char *text)
+{
+    assert_int_equal(prepared_book_add(asked->book, text, strlen(text)), RC_OK);
+}
+
+static void set_queries(struct fixture *f, struct asked *asked)
+{
+    const struct dns_view_queries queries = {asked, book_of, sort_backwards};
+
+    asked->book = prepared_book_create();
+    assert_non_null(asked->book);
+    prepared_book_begin(asked->book, 2);
+    add_query(asked, "{\"Name\":\"Main\",\"Service\":{\"Service\":\"postgres\","
+                     "\"OnlyPassing\":true},\"DNS\":{\"TTL\":\"7s\"}}");
+    add_query(asked,
+              "{\"Name\":\"near\",\"Service\":{\"Service\":\"postgres\","
+              "\"Near\":\"_agent\",\"IgnoreCheckIDs\":[\"serfHealth\",\"check\"]}}");
+    dns_view_set_queries(f->source, &queries);
+    put(f, f->ours, "pg-a", "x", 0);
+    put(f, f->theirs[0], "pg-b", "x", 0);
+    put(f, f->theirs[1], "pg-c", "x", 0);
+    spread(f);
+}
+
+static void a_query_picks_by_its_own_rules_and_follows_every_change(void **state)
+{
+    struct fixture *f = *state;
+    struct asked asked = {.certainty = DNS_CERTAIN};
+    enum dns_certainty certainty;
+
+    assert_null(picked(f, "main", &certainty)); /* there are no queries yet */
+    assert_int_equal(certainty, DNS_CERTAIN);
+    set_queries(f, &asked);
+    const struct dns_picked *found = picked(f, "main", &certainty);
+    assert_non_null(found);
+    assert_true(found->has_ttl);
+    assert_int_equal(found->ttl_s, 7);
+    assert_int_equal(found->order, DNS_ORDER_SHUFFLED);
+    assert_int_equal(found->service.instance_count, 3);
+
+    check(f, f->ours, "pg-a", CHECK_WARNING);
+    assert_int_equal(count_picked(f, "main"), 2);
+    member(f, 0, CATALOG_FAILED);
+    assert_int_equal(count_picked(f, "main"), 1);
+    prepared_book_begin(asked.book, 3);
+    asked.certainty = DNS_UNCERTAIN;
+    assert_null(picked(f, "main", &certainty));
+    assert_int_equal(certainty, DNS_UNCERTAIN);
+    prepared_book_destroy(asked.book);
+}
+
+static void a_query_may_ignore_checks_but_not_that_a_node_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct asked asked = {.certainty = DNS_CERTAIN};
+    enum dns_certainty certainty;
+
+    set_queries(f, &asked);
+    check(f, f->ours, "pg-a", CHECK_CRITICAL);
+    const struct dns_picked *found = picked(f, "near", &certainty);
+    assert_int_equal(found->order, DNS_ORDER_KEPT);
+    assert_int_equal(found->service.instance_count, 3);
+    assert_string_equal(found->service.instances[0].service_id, "pg-a");
+    assert_string_equal(found->service.instances[2].service_id, "pg-b");
+    member(f, 0, CATALOG_FAILED);
+    assert_int_equal(count_picked(f, "near"), 2);
+    assert_int_equal(asked.sorted, 2);
+    prepared_book_destroy(asked.book);
+}
+
+static void a_query_picks_nothing_that_may_not_be_shown(void **state)
+{
+    const struct dns_view_gate gate = {NULL, NULL, shows_no_pg2};
+    struct fixture *f = *state;
+    struct asked asked = {.certainty = DNS_CERTAIN};
+
+    dns_view_guard(f->source, &gate);
+    set_queries(f, &asked);
+    assert_int_equal(count_picked(f, "main"), 2);
+    prepared_book_destroy(asked.book);
+}
+
 static void we_serve_the_zone_when_there_is_no_server(void **state)
 {
     struct fixture *f = *state;
@@ -370,6 +503,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_change_is_in_the_next_answer, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_query_picks_by_its_own_rules_and_follows_every_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_query_may_ignore_checks_but_not_that_a_node_is_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_query_picks_nothing_that_may_not_be_shown,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(we_serve_the_zone_when_there_is_no_server, set_up,
                                         tear_down),
     };

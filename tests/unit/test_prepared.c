@@ -109,8 +109,9 @@ static void a_template_is_filled_in_for_the_name_that_was_asked(void **state)
     json_t *filled = NULL;
 
     (void)state;
-    assert_int_equal(prepared_template_fit(query, "geo-db-main"), 5);
-    assert_int_equal(prepared_template_fit(query, "other"), 0);
+    assert_int_equal(prepared_template_fit(query, "geo-db-main", PREPARED_CASE_COUNTS),
+                     5);
+    assert_int_equal(prepared_template_fit(query, "other", PREPARED_CASE_COUNTS), 0);
     assert_int_equal(prepared_render(query, "geo-db-main", &filled), RC_OK);
     const json_t *service = json_object_get(filled, "Service");
     assert_string_equal(service_of(filled), "db");
@@ -155,12 +156,14 @@ static void of_several_the_exact_name_wins_then_the_longest_prefix(void **state)
     assert_int_equal(prepared_book_count(book), 4);
     assert_int_equal(prepared_book_index(book), 7);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(prepared_book_find(book, cases[i].name, &found), RC_OK);
+        assert_int_equal(
+            prepared_book_find(book, cases[i].name, PREPARED_CASE_COUNTS, &found), RC_OK);
         assert_string_equal(service_of(found), cases[i].service);
         json_decref(found);
     }
     prepared_book_begin(book, 8);
-    assert_int_equal(prepared_book_find(book, "geo-x", &found), RC_ENOTFOUND);
+    assert_int_equal(prepared_book_find(book, "geo-x", PREPARED_CASE_COUNTS, &found),
+                     RC_ENOTFOUND);
     prepared_book_destroy(book);
 }
 
@@ -247,6 +250,61 @@ static void instances_are_picked_by_health_tags_and_metadata(void **state)
     catalog_destroy(catalog);
 }
 
+static double by_name(void *context, const char *node)
+{
+    (void)context;
+    return (double)('z' - node[0]);
+}
+
+static void the_nearest_come_first_and_equals_stay_as_they_stood(void **state)
+{
+    struct catalog_node nodes[] = {{.name = "a"}, {.name = "c"}, {.name = "b"}};
+    struct catalog_service instances[] = {{.id = "1", .node = &nodes[0]},
+                                          {.id = "2", .node = &nodes[1]},
+                                          {.id = "3", .node = &nodes[0]},
+                                          {.id = "4", .node = &nodes[2]}};
+    const struct catalog_service *found[4];
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        found[i] = &instances[i];
+    }
+    assert_int_equal(prepared_sort(found, 4, by_name, NULL), RC_OK);
+    assert_string_equal(found[0]->id, "2");
+    assert_string_equal(found[1]->id, "4");
+    assert_string_equal(found[2]->id, "1");
+    assert_string_equal(found[3]->id, "3");
+}
+
+static void add_text(struct prepared_book *book, const char *text)
+{
+    assert_int_equal(prepared_book_add(book, text, strlen(text)), RC_OK);
+}
+
+static void letter_case_counts_but_in_dns(void **state)
+{
+    struct prepared_book *book = prepared_book_create();
+    json_t *query = NULL;
+
+    (void)state;
+    prepared_book_begin(book, 2);
+    add_text(book, "{\"Name\":\"Web\",\"Service\":{\"Service\":\"web\"}}");
+    add_text(book, "{\"Name\":\"Geo-\",\"Template\":{\"Type\":\"name_prefix_match\"},"
+                   "\"Service\":{\"Service\":\"${name.suffix}\"}}");
+    assert_int_equal(prepared_book_find(book, "web", PREPARED_CASE_COUNTS, &query),
+                     RC_ENOTFOUND);
+    assert_int_equal(prepared_book_find(book, "geo-db", PREPARED_CASE_COUNTS, &query),
+                     RC_ENOTFOUND);
+    assert_int_equal(prepared_book_find(book, "web", PREPARED_CASE_FOLDED, &query),
+                     RC_OK);
+    json_decref(query);
+    assert_int_equal(prepared_book_find(book, "geo-db", PREPARED_CASE_FOLDED, &query),
+                     RC_OK);
+    assert_string_equal(service_of(query), "db");
+    json_decref(query);
+    prepared_book_destroy(book);
+}
+
 static void the_ttl_for_dns_is_in_whole_seconds(void **state)
 {
     json_t *query = read_query(
@@ -271,6 +329,8 @@ int main(void)
         cmocka_unit_test(a_template_is_filled_in_for_the_name_that_was_asked),
         cmocka_unit_test(of_several_the_exact_name_wins_then_the_longest_prefix),
         cmocka_unit_test(instances_are_picked_by_health_tags_and_metadata),
+        cmocka_unit_test(the_nearest_come_first_and_equals_stay_as_they_stood),
+        cmocka_unit_test(letter_case_counts_but_in_dns),
         cmocka_unit_test(the_ttl_for_dns_is_in_whole_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
