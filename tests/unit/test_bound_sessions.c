@@ -136,9 +136,9 @@ static void a_failed_node_has_its_time_to_come_back(void **state)
     assert_int_equal(look(world, NODE_TIMEOUT_MS - 1), UINT64_MAX);
     set_member(world, CATALOG_FAILED);
     (void)look(world, NODE_TIMEOUT_MS);
-    (void)look(world, 2 * NODE_TIMEOUT_MS - 1);
+    (void)look(world, 2ULL * NODE_TIMEOUT_MS - 1);
     assert_int_equal(world->ended, 0);
-    (void)look(world, 2 * NODE_TIMEOUT_MS);
+    (void)look(world, 2ULL * NODE_TIMEOUT_MS);
     assert_int_equal(world->ended, 1);
     assert_string_equal(world->why, "its node has failed");
 }
@@ -151,7 +151,7 @@ static void a_session_that_must_be_renewed_does_not_hang_on_gossip(void **state)
     make(world, "{\"Node\":\"node2\",\"Checks\":[],\"TTL\":\"1h\"}");
     set_member(world, CATALOG_LEFT);
     assert_int_equal(look(world, 0), UINT64_MAX);
-    assert_int_equal(look(world, 100 * NODE_TIMEOUT_MS), UINT64_MAX);
+    assert_int_equal(look(world, 100ULL * NODE_TIMEOUT_MS), UINT64_MAX);
     assert_int_equal(world->ended, 0);
 }
 
