@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -420,3 +421,36 @@ def test_a_dead_server_is_noticed_within_seconds(pool):
     assert status in (500, 404), body
     assert time.monotonic() - start < LONG
     reaches(one)
+
+
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+def test_requests_move_to_another_server_while_one_is_killed_or_stopped(pool):
+    etcd = subprocess.Popen(["etcd", "--data-dir", str(pool.folder / "etcd")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        store = {"encrypt": new_key(), "store": {"engine": "etcd", "endpoints": ["http://127.0.0.1:2379"]}}
+        servers = {name: pool.add(name, ip, "-server", config=store, join=join)
+                   for name, ip, join in (("s1", SERVER, "127.0.0.4"), ("s2", "127.0.0.4", SERVER))}
+        one = pool.add("a1", ONE, config={"encrypt": store["encrypt"]})
+        reaches(one)
+        until(LONG, lambda: len(json.loads(one.ask("GET", "/v1/agent/members")[2])) == 3, one.said)
+        for end in (signal.SIGKILL, signal.SIGSTOP):
+            asked = one.link()["server"]
+            index = dict(one.ask("GET", "/v1/kv/x")[1])["X-Consul-Index"]
+            got = []
+            waiting = threading.Thread(target=lambda: got.append(one.ask("GET", "/v1/kv/x?wait=60s&index=" + index, timeout=70)))
+            waiting.start()
+            until(LONG, lambda: one.link()["open"] == "1", "the query waits")
+            servers[asked].process.send_signal(end)
+            start = time.monotonic()
+            assert one.ask("PUT", "/v1/kv/x", b"%d" % end, timeout=60)[2] == b"true"
+            took = time.monotonic() - start
+            waiting.join(LONG)
+            assert got and json.loads(got[0][2])[0]["Value"] == base64.b64encode(b"%d" % end).decode()
+            assert one.link()["server"] != asked and took < LONG
+            print("signal %d: the write took %.2f s" % (end, took))
+            if end == signal.SIGKILL:
+                servers[asked].process.wait()
+                servers[asked].start()
+    finally:
+        etcd.kill()
+        etcd.wait()
