@@ -560,6 +560,7 @@ void http_finish_reply(struct http *http, http_ticket ticket,
     uint64_t key = 0;
 
     if (x != NULL) {
+        permits_forwarded(&http->api, x, reply);
         relay_take(x, reply);
         finish(x);
     } else if (permits_told(&http->api, ticket, reply, &key)) {

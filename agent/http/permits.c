@@ -234,19 +234,62 @@ static uint64_t print_of(const struct permits *permits, const char *token)
     return print;
 }
 
+/* The print of a token that its client has chosen; 0: there is none. Other agents limit their
+ * own clients, and our own token is nobody's guess. */
+static uint64_t print_to_limit(const struct permits *permits,
+                               const struct http_exchange *x, const char *token)
+{
+    bool is_chosen =
+        token[0] != '\0' && x->node == NULL && token != permits->options.default_token;
+    return is_chosen ? print_of(permits, token) : 0;
+}
+
+static bool may_try(struct http_api *api, struct http_exchange *x, uint64_t print)
+{
+    if (print == 0 ||
+        guess_may_try(api->permits->guesses, x->client, print, api->now_ms)) {
+        return true;
+    }
+    exchange_header(x, "Retry-After", "1");
+    exchange_error(x, 429, "Too many unknown tokens came from this address");
+    return false;
+}
+
+static void tried(struct http_api *api, const struct http_exchange *x, uint64_t print,
+                  enum permits_found found)
+{
+    struct guess_list *guesses = api->permits->guesses;
+
+    if (print != 0 && found == PERMITS_UNKNOWN) {
+        guess_was_wrong(guesses, x->client, api->now_ms);
+    } else if (print != 0 && found == PERMITS_FOUND) {
+        guess_was_right(guesses, x->client, print, api->now_ms);
+    }
+}
+
+void permits_forwarded(struct http_api *api, const struct http_exchange *x,
+                       const struct http_reply *reply)
+{
+    static const char unknown[] = "ACL not found";
+
+    if (!permits_are_used(api->permits) || x->request.token == NULL) {
+        return;
+    }
+    bool is_unknown = reply->status == 403 && reply->body_size == strlen(unknown) &&
+                      memcmp(reply->body, unknown, strlen(unknown)) == 0;
+    enum permits_found found = is_unknown            ? PERMITS_UNKNOWN
+                               : reply->status < 300 ? PERMITS_FOUND
+                                                     : PERMITS_AWAY;
+    tried(api, x, print_to_limit(api->permits, x, x->request.token), found);
+}
+
 static bool look_up(struct http_api *api, struct http_exchange *x, const char *token)
 {
-    struct permits *permits = api->permits;
-    uint64_t print = token[0] != '\0' ? print_of(permits, token) : 0;
-    /* Other agents limit their own clients; our own token is nobody's guess. */
-    bool is_client =
-        print != 0 && x->node == NULL && token != permits->options.default_token;
+    uint64_t print = print_to_limit(api->permits, x, token);
     uint64_t wake = 0;
     enum permits_found found = PERMITS_AWAY;
 
-    if (is_client && !guess_may_try(permits->guesses, x->client, print, api->now_ms)) {
-        exchange_header(x, "Retry-After", "1");
-        exchange_error(x, 429, "Too many unknown tokens came from this address");
+    if (!may_try(api, x, print)) {
         return false;
     }
     bool has_waited = x->token_wait.is_on && x->expired;
@@ -258,16 +301,8 @@ static bool look_up(struct http_api *api, struct http_exchange *x, const char *t
         return false;
     }
     end_wait(x);
-    if (found == PERMITS_UNKNOWN && is_client) {
-        guess_was_wrong(permits->guesses, x->client, api->now_ms);
-    }
-    if (found != PERMITS_FOUND) {
-        return go_on_without(api, x, found, token);
-    }
-    if (is_client) {
-        guess_was_right(permits->guesses, x->client, print, api->now_ms);
-    }
-    return true;
+    tried(api, x, print, found);
+    return found == PERMITS_FOUND || go_on_without(api, x, found, token);
 }
 
 /* The token `x` came with; NULL: answered, it must not come so. */
@@ -319,7 +354,7 @@ bool permits_admit(struct http_api *api, struct http_exchange *x,
     }
     if (route->place == ROUTE_AT_SERVER && api->store == NULL) {
         x->request.token = token; /* the server looks it up */
-        return true;
+        return may_try(api, x, print_to_limit(api->permits, x, token));
     }
     return look_up(api, x, token);
 }

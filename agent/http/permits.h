@@ -48,6 +48,10 @@ enum http_acl_default permits_default(const struct permits *permits);
 bool permits_admit(struct http_api *api, struct http_exchange *x,
                    const struct route *route);
 
+/* What a server said to a request that was forwarded: whether its token was known. */
+void permits_forwarded(struct http_api *api, const struct http_exchange *x,
+                       const struct http_reply *reply);
+
 /* The reply to a question of ours; false: the ticket is not ours. On true those who wait for
  * `*wake` can go on. */
 bool permits_told(struct http_api *api, http_ticket ticket,

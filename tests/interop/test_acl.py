@@ -205,6 +205,19 @@ def test_a_plain_agent_asks_a_server_who_is_who(pool):
     until(FRESH_S + LONG, lambda: plain.ask("GET", "/v1/catalog/nodes", token=secret)[0] == 403, "ended")
 
 
+def test_who_guesses_tokens_has_to_wait(pool):
+    server = pool.server()
+    plain = pool.add("a1", PLAIN)
+    admin = bootstrap(server)
+    until(LONG, lambda: plain.ask("GET", "/v1/acl/token/self", token=admin)[0] == 200, plain.said)
+    for agent in (server, plain):
+        for path in ("/v1/catalog/nodes", "/v1/kv/x"):
+            assert agent.ask("GET", "/v1/acl/token/self", token=admin)[0] == 200
+            got = [agent.ask("GET", path, token="%s%012d" % (UNKNOWN[:-12], i))[0] for i in range(200)]
+            assert set(got) <= {403, 429} and got[-1] == 429 and got.count(403) < 100, got
+            assert agent.ask("GET", "/v1/acl/token/self", token=admin)[0] == 200  # it was right before
+
+
 @pytest.mark.parametrize("down", ["extend-cache", "deny"])
 def test_without_servers_who_was_known_goes_on(pool, down):
     server = pool.server()
