@@ -516,9 +516,8 @@ static int parse(const char *name, struct rc_span text, enum keys keys,
         (void)snprintf(error, RC_SETTINGS_ERROR_MAX, "%s:1:1: larger than 1 MiB", name);
         return RC_ETOOBIG;
     }
-    struct parser parser = {.settings = create(name),
-                            .error = error,
-                            .takes_empty_keys = keys == KEYS_ANY};
+    struct parser parser = {
+        .settings = create(name), .error = error, .takes_empty_keys = keys == KEYS_ANY};
     error[0] = '\0';
     if (parser.settings == NULL) {
         return RC_ENOMEM;

@@ -8,10 +8,10 @@
 
 #include "agent/checks/http_rules.h"
 #include "agent/checks/http_run_curl.h"
-#include "base/watch_uv.h"
 #include "base/err.h"
 #include "base/library.h"
 #include "base/text.h"
+#include "base/watch_uv.h"
 
 struct http {
     struct prober prober;

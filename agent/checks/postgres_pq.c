@@ -12,9 +12,9 @@
 
 #include "agent/checks/checks.h"
 #include "agent/checks/libpq_pq.h"
-#include "base/watch_uv.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "base/watch_uv.h"
 
 /* Valid in both roles and without privileges. A receiver that has stopped makes
  * "received = replayed" meaningless, so then the age of the last transaction counts. */

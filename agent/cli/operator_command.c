@@ -18,8 +18,8 @@ static const char *text_of(const json_t *object, const char *key)
 
 static int list_peers(const struct cli_client_flags *client)
 {
-    static const char *const heads[] = {"Node", "ID", "Address", "State", "Voter",
-                                        "RaftProtocol"};
+    static const char *const heads[] = {"Node",  "ID",    "Address",
+                                        "State", "Voter", "RaftProtocol"};
     struct cli_columns columns = {.width = 6};
     json_t *answer = NULL;
     size_t i;
@@ -91,10 +91,11 @@ static int state(const struct cli_client_flags *client)
                      "Error querying Autopilot state", &answer) != RC_OK) {
         return CLI_FAILED;
     }
-    (void)printf("Healthy:           %s\nFailure Tolerance: %lld\nLeader:            %s\n\n",
-                 json_is_true(json_object_get(answer, "Healthy")) ? "true" : "false",
-                 (long long)json_integer_value(json_object_get(answer, "FailureTolerance")),
-                 text_of(answer, "Leader"));
+    (void)printf(
+        "Healthy:           %s\nFailure Tolerance: %lld\nLeader:            %s\n\n",
+        json_is_true(json_object_get(answer, "Healthy")) ? "true" : "false",
+        (long long)json_integer_value(json_object_get(answer, "FailureTolerance")),
+        text_of(answer, "Leader"));
     for (size_t k = 0; k < sizeof heads / sizeof heads[0]; k++) {
         cli_cell(&columns, heads[k]);
     }
@@ -128,11 +129,13 @@ int operator_run(const struct cli_command *self, int count, char **words)
     if (err != RC_OK) {
         return cli_parse_exit(err);
     }
-    for (size_t i = 0; parsed.word_count == 2 && i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; parsed.word_count == 2 && i < sizeof parts / sizeof parts[0];
+         i++) {
         if (rc_text_equals(parsed.words[0], parts[i].group) &&
             rc_text_equals(parsed.words[1], parts[i].name)) {
             return parts[i].run(&parsed.client);
         }
     }
-    return cli_misuse(self, "wants raft list-peers, autopilot get-config or autopilot state");
+    return cli_misuse(self,
+                      "wants raft list-peers, autopilot get-config or autopilot state");
 }

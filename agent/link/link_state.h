@@ -46,7 +46,7 @@ struct link {
     struct rc_buffer raw;   /* to be sent as it is: the handshake */
     struct rc_buffer frame; /* opened; its messages are being read */
     struct rc_cursor frame_at;
-    struct link_open *told; /* freed at the next call */
+    struct link_open *told;      /* freed at the next call */
     struct link_open *delivered; /* its strings and body are, but it stays */
 
     uint32_t last_number;
