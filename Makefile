@@ -191,6 +191,7 @@ etcd-crash: $(DRIVE) ## kill -9 of etcd's members at KILLS=500 moments: nothing 
 OPS ?= 100000
 store-history: $(BINS) ## OPS=100000 operations on a store whose server is killed and stopped: linearizable?
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/test_store_history.py --ops $(OPS)
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/test_store_history.py --ops $(OPS) --etcd
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py

@@ -1,9 +1,10 @@
 """Real processes, real faults: is what clients saw linearizable? And does the checker notice when it is not?
 
-    tests/interop/test_store_history.py [--ops 100000] [--seed N] [--no-faults]
+    tests/interop/test_store_history.py [--ops 100000] [--seed N] [--no-faults] [--etcd]
 
 A server with SQLite is killed (-9), stopped for a while and started again, while clients read and write through it and
-through an agent that forwards to it.
+through an agent that forwards to it. With etcd there are two servers and three members, of which one at a time is treated
+so.
 """
 import argparse
 import http.client
@@ -16,6 +17,9 @@ import tempfile
 import threading
 import time
 
+import pytest
+
+import etcd_cluster
 import store_history
 from store_agents import Agents, until
 from store_history import FALSE, OK, UNKNOWN, Op
@@ -141,47 +145,50 @@ class Run:
                     self.finish(op, client.ask("PUT", f"/v1/kv/h/{key}?release={session}", f"{number}"))
             time.sleep(rng.random() * 0.02)
 
-    def faults(self, server):
+    def faults(self, victims):
         rng = random.Random(f"{self.seed}/faults")
         while not self.stopping:
             time.sleep(0.3 + rng.random() * 1.5)
             if self.stopping:
                 return
+            victim = rng.choice(victims)
             if rng.random() < 0.5:
-                server.signal(signal.SIGSTOP)
+                victim.process.send_signal(signal.SIGSTOP)
                 time.sleep(rng.random() * 1.5)
-                server.signal(signal.SIGCONT)
+                victim.process.send_signal(signal.SIGCONT)
             else:
-                server.kill()
+                victim.kill()
                 time.sleep(rng.random() * 0.3)
-                server.start()
+                victim.start()
 
-    def go(self, workers, with_faults):
+    def go(self, workers, victims):
         threads = [threading.Thread(target=self.worker, args=(i,)) for i in range(workers)]
         threads += [threading.Thread(target=self.locker, args=(i,)) for i in range(4)]
-        trouble = threading.Thread(target=self.faults, args=(self.agents[0],))
+        trouble = threading.Thread(target=self.faults, args=(victims,))
         for thread in threads:
             thread.start()
-        if with_faults:
+        if victims:
             trouble.start()
         for thread in threads:
             thread.join()
         self.stopping = True
-        if with_faults:
+        if victims:
             trouble.join()
         return self.ops
 
 
-def run(folder, ops, seed, with_faults=True, with_agent=True, workers=12, **settings):
+def run(folder, ops, seed, with_faults=True, cluster=None, workers=12):
     """(the operations, when each session may have ended)"""
     pool = Agents(folder)
     try:
+        settings = {"store": {"engine": "etcd", "endpoints": cluster.urls.split(",")}} if cluster else {}
         pool.server("s1", **settings).start().ready()
-        if with_agent:
-            pool.client("a1").start().ready()
+        if cluster:
+            pool.server("s2", retry_join=[pool.all[0].address], **settings).start().ready()
+        victims = [*pool.all, *(cluster.members if cluster else [])]
+        pool.client("a1").start().ready()
         it = Run(pool.all, seed, ops)
-        it.go(workers, with_faults)
-        until(lambda: pool.all[0].process.poll() is None, 5)
+        it.go(workers, victims if with_faults else [])
         pool.all[0].ready(60)
         return it.ops, it.ends
     finally:
@@ -201,6 +208,19 @@ def test_what_clients_saw_is_linearizable_whatever_happened_to_the_server(tmp_pa
     faults = store_history.check(ops, ends)
     assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
     assert sum(o.outcome == OK for o in ops) > 1000, tell(ops)
+
+
+@pytest.mark.skipif(bool(etcd_cluster.why_not()), reason=etcd_cluster.why_not())
+def test_the_same_with_two_servers_before_etcd(tmp_path):
+    seed = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
+    cluster = etcd_cluster.Cluster(3)
+    try:
+        ops, ends = run(tmp_path, int(os.environ.get("STORE_OPS", 4000)), seed, cluster=cluster.start())
+    finally:
+        cluster.end()
+    faults = store_history.check(ops, ends)
+    assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
+    assert sum(o.outcome == OK for o in ops) > 500, tell(ops)
 
 
 def made(*rows):
@@ -244,10 +264,16 @@ def main():
     parser.add_argument("--ops", type=int, default=100000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--etcd", action="store_true")
     options = parser.parse_args()
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        ops, ends = run(folder, options.ops, options.seed, with_faults=not options.no_faults)
+    cluster = etcd_cluster.Cluster(3).start() if options.etcd else None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            ops, ends = run(folder, options.ops, options.seed, with_faults=not options.no_faults, cluster=cluster)
+    finally:
+        if cluster is not None:
+            cluster.end()
     took = time.monotonic() - begun
     faults = store_history.check(ops, ends)
     print("\n".join(faults[:20]))
