@@ -144,6 +144,10 @@ http_handler prepared_get;
 http_handler prepared_update;
 http_handler prepared_delete;
 
+/* snapshot_endpoints.c: the store as a file. */
+http_handler snapshot_get;
+http_handler snapshot_put;
+
 /* operator_store.c: the engine of the store, as Consul's raft and autopilot. */
 http_handler operator_raft_configuration;
 http_handler operator_raft_peer;

@@ -27,10 +27,11 @@ static void read_status(const struct http_api *api, struct engine_status *out)
     char place[PLACE_MAX];
 
     api->engine->class->status(api->engine, out);
-    if (out->member_count > 0) {
+    if (out->member_count > 0 && out->members[0].address[0] != '\0') {
         return;
     }
-    struct engine_member *member = &out->members[out->member_count++];
+    struct engine_member *member = &out->members[0];
+    out->member_count = 1;
     address.port = api->facts.server_port;
     rc_address_format(&address, place);
     (void)rc_text_put(member->id, sizeof member->id, api->facts.node_id);

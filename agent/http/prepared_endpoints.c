@@ -247,7 +247,8 @@ static bool read_limit(struct http_exchange *x, uint64_t *out)
 
 static void carry_out(struct http_api *api, struct http_exchange *x, const json_t *query)
 {
-    const struct catalog_service **found = calloc(NODES_MAX, sizeof *found);
+    const struct catalog_service **found =
+        calloc(NODES_MAX, sizeof(void *)); /* pointers, one an instance */
     uint64_t limit;
 
     if (found == NULL || !read_limit(x, &limit)) {

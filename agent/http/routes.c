@@ -144,6 +144,10 @@ static const struct route routes[] = {
      ROUTE_AT_SERVER},
     {"/v1/query/", HTTP_DELETE, prepared_delete, ROUTE_QUERY_WRITE, ROUTE_REFUSES_NS,
      ROUTE_AT_SERVER},
+    {"/v1/snapshot", HTTP_GET, snapshot_get, ROUTE_OPERATOR_WRITE, ROUTE_IGNORES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/snapshot", HTTP_PUT, snapshot_put, ROUTE_OPERATOR_WRITE, ROUTE_IGNORES_NS,
+     ROUTE_AT_SERVER},
     {"/v1/operator/raft/configuration", HTTP_GET, operator_raft_configuration,
      ROUTE_OPERATOR_READ, ROUTE_IGNORES_NS, ROUTE_AT_SERVER},
     {"/v1/operator/raft/peer", HTTP_DELETE, operator_raft_peer, ROUTE_OPERATOR_WRITE,
@@ -254,7 +258,6 @@ static const struct {
     {"/v1/acl/", 401, "ACL support disabled"},
     {"/v1/coordinate/update", 501,
      "A coordinate is measured by the gossip of its own node; it cannot be set"},
-    {"/v1/snapshot", 404, "Snapshots are not available in this version of rollcall"},
     {"/v1/operator/", 404,
      "Operator endpoints are not available in this version of rollcall"},
     {"/v1/agent/connect/", 500, "Connect must be enabled in order to use this endpoint"},
@@ -265,6 +268,7 @@ static const struct {
 
 enum {
     ROUTE_COUNT = sizeof routes / sizeof routes[0],
+    SNAPSHOT_MAX = 256 << 20,
     LOCATION_BYTES_MAX = 4 * TARGET_BYTES_MAX, /* three bytes for one, when escaped */
 };
 
@@ -276,6 +280,7 @@ static const struct {
 } bodies[] = {
     {"/v1/kv/", STORE_VALUE_MAX, "kv_max_value_size"},
     {"/v1/txn", STORE_VALUE_MAX, "txn_max_req_len"},
+    {"/v1/snapshot", SNAPSHOT_MAX, "the largest snapshot"},
 };
 
 const struct route *routes_all(size_t *count)

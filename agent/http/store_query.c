@@ -9,8 +9,14 @@
 
 bool store_query_admits(const struct http_api *api, struct http_exchange *x)
 {
-    if (api->store != NULL && api->store_trouble == NULL) {
+    if (api->store != NULL && api->store_trouble == NULL &&
+        !store_is_restoring(api->store)) {
         return true;
+    }
+    if (api->store != NULL && api->store_trouble == NULL) {
+        exchange_error(x, 500,
+                       "the store is being restored; if nobody does so, do it again");
+        return false;
     }
     exchange_error(x, 500, "%s",
                    api->store == NULL ? "No cluster leader" : api->store_trouble);

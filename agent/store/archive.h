@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/store/store.h"
 #include "base/buffer.h"
 #include "base/cursor.h"
 #include "base/pack.h"
@@ -55,6 +56,23 @@ int archive_open(const void *bytes, size_t size, struct archive *out,
 
 /* RC_OK, RC_ENOTFOUND at the end, RC_EMALFORMED. What is handed out is borrowed from the bytes. */
 int archive_next(struct archive *archive, struct archive_record *out);
+
+/* ---- of a store: store_archive.c, store_restore.c */
+
+/* Appends an archive of all that the mirror has now, which is one revision; of `facts` only
+ * time, datacenter and engine count. RC_OK, RC_EAGAIN: nothing is loaded yet, RC_ENOMEM. */
+int store_archive(const struct store *store, const struct archive_header *facts,
+                  struct rc_buffer *out);
+
+/* The table of a record. RC_OK or RC_ENOTFOUND. */
+int store_archive_table(struct rc_span name, enum store_table *out);
+
+/* Replaces all there is by what the archive holds; sessions and locks end. The bytes are
+ * copied. RC_OK: `done` is told later, once. RC_EMALFORMED, RC_EUNSUPPORTED, RC_ENOMEM: nothing
+ * was touched, `error` says why. While it is under way every store of the engine refuses
+ * everything, and after one that was cut short until one is complete. */
+int store_restore(struct store *store, uint64_t now_ms, const void *bytes, size_t size,
+                  char error[ARCHIVE_ERROR_MAX], store_done *done, void *context);
 
 /* archive_sum_sodium.c: BLAKE2b-256 (RFC 7693). RC_OK or RC_EUNSUPPORTED. */
 int archive_sum(const void *bytes, size_t size, uint8_t out[ARCHIVE_SUM_SIZE]);

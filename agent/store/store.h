@@ -202,6 +202,9 @@ struct store_freshness {
     uint64_t age_ms;
     bool knows_leader;
 };
+/* A restore is under way, or was cut short: nothing may be read, nothing is written. */
+bool store_is_restoring(const struct store *store);
+
 struct store_freshness store_freshness(const struct store *store, uint64_t now_ms);
 
 /* False when there is no such key. */

@@ -118,12 +118,20 @@ static void take_away(struct store *store, unsigned table, struct rc_pack_bytes 
     note(store, table, name);
 }
 
+static bool is_mark(struct rc_pack_bytes key)
+{
+    return rc_pack_equals(key, rc_pack_text(STORE_RESTORING));
+}
+
 void follow_put(void *context, const struct engine_item *item)
 {
     struct store *store = context;
     struct engine_item named = *item;
     unsigned table = 0;
 
+    if (is_mark(item->key)) {
+        *(store->is_reloading ? &store->incoming_restoring : &store->is_restoring) = true;
+    }
     if (!find_table(item->key, &table, &named.key)) {
         return;
     }
@@ -151,6 +159,9 @@ void follow_removed(void *context, struct rc_pack_bytes key, uint64_t revision)
     struct rc_pack_bytes name = {NULL, 0};
     unsigned table = 0;
 
+    if (!store->is_reloading && is_mark(key)) {
+        store->is_restoring = false;
+    }
     if (!store->is_reloading && find_table(key, &table, &name)) {
         take_away(store, table, name, revision);
     }
@@ -168,6 +179,7 @@ void follow_begin(void *context)
     struct store *store = context;
 
     store->is_reloading = true;
+    store->incoming_restoring = false;
     for (unsigned i = 0; i < TABLE_COUNT; i++) {
         mirror_destroy(store->incoming[i]);
         store->incoming[i] = mirror_create(tombstones_of(i));
@@ -205,6 +217,7 @@ static void take_over(struct store *store, uint64_t revision)
         store->incoming[i] = NULL;
     }
     store->is_reloading = false;
+    store->is_restoring = store->incoming_restoring;
     store->is_loaded = true;
     store->revision = revision;
     settle_rebuild(store);

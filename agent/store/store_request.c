@@ -519,6 +519,11 @@ void request_step(struct store_request *r)
         request_move(r, REQUEST_WAITS);
         return;
     }
+    if (store->is_restoring) {
+        request_fail(r, r->was_unknown ? RC_EUNKNOWN : RC_EAGAIN,
+                     "the store is being restored; if nobody does so, do it again");
+        return;
+    }
     switch (r->kind) {
     case REQUEST_OPS:
     case REQUEST_SESSION:

@@ -9,6 +9,9 @@
 /* Behind store.h's tables: the rules' own. */
 enum { TABLE_HELD = STORE_TABLE_COUNT, TABLE_REQUESTS, TABLE_COUNT };
 
+/* The key of that mark, in no table. */
+#define STORE_RESTORING "restoring"
+
 enum {
     REQUEST_MAX_MS = 8000, /* then it is answered, whatever the engine does */
     SWEEP_EVERY_MS = 250,
@@ -86,6 +89,8 @@ struct store {
     bool is_loaded;
     bool is_broken; /* memory was out while it was told */
     bool is_reloading;
+    bool is_restoring;       /* the mark of a restore is there */
+    bool incoming_restoring; /* from `begin` to its `end` */
     struct mirror *tables[TABLE_COUNT];
     struct mirror *incoming[TABLE_COUNT]; /* from `begin` to its `end` */
     struct mirror *holds;                 /* "<session>/<key>" of all held keys */

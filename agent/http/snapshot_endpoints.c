@@ -1,0 +1,70 @@
+/* snapshot_endpoints.c - /v1/snapshot: the whole store out, and in again.
+ *
+ * Who may read all keys and the hashes of all tokens may do anything: both want to write as an
+ * operator. */
+#include "agent/http/endpoints.h"
+#include "agent/http/errand.h"
+#include "agent/http/permit.h"
+#include "agent/http/store_query.h"
+#include "agent/store/archive.h"
+#include "base/err.h"
+#include "base/text.h"
+
+void snapshot_get(struct http_api *api, struct http_exchange *x)
+{
+    struct archive_header facts = {.wall_ms = api->wall_ms};
+    struct engine_status status;
+
+    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_WRITE) ||
+        !store_query_begin(api, x)) {
+        return;
+    }
+    api->engine->class->status(api->engine, &status);
+    (void)rc_text_put(facts.datacenter, sizeof facts.datacenter, api->facts.datacenter);
+    (void)rc_text_put(facts.engine, sizeof facts.engine, status.kind);
+    int err = store_archive(api->store, &facts, &x->out);
+    if (err != RC_OK) {
+        exchange_error(x, 500, "%s",
+                       err == RC_EAGAIN ? "No cluster leader" : rc_strerror(err));
+        return;
+    }
+    x->status = 200;
+    x->content_type = "application/octet-stream";
+    exchange_header_u64(x, "X-Consul-Index", status.revision > 0 ? status.revision : 1);
+    store_query_freshness(api, x);
+}
+
+static void on_restored(struct http_api *api, struct http_exchange *x,
+                        const struct store_outcome *outcome)
+{
+    (void)api;
+    if (outcome->err == RC_OK) {
+        exchange_done(x);
+    } else {
+        exchange_error(x, 500, "%s", outcome->text);
+    }
+}
+
+/* Not stopped by a restore that was cut short: this is how it is done again. */
+void snapshot_put(struct http_api *api, struct http_exchange *x)
+{
+    char error[ARCHIVE_ERROR_MAX];
+
+    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_WRITE)) {
+        return;
+    }
+    if (api->store_trouble != NULL) {
+        exchange_error(x, 500, "%s", api->store_trouble);
+        return;
+    }
+    struct errand *errand = errand_begin(api, x, on_restored);
+    if (errand == NULL) {
+        return;
+    }
+    int err = store_restore(api->store, api->now_ms, x->body.bytes, x->body.size, error,
+                            errand_done, errand);
+    if (err != RC_OK) {
+        errand_refused(errand, err);
+        exchange_error(x, err == RC_ENOMEM ? 500 : 400, "%s", error);
+    }
+}
