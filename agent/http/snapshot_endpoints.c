@@ -61,8 +61,8 @@ void snapshot_put(struct http_api *api, struct http_exchange *x)
     if (errand == NULL) {
         return;
     }
-    int err = store_restore(api->store, api->now_ms, x->body.bytes, x->body.size, error,
-                            errand_done, errand);
+    int err = store_restore(api->store, x->body.bytes, x->body.size, error, errand_done,
+                            errand);
     if (err != RC_OK) {
         errand_refused(errand, err);
         exchange_error(x, err == RC_ENOMEM ? 500 : 400, "%s", error);

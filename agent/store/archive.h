@@ -71,7 +71,7 @@ int store_archive_table(struct rc_span name, enum store_table *out);
  * copied. RC_OK: `done` is told later, once. RC_EMALFORMED, RC_EUNSUPPORTED, RC_ENOMEM: nothing
  * was touched, `error` says why. While it is under way every store of the engine refuses
  * everything, and after one that was cut short until one is complete. */
-int store_restore(struct store *store, uint64_t now_ms, const void *bytes, size_t size,
+int store_restore(struct store *store, const void *bytes, size_t size,
                   char error[ARCHIVE_ERROR_MAX], store_done *done, void *context);
 
 /* archive_sum_sodium.c: BLAKE2b-256 (RFC 7693). RC_OK or RC_EUNSUPPORTED. */

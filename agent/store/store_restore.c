@@ -197,7 +197,7 @@ static struct restore *open_archive(const void *bytes, size_t size,
     return restore;
 }
 
-int store_restore(struct store *store, uint64_t now_ms, const void *bytes, size_t size,
+int store_restore(struct store *store, const void *bytes, size_t size,
                   char error[ARCHIVE_ERROR_MAX], store_done *done, void *context)
 {
     int err;
@@ -206,7 +206,6 @@ int store_restore(struct store *store, uint64_t now_ms, const void *bytes, size_
     if (restore == NULL) {
         return err;
     }
-    store_hear(store, now_ms);
     restore->store = store;
     restore->done = done;
     restore->context = context;

@@ -37,8 +37,7 @@ static int begin_restore(struct world *w, const struct rc_buffer *bytes)
     char error[ARCHIVE_ERROR_MAX];
 
     w->answer.is_there = false;
-    return store_restore(w->stores[1], w->now_ms, bytes->bytes, bytes->size, error,
-                         world_done, w);
+    return store_restore(w->stores[1], bytes->bytes, bytes->size, error, world_done, w);
 }
 
 static void put_many(struct world *w)
