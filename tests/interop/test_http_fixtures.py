@@ -55,7 +55,7 @@ class Fixture:
 class Api:
     def __init__(self, address, port):
         self.address, self.port = address, port
-        self.ids = {}  # of the captures' sessions -> of ours
+        self.ids = {}  # of the captures' sessions and queries -> of ours
 
     def __call__(self, method, target, body=None, headers=None):
         connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
@@ -204,6 +204,7 @@ def until(question, seconds):
 # Bodies that the captures only name.
 LONG_BODIES = {"(600000 bytes)": "x" * 600000, "(65 get operations)": json.dumps([{"KV": {"Verb": "get", "Key": "t/1"}}] * 65)}
 FIRST_SESSION, SECOND_SESSION = "28eecfde-19f3-dd8e-9870-a50b13a803d8", "d261a0c7-cbf5-91e5-c91b-900d854876f7"
+MADE = {"h140": FIRST_SESSION, "h180": "4bd4895a-a861-4129-6fcb-4ebf7beda119"}  # exchanges that make what later ones name
 
 
 def before(fixture, api, cluster):
@@ -224,7 +225,9 @@ def before(fixture, api, cluster):
         _, headers, _ = api("GET", "/v1/health/service/web")
         fixture.target = fixture.target.replace("index=99", "index=" + headers["X-Consul-Index"])
         threading.Timer(1, lambda: api("PUT", "/v1/agent/check/fail/service:web1")).start()
-    elif fixture.name.startswith("h220"):
+    elif fixture.name.startswith("h184"):
+        api("POST", "/v1/query", fixture.body)
+    elif fixture.name.startswith(("h182", "h220")):
         api("PUT", "/v1/agent/check/pass/service:web1")
     elif fixture.name.startswith("h240") and cluster is not None:
         Api("127.0.0.11", 8500).register(Name="onn2", Address="10.0.3.1", Port=1234)
@@ -253,9 +256,10 @@ def replay(api, cluster):
         before(fixture, api, cluster)
         try:
             answer = api(fixture.method, fixture.target, fixture.body, fixture.headers)
-            if fixture.name.startswith("h140") and answer[0] == 200:
-                api.ids[FIRST_SESSION] = json.loads(answer[2])["ID"]
-                fixture.answer = fixture.answer.replace(FIRST_SESSION, api.ids[FIRST_SESSION])
+            theirs = MADE.get(fixture.name[:4])
+            if theirs and answer[0] == 200:
+                api.ids[theirs] = json.loads(answer[2])["ID"]
+                fixture.answer = fixture.answer.replace(theirs, api.ids[theirs])
             elif fixture.name.startswith("h144") and answer[0] == 200:  # which Consul had refused
                 api("PUT", "/v1/session/destroy/" + json.loads(answer[2])["ID"])
             found = difference(fixture, *answer)

@@ -178,8 +178,9 @@ static const struct dns_picked *view_query(void *context, struct rc_span name,
 
     *certainty = rc_span_equals(name, "onitsway") ? DNS_UNCERTAIN : DNS_CERTAIN;
     if (rc_span_equals(name, "near.many")) {
-        world->query = (struct dns_picked){
-            .service = *find_service(world, rc_span_of("many")), .order = DNS_ORDER_KEPT};
+        const struct dns_service *many = find_service(world, rc_span_of("many"));
+        assert(many != NULL);
+        world->query = (struct dns_picked){.service = *many, .order = DNS_ORDER_KEPT};
         return &world->query;
     }
     if (rc_span_equals(name, "nobody")) {
@@ -189,6 +190,7 @@ static const struct dns_picked *view_query(void *context, struct rc_span name,
     if (!rc_span_equals(name, "q1")) {
         return NULL;
     }
+    assert(web != NULL);
     for (size_t i = 0; i < web->instance_count; i++) {
         const struct dns_instance *instance = &web->instances[i];
         if (instance->health != DNS_HEALTH_UNUSABLE &&
