@@ -41,6 +41,7 @@ int agent_open_links(struct agent *agent)
         (void)rc_text_put(agent->error, sizeof agent->error,
                           error[0] != '\0' ? error : rc_strerror(err));
     }
+    forwarder_set_http(agent->forwarder, agent->http);
     return err;
 }
 

@@ -352,9 +352,7 @@ static int open_http(struct agent *agent)
         .without_page = !config->ui,
         .random_seed = rc_entropy_u64(),
     };
-    err = http_start(&agent->loop, &options, agent->error, &agent->http);
-    forwarder_set_http(agent->forwarder, agent->http);
-    return err;
+    return http_start(&agent->loop, &options, agent->error, &agent->http);
 }
 
 static enum dns_choice choice(bool yes)
@@ -552,11 +550,11 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,          open_identity,    open_catalog,       open_book,
-        open_local,         open_events,      open_snapshot,      open_gossip,
-        open_handles,       open_checks,      open_gossip_edge,   agent_open_permits,
-        agent_open_store,   agent_open_links, open_http,          open_dns,
-        agent_open_queries, open_joiner,      agent_open_watches,
+        open_data,          open_identity, open_catalog,       open_book,
+        open_local,         open_events,   open_snapshot,      open_gossip,
+        open_handles,       open_checks,   open_gossip_edge,   agent_open_permits,
+        agent_open_store,   open_http,     agent_open_links,   open_dns,
+        agent_open_queries, open_joiner,   agent_open_watches,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

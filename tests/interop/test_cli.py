@@ -445,7 +445,10 @@ class TestAgentThatCannotStart:
             self.refused(place, "gossip: .*127.0.0.1:8301.*", "-dev")
             self.refused(place, "http: .*127.0.0.1:8500.*[Aa]ddress already in use", "-dev", "-serf-lan-port", "20301",
                          "-dns-port", "20600")
-            self.refused(place, "dns: .*127.0.0.1:8600.*", "-dev", "-serf-lan-port", "20301", "-http-port", "20500")
+            self.refused(place, "link: cannot listen on 127.0.0.1:8300: address already in use", "-dev", "-serf-lan-port",
+                         "20301", "-http-port", "20500")
+            self.refused(place, "dns: .*127.0.0.1:8600.*", "-dev", "-serf-lan-port", "20301", "-http-port", "20500",
+                         "-server-port", "20300")
 
     def test_on_addresses_that_are_not_ours(self, place, tmp_path):
         self.refused(place, "gossip: 203.0.113.1:8301 is not an address of this machine; see -bind", "-dev", "-bind",
