@@ -88,9 +88,12 @@ static bool in_child(const char *folder, struct board *board, enum ending ending
                        : WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
 }
 
-static int run_kill(const char *folder, uint64_t rounds, uint64_t seed)
+/* With a journal every kill is a power cut as well. */
+static int run_kill(const char *folder, uint64_t rounds, uint64_t seed,
+                    struct disk_journal *journal)
 {
     struct board *board = board_create();
+    uint64_t lost = 0;
     struct rc_random random;
     uint64_t with_writes = 0;
 
@@ -103,8 +106,9 @@ static int run_kill(const char *folder, uint64_t rounds, uint64_t seed)
         uint64_t kill_us = 1000 + rc_random_below(&random, KILL_MAX_MS * UINT64_C(1000));
         enum ending ending =
             rc_random_below(&random, 4) == 0 ? END_CLOSED : END_LEFT_OPEN;
-        if (!in_child(folder, board, ending, kill_us) ||
-            !in_child(folder, board, ending, 0)) {
+        bool is_good = in_child(folder, board, ending, kill_us);
+        lost += journal == NULL ? 0 : disk_faults_cut(journal, seed + i);
+        if (!is_good || !in_child(folder, board, ending, 0)) {
             (void)fprintf(stderr, "round %llu of seed %llu\n", (unsigned long long)i,
                           (unsigned long long)seed);
             return fail("what was acknowledged is not there");
@@ -116,6 +120,10 @@ static int run_kill(const char *folder, uint64_t rounds, uint64_t seed)
         "lost; revision %llu\n",
         (unsigned long long)rounds, (unsigned long long)with_writes,
         (unsigned long long)board->total, (unsigned long long)board->revision);
+    if (journal != NULL) {
+        (void)printf("of what was not synced, %llu writes were lost\n",
+                     (unsigned long long)lost);
+    }
     return EXIT_SUCCESS;
 }
 
@@ -362,7 +370,14 @@ int main(int count, char **arguments)
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (count >= 3 && strcmp(arguments[1], "kill") == 0) {
         return run_kill(arguments[2], number_of(count, arguments, 3, 40),
-                        number_of(count, arguments, 4, 1));
+                        number_of(count, arguments, 4, 1), NULL);
+    }
+    if (count >= 3 && strcmp(arguments[1], "power") == 0) {
+        struct disk_journal *journal = disk_faults_journal();
+        return journal == NULL
+                   ? fail("no memory")
+                   : run_kill(arguments[2], number_of(count, arguments, 3, 40),
+                              number_of(count, arguments, 4, 1), journal);
     }
     if (count >= 3 && strcmp(arguments[1], "full") == 0) {
         return run_full(arguments[2]);
@@ -373,8 +388,8 @@ int main(int count, char **arguments)
     if (count >= 3 && strcmp(arguments[1], "bench") == 0) {
         return run_bench(arguments[2], number_of(count, arguments, 3, 0));
     }
-    (void)fprintf(stderr,
-                  "usage: rollcall-store kill FOLDER [ROUNDS [SEED]] | full FOLDER | "
-                  "faults FOLDER | bench FOLDER [SYNC_US]\n");
+    (void)fprintf(
+        stderr, "usage: rollcall-store kill|power FOLDER [ROUNDS [SEED]] | full FOLDER | "
+                "faults FOLDER | bench FOLDER [SYNC_US]\n");
     return 2;
 }

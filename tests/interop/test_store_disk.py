@@ -22,6 +22,10 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path):
     assert f"killed {ROUNDS} times" in store("kill", tmp_path / "store", ROUNDS, 7)
 
 
+def test_what_was_acknowledged_survives_power_cuts(tmp_path):
+    assert f"killed {ROUNDS} times" in store("power", tmp_path / "store", ROUNDS, 7)
+
+
 def test_what_a_server_agent_acknowledged_survives_kill_9():
     if os.geteuid() != 0:
         pytest.skip("only root can make a network of its own")
