@@ -11,12 +11,12 @@ const char *built_in_at(size_t i, enum directory_kind *kind);
 
 /* Rules of a service identity (its name twice) and of a node identity (once). Names are checked
  * before by directory_is_identity(). */
-#define built_in_service_rules                              \
+#define BUILT_IN_SERVICE_RULES                              \
     "service \"%s\" { policy = \"write\" }\n"               \
     "service \"%s-sidecar-proxy\" { policy = \"write\" }\n" \
     "service_prefix \"\" { policy = \"read\" }\n"           \
     "node_prefix \"\" { policy = \"read\" }\n"
-#define built_in_node_rules                \
+#define BUILT_IN_NODE_RULES                \
     "node \"%s\" { policy = \"write\" }\n" \
     "service_prefix \"\" { policy = \"read\" }\n"
 

@@ -348,7 +348,7 @@ static void gather_services(struct gathering *all, const json_t *identities)
         if (directory_is_identity(name) &&
             is_here(all->directory, json_object_get(identity, "Datacenters"))) {
             gather_made(all, "service identity",
-                        rc_text_format(built_in_service_rules, name, name));
+                        rc_text_format(BUILT_IN_SERVICE_RULES, name, name));
         }
     }
 }
@@ -361,7 +361,7 @@ static void gather_nodes(struct gathering *all, const json_t *identities)
         const char *datacenter = text_of(identity, "Datacenter");
         if (directory_is_identity(name) &&
             rc_text_equals_nocase(datacenter, all->directory->options.datacenter)) {
-            gather_made(all, "node identity", rc_text_format(built_in_node_rules, name));
+            gather_made(all, "node identity", rc_text_format(BUILT_IN_NODE_RULES, name));
         }
     }
 }

@@ -25,7 +25,7 @@ void acl_object_answer(struct http_exchange *x, json_t *value);
 
 /* The text under a key of the request's body whatever its letter case; "" if it is missing. */
 const char *acl_object_text(const json_t *body, const char *key);
-json_t *acl_object_field(const json_t *body, const char *key);
+json_t *acl_object_field(const json_t *body, const char *wanted);
 
 /* Adds Policies, Roles (tokens only), ServiceIdentities and NodeIdentities of the request to a
  * document. False: answered. */

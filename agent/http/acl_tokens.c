@@ -105,29 +105,54 @@ void acl_token_list(struct http_api *api, struct http_exchange *x)
 
 /* ---- Writing. */
 
+/* So many digits, then that character ('\0': none is looked for). */
+static bool take_digits(const char **at, size_t count, char behind, int *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < count; i++, (*at)++) {
+        if (**at < '0' || **at > '9') {
+            return false;
+        }
+        *out = *out * 10 + (**at - '0');
+    }
+    if (behind != '\0' && **at != behind) {
+        return false;
+    }
+    *at += behind != '\0' ? 1 : 0;
+    return true;
+}
+
 /* RFC 3339, in UTC or with an offset. 0: it is none. */
 static uint64_t wall_ms_of(const char *text)
 {
     struct tm tm = {0};
-    int size = 0;
     int hours = 0;
     int minutes = 0;
 
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &size) != 6) { // NOLINT(cert-err34-c)
+    if (!take_digits(&text, 4, '-', &tm.tm_year) ||
+        !take_digits(&text, 2, '-', &tm.tm_mon) ||
+        !take_digits(&text, 2, 'T', &tm.tm_mday) ||
+        !take_digits(&text, 2, ':', &tm.tm_hour) ||
+        !take_digits(&text, 2, ':', &tm.tm_min) ||
+        !take_digits(&text, 2, '\0', &tm.tm_sec)) {
         return 0;
     }
-    const char *rest = text + size;
-    rest += *rest == '.' ? 1 + strspn(rest + 1, "0123456789") : 0;
-    bool is_utc = strcmp(rest, "Z") == 0;
-    if (!is_utc &&
-        sscanf(rest, "%3d:%2d", &hours, &minutes) != 2) { // NOLINT(cert-err34-c)
+    text += *text == '.' ? 1 + strspn(text + 1, "0123456789") : 0;
+    bool is_behind = *text == '-'; /* west of Greenwich it is later in UTC */
+    if (*text == '+' || is_behind) {
+        text++;
+        if (!take_digits(&text, 2, ':', &hours) ||
+            !take_digits(&text, 2, '\0', &minutes)) {
+            return 0;
+        }
+    } else if (*text++ != 'Z') {
         return 0;
     }
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    time_t at = timegm(&tm) - hours * 3600 - (rest[0] == '-' ? -minutes : minutes) * 60;
-    return at > 0 ? (uint64_t)at * MS_PER_S : 0;
+    time_t offset_s = ((time_t)hours * 60 + minutes) * 60;
+    time_t at = timegm(&tm) + (is_behind ? offset_s : -offset_s);
+    return *text == '\0' && at > 0 ? (uint64_t)at * MS_PER_S : 0;
 }
 
 /* When it ends, wall time; 0: never. False: answered. */

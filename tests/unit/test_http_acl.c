@@ -379,6 +379,38 @@ static void names_are_taken_once(void **state)
     acl_world_destroy(w);
 }
 
+static void life_of_a_token_is_limited_as_asked(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *want; /* in the answer */
+    } cases[] = {
+        {"{\"ExpirationTTL\":\"1h\"}", "\"ExpirationTime\":\"2023-11-14T23:13:20.000Z\""},
+        {"{\"ExpirationTime\":\"2023-11-15T00:00:00Z\"}",
+         "\"ExpirationTime\":\"2023-11-15T00:00:00.000Z\""},
+        {"{\"ExpirationTime\":\"2023-11-15T00:00:00.5+01:30\"}",
+         "\"ExpirationTime\":\"2023-11-14T22:30:00.000Z\""},
+        {"{\"ExpirationTime\":\"2023-11-15T00:00:00-01:30\"}",
+         "\"ExpirationTime\":\"2023-11-15T01:30:00.000Z\""},
+        {"{\"ExpirationTime\":\"2020-01-01T00:00:00Z\"}", "must be a time to come"},
+        {"{\"ExpirationTime\":\"tomorrow\"}", "must be a time to come"},
+        {"{\"ExpirationTTL\":\"1ms\"}", "must be a duration of at least 1s"},
+        {"{\"ExpirationTTL\":\"1h\",\"ExpirationTime\":\"2030-01-01T00:00:00Z\"}",
+         "cannot both be set"},
+    };
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct http_exchange *x =
+            acl_world_ask(w, "PUT", "/v1/acl/token", cases[i].body, ACL_ADMIN);
+        if (strstr(body_of(x), cases[i].want) == NULL) {
+            fail_msg("%s: %s", cases[i].body, body_of(x));
+        }
+    }
+    acl_world_destroy(w);
+}
+
 static void explanation_names_the_rule(void **state)
 {
     (void)state;
@@ -409,6 +441,7 @@ int main(void)
         cmocka_unit_test(guesses_are_limited_but_not_who_was_right),
         cmocka_unit_test(token_in_the_query_is_refused_in_words),
         cmocka_unit_test(names_are_taken_once),
+        cmocka_unit_test(life_of_a_token_is_limited_as_asked),
         cmocka_unit_test(explanation_names_the_rule),
     };
 
