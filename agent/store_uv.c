@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent_uv.h"
+#include "agent/bound_queries.h"
 #include "agent/bound_sessions.h"
 #include "agent/config_store.h"
 #include "agent/engine/etcd_engine.h"
@@ -36,7 +37,8 @@ struct store_uv {
     uv_timer_t watch; /* how the engine stands */
     unsigned open_handles;
     bool engine_is_open;
-    uint64_t armed_ms; /* deadline that `tick` runs for */
+    bool looks_at_queries; /* one may have lost its session */
+    uint64_t armed_ms;     /* deadline that `tick` runs for */
     bool has_leader;
     char alarm[ENGINE_ERROR_MAX];
     char trouble[TROUBLE_MAX]; /* why the store must not be asked; "" */
@@ -69,7 +71,8 @@ static void on_changed(void *context, enum store_table table, struct rc_pack_byt
     if (uv->agent->http != NULL) {
         http_store_changed(uv->agent->http, table, key);
     }
-    if (table == STORE_SESSIONS) {
+    uv->looks_at_queries = uv->looks_at_queries || table == STORE_QUERIES;
+    if (table == STORE_SESSIONS || table == STORE_QUERIES) {
         agent_store_catalog_changed(uv->agent);
     }
 }
@@ -81,13 +84,17 @@ static void on_reloaded(void *context)
     if (uv->agent->http != NULL) {
         http_store_reloaded(uv->agent->http);
     }
+    uv->looks_at_queries = true;
     agent_store_catalog_changed(uv->agent);
 }
 
 static void on_session_ended(void *context, const char *id)
 {
-    (void)context;
+    struct store_uv *uv = context;
+
     rc_log(RC_LOG_DEBUG, "store", "session %s has ended", id);
+    uv->looks_at_queries = true;
+    agent_store_catalog_changed(uv->agent);
 }
 
 static void on_reached(void *context)
@@ -168,6 +175,40 @@ static void end_session(void *context, const char *id, const char *why)
                        NULL); /* refused: asked for again */
 }
 
+/* ---- Prepared queries whose session is gone. */
+
+static void on_query_ended(void *context, const struct store_outcome *outcome)
+{
+    struct store_uv *uv = context;
+
+    if (outcome->err != RC_OK && outcome->err != RC_ECLOSED) {
+        uv->looks_at_queries = true; /* on_watch() sees to it */
+    }
+}
+
+static void tell_query(void *context, const char *id, const char *session)
+{
+    (void)context;
+    rc_log(RC_LOG_INFO, "store", "prepared query %s goes with its session %s", id,
+           session);
+}
+
+static void look_at_queries(struct store_uv *uv, uint64_t now_ms)
+{
+    const struct bound_queries bound = {
+        .store = uv->store,
+        .book = uv->agent->queries,
+        .told = tell_query,
+        .done = on_query_ended,
+        .context = uv,
+    };
+
+    if (uv->looks_at_queries && store_freshness(uv->store, now_ms).is_loaded) {
+        uv->looks_at_queries = false;
+        (void)bound_queries_end(&bound, now_ms);
+    }
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct store_uv *uv = timer->data;
@@ -176,6 +217,7 @@ static void on_look(uv_timer_t *timer)
     if (uv->agent->phase != AGENT_RUNNING || uv->trouble[0] != '\0') {
         return;
     }
+    look_at_queries(uv, now_ms);
     uint64_t next_ms = bound_sessions_step(uv->bound, now_ms);
     if (next_ms != UINT64_MAX) {
         uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
@@ -317,6 +359,9 @@ static void on_watch(uv_timer_t *timer)
         }
     }
     set_gauges(uv, &status);
+    if (uv->looks_at_queries) {
+        agent_store_catalog_changed(uv->agent);
+    }
 }
 
 /* ---- Opening. */

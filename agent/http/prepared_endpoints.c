@@ -16,16 +16,12 @@
 #include "agent/http/visible.h"
 #include "agent/prepared/prepared.h"
 #include "agent/prepared/prepared_book.h"
+#include "agent/prepared/prepared_key.h"
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/text.h"
 
-enum {
-    NODES_MAX = 4096,
-    OPS_MAX = 3,
-    NAME_KEY_MAX = PREPARED_NAME_MAX + 16,
-    PARTS_MAX = 512
-};
+enum { NODES_MAX = 4096, OPS_MAX = 3, PARTS_MAX = 512 };
 
 /* ---- Finding. */
 
@@ -95,6 +91,7 @@ void prepared_list(struct http_api *api, struct http_exchange *x)
     if (!store_query_begin(api, x) || store_query_must_wait(api, x, &view)) {
         return;
     }
+    query_consistency_header(x);
     struct rc_json json = exchange_json(x);
     rc_json_array(&json);
     while (store_next(api->store, STORE_QUERIES, view.name, after, &pair)) {
@@ -124,6 +121,7 @@ static void show_one(struct http_api *api, struct http_exchange *x)
     if (query == NULL) {
         not_found(x);
     } else if (permit(api, x, PERMIT_QUERY, prepared_name(query), PERMIT_READ)) {
+        query_consistency_header(x);
         struct rc_json json = exchange_json(x);
         rc_json_array(&json);
         put_query(&json, query, &pair);
@@ -265,7 +263,7 @@ static void carry_out(struct http_api *api, struct http_exchange *x, const json_
         }
     }
     exchange_header(x, "X-Consul-Index", "1");
-    exchange_header(x, "X-Consul-Effective-Consistency", "leader");
+    query_consistency_header(x);
     store_query_freshness(api, x);
     put_found(api, x, query, found, kept);
     free((void *)found);
@@ -308,7 +306,7 @@ static void explain(struct http_api *api, struct http_exchange *x)
         (void)store_read(api->store, STORE_QUERIES, rc_pack_text(prepared_id(query)),
                          &pair);
         exchange_header(x, "X-Consul-Index", "1");
-        exchange_header(x, "X-Consul-Effective-Consistency", "leader");
+        query_consistency_header(x);
         store_query_freshness(api, x);
         struct rc_json json = exchange_json(x);
         rc_json_object(&json);
@@ -337,24 +335,11 @@ void prepared_get(struct http_api *api, struct http_exchange *x)
 struct change {
     struct store_op ops[OPS_MAX];
     size_t count;
-    char old_name[NAME_KEY_MAX];
-    char new_name[NAME_KEY_MAX];
+    char old_name[PREPARED_KEY_MAX];
+    char new_name[PREPARED_KEY_MAX];
     char id[STORE_ID_SIZE];
     char *text; /* owned */
 };
-
-/* The key that says whose a name is; "" for a query without one. */
-static void name_key(const json_t *query, char out[NAME_KEY_MAX])
-{
-    const char *name = prepared_name(query);
-    bool is_template = prepared_is_template(query);
-
-    out[0] = '\0';
-    if (name[0] != '\0' || is_template) {
-        (void)snprintf(out, NAME_KEY_MAX, "%s:%s", is_template ? "template" : "name",
-                       name);
-    }
-}
 
 static struct store_op *add_op(struct change *change, enum store_verb verb,
                                const char *key)
@@ -366,15 +351,44 @@ static struct store_op *add_op(struct change *change, enum store_verb verb,
     return op;
 }
 
+/* As it stands now: after that a name may have gone to another query. */
+static void add_delete(const struct http_api *api, struct change *change, const char *key)
+{
+    struct store_pair pair;
+
+    if (store_read(api->store, STORE_QUERIES, rc_pack_text(key), &pair)) {
+        add_op(change, STORE_DELETE_CAS, key)->index = pair.modify_index;
+    }
+}
+
+/* The name is another's, or somebody else was quicker. */
+static void tell_conflict(const struct http_api *api, struct http_exchange *x)
+{
+    char key[PREPARED_KEY_MAX] = "";
+    struct store_pair owner;
+
+    if (x->draft != NULL) {
+        prepared_name_key(x->draft, key);
+    }
+    if (key[0] != '\0' &&
+        store_read(api->store, STORE_QUERIES, rc_pack_text(key), &owner) &&
+        !rc_pack_equals(owner.value, rc_pack_text(prepared_id(x->draft)))) {
+        exchange_error(x, 500, "name '%s' aliases an existing query name",
+                       prepared_name(x->draft));
+    } else {
+        exchange_error(x, 500,
+                       "The prepared query was changed by somebody else meanwhile; "
+                       "read it and try again");
+    }
+}
+
 static void on_written(struct http_api *api, struct http_exchange *x,
                        const struct store_outcome *outcome)
 {
-    (void)api;
     if (outcome->err != RC_OK) {
         errand_failed(x, outcome);
     } else if (!outcome->succeeded) {
-        exchange_error(x, 500, "name '%s' aliases an existing query name",
-                       prepared_name(x->draft));
+        tell_conflict(api, x);
     } else if (x->method == HTTP_POST) {
         struct rc_json json = exchange_json(x);
         rc_json_object(&json);
@@ -444,7 +458,7 @@ static bool take_body(struct http_exchange *x)
 static void write_draft(struct http_api *api, struct http_exchange *x,
                         struct change *change, const struct store_pair *before)
 {
-    name_key(x->draft, change->new_name);
+    prepared_name_key(x->draft, change->new_name);
     change->text = json_dumps(x->draft, JSON_COMPACT);
     if (change->text == NULL) {
         exchange_error(x, 500, "out of memory");
@@ -453,21 +467,36 @@ static void write_draft(struct http_api *api, struct http_exchange *x,
     if (change->new_name[0] != '\0' && strcmp(change->new_name, change->old_name) != 0) {
         add_op(change, STORE_CAS, change->new_name)->value = rc_pack_text(change->id);
     }
-    struct store_op *op =
-        add_op(change, before != NULL ? STORE_CAS : STORE_SET, change->id);
+    struct store_op *op = add_op(change, STORE_CAS, change->id);
     op->value = rc_pack_text(change->text);
     op->index = before != NULL ? before->modify_index : 0;
     if (change->old_name[0] != '\0' && strcmp(change->new_name, change->old_name) != 0) {
-        (void)add_op(change, STORE_DELETE_KEY, change->old_name);
+        add_delete(api, change, change->old_name);
     }
     submit(api, x, change);
     free(change->text);
 }
 
+/* The id follows from the request's, where there is one: who repeats it gets the same query. */
+static bool choose_id(struct http_exchange *x, char out[STORE_ID_SIZE])
+{
+    uint8_t space[STORE_REQUEST_SIZE];
+    const uint8_t *request = NULL;
+
+    if (!errand_request(x, space, &request)) {
+        return false;
+    }
+    if (request == NULL) {
+        rc_entropy(space, sizeof space);
+        request = space;
+    }
+    rc_text_uuid(request, out);
+    return true;
+}
+
 void prepared_create(struct http_api *api, struct http_exchange *x)
 {
     struct change change = {0};
-    uint8_t random[16];
 
     if (!take_body(x) ||
         !permit(api, x, PERMIT_QUERY, prepared_name(x->draft), PERMIT_WRITE) ||
@@ -478,8 +507,9 @@ void prepared_create(struct http_api *api, struct http_exchange *x)
         exchange_error(x, 500, "ID must be empty when creating a new prepared query");
         return;
     }
-    rc_entropy(random, sizeof random);
-    rc_text_uuid(random, change.id);
+    if (!choose_id(x, change.id)) {
+        return;
+    }
     (void)json_object_set_new(x->draft, "ID", json_string(change.id));
     write_draft(api, x, &change, NULL);
 }
@@ -503,7 +533,7 @@ void prepared_update(struct http_api *api, struct http_exchange *x)
     if (permit(api, x, PERMIT_QUERY, prepared_name(before), PERMIT_WRITE)) {
         (void)rc_text_put(change.id, sizeof change.id, x->argument);
         (void)json_object_set_new(x->draft, "ID", json_string(change.id));
-        name_key(before, change.old_name);
+        prepared_name_key(before, change.old_name);
         write_draft(api, x, &change, &pair);
     }
     json_decref(before);
@@ -523,10 +553,10 @@ void prepared_delete(struct http_api *api, struct http_exchange *x)
         return;
     }
     if (permit(api, x, PERMIT_QUERY, prepared_name(before), PERMIT_WRITE)) {
-        name_key(before, change.old_name);
-        (void)add_op(&change, STORE_DELETE_KEY, x->argument);
+        prepared_name_key(before, change.old_name);
+        add_delete(api, &change, x->argument);
         if (change.old_name[0] != '\0') {
-            (void)add_op(&change, STORE_DELETE_KEY, change.old_name);
+            add_delete(api, &change, change.old_name);
         }
         submit(api, x, &change);
     }

@@ -182,7 +182,7 @@ bool query_filter(struct http_exchange *x, const struct filter_schema *schema,
     return false;
 }
 
-void query_headers(struct http_exchange *x, uint64_t index)
+void query_consistency_header(struct http_exchange *x)
 {
     static const char *const names[QUERY_CONSISTENCY_COUNT] = {
         [QUERY_LEADER] = "leader",
@@ -190,11 +190,16 @@ void query_headers(struct http_exchange *x, uint64_t index)
         [QUERY_CONSISTENT] = "consistent",
     };
 
+    exchange_header(x, "X-Consul-Effective-Consistency", names[x->query.consistency]);
+}
+
+void query_headers(struct http_exchange *x, uint64_t index)
+{
     exchange_header_u64(x, "X-Consul-Index", index == 0 ? 1 : index);
     /* Every agent holds the catalog whole, so every answer is as good as a leader's. */
     exchange_header(x, "X-Consul-Knownleader", "true");
     exchange_header(x, "X-Consul-Lastcontact", "0");
-    exchange_header(x, "X-Consul-Effective-Consistency", names[x->query.consistency]);
+    query_consistency_header(x);
     if (x->query.cached) {
         exchange_header(x, "X-Cache", "MISS");
     }

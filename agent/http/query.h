@@ -62,6 +62,9 @@ void query_wait(struct http_api *api, struct http_exchange *x, enum catalog_topi
 bool query_filter(struct http_exchange *x, const struct filter_schema *schema,
                   struct filter **out);
 
+/* Says in a header which consistency the answer has: the one that was asked for. */
+void query_consistency_header(struct http_exchange *x);
+
 /* Sets the four X-Consul-* headers of a read. */
 void query_headers(struct http_exchange *x, uint64_t index);
 
