@@ -18,7 +18,8 @@ struct forwarder {
     uint64_t retire_at_ms; /* when links under removed keys end; 0: there are none */
     bool places_are_stale;
     bool plain_would_do; /* there are servers, but only plain links would reach them */
-    uint64_t told_distrust_ms;
+    uint64_t told_distrust_ms; /* these two: when it was last told; 0: never */
+    uint64_t complained_ms;
     uint64_t served;  /* answered for others */
     uint64_t refused; /* asked by others of an agent without an engine */
     uint64_t distrusted;

@@ -15,6 +15,7 @@
 #include "base/text.h"
 
 enum {
+    COMPLAIN_MS = 10 * 1000,
     RETIRE_MS = 3000, /* those who ask renew their links within that */
     TELL_DISTRUST_MS = 60 * 1000,
 };
@@ -350,7 +351,17 @@ static void on_event(void *context, struct link_uv *connection,
     }
 }
 
-static void tell_loss(const struct forwarder *f, struct link_uv *connection, int err)
+/* Every request may try in vain: once in a while is enough to read. */
+static bool may_complain(struct forwarder *f)
+{
+    if (f->complained_ms != 0 && now_ms(f) - f->complained_ms < COMPLAIN_MS) {
+        return false;
+    }
+    f->complained_ms = now_ms(f);
+    return true;
+}
+
+static void tell_loss(struct forwarder *f, struct link_uv *connection, int err)
 {
     char address[RC_ADDRESS_TEXT_MAX];
     const struct link *link = link_uv_link(connection);
@@ -360,7 +371,7 @@ static void tell_loss(const struct forwarder *f, struct link_uv *connection, int
         rc_log(RC_LOG_WARN, "link", "lost server %s at %s: %s; %zu requests are open",
                link_peer_name(link), address, rc_strerror(err),
                courier_open_count(f->courier));
-    } else {
+    } else if (may_complain(f)) {
         rc_log(RC_LOG_INFO, "link", "no link to the server at %s: %s", address,
                err == RC_ECLOSED ? "it hung up; does it have our key (encrypt)?"
                                  : rc_strerror(err));

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/link/cipher.h"
+#include "agent/link/door.h"
 #include "agent/link/link.h"
 #include "base/err.h"
 
@@ -588,6 +589,29 @@ static void the_handshake_is_what_it_was(void **state)
     rc_buffer_fini(&bytes);
 }
 
+static void the_door_is_narrow(void **state)
+{
+    struct door door = {.count = 0};
+    struct rc_address address = {RC_ADDRESS_IPV4, {10, 0, 0, 1}, 1};
+
+    (void)state;
+    for (int i = 0; i < DOOR_PER_ADDRESS_MAX; i++) {
+        address.port++; /* another port is no other address */
+        assert_true(door_enter(&door, &address));
+    }
+    assert_false(door_enter(&door, &address));
+    for (int i = DOOR_PER_ADDRESS_MAX; i < DOOR_WAITING_MAX; i++) {
+        address.ip[3]++;
+        assert_true(door_enter(&door, &address));
+    }
+    address.ip[3]++;
+    assert_false(door_enter(&door, &address));
+    address.ip[3]--;
+    door_leave(&door, &address);
+    address.ip[3]++;
+    assert_true(door_enter(&door, &address));
+}
+
 static void credentials_are_read_as_they_are_shown(void **state)
 {
     const uint8_t seed[CREDENTIAL_SEED_SIZE] = {1, 2, 3};
@@ -640,6 +664,7 @@ int main(void)
         CLAIM(a_handshake_that_does_not_end_is_ended),
         CLAIM(keys_change_after_an_hour_and_nobody_notices),
         CLAIM(the_handshake_is_what_it_was),
+        cmocka_unit_test(the_door_is_narrow),
         cmocka_unit_test(credentials_are_read_as_they_are_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
