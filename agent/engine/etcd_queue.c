@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "agent/engine/etcd_json.h"
-#include "agent/engine/txn_check.h"
+#include "agent/store/txn_check.h"
 #include "base/err.h"
 #include "base/table.h"
 

@@ -10,7 +10,7 @@
 #include "agent/engine/follow_log.h"
 #include "agent/engine/sqlite_engine.h"
 #include "agent/engine/sqlite_writer.h"
-#include "agent/engine/txn_check.h"
+#include "agent/store/txn_check.h"
 #include "base/err.h"
 #include "base/text.h"
 

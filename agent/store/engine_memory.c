@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/store/engine_memory_state.h"
+#include "agent/store/txn_check.h"
 #include "base/err.h"
 
 struct engine_memory *engine_memory_create(const struct engine_memory_options *options)
@@ -156,12 +157,17 @@ static void call_txn(struct engine *engine, const struct engine_txn *txn,
     size_t size = ops_size(txn->then, txn->then_count) +
                   ops_size(txn->otherwise, txn->otherwise_count);
 
-    assert(txn->compare_count <= ENGINE_OPS_MAX && txn->then_count <= ENGINE_OPS_MAX);
-    assert(txn->otherwise_count <= ENGINE_OPS_MAX);
+    const char *text = "";
+    int refused = txn_check(txn, &text);
+    if (refused != RC_OK) {
+        struct memory_call *bad = make_call(engine, MEMORY_TXN, done, context, 0);
+        bad->refused = refused;
+        bad->answer.text = text;
+        return;
+    }
     for (size_t i = 0; i < txn->compare_count; i++) {
         size += txn->compares[i].key.size;
     }
-    assert(size <= ENGINE_BYTES_MAX + 64 * 8192);
     size_t arrays =
         txn->compare_count * sizeof *txn->compares + op_count * sizeof *txn->then;
     struct memory_call *call =
@@ -268,7 +274,10 @@ static void arrive(struct engine_memory *memory, struct memory_call *call)
 {
     bool is_late = call->client == NULL || call->due_ms > memory->now_ms;
 
-    if (memory->leaderless_until_ms != 0 || call->fate == FATE_REFUSED) {
+    if (call->refused != RC_OK) {
+        call->fate = FATE_REFUSED;
+        fail(call, call->refused, call->answer.text);
+    } else if (memory->leaderless_until_ms != 0 || call->fate == FATE_REFUSED) {
         fail(call, RC_EAGAIN, "no leader");
     } else if (call->fate == FATE_DONE || call->fate == FATE_LOST_DONE || is_late) {
         memory_apply(memory, call);

@@ -39,6 +39,7 @@ struct memory_call {
     enum memory_kind kind;
     enum memory_stage stage;
     enum memory_fate fate;
+    int refused; /* RC_OK, or why the transaction makes no sense */
     bool was_applied;
     uint64_t lease;
     uint64_t ttl_ms;

@@ -14,6 +14,9 @@
  * are not told, may have some of their own. */
 enum engine_contract_revisions { ENGINE_REVISION_EACH, ENGINE_REVISIONS_SHARED };
 
+/* At once: what is open is answered from inside the call that closes; of tests' engines only. */
+enum engine_contract_closing { ENGINE_CLOSES_LATER, ENGINE_CLOSES_AT_ONCE };
+
 enum engine_contract_memory { ENGINE_FORGETS, ENGINE_REMEMBERS };
 
 struct engine_driver {
@@ -33,6 +36,7 @@ struct engine_driver {
     uint64_t (*now_ms)(void *context); /* the time that `run` passes */
 
     enum engine_contract_revisions revisions;
+    enum engine_contract_closing closing;
     uint64_t
         patience_ms;   /* how long an answer may take at the worst; 10000 in real time */
     uint64_t lease_ms; /* a lease short enough to wait for, at least lease_min_ms */

@@ -334,7 +334,7 @@ static bool is_closed(void *argument)
 void trial_close(struct trial *trial)
 {
     trial->is_closed = false;
-    trial->is_inside = true;
+    trial->is_inside = trial->driver->closing == ENGINE_CLOSES_LATER;
     trial->engine->class->close(trial->engine, on_closed, trial);
     trial->is_inside = false;
     trial->engine = NULL;

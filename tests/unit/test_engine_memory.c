@@ -205,6 +205,7 @@ int main(void)
                                          .run = run,
                                          .now_ms = now_ms,
                                          .revisions = ENGINE_REVISION_EACH,
+                                         .closing = ENGINE_CLOSES_AT_ONCE,
                                          .patience_ms = 1000,
                                          .lease_ms = 200,
                                          .late_ms = 10};

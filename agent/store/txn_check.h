@@ -2,8 +2,8 @@
  *
  * At most ENGINE_OPS_MAX compares and operations in a branch, ENGINE_BYTES_MAX bytes of keys
  * and values together, no empty key or prefix, no key twice in a branch, prefixes included. */
-#ifndef AGENT_ENGINE_TXN_CHECK_H
-#define AGENT_ENGINE_TXN_CHECK_H
+#ifndef AGENT_STORE_TXN_CHECK_H
+#define AGENT_STORE_TXN_CHECK_H
 
 #include "agent/store/engine.h"
 

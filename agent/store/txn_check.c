@@ -1,4 +1,4 @@
-#include "agent/engine/txn_check.h"
+#include "agent/store/txn_check.h"
 
 #include <assert.h>
 #include <stdlib.h>
