@@ -153,11 +153,12 @@ fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
 
 STORE_ROUNDS ?= 500
 STORE_SEED ?= 1
-store-crash: $(STORE_BIN) ## kill a store on SQLite STORE_ROUNDS=500 times, fail and fill its disk (root)
+store-crash: $(STORE_BIN) ## kill a store on SQLite STORE_ROUNDS=500 times, cut its power, fail and fill its disk (root)
 	rm -rf $(OUT)/store && mkdir -p $(OUT)/store/small
 	$(STORE_BIN) kill $(OUT)/store/kill $(STORE_ROUNDS) $(STORE_SEED)
 	$(STORE_BIN) power $(OUT)/store/power $(STORE_ROUNDS) $(STORE_SEED)
 	$(STORE_BIN) faults $(OUT)/store/faults
+	$(STORE_BIN) memory $(OUT)/store/memory
 	unshare -m sh -c 'mount -t tmpfs -o size=6m none $(OUT)/store/small && \
 	    $(STORE_BIN) full $(OUT)/store/small/store'
 STORE_KILLS ?= 500

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "tests/crash/disk_faults.h"
+#include "tests/crash/memory_faults.h"
 #include "tests/crash/writers.h"
 
 enum {
@@ -205,6 +206,55 @@ static int run_faults(const char *folder)
     return EXIT_SUCCESS;
 }
 
+/* While writers write, each so manieth allocation fails: refused or in doubt, never wrong. */
+static int starve(const char *folder, struct board *board, uint64_t nth)
+{
+    struct writers *writers = writers_open(folder, board, KILL_WRITERS, ANY_SIZE);
+    uint64_t before = memory_faults_count();
+    uint64_t total = board->total;
+
+    board->refused = board->unknown = 0;
+    memory_faults_set(nth);
+    writers_run(writers, 400);
+    memory_faults_set(0);
+    (void)printf(
+        "each %lluth allocation fails, %llu did: %llu acknowledged, %llu refused, %llu "
+        "unknown\n",
+        (unsigned long long)nth, (unsigned long long)(memory_faults_count() - before),
+        (unsigned long long)(board->total - total), (unsigned long long)board->refused,
+        (unsigned long long)board->unknown);
+    total = board->total;
+    if (!wait_for_alarm(writers, false)) {
+        return fail("it does not go on");
+    }
+    writers_run(writers, 200);
+    writers_rest(writers);
+    bool is_good = writers_check(writers) && board->total > total;
+    writers_close(writers);
+    is_good = is_good && check_in_child(folder, board, END_CLOSED) == EXIT_SUCCESS;
+    return is_good ? EXIT_SUCCESS : fail("something is not as it was acknowledged");
+}
+
+static int run_memory(const char *folder)
+{
+    static const uint64_t nths[] = {3, 7, 11, 23, 47, 101, 199, 499, 997, 1999, 4999};
+    struct board *board = board_create();
+
+    if (board == NULL) {
+        return fail("no memory");
+    }
+    if (!memory_faults_can()) {
+        (void)printf("left out: the sanitizer has an allocator of its own\n");
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < sizeof nths / sizeof nths[0]; i++) {
+        if (starve(folder, board, nths[i]) != EXIT_SUCCESS) {
+            return EXIT_FAILURE;
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
 /* Takes all the room there is. */
 static bool fill_disk(const char *path)
 {
@@ -385,11 +435,14 @@ int main(int count, char **arguments)
     if (count >= 3 && strcmp(arguments[1], "faults") == 0) {
         return run_faults(arguments[2]);
     }
+    if (count >= 3 && strcmp(arguments[1], "memory") == 0) {
+        return run_memory(arguments[2]);
+    }
     if (count >= 3 && strcmp(arguments[1], "bench") == 0) {
         return run_bench(arguments[2], number_of(count, arguments, 3, 0));
     }
     (void)fprintf(
         stderr, "usage: rollcall-store kill|power FOLDER [ROUNDS [SEED]] | full FOLDER | "
-                "faults FOLDER | bench FOLDER [SYNC_US]\n");
+                "faults FOLDER | memory FOLDER | bench FOLDER [SYNC_US]\n");
     return 2;
 }

@@ -41,6 +41,11 @@ def test_disk_errors_are_refused_and_nothing_acknowledged_is_lost(tmp_path):
     assert "full" in said and "no room left" in said
 
 
+def test_store_without_memory_refuses_and_loses_nothing(tmp_path):
+    said = store("memory", tmp_path / "store")
+    assert "refused" in said or "left out" in said
+
+
 def test_full_disk_is_refused_until_there_is_room(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can make a small file system")
