@@ -30,6 +30,9 @@ struct forwarder {
     void *closed_context;
 };
 
+/* forward_words_uv.c: makes the metrics. RC_OK or RC_ETOOBIG. */
+int forward_words_metrics(struct forwarder *f);
+
 /* serve_uv.c: what a connection that came has to say. */
 void serve_on_event(struct forwarder *f, struct link_uv *connection,
                     const struct link_event *event);
