@@ -10,13 +10,20 @@
 #include "base/err.h"
 #include "base/text.h"
 
+/* A snapshot has all keys and tokens in it, and who restores one may bring tokens of his own:
+ * both take the right to manage tokens as well, as in Consul. */
+static bool may(struct http_api *api, struct http_exchange *x)
+{
+    return permit(api, x, PERMIT_OPERATOR, "", PERMIT_WRITE) &&
+           permit(api, x, PERMIT_ACL, "", PERMIT_WRITE);
+}
+
 void snapshot_get(struct http_api *api, struct http_exchange *x)
 {
     struct archive_header facts = {.wall_ms = api->wall_ms};
     struct engine_status status;
 
-    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_WRITE) ||
-        !store_query_begin(api, x)) {
+    if (!may(api, x) || !store_query_begin(api, x)) {
         return;
     }
     api->engine->class->status(api->engine, &status);
@@ -50,7 +57,7 @@ void snapshot_put(struct http_api *api, struct http_exchange *x)
 {
     char error[ARCHIVE_ERROR_MAX];
 
-    if (!permit(api, x, PERMIT_OPERATOR, "", PERMIT_WRITE)) {
+    if (!may(api, x)) {
         return;
     }
     if (api->store_trouble != NULL) {

@@ -254,6 +254,7 @@ static void warn_lets_pass_and_says_so_once_a_minute(void **state)
     assert_non_null(strstr(rc_buffer_string(&w->told), "/v1/kv/b"));
     /* But not who would keep a token for later. */
     assert_int_equal(acl_world_ask(w, "PUT", "/v1/acl/token", "{}", NULL)->status, 403);
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/snapshot", "", NULL)->status, 403);
     acl_world_destroy(w);
 }
 
