@@ -198,15 +198,16 @@ figures: ## how fast the lab reacts and how little it takes (root): printed, not
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
 
-lint: ## formatting, layers, headers that stand alone, clang-tidy, cppcheck, shellcheck
+lint: $(BINS) ## formatting, layers, symbols, headers that stand alone, clang-tidy, cppcheck, shellcheck
 	clang-format --dry-run -Werror $(ALL_CH)
 	scripts/check-layers.sh
+	scripts/check-symbols.sh $(OUT)
 	@set -e; for h in $(filter %.h,$(ALL_CH)); do \
 	    printf '#include "%s"\n#include "%s"\n' $$h $$h | \
 	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
 	printf '%s\n' $(ALL_C) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
-	shellcheck scripts/install-deps scripts/check-layers.sh vagrant/provision .ci/run
+	shellcheck scripts/install-deps scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision .ci/run
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
 format: ## rewrite the sources in house style

@@ -61,7 +61,7 @@ void answer_count(const struct http *http, struct http_exchange *x)
 }
 
 /* The bytes stay in the connection's buffer until the answer is out. */
-enum MHD_Result answer_send(struct connection *connection)
+enum MHD_Result answer_queue(struct connection *connection)
 {
     struct http_exchange *x = &connection->exchange;
 
@@ -123,7 +123,7 @@ enum MHD_Result answer_stream(struct connection *connection)
         rc_log_listen((enum rc_log_level)x->stream_level, on_log_line, connection);
     if (connection->listener_id < 0) {
         exchange_error(x, 429, "Too many monitors at this agent");
-        return answer_send(connection);
+        return answer_queue(connection);
     }
     rc_buffer_clear(&x->out);
     answer_count(connection->http, x);

@@ -381,7 +381,7 @@ static enum MHD_Result refuse(struct connection *connection, unsigned status,
 {
     exchange_error(&connection->exchange, status, "%s", text);
     exchange_header(&connection->exchange, "Connection", "close");
-    return answer_send(connection);
+    return answer_queue(connection);
 }
 
 static enum MHD_Result on_head(struct connection *connection, const char *method)
@@ -449,11 +449,11 @@ static enum MHD_Result carry_out(struct connection *connection)
 
     switch (x->outcome) {
     case EXCHANGE_ANSWERED:
-        return answer_send(connection);
+        return answer_queue(connection);
     case EXCHANGE_WAITING:
         if (waiters_add(connection->http->waiters, &x->waiter) != RC_OK) {
             exchange_error(x, 500, "%s", rc_strerror(RC_ENOMEM));
-            return answer_send(connection);
+            return answer_queue(connection);
         }
         answer_return(connection->http, x);
         connection_suspend(connection);
@@ -504,7 +504,7 @@ enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
         answer(connection);
         return carry_out(connection);
     case CONNECTION_DONE: /* http_finish() has answered while it was suspended */
-        return answer_send(connection);
+        return answer_queue(connection);
     }
     return MHD_NO;
 }

@@ -101,7 +101,7 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
                           enum MHD_RequestTerminationCode code);
 
 /* answer_mhd.c: queues what the exchange holds, or log lines as they come, as the answer. */
-enum MHD_Result answer_send(struct connection *connection);
+enum MHD_Result answer_queue(struct connection *connection);
 enum MHD_Result answer_stream(struct connection *connection);
 void answer_end_stream(struct connection *connection); /* when it streams */
 

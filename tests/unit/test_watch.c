@@ -99,7 +99,7 @@ static void wrong_blocks_are_refused_in_words(void **state)
         {"{\"args\":[\"x\"]}", "Watch type must be specified"},
         {"{\"type\":\"bogus\",\"args\":[\"x\"]}", "Unsupported watch type: bogus"},
         {"{\"type\":\"key\",\"key\":\"k\",\"args\":[\"x\"]}", "key"},
-        {"{\"type\":\"keyprefix\",\"args\":[\"x\"]}", "key/value store"},
+        {"{\"type\":\"keyprefix\",\"args\":[\"x\"]}", "by `rollcall watch`"},
         {"{\"type\":\"service\",\"args\":[\"x\"]}",
          "Must specify a single service to watch"},
         {"{\"type\":\"checks\",\"service\":\"a\",\"state\":\"any\",\"args\":[\"x\"]}",
