@@ -8,7 +8,9 @@ set -eu
 cd "$(dirname "$0")/.."
 out=${1:-build/release}
 bad=0
-[ -f "$out/libagent.a" ] && [ -f "$out/libproxy.a" ] || { echo "$out: build it first" >&2; exit 1; }
+for archive in libshared.a libagent.a libproxy.a; do
+    [ -f "$out/$archive" ] || { echo "$out/$archive: build it first" >&2; exit 1; }
+done
 for kind in 'TDBRVC defined twice' 'W weak'; do
     found=$(nm -A --defined-only "$out/libshared.a" "$out/libagent.a" "$out/libproxy.a" 2>/dev/null |
         awk -v kinds="${kind%% *}" -v said="${kind#* }" '
