@@ -41,12 +41,12 @@ bool memory_faults_can(void)
     return true;
 }
 
-/* glibc's own, under the names that it keeps for this. */
-extern void *__libc_malloc(size_t size); // NOLINT(bugprone-reserved-identifier)
-extern void *__libc_calloc(size_t count,
-                           size_t size); // NOLINT(bugprone-reserved-identifier)
-extern void *__libc_realloc(void *old,
-                            size_t size); // NOLINT(bugprone-reserved-identifier)
+/* glibc's own, under the names that it keeps for this.
+ * NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming) */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *old, size_t size);
