@@ -61,7 +61,7 @@ class Api:
         connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
         connection.request(method, target, body.encode() if body else None, headers or {})
         answer = connection.getresponse()
-        content = answer.read().decode()
+        content = answer.read().decode(errors="replace")  # a snapshot is no text
         connection.close()
         return answer.status, {k.title(): v for k, v in answer.getheaders()}, content
 
