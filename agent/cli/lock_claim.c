@@ -9,6 +9,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/kv.h"
 #include "agent/cli/lock.h"
+#include "agent/cli/lock_semaphore.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -24,7 +25,7 @@ uint64_t lock_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static uint64_t flags_of(const struct lock_claim *claim)
+uint64_t lock_flags(const struct lock_claim *claim)
 {
     return claim->limit > 1 ? SEMAPHORE_FLAGS : LOCK_FLAGS;
 }
@@ -54,8 +55,8 @@ static json_t *json_of(const struct cli_answer *answer)
 }
 
 /* PUT or DELETE: RC_OK for "true", RC_ECONFLICT for "false", else no answer. */
-static int write_key(struct lock_claim *claim, const char *method,
-                     const struct rc_buffer *path, const char *body)
+int lock_write_key(struct lock_claim *claim, const char *method,
+                   const struct rc_buffer *path, const char *body)
 {
     const struct cli_request request = {
         .method = method, .path = rc_buffer_string(path), .body = body};
@@ -71,8 +72,8 @@ static int write_key(struct lock_claim *claim, const char *method,
 
 /* All pairs under `key` (or it alone): RC_OK with `*out` owned by the caller, an empty list when
  * there is nothing. With `wait_ms` it waits for a change since the last read. */
-static int read_keys(struct lock_claim *claim, const char *key, uint64_t wait_ms,
-                     json_t **out)
+int lock_read_keys(struct lock_claim *claim, const char *key, uint64_t wait_ms,
+                   json_t **out)
 {
     struct rc_buffer path = {0};
     struct cli_answer answer;
@@ -108,7 +109,7 @@ static int read_keys(struct lock_claim *claim, const char *key, uint64_t wait_ms
     return err;
 }
 
-static const json_t *pair_of(const json_t *pairs, const char *key)
+const json_t *lock_pair(const json_t *pairs, const char *key)
 {
     size_t i;
     json_t *pair;
@@ -123,7 +124,7 @@ static const json_t *pair_of(const json_t *pairs, const char *key)
     return NULL;
 }
 
-static bool is_held_by(const json_t *pair, const char *session)
+bool lock_is_held_by(const json_t *pair, const char *session)
 {
     const char *holder = json_string_value(json_object_get(pair, "Session"));
     return holder != NULL && session[0] != '\0' && strcmp(holder, session) == 0;
@@ -185,25 +186,25 @@ int lock_renew(struct lock_claim *claim)
 
 /* ---- A lock. */
 
-static int acquire_key(struct lock_claim *claim, const char *key, const char *value)
+int lock_acquire_key(struct lock_claim *claim, const char *key, const char *value)
 {
     struct rc_buffer path = {0};
     char flags[24];
 
     kv_path(&path, key);
     kv_parameter(&path, "acquire", claim->session);
-    (void)snprintf(flags, sizeof flags, "%" PRIu64, flags_of(claim));
+    (void)snprintf(flags, sizeof flags, "%" PRIu64, lock_flags(claim));
     kv_parameter(&path, "flags", flags);
-    int err = write_key(claim, "PUT", &path, value);
+    int err = lock_write_key(claim, "PUT", &path, value);
     rc_buffer_fini(&path);
     return err;
 }
 
 /* Whoever uses the key for something else would have it overwritten. */
-static int test_use(struct lock_claim *claim, const json_t *pair)
+int lock_test_use(struct lock_claim *claim, const json_t *pair)
 {
-    if (pair == NULL ||
-        (uint64_t)json_integer_value(json_object_get(pair, "Flags")) == flags_of(claim)) {
+    if (pair == NULL || (uint64_t)json_integer_value(json_object_get(pair, "Flags")) ==
+                            lock_flags(claim)) {
         return RC_OK;
     }
     (void)rc_text_put(claim->why, sizeof claim->why,
@@ -216,13 +217,13 @@ static int try_lock(struct lock_claim *claim)
 {
     json_t *pairs = NULL;
 
-    int err = read_keys(claim, claim->key, 0, &pairs);
-    const json_t *pair = pair_of(pairs, claim->key);
+    int err = lock_read_keys(claim, claim->key, 0, &pairs);
+    const json_t *pair = lock_pair(pairs, claim->key);
     if (err == RC_OK) {
-        err = test_use(claim, pair);
+        err = lock_test_use(claim, pair);
     }
     if (err == RC_OK && json_object_get(pair, "Session") != NULL &&
-        !is_held_by(pair, claim->session)) {
+        !lock_is_held_by(pair, claim->session)) {
         (void)rc_text_put(claim->why, sizeof claim->why, "it is held by another session");
         err = RC_EAGAIN;
     }
@@ -230,11 +231,11 @@ static int try_lock(struct lock_claim *claim)
     if (err != RC_OK) {
         return err;
     }
-    err = acquire_key(claim, claim->key, "");
+    err = lock_acquire_key(claim, claim->key, "");
     /* What came of it, also when the answer was lost on the way. */
-    int read = read_keys(claim, claim->key, 0, &pairs);
-    pair = pair_of(pairs, claim->key);
-    if (read == RC_OK && is_held_by(pair, claim->session)) {
+    int read = lock_read_keys(claim, claim->key, 0, &pairs);
+    pair = lock_pair(pairs, claim->key);
+    if (read == RC_OK && lock_is_held_by(pair, claim->session)) {
         claim->term = (uint64_t)json_integer_value(json_object_get(pair, "Term"));
         err = RC_OK;
     } else if (read == RC_OK && err == RC_ECONFLICT) {
@@ -248,126 +249,6 @@ static int try_lock(struct lock_claim *claim)
     return err;
 }
 
-/* ---- A semaphore: everybody's own key under the prefix, and a list of holders in one. */
-
-/* {"Limit": n, "Holders": {session: true}} without those whose own key is gone or not theirs
- * any more. Owned by the caller; NULL when memory is out. */
-static json_t *holders_of(const struct lock_claim *claim, const json_t *pairs)
-{
-    const json_t *pair = pair_of(pairs, claim->key);
-    struct rc_buffer text = {0};
-    char key[LOCK_PATH_MAX + LOCK_SESSION_SIZE + 1];
-    const char *session;
-    json_t *value;
-
-    (void)kv_decode(json_string_value(json_object_get(pair, "Value")), &text);
-    json_t *state = json_loadb(rc_buffer_string(&text), text.size, 0, NULL);
-    rc_buffer_fini(&text);
-    json_t *holders = json_object();
-    json_object_foreach(json_object_get(state, "Holders"), session, value)
-    {
-        (void)snprintf(key, sizeof key, "%s/%s", claim->prefix, session);
-        if (is_held_by(pair_of(pairs, key), session)) {
-            (void)json_object_set(holders, session, value);
-        }
-    }
-    json_t *limit = json_object_get(state, "Limit");
-    json_t *out =
-        json_pack("{s:I, s:o}", "Limit",
-                  limit != NULL ? json_integer_value(limit) : (json_int_t)claim->limit,
-                  "Holders", holders);
-    json_decref(state);
-    return out;
-}
-
-static int put_holders(struct lock_claim *claim, const json_t *pairs, const json_t *state)
-{
-    const json_t *pair = pair_of(pairs, claim->key);
-    struct rc_buffer path = {0};
-    char text[24];
-
-    kv_path(&path, claim->key);
-    (void)snprintf(text, sizeof text, "%lld",
-                   (long long)json_integer_value(json_object_get(pair, "ModifyIndex")));
-    kv_parameter(&path, "cas", pair != NULL ? text : "0");
-    (void)snprintf(text, sizeof text, "%" PRIu64, flags_of(claim));
-    kv_parameter(&path, "flags", text);
-    char *value = json_dumps(state, JSON_COMPACT);
-    int err = value != NULL ? write_key(claim, "PUT", &path, value) : RC_ENOMEM;
-    free(value);
-    rc_buffer_fini(&path);
-    return err;
-}
-
-static int take_place(struct lock_claim *claim, const json_t *pairs)
-{
-    json_t *state = holders_of(claim, pairs);
-    json_t *holders = json_object_get(state, "Holders");
-    long long limit = json_integer_value(json_object_get(state, "Limit"));
-    int err = RC_OK;
-
-    if (state == NULL) {
-        return RC_ENOMEM;
-    }
-    if (limit != claim->limit) {
-        (void)snprintf(claim->why, sizeof claim->why,
-                       "semaphore limit conflict (lock: %lld, local: %u)", limit,
-                       claim->limit);
-        err = RC_EINVAL;
-    } else if (json_object_get(holders, claim->session) == NULL) {
-        if (json_object_size(holders) >= claim->limit) {
-            (void)rc_text_put(claim->why, sizeof claim->why, "all places are taken");
-            err = RC_EAGAIN;
-        } else {
-            (void)json_object_set_new(holders, claim->session, json_true());
-            err = put_holders(claim, pairs, state);
-            err = err == RC_ECONFLICT ? RC_EAGAIN : err;
-        }
-    }
-    json_decref(state);
-    return err;
-}
-
-static int try_place(struct lock_claim *claim)
-{
-    char own[LOCK_PATH_MAX + LOCK_SESSION_SIZE + 1];
-    json_t *pairs = NULL;
-
-    (void)snprintf(own, sizeof own, "%s/%s", claim->prefix, claim->session);
-    int err = acquire_key(claim, own, "");
-    if (err == RC_OK) {
-        err = read_keys(claim, claim->prefix, 0, &pairs);
-    }
-    if (err == RC_OK) {
-        err = test_use(claim, pair_of(pairs, claim->key));
-    }
-    if (err == RC_OK) {
-        err = take_place(claim, pairs);
-    }
-    json_decref(pairs);
-    return err;
-}
-
-static int give_place_back(struct lock_claim *claim)
-{
-    enum { TRIES = 10 };
-    int err = RC_ECONFLICT;
-
-    for (int i = 0; i < TRIES && err == RC_ECONFLICT; i++) {
-        json_t *pairs = NULL;
-        json_t *state = NULL;
-        err = read_keys(claim, claim->prefix, 0, &pairs);
-        if (err == RC_OK) {
-            state = holders_of(claim, pairs);
-            (void)json_object_del(json_object_get(state, "Holders"), claim->session);
-            err = put_holders(claim, pairs, state);
-        }
-        json_decref(state);
-        json_decref(pairs);
-    }
-    return err;
-}
-
 /* ---- Either. */
 
 int lock_try(struct lock_claim *claim)
@@ -378,7 +259,7 @@ int lock_try(struct lock_claim *claim)
         err = create_session(claim);
     }
     if (err == RC_OK) {
-        err = claim->limit > 1 ? try_place(claim) : try_lock(claim);
+        err = claim->limit > 1 ? lock_try_place(claim) : try_lock(claim);
     }
     return err == RC_OK || err == RC_EINVAL || err == RC_ENOMEM ? err : RC_EAGAIN;
 }
@@ -389,10 +270,10 @@ void lock_wait(struct lock_claim *claim, uint64_t wait_ms)
     uint64_t known = claim->index;
     uint64_t began_ms = lock_now_ms();
 
-    int err =
-        read_keys(claim, claim->limit > 1 ? claim->prefix : claim->key, wait_ms, &pairs);
+    int err = lock_read_keys(claim, claim->limit > 1 ? claim->prefix : claim->key,
+                             wait_ms, &pairs);
     bool is_free = claim->limit == 1 &&
-                   json_object_get(pair_of(pairs, claim->key), "Session") == NULL;
+                   json_object_get(lock_pair(pairs, claim->key), "Session") == NULL;
     json_decref(pairs);
     /* Nothing to wait for there: nobody answers, or a lock-delay runs. */
     if (err != RC_OK || is_free || known == 0 || lock_now_ms() == began_ms) {
@@ -406,14 +287,12 @@ int lock_watch(struct lock_claim *claim, uint64_t wait_ms)
     json_t *pairs = NULL;
     bool ours = false;
 
-    int err =
-        read_keys(claim, claim->limit > 1 ? claim->prefix : claim->key, wait_ms, &pairs);
+    int err = lock_read_keys(claim, claim->limit > 1 ? claim->prefix : claim->key,
+                             wait_ms, &pairs);
     if (err == RC_OK && claim->limit == 1) {
-        ours = is_held_by(pair_of(pairs, claim->key), claim->session);
+        ours = lock_is_held_by(lock_pair(pairs, claim->key), claim->session);
     } else if (err == RC_OK) {
-        json_t *state = holders_of(claim, pairs);
-        ours = json_object_get(json_object_get(state, "Holders"), claim->session) != NULL;
-        json_decref(state);
+        ours = lock_has_place(claim, pairs);
     }
     json_decref(pairs);
     return err != RC_OK ? err : ours ? RC_OK : RC_ENOTFOUND;
@@ -425,20 +304,14 @@ int lock_give_back(struct lock_claim *claim)
     int err;
 
     if (claim->limit > 1) {
-        err = give_place_back(claim);
+        err = lock_give_place_back(claim);
     } else {
         kv_path(&path, claim->key);
         kv_parameter(&path, "release", claim->session);
         char flags[24];
-        (void)snprintf(flags, sizeof flags, "%" PRIu64, flags_of(claim));
+        (void)snprintf(flags, sizeof flags, "%" PRIu64, lock_flags(claim));
         kv_parameter(&path, "flags", flags);
-        err = write_key(claim, "PUT", &path, "");
-        rc_buffer_fini(&path);
-    }
-    if (claim->limit > 1) {
-        kv_path(&path, claim->prefix);
-        rc_buffer_format(&path, "%%2F%s", claim->session);
-        (void)write_key(claim, "DELETE", &path, NULL);
+        err = lock_write_key(claim, "PUT", &path, "");
         rc_buffer_fini(&path);
     }
     rc_buffer_format(&path, "/v1/session/destroy/%s", claim->session);
