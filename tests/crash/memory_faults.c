@@ -14,7 +14,6 @@
 #endif
 
 static _Atomic uint64_t every;
-static _Atomic uint64_t asked;
 static _Atomic uint64_t failed;
 
 void memory_faults_set(uint64_t nth)
@@ -50,6 +49,8 @@ extern void *__libc_realloc(void *old, size_t size);
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *old, size_t size);
+
+static _Atomic uint64_t asked;
 
 static bool fails(void)
 {
