@@ -41,6 +41,7 @@ void engine_memory_destroy(struct engine_memory *memory)
     assert(memory->clients == NULL);
     while (memory->first != NULL) { /* what was done after its answer */
         struct memory_call *call = memory->first;
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
         unlink_call(memory, call);
         free(call);
     }
@@ -131,13 +132,12 @@ static uint8_t *keep(uint8_t *at, struct rc_pack_bytes *bytes)
     return at + bytes->size;
 }
 
-static uint8_t *keep_ops(uint8_t *at, struct engine_op *ops, size_t count)
+static void keep_ops(uint8_t *at, struct engine_op *ops, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         at = keep(at, &ops[i].key);
         at = keep(at, &ops[i].value);
     }
-    return at;
 }
 
 static size_t ops_size(const struct engine_op *ops, size_t count)
@@ -150,28 +150,21 @@ static size_t ops_size(const struct engine_op *ops, size_t count)
     return size;
 }
 
-static void call_txn(struct engine *engine, const struct engine_txn *txn,
-                     engine_done *done, void *context)
+static size_t txn_size(const struct engine_txn *txn)
 {
-    size_t op_count = txn->then_count + txn->otherwise_count;
     size_t size = ops_size(txn->then, txn->then_count) +
                   ops_size(txn->otherwise, txn->otherwise_count);
 
-    const char *text = "";
-    int refused = txn_check(txn, &text);
-    if (refused != RC_OK) {
-        struct memory_call *bad = make_call(engine, MEMORY_TXN, done, context, 0);
-        bad->refused = refused;
-        bad->answer.text = text;
-        return;
-    }
     for (size_t i = 0; i < txn->compare_count; i++) {
         size += txn->compares[i].key.size;
     }
-    size_t arrays =
-        txn->compare_count * sizeof *txn->compares + op_count * sizeof *txn->then;
-    struct memory_call *call =
-        make_call(engine, MEMORY_TXN, done, context, arrays + size);
+    return size;
+}
+
+/* Arrays and bytes behind the call. */
+static void keep_txn(struct memory_call *call, const struct engine_txn *txn)
+{
+    size_t op_count = txn->then_count + txn->otherwise_count;
     struct engine_compare *compares = (struct engine_compare *)(call + 1);
     struct engine_op *ops = (struct engine_op *)(compares + txn->compare_count);
     uint8_t *at = (uint8_t *)(ops + op_count);
@@ -184,10 +177,28 @@ static void call_txn(struct engine *engine, const struct engine_txn *txn,
     for (size_t i = 0; i < op_count; i++) {
         ops[i] = i < txn->then_count ? txn->then[i] : txn->otherwise[i - txn->then_count];
     }
-    (void)keep_ops(at, ops, op_count);
+    keep_ops(at, ops, op_count);
     call->txn.compares = compares;
     call->txn.then = ops;
     call->txn.otherwise = ops + txn->then_count;
+}
+
+static void call_txn(struct engine *engine, const struct engine_txn *txn,
+                     engine_done *done, void *context)
+{
+    const char *text = "";
+    int refused = txn_check(txn, &text);
+    size_t arrays = txn->compare_count * sizeof *txn->compares +
+                    (txn->then_count + txn->otherwise_count) * sizeof *txn->then;
+    struct memory_call *call = make_call(engine, MEMORY_TXN, done, context,
+                                         refused == RC_OK ? arrays + txn_size(txn) : 0);
+
+    if (refused == RC_OK) {
+        keep_txn(call, txn);
+    } else {
+        call->refused = refused;
+        call->answer.text = text;
+    }
 }
 
 static void call_barrier(struct engine *engine, engine_done *done, void *context)
@@ -338,9 +349,13 @@ void engine_memory_tick(struct engine_memory *memory, uint64_t now_ms)
     }
     memory_tell(memory);
     last_order = memory->made_calls;
-    while (memory->first != NULL && memory->first->due_ms <= now_ms &&
-           memory->first->order <= last_order && memory->first->stage == MEMORY_ANSWER) {
-        step(memory, memory->first);
+    while ((call = memory->first) != NULL) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
+        if (call->due_ms > now_ms || call->order > last_order ||
+            call->stage != MEMORY_ANSWER) {
+            break;
+        }
+        step(memory, call);
     }
 }
 

@@ -280,6 +280,7 @@ static void trim(struct mirror *mirror)
 {
     while (mirror->dead_count > mirror->dead_max) {
         struct node *node = mirror->oldest;
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
         mirror_raise_floor(mirror, node->mod_revision);
         unlist_dead(mirror, node);
         drop(mirror, node);

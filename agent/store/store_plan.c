@@ -97,7 +97,7 @@ struct rc_pack_bytes plan_key(struct store_plan *plan, const char *prefix,
     if (at == NULL) {
         return (struct rc_pack_bytes){.at = (const uint8_t *)"", .size = 0};
     }
-    memcpy(at, prefix, size);
+    memcpy(at, prefix, size); // NOLINT(bugprone-not-null-terminated-result): bytes
     if (name.size > 0) {
         memcpy(at + size, name.at, name.size);
     }

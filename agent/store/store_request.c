@@ -91,6 +91,7 @@ static void tell(struct store_request *r, const struct store_outcome *outcome)
         request_move(r, REQUEST_NEW);
         return;
     }
+    assert(done != NULL);
     give_leases_back(r, outcome);
     r->done = NULL;
     if (r->state != REQUEST_ASKS) {
@@ -198,6 +199,7 @@ static void on_barrier(void *context, const struct engine_answer *answer)
         step_all(store, REQUEST_BARRIER);
     }
     while (answer->err != RC_OK && (r = store->requests[REQUEST_BARRIER].first) != NULL) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
         fail_by_engine(r, answer);
     }
     if (store->requests[REQUEST_NEXT_BARRIER].first != NULL) {
@@ -232,6 +234,7 @@ static void on_remember(void *context, const struct engine_answer *answer)
     while ((r = store->requests[REQUEST_NEEDS_REMEMBER].first) != NULL) {
         struct engine_answer refused = *answer; /* nothing of the request was done */
         refused.err = answer->err == RC_EUNKNOWN ? RC_EAGAIN : answer->err;
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
         fail_by_engine(r, &refused);
     }
 }
@@ -552,6 +555,7 @@ static void end_late(struct store *store, enum request_state state, uint64_t now
     struct store_request *r = store->requests[state].first;
 
     while (r != NULL) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
         struct store_request *next = r->next;
         if (r->done != NULL && r->deadline_ms <= now_ms) {
             bool may_have = r->was_unknown || (state == REQUEST_ASKS && r->writes);
@@ -643,6 +647,7 @@ void request_end_all(struct store *store)
         struct store_request *r = NULL;
         assert(i != REQUEST_ASKS || store->requests[i].first == NULL);
         while ((r = store->requests[i].first) != NULL) {
+            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
             request_fail(r, r->was_unknown ? RC_EUNKNOWN : RC_ECLOSED,
                          rc_strerror(RC_ECLOSED));
         }

@@ -176,48 +176,63 @@ static struct rc_pack_bytes name_in(uint8_t *space, const char *prefix,
     size_t size = strlen(prefix);
 
     assert(key.size <= STORE_KEY_MAX);
-    memcpy(space, prefix, size);
+    memcpy(space, prefix, size); // NOLINT(bugprone-not-null-terminated-result): bytes
     memcpy(space + size, key.at, key.size);
     return (struct rc_pack_bytes){.at = space, .size = size + key.size};
 }
 
-/* The session has ended: compares what was planned from, so that all servers may try. */
+/* What is known of a key that is unsettled. */
+struct unsettled {
+    struct held_record held;
+    uint64_t held_revision;
+    struct engine_item kv;
+    bool is_there;
+    bool lives; /* its session: the key went without it */
+};
+
+static void find_out(const struct store *store, struct rc_pack_bytes key,
+                     struct unsettled *out)
+{
+    *out = (struct unsettled){.held_revision = 0};
+    bool is_held = read_held(store, key, &out->held, &out->held_revision);
+    assert(is_held && out->held.session != NULL);
+    (void)is_held;
+    out->is_there = mirror_get(store->tables[STORE_KV], key, &out->kv);
+    out->lives = read_lives(store, &out->held);
+}
+
+/* Compares what was planned from, so that all servers may try. */
 static void ask(struct store *store, struct settlement *s, struct rc_pack_bytes key)
 {
     struct engine_names names;
-    struct held_record held;
-    struct engine_item kv = {.mod_revision = 0};
-    uint64_t held_revision = 0;
-    bool is_held = read_held(store, key, &held, &held_revision);
-    bool is_there = mirror_get(store->tables[STORE_KV], key, &kv);
-    bool lives = read_lives(store, &held);
+    struct unsettled known;
     const struct rc_pack_bytes kv_key = name_in(names.kv, "kv/", key);
     const struct rc_pack_bytes held_key = name_in(names.held, "held/", key);
 
-    assert(is_held && held.session != NULL);
-    (void)is_held;
-    (void)snprintf(names.session, sizeof names.session, "session/%s", held.session);
+    find_out(store, key, &known);
+    const struct held_record *held = &known.held;
+    (void)snprintf(names.session, sizeof names.session, "session/%s", held->session);
     const struct engine_compare compares[] = {
-        {held_key, ENGINE_MOD_REVISION, ENGINE_EQUAL, held_revision},
-        {kv_key, ENGINE_MOD_REVISION, ENGINE_EQUAL, kv.mod_revision},
+        {held_key, ENGINE_MOD_REVISION, ENGINE_EQUAL, known.held_revision},
+        {kv_key, ENGINE_MOD_REVISION, ENGINE_EQUAL, known.kv.mod_revision},
         {rc_pack_text(names.session), ENGINE_CREATE_REVISION, ENGINE_NOT_EQUAL,
-         held.session_revision}};
+         held->session_revision}};
     rc_buffer_clear(&store->scratch);
     held_record_write(&store->scratch,
-                      &(struct held_record){.lock_delay_ms = held.lock_delay_ms});
-    bool delays = held.lock_delay_ms > 0 && !lives;
+                      &(struct held_record){.lock_delay_ms = held->lock_delay_ms});
+    bool delays = held->lock_delay_ms > 0 && !known.lives;
     const struct engine_op ops[] = {
         {.verb = delays ? ENGINE_PUT : ENGINE_DELETE,
          .key = held_key,
          .value = {.at = store->scratch.bytes, .size = delays ? store->scratch.size : 0}},
-        {.verb = held.behavior == STORE_DELETE ? ENGINE_DELETE : ENGINE_PUT,
+        {.verb = held->behavior == STORE_DELETE ? ENGINE_DELETE : ENGINE_PUT,
          .key = kv_key,
-         .value = kv.value,
-         .lease = kv.lease}}; /* a key that goes by itself still does */
+         .value = known.kv.value,
+         .lease = known.kv.lease}}; /* a key that goes by itself still does */
     const struct engine_txn txn = {.compares = compares,
-                                   .compare_count = lives ? 2 : 3,
+                                   .compare_count = known.lives ? 2 : 3,
                                    .then = ops,
-                                   .then_count = is_there ? 2 : 1};
+                                   .then_count = known.is_there ? 2 : 1};
     engine_txn(store->engine, &txn, on_settled, s);
 }
 

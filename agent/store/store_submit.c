@@ -155,6 +155,7 @@ static int start(struct store *store, const struct store_op *ops, size_t count,
     return RC_OK;
 }
 
+/* The operations, their request and their end: seven things. NOLINTNEXTLINE(readability-function-size) */
 int store_submit(struct store *store, uint64_t now_ms, const struct store_op *ops,
                  size_t count, const uint8_t *request, store_done *done, void *context)
 {

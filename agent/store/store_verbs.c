@@ -347,9 +347,26 @@ static void compare_tree(struct step *s, struct rc_pack_bytes key)
                      1);
 }
 
+/* The first draft under the prefix behind `after` (nil: at all) that is there. */
+static struct draft *next_draft(const struct step *s, struct rc_pack_bytes after)
+{
+    struct draft *first = NULL;
+
+    for (size_t i = 0; i < s->plan->draft_count; i++) {
+        struct draft *d = &s->plan->drafts[i];
+        bool is_under = d->table == s->op->table && d->exists &&
+                        mirror_starts_with(d->name, s->op->key) &&
+                        (after.at == NULL || mirror_compare(d->name, after) > 0);
+        if (is_under && (first == NULL || mirror_compare(d->name, first->name) < 0)) {
+            first = d;
+        }
+    }
+    return first;
+}
+
 typedef void on_key(struct step *s);
 
-/* Calls for every key under the prefix, also those made by operations before this one. */
+/* Calls for every key under the prefix in order, also those made by operations before this. */
 static void each_under(struct step *s, on_key *call)
 {
     struct store_plan *plan = s->plan;
@@ -360,13 +377,11 @@ static void each_under(struct step *s, on_key *call)
             return;
         }
     }
-    for (size_t i = 0; i < plan->draft_count; i++) {
-        struct draft *d = &plan->drafts[i];
-        if (d->table == s->op->table && mirror_starts_with(d->name, s->op->key) &&
-            d->exists) {
-            s->d = d;
-            call(s);
-        }
+    s->d = next_draft(s, (struct rc_pack_bytes){NULL, 0});
+    while (s->d != NULL) {
+        struct rc_pack_bytes name = s->d->name;
+        call(s);
+        s->d = next_draft(s, name);
     }
 }
 

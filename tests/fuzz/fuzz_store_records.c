@@ -32,7 +32,7 @@ static struct rc_pack_bytes key_of(const uint8_t *bytes, size_t size, uint8_t sp
     const char *prefix = prefixes[size == 0 ? 0 : bytes[0] % 7];
     size_t used = strlen(prefix);
 
-    memcpy(space, prefix, used);
+    memcpy(space, prefix, used); // NOLINT(bugprone-not-null-terminated-result): bytes
     if (size > 1) {
         memcpy(space + used, bytes + 1, size - 1);
     }

@@ -141,6 +141,27 @@ static void add_op(struct search *s, const struct history_op *op)
 
 /* ---- the rules */
 
+static bool act_lock(const struct item *item, struct state *state)
+{
+    bool is_others = state->session != 0 && state->session != item->session;
+
+    if (item->is_false || is_others) {
+        return item->is_false && is_others;
+    }
+    *state = (struct state){item->value, item->session};
+    return true;
+}
+
+static bool act_if_value(const struct item *item, struct state *state)
+{
+    if (item->wanted != UINT16_MAX && state->value != item->wanted) {
+        return item->deletes && state->value == 0; /* any cas deletes what is not there */
+    }
+    *state = item->deletes ? (struct state){0, 0}
+                           : (struct state){item->value, state->session};
+    return true;
+}
+
 static bool act(const struct item *item, struct state *state)
 {
     bool is_ours = state->session != 0 && state->session == item->session;
@@ -155,14 +176,7 @@ static bool act(const struct item *item, struct state *state)
     case ACT_GET:
         return state->value == item->value && state->session == item->session;
     case ACT_LOCK:
-        if (item->is_false) {
-            return state->session != 0 && !is_ours;
-        }
-        if (state->session != 0 && !is_ours) {
-            return false;
-        }
-        *state = (struct state){item->value, item->session};
-        return true;
+        return act_lock(item, state);
     case ACT_UNLOCK:
         if (item->is_false || !is_ours) {
             return item->is_false && !is_ours;
@@ -175,13 +189,7 @@ static bool act(const struct item *item, struct state *state)
         }
         return is_ours;
     case ACT_IF_VALUE:
-        if (item->wanted != UINT16_MAX && state->value != item->wanted) {
-            return item->deletes &&
-                   state->value == 0; /* any cas deletes what is not there */
-        }
-        *state = item->deletes ? (struct state){0, 0}
-                               : (struct state){item->value, state->session};
-        return true;
+        return act_if_value(item, state);
     }
     return false;
 }

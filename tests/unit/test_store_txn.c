@@ -86,6 +86,8 @@ static void later_operations_see_earlier_ones(void **state)
     assert_int_equal(w->answer.pairs[0].modify_index, w->answer.revision);
     assert_string_equal(w->answer.values[1], "1");
     assert_int_equal(w->answer.pairs[1].create_index, w->answer.revision);
+    assert_int_equal(w->answer.pairs[2].modify_index, w->answer.revision); /* t/a */
+    assert_true(w->answer.pairs[3].modify_index < w->answer.revision);     /* t/old */
     assert_null(world_get(w, 0, "t/old"));
     assert_null(world_get(w, 0, "t/a"));
     assert_true(world_is(w, "t/b", "2"));
