@@ -19,6 +19,7 @@ enum { LOCK_PATH_MAX = 1024, LOCK_SESSION_SIZE = 40, LOCK_TEXT_MAX = 256 };
 struct lock_claim {
     const struct cli_client_flags *client;
     const char *session_name;
+    const char *lock_delay;     /* NULL: the store's own, 15 s */
     char prefix[LOCK_PATH_MAX]; /* without a '/' at its end */
     char key[LOCK_PATH_MAX];    /* prefix/.lock */
     unsigned limit;             /* 1: a lock; more: a semaphore of so many */

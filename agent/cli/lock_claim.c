@@ -141,6 +141,9 @@ static int create_session(struct lock_claim *claim)
     /* No checks: whether gossip thinks well of this node is no reason to give a lock away. */
     json_t *body = json_pack("{s:s, s:s, s:s, s:[]}", "Name", claim->session_name, "TTL",
                              ttl, "Behavior", "release", "Checks");
+    if (claim->lock_delay != NULL) {
+        (void)json_object_set_new(body, "LockDelay", json_string(claim->lock_delay));
+    }
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     uint64_t asked_ms = lock_now_ms();

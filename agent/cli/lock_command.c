@@ -21,6 +21,7 @@ struct wish {
     const char *timeout;
     const char *monitor_retry;
     const char *ttl;
+    const char *lock_delay;
     bool shell;
     bool child_exit_code;
     bool pass_stdin;
@@ -140,6 +141,7 @@ static const char *read_wish(const struct wish *wish, struct lock_claim *claim,
 {
     const char *try_for = wish->try_for != NULL ? wish->try_for : wish->timeout;
     uint64_t limit = 1;
+    uint64_t ignored = 0;
 
     if (wish->limit != NULL &&
         (rc_text_to_u64(wish->limit, LIMIT_MAX, &limit) != RC_OK || limit == 0)) {
@@ -149,6 +151,10 @@ static const char *read_wish(const struct wish *wish, struct lock_claim *claim,
     if (try_for != NULL && read_ms(try_for, try_ms) != RC_OK) {
         return "-try is a time, such as 10s";
     }
+    if (wish->lock_delay != NULL && read_ms(wish->lock_delay, &ignored) != RC_OK) {
+        return "-lock-delay is a time, such as 5s";
+    }
+    claim->lock_delay = wish->lock_delay;
     claim->ttl_ms = TTL_MS;
     if (wish->ttl != NULL &&
         (read_ms(wish->ttl, &claim->ttl_ms) != RC_OK || claim->ttl_ms < TTL_LEAST_MS)) {
@@ -168,6 +174,8 @@ int lock_run(const struct cli_command *self, int count, char **words)
         {"timeout", CLI_TEXT, &wish.timeout, "TIME", "the old word for -try"},
         {"ttl", CLI_TEXT, &wish.ttl, "TIME",
          "of the session: what others wait when this machine dies; default 15s"},
+        {"lock-delay", CLI_TEXT, &wish.lock_delay, "TIME",
+         "how long nobody gets it after its session ended unasked; default 15s"},
         {"monitor-retry", CLI_TEXT, &wish.monitor_retry, "N",
          "accepted; renewing is tried until the session could end"},
         {"shell", CLI_SWITCH, &wish.shell, NULL,

@@ -1,21 +1,25 @@
 /* lock_hold.c - see lock.h: three processes, so that none of them stopped or killed alone lets
  * the command outlive the lock.
  *
- *   rollcall lock   waits for the end, passes signals on, gives the lock back
+ *   rollcall lock   waits for the end, passes signals on, gives the lock back; kills the group
+ *                   of the command when the deadline has passed and neither of the others did
  *     guardian      parent of the command; kills its group when the deadline passes, when it is
  *                   told of a loss, or when the renewer is gone
  *       COMMAND     in a group of its own; killed by the kernel when the guardian dies
- *     renewer       renews, watches, tells the guardian the deadline; kills the group itself
- *                   when the guardian did not; killed by the kernel when rollcall lock dies
+ *     renewer       renews, watches, tells the others the deadline; kills the group itself
+ *                   when the guardian did not, or is gone; when rollcall lock dies it renews
+ *                   no more, and has the command ended
  *
- * A machine that stops as a whole and runs on later is the hole that remains: then the guardian
+ * Any two of them may be stopped or killed at once. A machine that stops as a whole and runs on later is the hole that remains: then the guardian
  * and the command race (the lock-delay is for that). */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -31,11 +35,30 @@ enum { GRACE_MS = 5000, GUARD_LEAST_MS = 200 };
 /* What the guardian is told: until when the lock is good; 0: it is lost. */
 typedef uint64_t deadline;
 
+/* The same in memory that all of them see: by then the command must be dead. */
+struct shared {
+    _Atomic uint64_t end_ms;
+};
+
+/* How long after the deadline each may kill: the guardian at once, the renewer, then we. */
+enum { RENEWER_TURN_MS = 50, LAST_TURN_MS = 100 };
+
 /* What it tells: the command's pid first, then how it ended. */
 struct news {
     pid_t command;
     int status;
     bool lost;
+};
+
+/* What we know. */
+struct held {
+    struct shared *shared;
+    int orders[2];
+    int news[2];
+    int signals;
+    pid_t guardian;
+    pid_t renewer;
+    pid_t command;
 };
 
 /* What the guardian knows. */
@@ -78,44 +101,76 @@ static bool read_whole(int file, void *bytes, size_t size)
 
 /* ---- The renewer. */
 
-static void be_renewer(struct lock_claim *claim, int orders, pid_t command)
-{
-    uint64_t part_ms = claim->ttl_ms / 4;
-    deadline end = last_moment(claim);
+struct renewer {
+    struct lock_claim *claim;
+    struct shared *shared;
+    int orders;
+    pid_t command;
+    pid_t parent;
+};
 
-    while (lock_now_ms() < end) {
-        int err = lock_renew(claim);
-        if (err == RC_OK) {
-            end = last_moment(claim);
-            if (!write_whole(orders, &end, sizeof end)) {
-                _exit(0); /* the guardian is gone, and the command with it */
-            }
-            err = lock_watch(claim, part_ms);
-        }
-        if (err == RC_ENOTFOUND) {
-            const deadline lost = 0;
-            (void)write_whole(orders, &lost, sizeof lost);
-            /* It is given time to end well; the lock-delay keeps others away meanwhile. */
-            uint64_t grace = lock_now_ms() + GRACE_MS;
-            end = grace < end ? grace : end;
-            break;
-        }
-        if (err != RC_OK) {
-            const struct timespec pause = {0, 100 * 1000000L};
-            (void)nanosleep(&pause, NULL);
-        }
+static void pause_ms(long ms)
+{
+    const struct timespec pause = {0, ms * 1000000L};
+    (void)nanosleep(&pause, NULL);
+}
+
+/* The lock is gone, or nobody would give it back. The command is given time to end well; no
+ * more than it had. */
+static void have_it_ended(const struct renewer *renewer)
+{
+    const deadline lost = 0;
+    uint64_t grace_ms = lock_now_ms() + GRACE_MS;
+
+    (void)write_whole(renewer->orders, &lost, sizeof lost);
+    if (grace_ms < renewer->shared->end_ms) {
+        renewer->shared->end_ms = grace_ms;
     }
-    while (lock_now_ms() < end + 100) { /* the guardian's turn first */
-        const struct timespec pause = {0, 20 * 1000000L};
-        (void)nanosleep(&pause, NULL);
+}
+
+/* Renews and watches once. False: that was the last time. */
+static bool renew_once(const struct renewer *renewer)
+{
+    struct lock_claim *claim = renewer->claim;
+
+    int err = lock_renew(claim);
+    if (err == RC_OK) {
+        deadline end = last_moment(claim);
+        renewer->shared->end_ms = end;
+        if (!write_whole(renewer->orders, &end, sizeof end)) {
+            /* The guardian is gone, and the command; not what that had started. */
+            (void)kill(-renewer->command, SIGKILL);
+            _exit(0);
+        }
+        err = lock_watch(claim, claim->ttl_ms / 4);
     }
-    (void)kill(-command, SIGKILL);
+    if (err == RC_ENOTFOUND || getppid() != renewer->parent) {
+        have_it_ended(renewer);
+        return false;
+    }
+    if (err != RC_OK) {
+        pause_ms(100);
+    }
+    return true;
+}
+
+static void be_renewer(const struct renewer *renewer)
+{
+    const struct shared *shared = renewer->shared;
+
+    while (lock_now_ms() < shared->end_ms && renew_once(renewer)) {
+    }
+    while (lock_now_ms() < shared->end_ms + RENEWER_TURN_MS) {
+        pause_ms(20);
+    }
+    (void)kill(-renewer->command, SIGKILL);
     _exit(0);
 }
 
 /* ---- The command. */
 
-static void be_command(const struct lock_command *command, uint64_t term, pid_t guardian)
+static void be_command(const struct lock_command *command, uint64_t term, pid_t guardian,
+                       const struct shared *shared)
 {
     char text[24];
 
@@ -139,6 +194,9 @@ static void be_command(const struct lock_command *command, uint64_t term, pid_t 
     if (term > 0) {
         (void)snprintf(text, sizeof text, "%llu", (unsigned long long)term);
         (void)setenv("ROLLCALL_LOCK_TERM", text, 1); // NOLINT(concurrency-mt-unsafe)
+    }
+    if (lock_now_ms() >= shared->end_ms) { /* somebody was stopped on the way here */
+        _exit(127);
     }
     (void)execvp(command->words[0], command->words);
     cli_error("Error starting handler: %s: %s", command->words[0],
@@ -240,11 +298,12 @@ static sigset_t guarded_signals(void)
     return set;
 }
 
-static void be_guardian(struct lock_claim *claim, const struct lock_command *command,
-                        int orders, int tell)
+static void be_guardian(const struct lock_claim *claim,
+                        const struct lock_command *command, const struct held *held)
 {
     const sigset_t set = guarded_signals();
-    struct guard guard = {.orders = orders, .kill_at_ms = last_moment(claim)};
+    const int tell = held->news[1];
+    struct guard guard = {.orders = held->orders[0], .kill_at_ms = held->shared->end_ms};
     pid_t self = getpid();
 
     (void)setpgid(0, 0); /* Ctrl-C goes to the one who passes it on */
@@ -252,7 +311,7 @@ static void be_guardian(struct lock_claim *claim, const struct lock_command *com
     guard.signals = signalfd(-1, &set, SFD_CLOEXEC);
     guard.command = guard.signals >= 0 ? fork() : -1;
     if (guard.command == 0) {
-        be_command(command, claim->term, self);
+        be_command(command, claim->term, self, held->shared);
     }
     struct news news = {.command = guard.command};
     if (guard.command < 0) {
@@ -271,15 +330,6 @@ static void be_guardian(struct lock_claim *claim, const struct lock_command *com
 
 /* ---- rollcall lock itself. */
 
-struct held {
-    int orders[2];
-    int news[2];
-    int signals;
-    pid_t guardian;
-    pid_t renewer;
-    pid_t command;
-};
-
 static int start_guardian(struct held *held, struct lock_claim *claim,
                           const struct lock_command *command)
 {
@@ -290,7 +340,7 @@ static int start_guardian(struct held *held, struct lock_claim *claim,
     if (held->guardian == 0) {
         (void)close(held->orders[1]);
         (void)close(held->news[0]);
-        be_guardian(claim, command, held->orders[0], held->news[1]);
+        be_guardian(claim, command, held);
     }
     (void)close(held->orders[0]);
     (void)close(held->news[1]);
@@ -311,16 +361,30 @@ static void start_renewer(struct held *held, struct lock_claim *claim)
 
     held->renewer = fork();
     if (held->renewer == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != self) {
-            _exit(0);
-        }
+        const struct renewer renewer = {claim, held->shared, held->orders[1],
+                                        held->command, self};
         (void)setpgid(0, 0);
         (void)signal(SIGPIPE, SIG_IGN);
         (void)close(held->news[0]);
-        be_renewer(claim, held->orders[1], held->command);
+        be_renewer(&renewer);
     }
     (void)close(held->orders[1]); /* the renewer's end alone: its death is seen */
+}
+
+/* The deadline has passed, and who should have acted is stopped or gone. The guardian is of no
+ * more use, and its end tells us that it is over. */
+static void act_last(const struct held *held)
+{
+    (void)kill(-held->command, SIGKILL);
+    (void)kill(held->guardian, SIGKILL);
+}
+
+/* How long to wait until that is to be done, ms. */
+static int last_turn_ms(const struct held *held)
+{
+    uint64_t now_ms = lock_now_ms();
+    uint64_t at_ms = held->shared->end_ms + LAST_TURN_MS;
+    return at_ms > now_ms ? (int)(at_ms - now_ms) + 1 : 0;
 }
 
 /* Passes signals on until the guardian tells the end; false: it died. */
@@ -330,7 +394,12 @@ static bool await_end(const struct held *held, struct news *out)
     struct signalfd_siginfo signal;
 
     for (;;) {
-        if (poll(files, 2, -1) < 0) {
+        int wait_ms = last_turn_ms(held);
+        if (wait_ms == 0) {
+            act_last(held);
+            wait_ms = 50;
+        }
+        if (poll(files, 2, wait_ms) <= 0) {
             continue;
         }
         if (files[0].revents != 0) {
@@ -343,15 +412,42 @@ static bool await_end(const struct held *held, struct news *out)
     }
 }
 
+/* Nobody of the command's group must run on when the lock is given back. What has left the group
+ * is on its own. */
+static void await_dead(const struct held *held)
+{
+    const pid_t all[] = {held->renewer, held->guardian,
+                         held->command > 0 ? -held->command : 0};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        while (all[i] != 0 && all[i] != -1 &&
+               (waitpid(all[i], NULL, 0) > 0 || errno == EINTR)) {
+        }
+    }
+}
+
+static bool share(struct held *held, const struct lock_claim *claim)
+{
+    void *memory = mmap(NULL, sizeof *held->shared, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED) {
+        return false;
+    }
+    held->shared = memory;
+    held->shared->end_ms = last_moment(claim);
+    return true;
+}
+
 int lock_hold(struct lock_claim *claim, const struct lock_command *command,
               struct lock_ending *out)
 {
-    struct held held = {.renewer = -1};
+    struct held held = {.renewer = -1, .guardian = -1};
     struct news last = {.lost = true, .status = SIGKILL};
     const sigset_t set = guarded_signals();
 
     *out = (struct lock_ending){0};
-    if (pipe(held.orders) != 0 || pipe(held.news) != 0) {
+    if (!share(&held, claim) || pipe(held.orders) != 0 || pipe(held.news) != 0) {
         return RC_EIO;
     }
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what a killed guardian leaves behind */
@@ -370,8 +466,8 @@ int lock_hold(struct lock_claim *claim, const struct lock_command *command,
         }
     }
     int keep = errno;
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
+    await_dead(&held);
+    (void)munmap(held.shared, sizeof *held.shared);
     (void)close(held.news[0]);
     (void)close(held.signals);
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
