@@ -290,6 +290,23 @@ def test_secrets_are_nowhere(pool, tmp_path):
     assert looked > 5
 
 
+def test_tokens_travel_with_a_snapshot(pool, tmp_path):
+    server = pool.server()
+    admin = bootstrap(server)
+    token = make(server, admin, 'key_prefix "app/" { policy = "write" }')["SecretID"]
+    assert server.ask("PUT", "/v1/kv/app/x", b"1", token)[0] == 200
+    saved = str(tmp_path / "saved")
+    assert server.run("snapshot", "save", saved, token=token, check=False).returncode == 1
+    server.run("snapshot", "save", saved, token=admin)
+    server.kill()
+    other = pool.add("s2", SERVER, "-server")
+    other.run("snapshot", "restore", saved)  # before it has tokens of its own: from its own machine
+    until(LONG, lambda: other.ask("GET", "/v1/kv/app/x", token=token)[0] == 200, other.said)
+    assert other.ask("GET", "/v1/kv/b", token=token)[0] == 403
+    assert other.ask("PUT", "/v1/acl/bootstrap")[0] == 403
+    assert other.ask("GET", "/v1/acl/tokens", token=admin)[0] == 200
+
+
 def test_warn_tells_what_enforce_would_refuse(pool):
     server = pool.server(acl={"mode": "warn"})
     admin = bootstrap(server)
