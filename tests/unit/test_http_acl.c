@@ -412,6 +412,34 @@ static void life_of_a_token_is_limited_as_asked(void **state)
     acl_world_destroy(w);
 }
 
+/* A permission that the table of explanations forgets would be taken for that of tokens. */
+static void explanation_knows_what_each_route_needs(void **state)
+{
+    size_t count;
+    const struct route *all = routes_all(&count);
+    static const char *const methods[] = {[HTTP_GET] = "GET",
+                                          [HTTP_PUT] = "PUT",
+                                          [HTTP_POST] = "POST",
+                                          [HTTP_DELETE] = "DELETE"};
+    char target[256];
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(target, sizeof target, "/v1/acl/explain?method=%s&path=%s",
+                       methods[all[i].method], all[i].path);
+        const struct http_exchange *x = acl_world_ask(w, "GET", target, "", ACL_ADMIN);
+        assert_int_equal(x->status, 200);
+        bool is_of_tokens =
+            all[i].permission == ROUTE_ACL_READ || all[i].permission == ROUTE_ACL_WRITE;
+        bool says_so = strstr(body_of(x), "\"Resource\":\"acl\"") != NULL;
+        if (is_of_tokens != says_so) {
+            fail_msg("%s: %s", all[i].path, body_of(x));
+        }
+    }
+    acl_world_destroy(w);
+}
+
 static void explanation_names_the_rule(void **state)
 {
     (void)state;
@@ -443,6 +471,7 @@ int main(void)
         cmocka_unit_test(token_in_the_query_is_refused_in_words),
         cmocka_unit_test(names_are_taken_once),
         cmocka_unit_test(life_of_a_token_is_limited_as_asked),
+        cmocka_unit_test(explanation_knows_what_each_route_needs),
         cmocka_unit_test(explanation_names_the_rule),
     };
 
