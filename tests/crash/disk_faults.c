@@ -35,6 +35,13 @@ struct disk_counts disk_faults_counts(void)
     return (struct disk_counts){syncs, writes, bytes_written};
 }
 
+static void wait_us(uint64_t us)
+{
+    struct timespec wait = {.tv_sec = (time_t)(us / 1000000),
+                            .tv_nsec = (long)(us % 1000000) * 1000};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
+}
+
 /* Files of a store by their names, so that pipes and logs stay whole. */
 static int is_store_file(int file)
 {
@@ -76,20 +83,14 @@ static void lose(int file)
     }
 }
 
-static void wait_us(uint64_t us)
-{
-    struct timespec wait = {.tv_sec = (time_t)(us / 1000000),
-                            .tv_nsec = (long)(us % 1000000) * 1000};
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
-}
-
 /* ---- Writes that can be taken back. */
 
 enum {
     JOURNAL_BYTES = 64 << 20,
     JOURNAL_WRITES = 8192,
     JOURNAL_FILES = 8,
-    NAME_SIZE = 256
+    NAME_SIZE = 256,
+    SYNC_US = 2000
 };
 
 struct disk_write {
@@ -257,6 +258,7 @@ static int sync_by(long call, int file)
 {
     syncs++;
     if (journal != NULL && is_store_file(file)) {
+        wait_us(SYNC_US); /* the cut often comes meanwhile */
         note_sync(file);
         return 0;
     }
