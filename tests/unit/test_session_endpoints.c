@@ -172,6 +172,22 @@ static void what_a_session_holds_goes_with_it(void **state)
     kv_world_expect(world, "GET", "/v1/kv/l", "", 404, "");
 }
 
+static void a_session_may_live_several_ttls(void **state)
+{
+    struct kv_world *world = *state;
+    char id[STORE_ID_SIZE];
+    char target[128];
+
+    world->api.facts.session_ttl_factor = 2;
+    make(world, "{\"TTL\":\"10s\",\"Checks\":[]}", id);
+    (void)with_id(target, sizeof target, "/v1/session/info/", id);
+    kv_world_run(world, 19000);
+    const struct http_exchange *x = kv_world_ask(world, "GET", target, "");
+    assert_non_null(strstr(rc_buffer_string(&x->out), "\"TTL\":\"10s\""));
+    kv_world_run(world, 2000);
+    kv_world_expect(world, "GET", target, "", 200, "[]");
+}
+
 static void sessions_of_a_node_are_its_own(void **state)
 {
     char id[STORE_ID_SIZE];
@@ -195,6 +211,7 @@ int main(void)
         WITH_WORLD(wrong_sessions_are_refused_in_consuls_words),
         WITH_WORLD(a_session_is_renewed_and_ends),
         WITH_WORLD(what_a_session_holds_goes_with_it),
+        WITH_WORLD(a_session_may_live_several_ttls),
         WITH_WORLD(sessions_of_a_node_are_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
