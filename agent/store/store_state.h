@@ -152,7 +152,7 @@ bool settle_is_behind(const struct store *store, uint64_t revision);
 /* The delay of the key runs. */
 bool settle_delays(const struct store *store, struct rc_pack_bytes key);
 
-/* ---- store_request.c */
+/* ---- store_request.c and store_time.c */
 /* Goes on with all that waited for the mirror. */
 void request_wake(struct store *store);
 void request_tick(struct store *store);
