@@ -25,6 +25,12 @@ function tellFresh() {
   freshness.textContent = `Live; last change ${new Date(freshAt).toLocaleTimeString()}`;
 }
 
+// Nothing to see is not the same as nothing wrong.
+function tellHidden() {
+  freshness.classList.add("lost");
+  freshness.textContent = "Nothing may be seen with this token, or without one.";
+}
+
 function tellLost(error) {
   freshness.classList.add("lost");
   freshness.textContent = `No answer from the agent (${error.message})${freshAt ? `; shown: ${new Date(freshAt).toLocaleTimeString()}` : ""}. Trying again.`;
@@ -43,7 +49,11 @@ async function ask(path) {
   const response = await fetch(path, { headers, cache: "no-store" });
   if (path.startsWith(NODES)) wantToken(response);
   if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
-  return { body: await response.json(), index: Number(response.headers.get("X-Consul-Index")) || 0 };
+  return {
+    body: await response.json(),
+    index: Number(response.headers.get("X-Consul-Index")) || 0,
+    filtered: response.headers.has("X-Consul-Results-Filtered-By-ACLs"),
+  };
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -58,8 +68,10 @@ async function follow() {
         model = build(answer.body);
         freshAt = Date.now();
         draw();
+        if (answer.filtered && answer.body.length === 0) at("verdict").replaceChildren();
       }
-      tellFresh();
+      if (answer.filtered && answer.body.length === 0) tellHidden();
+      else tellFresh();
       index = answer.index < index ? 0 : answer.index;
       retry = RETRY_FIRST_MS;
     } catch (error) {
@@ -90,6 +102,6 @@ at("token-form").addEventListener("submit", (event) => {
 });
 at("search").addEventListener("input", () => model && draw());
 // "for 12 s" grows by itself.
-setInterval(() => model && !document.hidden && draw(), 5000);
+setInterval(() => model && model.counts.nodes > 0 && !document.hidden && draw(), 5000);
 introduce();
 follow();
