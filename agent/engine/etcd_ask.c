@@ -272,8 +272,9 @@ void etcd_asker_close(struct etcd_asker *asker)
         edge->cancel(edge->context, asker->login_call);
         asker->login_call = NULL;
     }
-    while (asker->first != NULL) {
-        struct etcd_ask *ask = asker->first;
+    struct etcd_ask *next = NULL;
+    for (struct etcd_ask *ask = asker->first; ask != NULL; ask = next) {
+        next = ask->next;
         bool was_sent = ask->call != NULL;
         if (was_sent) {
             edge->cancel(edge->context, ask->call);

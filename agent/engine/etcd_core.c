@@ -9,6 +9,7 @@
 
 #include "agent/engine/etcd_ask.h"
 #include "agent/engine/etcd_follow.h"
+#include "agent/engine/etcd_gate.h"
 #include "agent/engine/etcd_json.h"
 #include "agent/engine/etcd_look.h"
 #include "agent/engine/etcd_queue.h"
@@ -47,6 +48,7 @@ struct etcd_core {
     struct etcd_asker asker;
     struct etcd_follow follow;
     struct etcd_look look;
+    struct etcd_gate gate;
     char *prefix; /* owned, like the next two */
     char *user;
     char *password;
@@ -213,6 +215,9 @@ static void on_ride_end(void *context, const struct etcd_outcome *outcome)
     bool is_of_one = err == RC_ENOTFOUND || err == RC_EINVAL || err == RC_ETOOBIG;
 
     core->rides--;
+    if (err == RC_EUNKNOWN && !core->is_closing) {
+        etcd_gate_shut(&core->gate);
+    }
     if (err == RC_ENOSPC) {
         etcd_look_full(&core->look, outcome->text);
     }
@@ -246,7 +251,7 @@ static void write_body(const struct ride *ride, struct rc_buffer *body)
 /* Sends what waits, as far as requests may be under way. Never answers from inside. */
 static void pump(struct etcd_core *core)
 {
-    while (core->rides < RIDES_MAX && core->queue.count > 0) {
+    while (!core->gate.is_shut && core->rides < RIDES_MAX && core->queue.count > 0) {
         struct ride *ride = calloc(1, sizeof *ride);
         struct rc_buffer body = {0};
         if (ride == NULL) {
@@ -289,6 +294,7 @@ static void txn(struct engine *engine, const struct engine_txn *wanted, engine_d
         etcd_write_destroy(write);
         return;
     }
+    write->asked_ms = core->edge.now_ms(core->edge.context);
     etcd_queue_put(&core->queue, write);
     pump(core);
 }
@@ -496,6 +502,7 @@ static void finish_closing(struct etcd_core *core)
     etcd_asker_close(&core->asker);
     etcd_follow_fini(&core->follow);
     etcd_look_fini(&core->look);
+    etcd_gate_fini(&core->gate);
     while (core->queue.count > 0) {
         struct etcd_write *writes[ETCD_RIDERS_MAX];
         size_t count = etcd_queue_take(&core->queue, writes);
@@ -512,6 +519,20 @@ static void finish_closing(struct etcd_core *core)
     core->edge.close(core->edge.context, on_edge_closed, core);
 }
 
+/* What has waited at a shut gate for as long as a request may take. */
+static void give_up_old(struct etcd_core *core, uint64_t now_ms)
+{
+    const struct engine_answer with = {.err = RC_EAGAIN,
+                                       .text = "etcd: no member accepts writes"};
+    struct etcd_write *write = NULL;
+
+    while (now_ms > core->asker.request_ms &&
+           (write = etcd_queue_take_old(&core->queue, now_ms - core->asker.request_ms)) !=
+               NULL) {
+        end_write(write, &with);
+    }
+}
+
 static void on_wake(void *owner)
 {
     struct etcd_core *core = owner;
@@ -522,10 +543,15 @@ static void on_wake(void *owner)
         return;
     }
     answer_refusals(core);
+    uint64_t gate_ms = etcd_gate_wake(&core->gate, now_ms);
+    if (core->gate.is_shut) {
+        give_up_old(core, now_ms);
+    }
     pump(core);
     uint64_t follow_ms = etcd_follow_wake(&core->follow, now_ms);
     uint64_t look_ms = etcd_look_wake(&core->look, now_ms);
     uint64_t due_ms = follow_ms < look_ms ? follow_ms : look_ms;
+    due_ms = gate_ms < due_ms ? gate_ms : due_ms;
     core->edge.wake(core->edge.context, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
@@ -576,6 +602,7 @@ int etcd_core_create(const struct etcd_options *options, const struct etcd_edge 
         .login = ETCD_LOGIN_WANTED,
     };
     etcd_follow_init(&core->follow, &core->asker, prefix_of(core));
+    etcd_gate_init(&core->gate, &core->asker, prefix_of(core));
     etcd_look_init(&core->look, &core->asker, &core->follow, prefix_of(core));
     core->edge.start(core->edge.context, on_wake, core);
     core->edge.wake(core->edge.context, 0);

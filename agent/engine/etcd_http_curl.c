@@ -104,6 +104,7 @@ static size_t on_body(char *bytes, size_t one, size_t count, void *context)
 }
 
 /* Signature given by CURLOPT_PREREQFUNCTION: before each sending. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static int on_sending(void *context, char *remote_ip, char *local_ip, int remote_port,
                       int local_port)
 {

@@ -197,3 +197,11 @@ size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RID
     }
     return count;
 }
+
+struct etcd_write *etcd_queue_take_old(struct etcd_queue *queue, uint64_t before_ms)
+{
+    if (queue->first == NULL || queue->first->asked_ms >= before_ms) {
+        return NULL;
+    }
+    return take(queue, &queue->first, NULL);
+}

@@ -33,7 +33,8 @@ struct etcd_write {
     struct rc_buffer json; /* TxnRequest */
     uint64_t *marks;       /* hashes of its keys; the lowest bit: it writes it */
     size_t mark_count;
-    bool rides;       /* may share a request */
+    bool rides; /* may share a request */
+    uint64_t asked_ms;
     bool is_alone;    /* must not share: a shared one was refused */
     int err;          /* refused at our door */
     const char *text; /* why; static */
@@ -56,6 +57,9 @@ void etcd_queue_put(struct etcd_queue *queue, struct etcd_write *write);
 
 /* Before all others. */
 void etcd_queue_put_first(struct etcd_queue *queue, struct etcd_write *write);
+
+/* Takes out the first if it was asked before `before_ms`; else NULL. */
+struct etcd_write *etcd_queue_take_old(struct etcd_queue *queue, uint64_t before_ms);
 
 /* Takes out what goes next: at least one unless it is empty, at most ETCD_RIDERS_MAX. */
 size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RIDERS_MAX]);

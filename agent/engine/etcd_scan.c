@@ -314,7 +314,8 @@ static int skip_token(struct etcd_scan *scan)
     if (next == '}' || next == ']') {
         return -1;
     }
-    while (scan->at < scan->end && memchr(",:{}[]\" \t\r\n", *scan->at, 11) == NULL) {
+    while (scan->at < scan->end && *scan->at != 0 &&
+           strchr(",:{}[]\" \t\r\n", *scan->at) == NULL) {
         scan->at++;
     }
     return 0;

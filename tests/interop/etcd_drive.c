@@ -28,7 +28,13 @@
 #include "base/text.h"
 #include "tests/unit/engine_contract.h"
 
-enum { CLIENTS_MAX = 1024, SAMPLES_MAX = 1 << 20, URLS_MAX = 9, ERRORS_MAX = 32 };
+enum {
+    UNKNOWN_MAX = 64,
+    CLIENTS_MAX = 1024,
+    SAMPLES_MAX = 1 << 20,
+    URLS_MAX = 9,
+    ERRORS_MAX = 32
+};
 
 struct drive;
 
@@ -37,6 +43,8 @@ struct client {
     size_t number;
     uint64_t next;
     uint64_t acked;
+    uint64_t unknown[UNKNOWN_MAX]; /* numbers that may be written yet, however late */
+    size_t unknown_count;
     uint64_t started_ns;
     uint64_t wanted; /* revision that a mixed client waits for */
     uint64_t seen;   /* what the follower has of its key */
@@ -173,6 +181,9 @@ static bool note_error(struct client *client, const struct engine_answer *answer
         return false;
     }
     drive.errors[-answer->err]++;
+    if (answer->err == RC_EUNKNOWN && client->unknown_count < UNKNOWN_MAX) {
+        client->unknown[client->unknown_count++] = client->next;
+    }
     if (!drive.is_over) {
         wait_a_little(client);
     }
@@ -275,6 +286,14 @@ static void report(double seconds)
     printf("}, \"acked\": [");
     for (size_t i = 0; i < drive.client_count; i++) {
         printf("%s%" PRIu64, i > 0 ? ", " : "", drive.clients[i].acked);
+    }
+    printf("], \"unknown\": [");
+    for (size_t i = 0; i < drive.client_count; i++) {
+        printf("%s[", i > 0 ? ", " : "");
+        for (size_t j = 0; j < drive.clients[i].unknown_count; j++) {
+            printf("%s%" PRIu64, j > 0 ? ", " : "", drive.clients[i].unknown[j]);
+        }
+        printf("]");
     }
     printf("]}\n");
 }

@@ -189,7 +189,7 @@ def test_a_used_up_quota_refuses_writes_and_is_shown(own):
 def test_nobody_there_is_said_at_once(one):
     report = finish(one.begin("put", 1, 1, urls=f"http://{one.network}.99:2379,http://{one.network}.98:2379"))
 
-    assert report["done"] == 0 and set(report["errors"]) == {"not now"}
+    assert report["done"] == 0 and set(report["errors"]) <= {"not now", "outcome unknown"}  # the last, when it was closed
     assert report["errors"]["not now"] > 3
 
 
