@@ -131,6 +131,34 @@ static const struct example bad[] = {
     {"cas of a value that was replaced by an unknown write",
      PUT("1", "2", "a", "5") UNKNOWN_PUT("3", "b") GET("4", "5", "6", "b")
          CAS("6", "7", "c", "5", "true", "7")},
+    {"an unknown cas that cannot have been",
+     PUT("1", "2", "a", "5")
+         PUT("3", "4", "b", "6") "5 - 1 cas k c 5 - unknown 0 - - 0\n" GET("6", "7", "7",
+                                                                           "c")},
+    {"an old value in between", PUT("1", "2", "a", "5") PUT("3", "4", "b", "6")
+                                    GET("5", "6", "6", "b") GET("7", "8", "5", "a")},
+    {"an unlock of what a delete freed",
+     LOCK("1", "2", "a", "s", "true", "5", "5") DELETE("3", "4", "6")
+         UNLOCK("5", "6", "b", "s", "true", "7")},
+    {"held after it was given back",
+     LOCK("1", "2", "a", "s", "true", "5", "5") UNLOCK("3", "4", "b", "s", "true", "6")
+         GET_BY("5", "6", "6", "b", "s")},
+    {"held after it was deleted",
+     LOCK("1", "2", "a", "s", "true", "5", "5") DELETE("3", "4", "6")
+         PUT("5", "6", "b", "7") GET_BY("7", "8", "7", "b", "s")},
+    {"a term of two",
+     LOCK("1", "2", "a", "s", "true", "5", "5") UNLOCK("3", "4", "b", "s", "true", "6")
+         LOCK("5", "6", "c", "t", "true", "7", "5")},
+    {"an unlock refused to its holder",
+     LOCK("1", "2", "a", "s", "true", "5", "5") UNLOCK("3", "4", "b", "s", "false", "0")
+         GET_BY("5", "6", "5", "a", "s")},
+    {"a refused unlock is read",
+     LOCK("1", "2", "a", "s", "true", "5", "5") UNLOCK("3", "4", "b", "t", "false", "0")
+         GET("5", "6", "6", "b")},
+    {"a value that came and went and came",
+     PUT("1", "2", "a", "0") PUT("3", "4", "b", "0") GET("5", "6", "0", "a")},
+    {"a deleted value, with no index",
+     PUT("1", "2", "a", "0") DELETE("3", "4", "0") GET("5", "6", "0", "a")},
 };
 
 static const struct example good[] = {
@@ -205,6 +233,56 @@ static const struct example good[] = {
      LOCK("1", "2", "a", "s", "true", "5",
           "5") "3 - 1 unlock k b 0 s unknown 0 - - 0\n" GET("4", "5", "6", "b")},
     {"an unlock that was refused at once", UNLOCK("1", "2", "a", "s", "false", "0")},
+    {"two unknown writes in either order",
+     UNKNOWN_PUT("1", "a") UNKNOWN_PUT("2", "b") GET("3", "4", "5", "b")
+         GET("5", "6", "6", "a")},
+    {"an unknown delete long after",
+     PUT("1", "2", "a", "5") UNKNOWN_DELETE("3") PUT("4", "5", "b", "6")
+         GET("6", "7", "6", "b") NONE("8", "9")},
+    {"an unknown cas", PUT("1", "2", "a", "5") "3 - 1 cas k b 5 - unknown 0 - - 0\n" GET(
+                           "4", "5", "6", "b")},
+    {"reads while it is deleted", PUT("1", "2", "a", "5") DELETE("3", "9", "6")
+                                      GET("4", "5", "5", "a") NONE("6", "7")},
+    {"stale reads go back and forth",
+     PUT("1", "2", "a", "5") PUT("3", "4", "b", "6") STALE("5", "6", "6", "b")
+         STALE("7", "8", "5", "a")},
+    {"a lock taken over while its holder deletes",
+     LOCK("1", "2", "a", "s", "true", "5", "5") DELETE("3", "9", "6")
+         LOCK("4", "8", "b", "t", "true", "7", "7")},
+    {"terms with gaps",
+     LOCK("1", "2", "a", "s", "true", "5", "5") UNLOCK("3", "4", "b", "s", "true", "9")
+         LOCK("5", "6", "c", "s", "true", "20", "20")},
+    {"settled, then put",
+     LOCK("1", "2", "a", "s", "true", "5", "5") GET("3", "4", "7", "a")
+         PUT("5", "6", "b", "8") GET("7", "8", "8", "b")},
+    {"cas of a settled index",
+     LOCK("1", "2", "a", "s", "true", "5", "5") GET("3", "4", "7", "a")
+         CAS("5", "6", "b", "7", "true", "8")},
+    {"a ttl that was overwritten", TTL_PUT("1", "2", "a", "5") PUT("3", "4", "b", "6")
+                                       GET("5", "6", "6", "b") GET("7", "8", "6", "b")},
+    {"a ttl twice", TTL_PUT("1", "2", "a", "5") NONE("3", "4") TTL_PUT("5", "6", "b", "8")
+                        NONE("7", "8")},
+    {"two keys know nothing of each other",
+     PUT("1", "2", "a", "5") "3 4 1 put l b 0 - true 6 - - 0\n" GET("5", "6", "5", "a")},
+    {"a put during a lock's refusal",
+     LOCK("1", "2", "a", "s", "true", "5", "5") PUT("3", "9", "b", "6")
+         LOCK("4", "8", "c", "t", "false", "0", "0")},
+    {"a cas from nothing that lost",
+     CAS("1", "9", "a", "0", "true", "5") CAS("2", "8", "b", "0", "false", "0")},
+    {"a delete-cas of the index",
+     PUT("1", "2", "a", "5") DELETE_CAS("3", "4", "5", "6") NONE("5", "6")},
+    {"deleted twice",
+     PUT("1", "2", "a", "5") DELETE("3", "4", "6") DELETE("5", "6", "6") NONE("7", "8")},
+    {"nothing, while it is put",
+     PUT("1", "9", "a", "5") NONE("2", "3") GET("4", "5", "5", "a")},
+    {"an unknown lock that never was",
+     "1 - 1 lock k a 0 s unknown 0 - - 0\n" LOCK("2", "3", "b", "t", "true", "5", "5")},
+    {"a lock after an unknown unlock",
+     LOCK("1", "2", "a", "s", "true", "5",
+          "5") "3 - 1 unlock k b 0 s unknown 0 - - 0\n" LOCK("4", "5", "c", "t", "true",
+                                                             "7", "7")},
+    {"deleted by a session that ended",
+     "1 2 1 lock k a 1 s true 5 - - 5\n" GET_BY("3", "4", "5", "a", "s") NONE("5", "6")},
 };
 
 static void what_cannot_be_is_found(void **state)
