@@ -192,6 +192,35 @@ static void an_unreadable_file_is_named(void **state)
                         "/nowhere/x.hcl: cannot be read: No such file or directory");
 }
 
+static void names_may_be_empty_where_they_are_names(void **state)
+{
+    static const char *const texts[] = {
+        "key_prefix \"\" { policy = \"read\" }\nkey_prefix \"a\" { policy = \"deny\" }",
+        "{\"key\": {\"\": {\"policy\": \"read\"}}}",
+    };
+    static const char *const wanted[] = {
+        "{\"key_prefix\":[{\"name\":\"\",\"policy\":\"read\"},{\"name\":\"a\","
+        "\"policy\":\"deny\"}]}",
+        "{\"key\":{\"\":{\"policy\":\"read\"}}}",
+    };
+    char error[RC_SETTINGS_ERROR_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct rc_settings *settings = NULL;
+        assert_int_equal(
+            rc_settings_parse_names("f", texts[i], strlen(texts[i]), &settings, error),
+            RC_OK);
+        char *dump = json_dumps(rc_settings_root(settings), JSON_COMPACT);
+        assert_string_equal(dump, wanted[i]);
+        free(dump);
+        rc_settings_destroy(settings);
+        assert_int_equal(
+            rc_settings_parse("f", texts[i], strlen(texts[i]), &settings, error),
+            RC_EMALFORMED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +229,7 @@ int main(void)
         cmocka_unit_test(places_of_values_are_known),
         cmocka_unit_test(depth_and_size_are_bounded),
         cmocka_unit_test(an_unreadable_file_is_named),
+        cmocka_unit_test(names_may_be_empty_where_they_are_names),
     };
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
 }
