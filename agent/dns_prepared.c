@@ -33,7 +33,8 @@ static size_t leave_out(const struct dns_view_gate *gate,
 static struct dns_kept *carry_out(const struct dns_prepared_ground *ground,
                                   const json_t *query)
 {
-    const struct catalog_service **found = calloc(FOUND_MAX, sizeof *found);
+    const struct catalog_service **found =
+        calloc(FOUND_MAX, sizeof(struct catalog_service *));
     const char *name =
         json_string_value(json_object_get(json_object_get(query, "Service"), "Service"));
     const char *near = prepared_near(query);

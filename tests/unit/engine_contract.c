@@ -29,5 +29,8 @@ int engine_contract_run(const char *name, const struct engine_driver *driver)
     size_t count = collect(tests, 0, engine_claims_of_keys, driver);
 
     count = collect(tests, count, engine_claims_of_time, driver);
+    if (driver->own != NULL) {
+        count = collect(tests, count, driver->own, driver);
+    }
     return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
 }

@@ -19,8 +19,14 @@ enum engine_contract_closing { ENGINE_CLOSES_LATER, ENGINE_CLOSES_AT_ONCE };
 
 enum engine_contract_memory { ENGINE_FORGETS, ENGINE_REMEMBERS };
 
+struct CMUnitTest;
+
 struct engine_driver {
     void *context;
+
+    /* Claims of this engine alone, ended by one without a name; NULL: none. A program is one
+     * group of tests, as TAP wants one plan. */
+    const struct CMUnitTest *own;
 
     /* An engine over an empty store. Fails the test if it cannot. */
     struct engine *(*open_empty)(void *context);
