@@ -77,7 +77,7 @@ def _gateway_back(members, since, found):
         while not found:
             body = json.dumps({"key": b64("rollcall/back"), "value": ""}).encode()
             try:
-                urllib.request.urlopen(urllib.request.Request(member.url + "/v3/kv/put", data=body), timeout=0.3).read()
+                urllib.request.urlopen(urllib.request.Request(member.url + "/v3/kv/put", data=body), timeout=0.1).read()
                 found.append(time.monotonic() - since)
             except (OSError, urllib.error.URLError):
                 time.sleep(0.002)
