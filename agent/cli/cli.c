@@ -148,6 +148,13 @@ static const struct cli_command commands[] = {
      "about the token that is\nsent (-token), and ends with 1 if it is refused. Ready made: the "
      "roles read, register and admin.\n",
      acl_run},
+    {"store", "how the store stands, and moving it to another engine",
+     "usage: rollcall store status [-format json]\n"
+     "       rollcall store migrate -to ADDR [-to-token-file FILE]\n\n"
+     "Migrate copies the store of the agent at hand into that of another pool, or of the same "
+     "one before\nit is switched over, and compares both. Stop whoever writes first; sessions and "
+     "locks are not taken\nalong. What the other store held before is replaced.\n",
+     store_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

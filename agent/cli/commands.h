@@ -25,6 +25,7 @@ int kv_run(const struct cli_command *self, int count, char **words);
 int session_run(const struct cli_command *self, int count, char **words);
 int lock_run(const struct cli_command *self, int count, char **words);
 int operator_run(const struct cli_command *self, int count, char **words);
+int store_run(const struct cli_command *self, int count, char **words);
 int snapshot_run(const struct cli_command *self, int count, char **words);
 int acl_run(const struct cli_command *self, int count, char **words);
 int version_run(const struct cli_command *self, int count, char **words);
