@@ -91,11 +91,11 @@ struct catalog_service {
     size_t meta_count;
     const struct catalog_tagged_address *tagged_addresses;
     size_t tagged_address_count;
-    uint16_t port;
+    uint64_t term; /* of the right to be unique (design.md, "a term decides"); 0: none */
     uint32_t weight_passing;
     uint32_t weight_warning;
+    uint16_t port;
     bool enable_tag_override;
-    uint64_t term; /* of the right to be unique (design.md, "a term decides"); 0: none */
 
     /* Kept by the catalog; not read from commands. */
     bool maintenance;                          /* has a check of type "maintenance" */

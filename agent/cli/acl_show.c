@@ -45,7 +45,7 @@ static void print_links(const json_t *object, const char *key)
     char title[32];
 
     for (size_t i = 0; i < json_array_size(links); i++) {
-        (void)snprintf(title, sizeof title, i == 0 ? "%s:" : "", key);
+        (void)snprintf(title, sizeof title, "%s%s", i == 0 ? key : "", i == 0 ? ":" : "");
         print_line(title, name_of(json_array_get(links, i)), CLI_ONE_LINE);
     }
 }

@@ -18,11 +18,11 @@ bool door_enter(struct door *door, const struct rc_address *address)
 
 void door_leave(struct door *door, const struct rc_address *address)
 {
-    for (size_t i = 0; i < door->count; i++) {
-        if (rc_address_ip_equals(&door->waiting[i], address)) {
-            door->waiting[i] = door->waiting[--door->count];
-            return;
-        }
+    size_t i = 0;
+
+    while (i < door->count && !rc_address_ip_equals(&door->waiting[i], address)) {
+        i++;
     }
-    assert(!"who leaves has entered");
+    assert(i < door->count); /* who leaves has entered */
+    door->waiting[i] = door->waiting[--door->count];
 }

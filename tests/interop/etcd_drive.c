@@ -457,77 +457,64 @@ static void on_status_due(uv_timer_t *timer)
     finish(timer);
 }
 
-int main(int argc, char **argv)
+/* Strings of a command line live as long as the program. RC_OK or RC_EINVAL. */
+static int read_options(int argc, char **argv, struct etcd_options *options)
 {
-    const char *urls[URLS_MAX];
     const char *files[3] = {NULL, NULL, NULL};
-    struct etcd_options options = {.endpoints = urls, .prefix = "rollcall/test/"};
-    char error[256] = "";
     int option = 0;
 
+    /* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     while ((option = getopt(argc, argv, "p:u:c:t:")) != -1) {
         char *colon = option == 'u' ? strchr(optarg, ':') : NULL;
         switch (option) {
         case 'p':
-            options.prefix = optarg;
+            options->prefix = optarg;
             break;
         case 'u':
             assert(colon != NULL);
             *colon = '\0';
-            options.user = optarg;
-            options.password = colon + 1;
+            options->user = optarg;
+            options->password = colon + 1;
             break;
         case 'c':
             (void)split(optarg, files, 3);
             break;
         case 't':
-            options.request_ms = (uint32_t)atoi(optarg);
+            options->request_ms = (uint32_t)strtoul(optarg, NULL, 10);
             break;
         default:
-            return 2;
+            return RC_EINVAL;
         }
     }
-    if (argc - optind < 2) {
-        return 2;
-    }
-    options.ca_file = files[0];
-    options.cert_file = files[1];
-    options.key_file = files[2];
-    options.endpoint_count = split(argv[optind], urls, URLS_MAX);
-    const char *what = argv[optind + 1];
-    const char *const *rest = (const char *const *)argv + optind + 2;
-    int count = argc - optind - 2;
-    (void)uv_loop_init(&drive.loop);
-    (void)uv_timer_init(&drive.loop, &drive.end);
-    static const char known[] = " put barrier mixed follow dump status lease contract ";
-    char spaced[32];
-    (void)snprintf(spaced, sizeof spaced, " %s ", what);
-    if (strstr(known, spaced) == NULL) {
-        return 2;
-    }
-    if (strcmp(what, "contract") == 0) {
-        return run_contract(&options);
-    }
-    if (etcd_engine_open(&drive.loop, &options, &drive.engine, error, sizeof error) !=
-        RC_OK) {
-        (void)fprintf(stderr, "%s\n", error);
-        return 1;
-    }
+    options->ca_file = files[0];
+    options->cert_file = files[1];
+    options->key_file = files[2];
+    return argc - optind < 2 ? RC_EINVAL : RC_OK;
+}
+
+/* What the words behind the endpoints ask for. Returns for how many seconds. */
+static double read_task(const char *what, int count, char **rest)
+{
     drive.took_us = calloc(SAMPLES_MAX, sizeof *drive.took_us);
     drive.is_barrier = strcmp(what, "barrier") == 0;
     drive.is_mixed = strcmp(what, "mixed") == 0;
     drive.shows = strcmp(what, "follow") == 0 || strcmp(what, "lease") == 0;
     drive.is_dump = strcmp(what, "dump") == 0;
     bool is_load = drive.is_barrier || drive.is_mixed || strcmp(what, "put") == 0;
-    drive.client_count = is_load && count > 0 ? (size_t)atoi(rest[0]) : 0;
-    double seconds =
-        is_load ? (count > 1 ? atof(rest[1]) : 5) : (count > 0 ? atof(rest[0]) : 5);
-    drive.value_size = is_load && count > 2 ? (size_t)atoi(rest[2]) : 100;
+    drive.client_count = is_load && count > 0 ? strtoul(rest[0], NULL, 10) : 0;
+    drive.value_size = is_load && count > 2 ? strtoul(rest[2], NULL, 10) : 100;
     drive.value_size = drive.value_size < 20 ? 20 : drive.value_size;
     drive.value = calloc(1, drive.value_size + 1);
     assert(drive.took_us != NULL && drive.value != NULL);
     memset(drive.value, 'v', drive.value_size);
+    int at = is_load ? 1 : 0;
+    return count > at ? strtod(rest[at], NULL) : 5;
+}
+
+static void drive_engine(const char *what, double seconds)
+{
     const struct engine_follower follower = {NULL, on_begin, on_put, on_removed, on_end};
+
     engine_follow(drive.engine, &follower);
     if (strcmp(what, "lease") == 0) {
         engine_grant(drive.engine, 1000, on_leased, NULL);
@@ -540,7 +527,38 @@ int main(int argc, char **argv)
     (void)uv_timer_start(&drive.end, strcmp(what, "status") == 0 ? on_status_due : finish,
                          (uint64_t)(seconds * 1000), 0);
     (void)uv_run(&drive.loop, UV_RUN_DEFAULT);
-    if (is_load) {
+}
+
+int main(int argc, char **argv)
+{
+    static const char known[] = " put barrier mixed follow dump status lease contract ";
+    const char *urls[URLS_MAX];
+    struct etcd_options options = {.endpoints = urls, .prefix = "rollcall/test/"};
+    char error[256] = "";
+    char spaced[32];
+
+    if (read_options(argc, argv, &options) != RC_OK) {
+        return 2;
+    }
+    options.endpoint_count = split(argv[optind], urls, URLS_MAX);
+    const char *what = argv[optind + 1];
+    (void)snprintf(spaced, sizeof spaced, " %s ", what);
+    if (strstr(known, spaced) == NULL) {
+        return 2;
+    }
+    (void)uv_loop_init(&drive.loop);
+    (void)uv_timer_init(&drive.loop, &drive.end);
+    if (strcmp(what, "contract") == 0) {
+        return run_contract(&options);
+    }
+    if (etcd_engine_open(&drive.loop, &options, &drive.engine, error, sizeof error) !=
+        RC_OK) {
+        (void)fprintf(stderr, "%s\n", error);
+        return 1;
+    }
+    double seconds = read_task(what, argc - optind - 2, argv + optind + 2);
+    drive_engine(what, seconds);
+    if (drive.is_barrier || drive.is_mixed || strcmp(what, "put") == 0) {
         report(seconds);
     }
     int busy = uv_loop_close(&drive.loop);

@@ -85,7 +85,7 @@ static void while_queries_are_asked_for_changes_come_at_once(void **state)
     struct fixture *f = *state;
 
     load(f);
-    f->now_ms += 60 * 1000;
+    f->now_ms += 60000;
     assert_false(query_copy_is_certain(&f->copy, f->now_ms));
     query_copy_wanted(&f->copy, f->now_ms);
     assert_int_equal(wait_and_take(f), 0);
