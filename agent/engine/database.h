@@ -61,6 +61,10 @@ struct database_key {
 int database_find(struct database *database, struct rc_pack_bytes key,
                   struct database_key *out);
 
+/* The highest mod revision of the keys under `prefix`, which is not empty; 0: there are none. */
+int database_newest(struct database *database, struct rc_pack_bytes prefix,
+                    uint64_t *out);
+
 /* Each tells `log` (follow_log.h) what it does. */
 int database_put(struct database *database, const struct engine_op *op, uint64_t revision,
                  struct rc_buffer *log);

@@ -22,6 +22,9 @@ static const char *const texts[STATEMENT_COUNT] = {
         "UPDATE marks SET revision = ?1, next_lease = ?2 WHERE one = 1",
     [STATEMENT_FIND] =
         "SELECT create_revision, mod_revision, lease FROM kv WHERE key = ?1",
+    [STATEMENT_NEWEST_RANGE] =
+        "SELECT max(mod_revision) FROM kv WHERE key >= ?1 AND key < ?2",
+    [STATEMENT_NEWEST_REST] = "SELECT max(mod_revision) FROM kv WHERE key >= ?1",
     [STATEMENT_PUT] =
         ("INSERT INTO kv (key, create_revision, mod_revision, lease, value)"
          " VALUES (?1, ?2, ?2, ?3, ?4)"
@@ -303,6 +306,31 @@ static struct rc_pack_bytes end_of_prefix(struct rc_pack_bytes prefix, uint8_t *
         space[size - 1]++;
     }
     return (struct rc_pack_bytes){space, size};
+}
+
+int database_newest(struct database *database, struct rc_pack_bytes prefix, uint64_t *out)
+{
+    uint8_t *space = malloc(prefix.size);
+    bool row = false;
+
+    *out = 0;
+    if (space == NULL) {
+        return RC_ENOMEM;
+    }
+    struct rc_pack_bytes end = end_of_prefix(prefix, space);
+    enum database_statement which =
+        end.size > 0 ? STATEMENT_NEWEST_RANGE : STATEMENT_NEWEST_REST;
+    bind_bytes(database, which, 1, prefix);
+    if (end.size > 0) {
+        bind_bytes(database, which, 2, end);
+    }
+    int err = step(database, which, &row);
+    if (err == RC_OK && row) {
+        *out = column(database, which, 0); /* SQL's NULL, of no keys, is read as 0 */
+        err = finish(database, which);
+    }
+    free(space);
+    return err;
 }
 
 int database_delete_prefix(struct database *database, struct rc_pack_bytes prefix,

@@ -75,16 +75,28 @@ static int begin(struct work *work)
     return database_begin(work->state->database);
 }
 
-static bool compare_holds(const struct engine_compare *compare,
-                          const struct database_key *key)
+/* What the compare asks for, as it stands. */
+static int read_target(struct work *work, const struct engine_compare *compare,
+                       uint64_t *out)
 {
-    const uint64_t found[] = {
-        [ENGINE_CREATE_REVISION] = key->create_revision,
-        [ENGINE_MOD_REVISION] = key->mod_revision,
-        [ENGINE_LEASE] = key->lease,
-    };
-    uint64_t number = found[compare->target];
+    struct database *database = work->state->database;
+    struct database_key key = {0};
 
+    if (compare->target == ENGINE_PREFIX_MOD_REVISION) {
+        return database_newest(database, compare->key, out);
+    }
+    int err = database_find(database, compare->key, &key);
+    const uint64_t found[] = {
+        [ENGINE_CREATE_REVISION] = key.create_revision,
+        [ENGINE_MOD_REVISION] = key.mod_revision,
+        [ENGINE_LEASE] = key.lease,
+    };
+    *out = found[compare->target];
+    return err;
+}
+
+static bool compare_holds(const struct engine_compare *compare, uint64_t number)
+{
     switch (compare->relation) {
     case ENGINE_EQUAL:
         return number == compare->number;
@@ -104,9 +116,9 @@ static int compare_all(struct work *work, const struct engine_txn *txn, bool *ho
 
     *hold = true;
     for (size_t i = 0; err == RC_OK && *hold && i < txn->compare_count; i++) {
-        struct database_key key;
-        err = database_find(work->state->database, txn->compares[i].key, &key);
-        *hold = err == RC_OK && compare_holds(&txn->compares[i], &key);
+        uint64_t number = 0;
+        err = read_target(work, &txn->compares[i], &number);
+        *hold = err == RC_OK && compare_holds(&txn->compares[i], number);
     }
     return err;
 }

@@ -155,8 +155,13 @@ static void on_turn(uv_prepare_t *handle)
 
 static void ask(struct sqlite_engine *engine, struct engine_request *request)
 {
-    assert(!engine->is_closing);
     engine->open_bytes += request->size_bytes;
+    if (engine->is_closing) { /* who was just answered may ask on */
+        request_refuse(request, RC_ECLOSED, "the store is being closed");
+        request_push(&engine->answered, request);
+        wake(engine);
+        return;
+    }
     if (request->kind == REQUEST_ANSWER) {
         request_push(&engine->answered, request);
         wake(engine);

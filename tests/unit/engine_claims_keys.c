@@ -192,6 +192,14 @@ static void each_compare_holds_when_it_should(void **state)
         {"lease =", compare("k", ENGINE_LEASE, ENGINE_EQUAL, lease), true},
         {"lease = 0", compare("k", ENGINE_LEASE, ENGINE_EQUAL, 0), false},
         {"lease <> 0", compare("k", ENGINE_LEASE, ENGINE_NOT_EQUAL, 0), true},
+        {"newest under <",
+         compare("k", ENGINE_PREFIX_MOD_REVISION, ENGINE_LESS, changed + 1), true},
+        {"newest under < itself",
+         compare("k", ENGINE_PREFIX_MOD_REVISION, ENGINE_LESS, changed), false},
+        {"newest under none <", compare("n", ENGINE_PREFIX_MOD_REVISION, ENGINE_LESS, 1),
+         true},
+        {"newest under the highest byte",
+         compare("\xff", ENGINE_PREFIX_MOD_REVISION, ENGINE_LESS, 1), true},
         {"lease of none", compare("n", ENGINE_LEASE, ENGINE_EQUAL, 0), true},
     };
 
