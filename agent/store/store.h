@@ -202,6 +202,8 @@ struct store_freshness {
     uint64_t age_ms;
     bool knows_leader;
 };
+/* Whether the mirror is there: until then all tables are empty. */
+bool store_is_loaded(const struct store *store);
 /* A restore is under way, or was cut short: nothing may be read, nothing is written. */
 bool store_is_restoring(const struct store *store);
 

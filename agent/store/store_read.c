@@ -16,6 +16,11 @@ struct store_freshness store_freshness(const struct store *store, uint64_t now_m
         .knows_leader = status.has_leader};
 }
 
+bool store_is_loaded(const struct store *store)
+{
+    return store->is_loaded;
+}
+
 bool store_is_restoring(const struct store *store)
 {
     return store->is_restoring;

@@ -2,7 +2,9 @@
  *
  * No engine takes it all in one transaction. So the first step writes a mark that all stores
  * see and empties the tables, the last one takes the mark away; between them nobody is
- * answered. When whoever does it dies on the way, the mark stays until it is done again. */
+ * answered. When whoever does it dies on the way, the mark stays until it is done again. Each
+ * step but the first asks for the mark of its own first step: of two restores the later one goes
+ * on, and the earlier writes nothing between. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@ struct restore {
     bool is_over; /* every record is in: the mark goes with the last step */
     uint64_t written;
     uint64_t revision;
+    uint64_t mark_revision; /* of our own mark; 0: it is not there yet */
     struct engine_op ops[PUTS_MAX + 1];
     size_t count;
     struct rc_buffer space; /* of the step's keys and values */
@@ -54,7 +57,12 @@ static void on_step(void *context, const struct engine_answer *answer);
 
 static void ask(struct restore *restore)
 {
-    const struct engine_txn txn = {.then = restore->ops, .then_count = restore->count};
+    const struct engine_compare is_ours = {mark_key(), ENGINE_MOD_REVISION, ENGINE_EQUAL,
+                                           restore->mark_revision};
+    const struct engine_txn txn = {.compares = &is_ours,
+                                   .compare_count = restore->mark_revision != 0,
+                                   .then = restore->ops,
+                                   .then_count = restore->count};
 
     engine_txn(restore->store->engine, &txn, on_step, restore);
 }
@@ -150,8 +158,15 @@ static void on_step(void *context, const struct engine_answer *answer)
     struct restore *restore = context;
     char text[STORE_TEXT_MAX];
 
+    if (answer->err == RC_OK && !answer->succeeded) {
+        end(restore, RC_ECONFLICT,
+            "another restore was begun meanwhile, and replaces all of this one");
+        return;
+    }
     if (answer->err == RC_OK) {
         restore->revision = answer->revision;
+        restore->mark_revision =
+            restore->mark_revision != 0 ? restore->mark_revision : answer->revision;
     }
     if (answer->err == RC_OK && restore->is_over) {
         end(restore, RC_OK, "");

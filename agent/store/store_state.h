@@ -21,8 +21,11 @@ enum {
     FRESH_EVERY_MS = 1000,     /* a barrier, when nobody else asked for one */
     TOMBSTONES_MAX = 4096,
     TTL_MIN_MS = 1000,
-    TTL_MAX_MS = 86400000
+    SESSION_TTL_MAX_MS = 86400000
 };
+
+/* Of what goes by itself: a token may live for ten years. */
+#define TTL_MAX_MS (10ULL * 366 * 24 * 3600 * 1000)
 
 /* Where a request stands; each state has a list. */
 enum request_state {

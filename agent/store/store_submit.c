@@ -177,7 +177,7 @@ static int look_at_session(const struct store_session *session)
                 session->service_check_count <= STORE_SESSION_CHECKS_MAX &&
                 session->behavior <= STORE_DELETE;
     bool lasts = session->ttl_ms == 0 ||
-                 (session->ttl_ms >= TTL_MIN_MS && session->ttl_ms <= TTL_MAX_MS);
+                 (session->ttl_ms >= TTL_MIN_MS && session->ttl_ms <= SESSION_TTL_MAX_MS);
 
     return fits && lasts ? RC_OK : RC_EINVAL;
 }

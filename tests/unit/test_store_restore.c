@@ -128,6 +128,46 @@ static void a_restore_cut_short_leaves_a_store_that_refuses_until_it_is_done(voi
     rc_buffer_fini(&bytes);
 }
 
+static void tell_err(void *context, const struct store_outcome *outcome)
+{
+    int *err = context;
+
+    *err = outcome->err;
+}
+
+static void of_two_restores_the_later_one_is_done_whole(void **state)
+{
+    struct world *w = *state;
+    struct rc_buffer first = {0};
+    struct rc_buffer second = {0};
+    char error[ARCHIVE_ERROR_MAX];
+    int err = 1;
+    const struct engine_memory_faults slow = {.delay_max_ms = 50};
+
+    put_many(w);
+    save(w, &first);
+    assert_true(world_one(w, STORE_DELETE_TREE, "many/", "", NULL)->succeeded);
+    assert_true(world_one(w, STORE_SET, "only", "1", NULL)->succeeded);
+    save(w, &second);
+    engine_memory_set_faults(w->memory, &slow);
+    assert_int_equal(
+        store_restore(w->stores[0], first.bytes, first.size, error, tell_err, &err),
+        RC_OK);
+    while (!store_is_restoring(w->stores[1])) {
+        world_run_ms(w, 1);
+    }
+    assert_int_equal(begin_restore(w, &second), RC_OK);
+    assert_int_equal(world_wait(w)->err, RC_OK);
+    world_run_ms(w, 1000);
+    assert_int_equal(err, RC_ECONFLICT);
+    assert_false(store_is_restoring(w->stores[0]));
+    assert_null(world_get(w, 0, "many/0"));
+    assert_null(world_get(w, 0, "many/449"));
+    assert_true(world_is(w, "only", "1"));
+    rc_buffer_fini(&first);
+    rc_buffer_fini(&second);
+}
+
 static void a_damaged_snapshot_touches_nothing(void **state)
 {
     struct world *w = *state;
@@ -151,6 +191,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_restore_cut_short_leaves_a_store_that_refuses_until_it_is_done, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(of_two_restores_the_later_one_is_done_whole,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_snapshot_touches_nothing, setup,
                                         teardown),
     };
