@@ -132,7 +132,7 @@ static bool has_expired(const struct http_api *api, const struct subject *subjec
 }
 
 static enum permits_found find_here(struct http_api *api, const char *token,
-                                    struct subject **out)
+                                    struct subject **out, uint64_t *wake)
 {
     const char *accessor = DIRECTORY_ANONYMOUS;
     uint8_t hash[SECRET_HASH_SIZE];
@@ -140,6 +140,10 @@ static enum permits_found find_here(struct http_api *api, const char *token,
     struct subject *subject = NULL;
 
     permits_read_store(api);
+    if (!permits_have_read(api->permits)) { /* when it is loaded all are woken */
+        *wake = waiters_store_key(STORE_SETTINGS, rc_pack_text(PERMITS_KEY), api->seed);
+        return PERMITS_ASKED;
+    }
     if (token[0] != '\0' && strcmp(token, "anonymous") != 0) {
         if (!permits_hash(api, token, hash) ||
             !directory_find_hash(api->permits->directory, hash, &item)) {
@@ -159,7 +163,7 @@ static enum permits_found find(struct http_api *api, const char *token,
                                struct subject **out, uint64_t *wake)
 {
     enum permits_found found = api->store != NULL
-                                   ? find_here(api, token, out)
+                                   ? find_here(api, token, out, wake)
                                    : permits_ask_remote(api, token, out, wake);
 
     if (found == PERMITS_FOUND && has_expired(api, *out)) {
@@ -207,6 +211,13 @@ static bool go_on_without(struct http_api *api, struct http_exchange *x,
     struct permits *permits = api->permits;
     bool has_token = token[0] != '\0';
 
+    if (found == PERMITS_AWAY && api->store != NULL &&
+        x->route->place == ROUTE_AT_SERVER) { /* nor can it be told to other agents */
+        query_failed_headers(x);
+        exchange_error(x, 500,
+                       "No cluster leader: nothing of the store is known here yet");
+        return false;
+    }
     if (found == PERMITS_AWAY && !has_token) {
         x->subject = subject_keep(permits->nobody);
         return true;

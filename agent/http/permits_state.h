@@ -43,7 +43,9 @@ enum permits_found permits_ask_remote(struct http_api *api, const char *token,
                                       struct subject **out, uint64_t *wake);
 void permits_free_remotes(struct permits *permits);
 
-/* With an engine: reads what has changed in the store. */
+/* With an engine: reads what has changed in the store, once that is loaded. */
 void permits_read_store(struct http_api *api);
+/* Whether that was ever done: before, nothing is known of tokens. */
+bool permits_have_read(const struct permits *permits);
 
 #endif

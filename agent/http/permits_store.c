@@ -73,6 +73,11 @@ static void read_settings(struct permits *permits, const struct store *store)
     }
 }
 
+bool permits_have_read(const struct permits *permits)
+{
+    return permits->read_to[STORE_SETTINGS] != 0;
+}
+
 /* Whether the table has changed since it was read. */
 static bool has_news(struct permits *permits, const struct store *store,
                      enum store_table table)
@@ -86,10 +91,16 @@ static bool has_news(struct permits *permits, const struct store *store,
     return true;
 }
 
+/* Before the store is there, and while it is filled anew, its tables are empty: whoever believed
+ * them would think that there are no tokens and let everybody in. */
 void permits_read_store(struct http_api *api)
 {
     struct permits *permits = api->permits;
 
+    if (!store_is_loaded(api->store) ||
+        (store_is_restoring(api->store) && permits_have_read(permits))) {
+        return;
+    }
     if (has_news(permits, api->store, STORE_SETTINGS)) {
         read_settings(permits, api->store);
     }

@@ -396,6 +396,8 @@ static void life_of_a_token_is_limited_as_asked(void **state)
          "\"ExpirationTime\":\"2023-11-15T01:30:00.000Z\""},
         {"{\"ExpirationTime\":\"2020-01-01T00:00:00Z\"}", "must be a time to come"},
         {"{\"ExpirationTime\":\"tomorrow\"}", "must be a time to come"},
+        {"{\"ExpirationTTL\":\"720h\"}",
+         "\"ExpirationTime\":\"2023-12-14T22:13:20.000Z\""},
         {"{\"ExpirationTTL\":\"1ms\"}", "must be a duration of at least 1s"},
         {"{\"ExpirationTTL\":\"1h\",\"ExpirationTime\":\"2030-01-01T00:00:00Z\"}",
          "cannot both be set"},
@@ -410,6 +412,70 @@ static void life_of_a_token_is_limited_as_asked(void **state)
             fail_msg("%s: %s", cases[i].body, body_of(x));
         }
     }
+    acl_world_destroy(w);
+}
+
+/* The time that a request waits for what is known of tokens is over. */
+static const struct http_exchange *go_on(struct acl_world *w)
+{
+    assert_int_equal(w->x.outcome, EXCHANGE_WAITING);
+    w->x.expired = true;
+    routes_answer(&w->api, &w->x);
+    return &w->x;
+}
+
+static void nobody_is_let_in_before_the_store_is_there(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    struct engine *engine = engine_memory_connect(w->store->memory);
+    struct store *store = store_create(
+        &(struct store_options){.engine = engine, .now_ms = w->store->now_ms});
+    const struct permits_options options = {
+        .mode = HTTP_ACL_ENFORCE, .datacenter = "dc1", .seed = 1};
+    permits_destroy(w->api.permits);
+    w->api.permits = permits_create(&options);
+    w->api.store = store; /* follows, and was not told of anything yet */
+
+    (void)acl_world_ask(w, "GET", "/v1/agent/self", "", NULL);
+    assert_int_equal(go_on(w)->status, 403);
+    (void)acl_world_ask(w, "GET", "/v1/internal/acl/subject", "", NULL);
+    assert_int_equal(go_on(w)->status, 500); /* another agent keeps what it knows */
+    (void)acl_world_ask(w, "GET", "/v1/internal/acl/subject", "", ACL_ADMIN);
+    assert_int_equal(go_on(w)->status, 500);
+    world_run_ms(w->store, 100);
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/agent/self", "", ACL_READ)->status,
+                     200);
+    w->api.store = w->store->stores[0];
+    engine->class->close(engine, NULL, NULL);
+    store_destroy(store);
+    acl_world_destroy(w);
+}
+
+static void ignore(void *context, const struct engine_answer *answer)
+{
+    (void)context;
+    assert_int_equal(answer->err, RC_OK);
+}
+
+static void tokens_count_while_the_store_is_restored(void **state)
+{
+    const struct engine_op ops[] = {
+        {.verb = ENGINE_PUT,
+         .key = rc_pack_text("restoring"),
+         .value = rc_pack_text("1")},
+        {.verb = ENGINE_DELETE_PREFIX, .key = rc_pack_text("setting/")},
+        {.verb = ENGINE_DELETE_PREFIX, .key = rc_pack_text("acl/")}};
+    const struct engine_txn txn = {.then = ops, .then_count = 3};
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    engine_txn(w->store->engines[0], &txn, ignore, NULL);
+    world_run_ms(w->store, 100);
+    assert_true(store_is_restoring(w->api.store));
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/agent/self", "", NULL)->status, 403);
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/agent/self", "", ACL_READ)->status,
+                     200);
     acl_world_destroy(w);
 }
 
@@ -472,6 +538,8 @@ int main(void)
         cmocka_unit_test(token_in_the_query_is_refused_in_words),
         cmocka_unit_test(names_are_taken_once),
         cmocka_unit_test(life_of_a_token_is_limited_as_asked),
+        cmocka_unit_test(nobody_is_let_in_before_the_store_is_there),
+        cmocka_unit_test(tokens_count_while_the_store_is_restored),
         cmocka_unit_test(explanation_knows_what_each_route_needs),
         cmocka_unit_test(explanation_names_the_rule),
     };
