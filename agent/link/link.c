@@ -273,7 +273,11 @@ static int on_request(struct link *link, const struct link_message *message,
         return RC_EMALFORMED;
     }
     link->last_asked = message->number;
-    if (rc_table_count(link->served) >= LINK_OPEN_MAX) {
+    if (link_out_backlog(link) > LINK_BACKLOG_END) {
+        return RC_ETOOBIG;
+    }
+    if (rc_table_count(link->served) >= LINK_OPEN_MAX ||
+        link_out_backlog(link) > LINK_BACKLOG_MAX) {
         link_out_say(link, LINK_REFUSE, message->number, NULL, 0);
         return RC_OK; /* its body is nobody's */
     }

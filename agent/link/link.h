@@ -27,8 +27,12 @@ enum {
     LINK_IDLE_PING_MS = 20000, /* otherwise */
     LINK_SILENCE_MS = 2800,
     LINK_PIECE_BYTES = 16 << 10,
-    LINK_OPEN_MAX = 16384,        /* requests of one side at once */
-    LINK_ASSEMBLY_MAX = 128 << 20 /* bytes of bodies that are not complete yet */
+    LINK_OPEN_MAX = 16384,         /* requests of one side at once */
+    LINK_ASSEMBLY_MAX = 128 << 20, /* bytes of bodies that are not complete yet */
+    /* Replies that the other side does not read: beyond the first it is refused more, beyond
+     * the second the link ends. */
+    LINK_BACKLOG_MAX = 128 << 20,
+    LINK_BACKLOG_END = 160 << 20
 };
 
 struct link;

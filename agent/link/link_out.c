@@ -31,6 +31,7 @@ int link_out_send(struct link *link, const struct link_message *head,
         *rest =
             (struct link_body){.kind = body_kind, .number = head->number, .size = size};
         memcpy(rest->bytes, body, size);
+        link->body_bytes += size;
     }
     link_message_write(&link->control, head);
     if (rest == NULL) {
@@ -58,6 +59,7 @@ void link_out_drop(struct link *link, enum link_message_kind kind, uint32_t numb
         if (body->kind == kind && body->number == number) {
             *place = body->next;
             link->last_body = link->last_body == body ? before : link->last_body;
+            link->body_bytes -= body->size;
             free(body);
             return;
         }
@@ -77,6 +79,11 @@ void link_out_fini(struct link *link)
     rc_buffer_fini(&link->control);
     rc_buffer_fini(&link->plain);
     rc_buffer_fini(&link->raw);
+}
+
+size_t link_out_backlog(const struct link *link)
+{
+    return link->body_bytes + link->control.size - link->control_at;
 }
 
 bool link_has_output(const struct link *link)
@@ -141,6 +148,7 @@ static void add_piece(struct link *link)
     }
     body->next = NULL;
     if (body->sent == body->size) {
+        link->body_bytes -= body->size;
         free(body);
         return;
     }

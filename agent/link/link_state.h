@@ -59,6 +59,7 @@ struct link {
     size_t control_at;
     struct link_body *first_body; /* whose turn it is */
     struct link_body *last_body;
+    size_t body_bytes;      /* of all bodies on their way out */
     struct rc_buffer plain; /* of a frame that is made */
 
     uint64_t made_ms;
@@ -76,5 +77,7 @@ int link_out_send(struct link *link, const struct link_message *head,
 /* Drops what is left of a body. */
 void link_out_drop(struct link *link, enum link_message_kind kind, uint32_t number);
 void link_out_fini(struct link *link);
+/* Bytes that wait to be sent. */
+size_t link_out_backlog(const struct link *link);
 
 #endif

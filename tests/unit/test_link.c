@@ -446,6 +446,27 @@ static void what_is_refused_is_told_apart_from_a_reply(void **state)
     assert_int_equal(expect(pair, 0, LINK_REFUSED).number, number);
 }
 
+static void whoever_does_not_read_replies_is_refused_more(void **state)
+{
+    struct pair *pair = *state;
+    char *body = calloc(1, LINK_BODY_MAX);
+    make(pair, "a", "a");
+    connect_ends(pair);
+
+    assert_non_null(body);
+    for (int i = 0; i < 2; i++) {
+        uint32_t number = ask(pair, "/v1/kv/x", NULL, 0);
+        carry(pair, 0);
+        expect(pair, 1, LINK_ASKED);
+        assert_int_equal(answer(pair, number, body, LINK_BODY_MAX), RC_OK);
+    }
+    free(body);
+    (void)ask(pair, "/v1/kv/x", NULL,
+              0); /* the heads alone are more than the limit now */
+    carry(pair, 0);
+    expect(pair, 1, LINK_NOTHING);
+}
+
 static void whoever_leaves_says_so_and_nothing_more(void **state)
 {
     struct pair *pair = *state;
@@ -656,6 +677,7 @@ int main(void)
         CLAIM(a_long_body_does_not_hold_up_a_short_one),
         CLAIM(what_is_cancelled_is_not_answered),
         CLAIM(what_is_refused_is_told_apart_from_a_reply),
+        CLAIM(whoever_does_not_read_replies_is_refused_more),
         CLAIM(whoever_leaves_says_so_and_nothing_more),
         CLAIM(a_dead_peer_is_noticed_within_three_seconds),
         CLAIM(a_link_at_rest_is_kept),
