@@ -46,6 +46,9 @@ void errand_failed(struct http_exchange *x, const struct store_outcome *outcome)
                        "repeated safely",
                        text[0] != '\0' ? ": " : "", text);
         break;
+    case RC_ECONFLICT:
+        exchange_error(x, 409, "%s", text);
+        break;
     case RC_ETOOBIG:
         exchange_error(x, 413, "%s", text[0] != '\0' ? text : rc_strerror(outcome->err));
         break;

@@ -138,7 +138,8 @@ struct store_outcome {
 typedef void store_done(void *context, const struct store_outcome *outcome);
 
 /* A request that must happen once though it may be sent again: its id, 16 random bytes.
- * NULL: the caller does not send it again. Remembered for at least a minute. */
+ * NULL: the caller does not send it again. Remembered for at least a minute; what else comes
+ * under the same id meanwhile is not done: RC_ECONFLICT (documents are not told apart). */
 enum { STORE_REQUEST_SIZE = 16 };
 
 /* Tells of what changed, in order of revisions, from inside store_... calls of the engine;

@@ -1,7 +1,7 @@
 /* store_outcome.c - what became of a request, as bytes: kept while the engine is asked, and
  * under req/ for whoever asks again.
  *
- * [1 done, 0 not; term; [operation, words, ...]; [[operation, key, value, flags, lock index,
+ * [1 done, 0 not; print of the request; term; [operation, words, ...]; [[operation, key, value, flags, lock index,
  * create index, modify index, term, session], ...]] */
 #include <string.h>
 
@@ -43,8 +43,9 @@ void store_outcome_write(struct store_plan *plan)
     struct rc_buffer *out = &plan->buffer;
 
     rc_buffer_clear(out);
-    rc_pack_write_array(out, 4);
+    rc_pack_write_array(out, 5);
     rc_pack_write_number(out, plan->failure_count == 0);
+    rc_pack_write_number(out, plan->request->print);
     rc_pack_write_number(out, plan->term);
     rc_pack_write_array(out, plan->failure_count * 2);
     for (size_t i = 0; i < plan->failure_count; i++) {
@@ -116,12 +117,23 @@ static void read_result(struct store_plan *plan, struct rc_cursor *in,
     }
 }
 
+bool store_outcome_is_of(struct rc_pack_bytes bytes, uint64_t print)
+{
+    struct rc_cursor in = rc_cursor_over(bytes.at, bytes.size);
+    struct rc_pack_items items = rc_pack_open(&in);
+    bool is_short = items.left < 2;
+
+    (void)rc_pack_next_number(&in, &items);
+    return is_short || rc_pack_next_number(&in, &items) == print;
+}
+
 int store_outcome_replay(struct store_plan *plan, struct rc_pack_bytes bytes,
                          uint64_t revision, struct store_outcome *out)
 {
     struct rc_cursor in = rc_cursor_over(bytes.at, bytes.size);
     struct rc_pack_items items = rc_pack_open(&in);
     uint64_t how = rc_pack_next_number(&in, &items);
+    (void)rc_pack_next_number(&in, &items); /* the print */
     uint64_t term = or_this(rc_pack_next_number(&in, &items), TERM_OF_THIS, revision);
 
     plan->err = RC_OK;

@@ -101,6 +101,7 @@ void store_outcome_write(struct store_plan *plan);
 struct rc_pack_bytes store_outcome_short(struct rc_pack_bytes record);
 
 /* Answers with a remembered outcome; what this write gave an index has `revision`. */
+bool store_outcome_is_of(struct rc_pack_bytes bytes, uint64_t print);
 int store_outcome_replay(struct store_plan *plan, struct rc_pack_bytes bytes,
                          uint64_t revision, struct store_outcome *out);
 

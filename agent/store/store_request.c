@@ -431,6 +431,11 @@ static void step_ops(struct store_request *r)
     struct engine_item known;
 
     if (r->has_id && mirror_get(store->tables[TABLE_REQUESTS], id_of(r), &known)) {
+        if (!store_outcome_is_of(known.value, r->print)) {
+            request_fail(r, RC_ECONFLICT,
+                         "another request came under the same id before");
+            return;
+        }
         finish_from(r, known.value, known.mod_revision);
         return;
     }

@@ -71,6 +71,7 @@ struct store_request {
     bool was_unknown; /* it may have happened */
     bool is_kept;     /* a renewal: the lease goes on, does the session? */
     uint8_t id[STORE_REQUEST_SIZE];
+    uint64_t print;  /* of what it asks for: another request must not come under its id */
     size_t granting; /* the operation whose lease was asked for */
     uint8_t *kept;   /* the outcome, should the transaction succeed: an outcome record */
     size_t kept_size;

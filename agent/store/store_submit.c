@@ -6,6 +6,7 @@
 #include "agent/store/store_request.h"
 #include "agent/store/store_state.h"
 #include "base/err.h"
+#include "base/table.h"
 
 /* What the rules add to a transaction: records' heads, held/ and req/. */
 enum { ADDED_BYTES = 160 };
@@ -125,6 +126,32 @@ struct asked {
     enum request_kind kind;
 };
 
+/* Of documents only that they are such: whoever sends one again may have written another time
+ * or index into it. */
+static uint64_t print_of(const struct store_op *op, uint64_t print)
+{
+    const uint64_t numbers[] = {(uint64_t)op->verb, (uint64_t)op->table, op->key.size,
+                                op->value.size,     op->flags,           op->index,
+                                op->ttl_ms};
+
+    if (op->table != STORE_KV && op->table != STORE_SESSIONS) {
+        return rc_hash("document", 8, 0);
+    }
+    print = rc_hash(numbers, sizeof numbers, print);
+    print = rc_hash(op->key.at, op->key.size, print);
+    print = rc_hash(op->value.at, op->value.size, print);
+    return op->session != NULL ? rc_hash(op->session, strlen(op->session), print) : print;
+}
+
+static void take_id(struct store_request *r, const uint8_t *id)
+{
+    r->has_id = true;
+    memcpy(r->id, id, sizeof r->id);
+    for (size_t i = 0; i < r->count; i++) {
+        r->print = print_of(&r->ops[i].op, r->print);
+    }
+}
+
 static int start(struct store *store, const struct store_op *ops, size_t count,
                  size_t bytes, const struct asked *asked)
 {
@@ -143,8 +170,7 @@ static int start(struct store *store, const struct store_op *ops, size_t count,
     r->count = count;
     copy_ops(r, ops);
     if (asked->request != NULL && r->writes) {
-        r->has_id = true;
-        memcpy(r->id, asked->request, sizeof r->id);
+        take_id(r, asked->request);
     }
     request_enlist(r, REQUEST_NEW);
     if (!store->is_answering) { /* else the plan's scratch is somebody's outcome */

@@ -179,6 +179,22 @@ static void documents_are_kept_as_they_are(void **state)
     assert_string_equal(w->heard, "query q1 2;");
 }
 
+static void another_request_under_the_same_id_is_refused(void **state)
+{
+    struct world *w = *state;
+    const char *id = "fedcba9876543210";
+    struct store_op op = {
+        .verb = STORE_SET, .key = rc_pack_text("a"), .value = rc_pack_text("1")};
+
+    assert_true(world_do(w, 0, &op, 1, id)->succeeded);
+    op.value = rc_pack_text("2");
+    assert_int_equal(world_do(w, 1, &op, 1, id)->err, RC_ECONFLICT);
+    op.key = rc_pack_text("b");
+    assert_int_equal(world_do(w, 0, &op, 1, id)->err, RC_ECONFLICT);
+    assert_true(world_is(w, "a", "1"));
+    assert_null(world_get(w, 0, "b"));
+}
+
 static void a_request_that_is_sent_again_happens_once(void **state)
 {
     struct world *w = *state;
@@ -234,6 +250,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(documents_are_kept_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_that_is_sent_again_happens_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(another_request_under_the_same_id_is_refused,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_refusal_is_remembered_too, setup, teardown),
     };
 
