@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "agent/cli/cli.h"
 #include "base/buffer.h"
 
@@ -28,5 +30,12 @@ int kv_decode(const char *base64, struct rc_buffer *out);
 
 /* The same the other way, with a NUL behind. */
 int kv_encode(const void *bytes, size_t size, struct rc_buffer *out);
+
+/* kv_pairs.c: JSON that has pairs in it, whose flags from 2^63 on come as negative numbers: cast
+ * them to uint64_t. Owned by the caller; NULL: it is not JSON, `why` may be NULL. */
+json_t *kv_load(const void *bytes, size_t size, json_error_t *why);
+
+/* Prints a line of such JSON, with flags as they are. */
+void kv_print_line(const char *line, size_t length);
 
 #endif

@@ -35,8 +35,8 @@ static void print_exported(const json_t *list)
     for (const char *line = text; line != NULL && *line != '\0';) {
         size_t depth = strspn(line, " ");
         size_t length = strcspn(line, "\n");
-        (void)printf("%.*s%.*s\n", (int)depth, "\t\t\t\t", (int)(length - depth),
-                     line + depth);
+        (void)printf("%.*s", (int)depth, "\t\t\t\t");
+        kv_print_line(line + depth, length - depth);
         line += length + (line[length] == '\n');
     }
     free(text);
@@ -64,7 +64,7 @@ int kv_command_export(const struct cli_command *self, int count, char **words)
     const struct cli_request request = {.method = "GET", .path = rc_buffer_string(&path)};
     err = cli_ask(&parsed.client, &request, &answer);
     if (err == RC_OK) {
-        found = json_loadb((const char *)answer.body.bytes, answer.body.size, 0, NULL);
+        found = kv_load(answer.body.bytes, answer.body.size, NULL);
     } else if (answer.status == 404 && answer.body.size == 0) {
         found = json_array();
     } else {
@@ -146,7 +146,7 @@ static int import_all(const struct cli_client_flags *client, const char *given,
         rc_buffer_fini(&text);
         return err;
     }
-    json_t *pairs = json_loadb(rc_buffer_string(&text), text.size, 0, &why);
+    json_t *pairs = kv_load(rc_buffer_string(&text), text.size, &why);
     rc_buffer_fini(&text);
     if (!json_is_array(pairs)) {
         cli_error("Error! Cannot unmarshal data: %s",

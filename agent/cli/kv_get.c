@@ -45,8 +45,8 @@ static int write_value(const struct get *get, const json_t *pair)
 
 static void print_number(const json_t *pair, const char *name)
 {
-    (void)printf("%-16s %lld\n", name,
-                 (long long)json_integer_value(json_object_get(pair, name)));
+    (void)printf("%-16s %llu\n", name,
+                 (unsigned long long)json_integer_value(json_object_get(pair, name)));
 }
 
 static int print_detailed(const struct get *get, const json_t *pair)
@@ -142,8 +142,7 @@ static int get_found(const struct cli_client_flags *client, const struct get *ge
     const struct cli_request request = {.method = "GET", .path = rc_buffer_string(&path)};
     int err = cli_ask(client, &request, &answer);
     if (err == RC_OK) {
-        json_t *found =
-            json_loadb((const char *)answer.body.bytes, answer.body.size, 0, NULL);
+        json_t *found = kv_load(answer.body.bytes, answer.body.size, NULL);
         result = found != NULL && print(get, found) == RC_OK ? CLI_DONE : CLI_FAILED;
         json_decref(found);
     } else if (answer.status == 404 && (get->recurse || get->keys)) {

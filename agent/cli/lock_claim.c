@@ -51,7 +51,7 @@ static int ask(struct lock_claim *claim, const struct cli_request *request,
 
 static json_t *json_of(const struct cli_answer *answer)
 {
-    return json_loadb(rc_buffer_string(&answer->body), answer->body.size, 0, NULL);
+    return kv_load(rc_buffer_string(&answer->body), answer->body.size, NULL);
 }
 
 /* PUT or DELETE: RC_OK for "true", RC_ECONFLICT for "false", else no answer. */

@@ -13,6 +13,7 @@
  * Any two of them may be stopped or killed at once. A machine that stops as a whole and runs on later is the hole that remains: then the guardian
  * and the command race (the lock-delay is for that). */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -447,7 +448,9 @@ int lock_hold(struct lock_claim *claim, const struct lock_command *command,
     const sigset_t set = guarded_signals();
 
     *out = (struct lock_ending){0};
-    if (!share(&held, claim) || pipe(held.orders) != 0 || pipe(held.news) != 0) {
+    /* Not the command's: it would seem that the guardian lives when it is gone. */
+    if (!share(&held, claim) || pipe2(held.orders, O_CLOEXEC) != 0 ||
+        pipe2(held.news, O_CLOEXEC) != 0) {
         return RC_EIO;
     }
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what a killed guardian leaves behind */
