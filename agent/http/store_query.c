@@ -113,6 +113,8 @@ bool store_query_must_wait(struct http_api *api, struct http_exchange *x,
         x->waiter.prefix =
             view->reach == STORE_ONE ? 0 : waiters_prefix(view->table, view->name.size);
         query_wait_key(api, x, key);
+        /* Who is answered after the wait, also because it is over, hears of the leader anew. */
+        x->is_settled = x->query.consistency == QUERY_STALE;
         return true;
     }
     exchange_header_u64(x, "X-Consul-Index", index);
