@@ -183,8 +183,10 @@ tests: ## every test, one kind after the other
 	$(MAKE) sim
 	$(MAKE) replay
 	$(MAKE) integration
+# Tests that wait for most of their time have been waited for once: SLOW=1 does it for the sanitizers too.
+WHICH = $(if $(filter asan,$(BUILD)),$(if $(SLOW),,-m 'not slow'))
 integration: $(BINS) $(STORE_BIN) $(DRIVE) ## the real programs against real peers: serf, dig, PostgreSQL, the lab (root)
-	ROLLCALL_BUILD=$(BUILD) $(PYTEST) tests/interop tests/lab
+	ROLLCALL_BUILD=$(BUILD) $(PYTEST) $(WHICH) tests/interop tests/lab
 churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
 KILLS ?= 500

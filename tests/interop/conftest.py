@@ -8,6 +8,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import serf_pool  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: waits for most of its time; `make integration` with sanitizers leaves it out")
+
+
 def _may_be_made():
     if serf_pool.why_not():
         pytest.skip(serf_pool.why_not())

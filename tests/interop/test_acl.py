@@ -180,6 +180,7 @@ def test_tokens_outlive_a_restart(pool):
     assert server.ask("PUT", "/v1/kv/b", b"1", token)[0] == 403
 
 
+@pytest.mark.slow
 def test_a_plain_agent_asks_a_server_who_is_who(pool):
     server = pool.server()
     plain = pool.add("a1", PLAIN)
@@ -218,6 +219,7 @@ def test_who_guesses_tokens_has_to_wait(pool):
             assert agent.ask("GET", "/v1/acl/token/self", token=admin)[0] == 200  # it was right before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("down", ["extend-cache", "deny"])
 def test_without_servers_who_was_known_goes_on(pool, down):
     server = pool.server()
@@ -242,6 +244,7 @@ def answer_of(agent, name):
                           text=True, timeout=LONG, check=False).stdout.split()
 
 
+@pytest.mark.slow
 def test_dns_shows_what_its_token_may_see(pool):
     server = pool.server()
     plain = pool.add("a1", PLAIN)

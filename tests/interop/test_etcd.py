@@ -210,6 +210,7 @@ def test_tls_with_client_certificates():
         cluster.end()
 
 
+@pytest.mark.slow
 def test_users_log_in_and_again_when_their_token_ended(own):
     member = own.members[0]
     for user, password in (("root", "r"), ("rollcall", "s:e\"c")):
@@ -247,6 +248,7 @@ def test_the_leader_may_be_killed(three):
     check_acknowledged(report, three.dump())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["asked", "leader"])
 def test_a_frozen_member_is_left(three, who):
     """The first member is the one that is asked and watched at first."""
@@ -261,6 +263,7 @@ def test_a_frozen_member_is_left(three, who):
     check_acknowledged(report, three.dump())
 
 
+@pytest.mark.slow
 def test_without_a_majority_writes_fail_and_come_back(three):
     running = three.begin("mixed", 4, 16)
     time.sleep(1)

@@ -185,6 +185,7 @@ def test_a_query_of_serf_is_answered_by_our_handler(trio):
     assert got == {"Acks": ["r1"], "Responses": {"r1": "uptime at r1"}}
 
 
+@pytest.mark.slow
 def test_answers_are_cut_and_failures_say_nothing(trio):
     got = trio.r2.api("/v1/agent/query/large?timeout=6s", "PUT")
     assert [r["From"] for r in got["Responses"]] == ["r1"]
@@ -194,6 +195,7 @@ def test_answers_are_cut_and_failures_say_nothing(trio):
     until(LONG, lambda: "handler ended after its timeout" in trio.r1.said(), "the slow one was ended")
 
 
+@pytest.mark.slow
 def test_the_command_asks_as_serf_does(trio):
     said = trio.r2.ask("query", "-timeout=6s", "-node=r1", "-tag", "role=^node$", "uptime", "x")
     assert said == ("Query 'uptime' dispatched\nAck from 'r1'\nResponse from 'r1': uptime at r1\nx\n"

@@ -99,6 +99,7 @@ def test_when_we_sleep_for_a_moment_serf_suspects_us_and_we_refute(pool):
     assert "EventMemberFailed: ours" not in serf.said()
 
 
+@pytest.mark.slow
 def test_who_is_reached_by_tcp_alone_stays_and_is_told_of(pool):
     """WAN timers, or on a busy machine the TCP ping might come too late as well."""
     serf = pool.serf("theirs", words=["-profile=wan"])

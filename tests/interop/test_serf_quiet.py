@@ -1,11 +1,13 @@
 """A minute of changes in our catalog beside two serfs: nothing that we send bothers them."""
 import time
 
+import pytest
 from serf_pool import LONG, Serf, until
 
 SECONDS = 60
 
 
+@pytest.mark.slow
 def test_serf_has_nothing_to_say_about_a_minute_of_catalog_churn(mixed):
     agents = [program for program in mixed.made if not isinstance(program, Serf)]
     end = time.monotonic() + SECONDS / 2  # for each of the two pools, plain and encrypted
