@@ -286,6 +286,9 @@ void plan_make(struct store_plan *plan, const struct store *store,
     plan->term = 0;
     plan->err = RC_OK;
     plan->must_wait = false;
+    for (size_t i = 0; i < request->count; i++) {
+        request->ops[i].old_lease = 0;
+    }
     for (size_t i = 0; i < request->count && !plan->must_wait && plan->err == RC_OK;
          i++) {
         verb_do(plan, i);

@@ -68,6 +68,10 @@ static void give_leases_back(const struct store_request *r,
         if (r->ops[i].lease != 0 && is_end == was_done && !r->store->is_closed) {
             engine_revoke(r->store->engine, r->ops[i].lease, request_ignore, r->store);
         }
+        if (r->ops[i].old_lease != 0 && was_done && !r->store->is_closed) {
+            engine_revoke(r->store->engine, r->ops[i].old_lease, request_ignore,
+                          r->store);
+        }
     }
 }
 

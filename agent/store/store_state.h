@@ -49,6 +49,8 @@ enum request_kind {
 struct request_op {
     struct store_op op;
     uint64_t lease; /* its own, when it goes by itself */
+    uint64_t
+        old_lease; /* that the key had by itself until now: without a use after that */
 };
 
 struct store_request {

@@ -67,6 +67,16 @@ static bool is_missing(const struct step *s)
 
 /* ---- writing a draft */
 
+/* A lease that only this key hangs on; that of a session is the holder's. */
+static void note_old_lease(const struct step *s)
+{
+    const struct draft *d = s->d;
+
+    if (d->was_there && d->was.lease != 0 && d->held_was.session == NULL) {
+        s->plan->request->ops[s->index].old_lease = d->was.lease;
+    }
+}
+
 static void write(const struct step *s, uint64_t lock_index)
 {
     struct draft *d = s->d;
@@ -83,6 +93,7 @@ static void write(const struct step *s, uint64_t lock_index)
         d->needs_mod = true;
         return;
     }
+    note_old_lease(s);
     if (!d->exists) {
         d->create_index = MOD_OF_THIS;
     }
@@ -98,6 +109,7 @@ static void erase(const struct step *s)
 {
     struct draft *d = s->d;
 
+    note_old_lease(s);
     d->is_changed = true; /* also when the mirror has no such key: it may lag */
     d->exists = false;
     d->lease = 0;
