@@ -236,7 +236,7 @@ def test_the_judge_sees_overlaps():
         assert judge(lines) != [], lines
 
 
-@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_whoever_holds_the_lock_is_alone(workers):
     run = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-B", __file__,
                           "--seconds", "20", "--workers", str(workers), str(store_agents.BINARY)],
