@@ -215,8 +215,9 @@ def test_a_lock_that_is_taken_away_ends_its_command(cli):
 
 
 def test_what_a_command_leaves_behind_ends_with_it(cli):
-    cli.good("lock", "l/c", f"{sys.executable} -c 'import time; time.sleep(60)' l-c-marker & true")
-    assert "l-c-marker" not in subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    marker = "l-c-%d" % os.getpid()  # nobody else's
+    cli.good("lock", "l/c", f"{sys.executable} -c 'import time; time.sleep(60)' {marker} & true")
+    assert marker not in subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_semaphore_has_so_many_places(cli):
