@@ -19,7 +19,8 @@ static bool may(struct http_api *api, struct http_exchange *x, enum permit_acces
     return permit(api, x, PERMIT_OPERATOR, "", access);
 }
 
-/* The engine's members; where it has none of its own, this agent. */
+/* The engine's members; where its only one has no address, that is this agent. Of an etcd
+ * cluster that was not looked at yet there are none. */
 static void read_status(const struct http_api *api, struct engine_status *out)
 {
     const struct gossip_member *self = gossip_self(api->gossip);
@@ -27,11 +28,10 @@ static void read_status(const struct http_api *api, struct engine_status *out)
     char place[PLACE_MAX];
 
     api->engine->class->status(api->engine, out);
-    if (out->member_count > 0 && out->members[0].address[0] != '\0') {
+    struct engine_member *member = &out->members[0];
+    if (out->member_count != 1 || member->address[0] != '\0') {
         return;
     }
-    struct engine_member *member = &out->members[0];
-    out->member_count = 1;
     address.port = api->facts.server_port;
     rc_address_format(&address, place);
     (void)rc_text_put(member->id, sizeof member->id, api->facts.node_id);
