@@ -156,6 +156,11 @@ http_handler operator_autopilot_configure;
 http_handler operator_autopilot_health;
 http_handler operator_autopilot_state;
 
+/* postgres_read.c, postgres_write.c: the PostgreSQL clusters of the keepers. */
+http_handler postgres_list;
+http_handler postgres_get;
+http_handler postgres_put;
+
 /* request.c: what several of them do with a request. */
 
 /* The body as JSON, owned by the caller; NULL: answered already. */

@@ -174,6 +174,13 @@ static const struct route routes[] = {
      ROUTE_AT_SERVER},
     {"/v1/txn", HTTP_PUT, txn_put, ROUTE_KEY_WRITE, ROUTE_REFUSES_NS, ROUTE_AT_SERVER},
 
+    {"/v1/postgres", HTTP_GET, postgres_list, ROUTE_OPERATOR_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/postgres/", HTTP_GET, postgres_get, ROUTE_OPERATOR_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+    {"/v1/postgres/", HTTP_PUT, postgres_put, ROUTE_OPERATOR_WRITE, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
+
     {ACL "bootstrap", HTTP_PUT, acl_bootstrap, ROUTE_OPEN, ROUTE_REFUSES_NS,
      ROUTE_AT_SERVER},
     {ACL "replication", HTTP_GET, acl_replication, ROUTE_OPEN, ROUTE_REFUSES_NS,
