@@ -3,18 +3,21 @@
  *
  *   rollcall lock   waits for the end, passes signals on, gives the lock back; kills the group
  *                   of the command when the deadline has passed and neither of the others did
+ *     renewer       renews, watches, tells the others the deadline; a thread of it kills the
+ *                   group when the guardian did not, whatever a request waits for; when
+ *                   rollcall lock dies it renews no more, and has the command ended
  *     guardian      parent of the command; kills its group when the deadline passes, when it is
  *                   told of a loss, or when the renewer is gone
  *       COMMAND     in a group of its own; killed by the kernel when the guardian dies
- *     renewer       renews, watches, tells the others the deadline; kills the group itself
- *                   when the guardian did not, or is gone; when rollcall lock dies it renews
- *                   no more, and has the command ended
  *
- * Any two of them may be stopped or killed at once. A machine that stops as a whole and runs on later is the hole that remains: then the guardian
- * and the command race (the lock-delay is for that). */
+ * Any two of them may be stopped or killed at once. Who stops all three stops the clock of the
+ * lock; who kills all three kills the command, but not what that had started. A machine that
+ * stops as a whole and runs on later is the third hole: then the guardian and the command race
+ * (the lock-delay is for that). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,9 +39,10 @@ enum { GRACE_MS = 5000, GUARD_LEAST_MS = 200 };
 /* What the guardian is told: until when the lock is good; 0: it is lost. */
 typedef uint64_t deadline;
 
-/* The same in memory that all of them see: by then the command must be dead. */
+/* What is in memory that all of them see. */
 struct shared {
-    _Atomic uint64_t end_ms;
+    _Atomic uint64_t end_ms; /* by then the command must be dead */
+    _Atomic pid_t command;   /* and its group; 0: it has not begun */
 };
 
 /* How long after the deadline each may kill: the guardian at once, the renewer, then we. */
@@ -59,7 +63,6 @@ struct held {
     int signals;
     pid_t guardian;
     pid_t renewer;
-    pid_t command;
 };
 
 /* What the guardian knows. */
@@ -100,13 +103,21 @@ static bool read_whole(int file, void *bytes, size_t size)
     return done == (ssize_t)size;
 }
 
+static void kill_command(const struct shared *shared)
+{
+    pid_t command = shared->command;
+
+    if (command > 0) {
+        (void)kill(-command, SIGKILL);
+    }
+}
+
 /* ---- The renewer. */
 
 struct renewer {
     struct lock_claim *claim;
     struct shared *shared;
     int orders;
-    pid_t command;
     pid_t parent;
 };
 
@@ -140,7 +151,7 @@ static bool renew_once(const struct renewer *renewer)
         renewer->shared->end_ms = end;
         if (!write_whole(renewer->orders, &end, sizeof end)) {
             /* The guardian is gone, and the command; not what that had started. */
-            (void)kill(-renewer->command, SIGKILL);
+            kill_command(renewer->shared);
             _exit(0);
         }
         err = lock_watch(claim, claim->ttl_ms / 4);
@@ -155,23 +166,39 @@ static bool renew_once(const struct renewer *renewer)
     return true;
 }
 
+/* Returns once the deadline and the renewer's turn have passed, then the command is dead. */
+static void *await_deadline(void *data)
+{
+    const struct shared *shared = data;
+    uint64_t turn_ms = shared->end_ms + RENEWER_TURN_MS;
+
+    while (lock_now_ms() < turn_ms) {
+        const struct timespec turn = {(time_t)(turn_ms / 1000),
+                                      (long)(turn_ms % 1000 * 1000000)};
+        (void)clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &turn, NULL);
+        turn_ms = shared->end_ms + RENEWER_TURN_MS; /* renewed meanwhile */
+    }
+    kill_command(shared);
+    return NULL;
+}
+
+/* An answer may be waited for beyond the deadline: so that is watched by a thread. */
 static void be_renewer(const struct renewer *renewer)
 {
-    const struct shared *shared = renewer->shared;
+    pthread_t thread;
+    bool is_watched = pthread_create(&thread, NULL, await_deadline, renewer->shared) == 0;
 
-    while (lock_now_ms() < shared->end_ms && renew_once(renewer)) {
+    while (is_watched && lock_now_ms() < renewer->shared->end_ms && renew_once(renewer)) {
     }
-    while (lock_now_ms() < shared->end_ms + RENEWER_TURN_MS) {
-        pause_ms(20);
-    }
-    (void)kill(-renewer->command, SIGKILL);
+    (void)await_deadline(
+        renewer->shared); /* which may be earlier than the thread knows */
     _exit(0);
 }
 
 /* ---- The command. */
 
 static void be_command(const struct lock_command *command, uint64_t term, pid_t guardian,
-                       const struct shared *shared)
+                       struct shared *shared)
 {
     char text[24];
 
@@ -180,6 +207,7 @@ static void be_command(const struct lock_command *command, uint64_t term, pid_t 
         _exit(127);
     }
     (void)setpgid(0, 0);
+    shared->command = getpid(); /* before there can be anything else in the group */
     if (!command->pass_stdin) {
         (void)!freopen("/dev/null", "r", stdin);
     } else if (isatty(STDIN_FILENO)) {
@@ -331,15 +359,33 @@ static void be_guardian(const struct lock_claim *claim,
 
 /* ---- rollcall lock itself. */
 
+/* First of all: whatever is stopped or killed from now on, one is there that ends the command. */
+static int start_renewer(struct held *held, struct lock_claim *claim)
+{
+    pid_t self = getpid();
+
+    (void)fflush(NULL);
+    held->renewer = fork();
+    if (held->renewer == 0) {
+        const struct renewer renewer = {claim, held->shared, held->orders[1], self};
+        (void)setpgid(0, 0);
+        (void)signal(SIGPIPE, SIG_IGN);
+        (void)close(held->orders[0]); /* the guardian's death is seen */
+        (void)close(held->news[0]);
+        (void)close(held->news[1]); /* as is its word that all is over */
+        be_renewer(&renewer);
+    }
+    (void)close(held->orders[1]); /* the renewer's end alone: its death is seen */
+    return held->renewer > 0 ? RC_OK : RC_EIO;
+}
+
 static int start_guardian(struct held *held, struct lock_claim *claim,
                           const struct lock_command *command)
 {
     struct news first;
 
-    (void)fflush(NULL);
     held->guardian = fork();
     if (held->guardian == 0) {
-        (void)close(held->orders[1]);
         (void)close(held->news[0]);
         be_guardian(claim, command, held);
     }
@@ -352,31 +398,14 @@ static int start_guardian(struct held *held, struct lock_claim *claim,
         errno = first.status;
         return RC_EIO;
     }
-    held->command = first.command;
     return RC_OK;
-}
-
-static void start_renewer(struct held *held, struct lock_claim *claim)
-{
-    pid_t self = getpid();
-
-    held->renewer = fork();
-    if (held->renewer == 0) {
-        const struct renewer renewer = {claim, held->shared, held->orders[1],
-                                        held->command, self};
-        (void)setpgid(0, 0);
-        (void)signal(SIGPIPE, SIG_IGN);
-        (void)close(held->news[0]);
-        be_renewer(&renewer);
-    }
-    (void)close(held->orders[1]); /* the renewer's end alone: its death is seen */
 }
 
 /* The deadline has passed, and who should have acted is stopped or gone. The guardian is of no
  * more use, and its end tells us that it is over. */
 static void act_last(const struct held *held)
 {
-    (void)kill(-held->command, SIGKILL);
+    kill_command(held->shared);
     (void)kill(held->guardian, SIGKILL);
 }
 
@@ -417,8 +446,8 @@ static bool await_end(const struct held *held, struct news *out)
  * is on its own. */
 static void await_dead(const struct held *held)
 {
-    const pid_t all[] = {held->renewer, held->guardian,
-                         held->command > 0 ? -held->command : 0};
+    const pid_t command = held->shared->command;
+    const pid_t all[] = {held->renewer, held->guardian, command > 0 ? -command : 0};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         while (all[i] != 0 && all[i] != -1 &&
@@ -456,19 +485,19 @@ int lock_hold(struct lock_claim *claim, const struct lock_command *command,
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what a killed guardian leaves behind */
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     held.signals = signalfd(-1, &set, SFD_CLOEXEC);
-    int err = start_guardian(&held, claim, command);
+    int err = start_renewer(&held, claim);
     if (err == RC_OK) {
-        start_renewer(&held, claim);
-        if (!await_end(&held, &last)) {
-            (void)kill(-held.command, SIGKILL);
-        }
-        out->lost = last.lost;
-        out->status = last.status;
-        if (held.renewer > 0) {
-            (void)kill(held.renewer, SIGKILL);
-        }
+        err = start_guardian(&held, claim, command);
     }
     int keep = errno;
+    if (err != RC_OK || !await_end(&held, &last)) {
+        kill_command(held.shared);
+    }
+    out->lost = last.lost;
+    out->status = last.status;
+    if (held.renewer > 0) {
+        (void)kill(held.renewer, SIGKILL);
+    }
     await_dead(&held);
     (void)munmap(held.shared, sizeof *held.shared);
     (void)close(held.news[0]);
