@@ -235,12 +235,22 @@ static void answer_picked(struct dns_answerer *answerer, struct dns_reply *reply
     }
 }
 
+/* Who may be written now is a thing of the moment: a name that is kept would name another one. */
+static bool is_of_the_moment(const struct dns_question *question)
+{
+    return question->form == DNS_FORM_SERVICE &&
+           (rc_span_equals_nocase(question->tag, "primary") ||
+            rc_span_equals_nocase(question->tag, "master"));
+}
+
 static void answer_service(struct dns_answerer *answerer,
                            const struct dns_question *question, struct dns_reply *reply)
 {
     const struct dns_options *options = reply->ground->options;
     const struct dns_view *view = reply->ground->view;
-    uint32_t ttl_s = dns_ground_service_ttl(reply->ground, question->subject);
+    uint32_t ttl_s = is_of_the_moment(question)
+                         ? 0
+                         : dns_ground_service_ttl(reply->ground, question->subject);
 
     enum dns_existence existence = dns_pick_begin(
         &answerer->pick, view->service(view->context, question->subject), question->tag,
@@ -327,7 +337,8 @@ static void answer_apex(struct dns_answerer *answerer,
 
     (void)answerer;
     if (type == DNS_TYPE_SOA || type == DNS_TYPE_ANY) {
-        dns_reply_soa(reply, DNS_SECTION_ANSWER, question->zone_label);
+        dns_reply_soa(reply, DNS_SECTION_ANSWER, question->zone_label,
+                      reply->ground->options->soa.min_ttl_s);
         dns_reply_name_servers(reply, DNS_SECTION_AUTHORITY, question->zone_label);
     } else if (type == DNS_TYPE_NS) {
         dns_reply_name_servers(reply, DNS_SECTION_ANSWER, question->zone_label);
@@ -404,7 +415,9 @@ static void finish_empty(const struct dns_question *question, struct dns_reply *
     if (reply->writer.counts[DNS_SECTION_ANSWER] == 0 &&
         (reply->flags & (DNS_FLAG_AA | DNS_FLAG_TC)) == DNS_FLAG_AA &&
         question->zone_label < reply->query->name.label_count) {
-        dns_reply_soa(reply, DNS_SECTION_AUTHORITY, question->zone_label);
+        dns_reply_soa(reply, DNS_SECTION_AUTHORITY, question->zone_label,
+                      is_of_the_moment(question) ? 0
+                                                 : reply->ground->options->soa.min_ttl_s);
     }
 }
 

@@ -278,15 +278,15 @@ static size_t zone_at(const struct dns_reply *reply, size_t zone_label)
     return (size_t)DNS_QUESTION_AT + reply->query->name.starts[zone_label];
 }
 
-void dns_reply_soa(struct dns_reply *reply, enum dns_section section, size_t zone_label)
+void dns_reply_soa(struct dns_reply *reply, enum dns_section section, size_t zone_label,
+                   uint32_t ttl_s)
 {
     const struct dns_ground *ground = reply->ground;
     const struct dns_options *options = ground->options;
     struct dns_writer *writer = &reply->writer;
 
     /* RFC 2308 section 3: the record itself lives as long as what it denies. */
-    dns_record_open_at(writer, zone_at(reply, zone_label), DNS_TYPE_SOA,
-                       options->soa.min_ttl_s);
+    dns_record_open_at(writer, zone_at(reply, zone_label), DNS_TYPE_SOA, ttl_s);
     dns_record_name(writer, &ground->name_server);
     dns_record_name(writer, &ground->mailbox);
     rc_writer_u32(&writer->bytes, (uint32_t)ground->view->index(ground->view->context));

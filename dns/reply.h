@@ -68,7 +68,8 @@ void dns_reply_ptr_node(struct dns_reply *reply, const struct dns_node *node);
 void dns_reply_ptr_service(struct dns_reply *reply, const char *service);
 
 /* The zone's SOA, owned by the zone of the question (its label `zone_label`). */
-void dns_reply_soa(struct dns_reply *reply, enum dns_section section, size_t zone_label);
+void dns_reply_soa(struct dns_reply *reply, enum dns_section section, size_t zone_label,
+                   uint32_t ttl_s);
 
 /* The zone's NS, with addresses in the additional section. */
 void dns_reply_name_servers(struct dns_reply *reply, enum dns_section section,

@@ -136,6 +136,7 @@ void catalog_destroy(struct catalog *c)
     rc_table_destroy(c->by_name);
     rc_table_destroy(c->by_key);
     rc_table_destroy(c->names_by_key);
+    unique_free_rules(c);
     rc_buffer_fini(&c->out);
     rc_buffer_fini(&c->packed);
     rc_buffer_fini(&c->texts);

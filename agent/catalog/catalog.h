@@ -84,8 +84,8 @@ struct catalog_service {
     const struct catalog_node *node; /* whose; not read from commands */
     const char *id;                  /* unique on its node */
     const char *name;
-    const char *address; /* "": the node's */
-    const char *const *tags;
+    const char *address;     /* "": the node's */
+    const char *const *tags; /* as read: without unique tags that another one holds */
     size_t tag_count;
     const struct catalog_pair *meta;
     size_t meta_count;
@@ -141,7 +141,7 @@ struct catalog_name {
     const struct catalog_service *const *instances; /* by node name, then service id */
     size_t instance_count;
     uint64_t index;        /* CATALOG_TOPIC_SERVICE of this name */
-    uint64_t highest_term; /* ever seen on an instance with the tag "primary" */
+    uint64_t highest_term; /* ever seen on an instance that claims to be primary */
 };
 
 /* Nodes in order of their names. A node is listed while gossip knows it (not left). */
@@ -173,9 +173,7 @@ enum check_status catalog_service_health(const struct catalog_service *service);
  * check (maintenance is one). Warning is usable. */
 bool catalog_service_is_usable(const struct catalog_service *service);
 
-/* Does the instance count under `tag` (letter case ignored)? For the tag "primary" only
- * the instance with the highest term its name has ever seen counts, so never two of
- * different terms; without terms every instance that has the tag counts. */
+/* Does the instance count under `tag` (letter case ignored)? */
 bool catalog_service_has_tag(const struct catalog *c,
                              const struct catalog_service *service, const char *tag);
 
@@ -210,6 +208,30 @@ struct catalog_change {
  * stay valid until the next call that may change the catalog. A name that vanished and one
  * that appeared are told like any other. */
 size_t catalog_take_changes(struct catalog *c, const struct catalog_change **out);
+
+/* ---- unique tags ---------------------------------------------------------------------- */
+
+/* A tag that says who may be written must never be shown twice. Among the instances of one name
+ * whose metadata has the same `pg_cluster`, "primary" is shown of one only: of the one that
+ * claims it with the highest `pg_term` ever seen there. If that one has gone, or two claim with
+ * the same term, nobody shows it. Instances with a `term` of their own and no `pg_cluster` are a
+ * cluster too; those with neither show what they say. What is hidden still travels. */
+#define CATALOG_UNIQUE_TAG "primary"
+
+/* The same for tags of a service whose right lies elsewhere: only the instance that `holder`
+ * names shows them, by its id, the id's part behind the last '/', or its node's name. "" or a
+ * name that fits none or two: nobody does. */
+struct catalog_unique {
+    const char *service;
+    const char *const *tags;
+    size_t tag_count;
+    const char *holder;
+};
+
+/* Replaces the rule of that service (or adds it); copied. RC_OK or RC_ENOMEM (nothing
+ * changed). */
+int catalog_set_unique(struct catalog *c, uint64_t now_ms,
+                       const struct catalog_unique *rule);
 
 /* ---- life ---------------------------------------------------------------------------- */
 

@@ -117,6 +117,8 @@ struct item_service *item_service_create(const struct catalog_service *from)
     keep_pairs(meta, &at, from->meta, from->meta_count);
     keep_tagged(tagged, &at, from->tagged_addresses, from->tagged_address_count);
     view->tags = tags;
+    item->said = tags;
+    item->said_count = (uint32_t)from->tag_count;
     view->meta = meta;
     view->tagged_addresses = tagged;
     assert(at == (char *)item + size);
@@ -192,7 +194,19 @@ struct item_check *item_check_create(const struct catalog_check *from)
 
 void item_service_destroy(struct item_service *item)
 {
-    free(item);
+    if (item != NULL) {
+        free(item->shown);
+        free(item);
+    }
+}
+
+struct catalog_service item_service_said(const struct item_service *item)
+{
+    struct catalog_service said = item->view;
+
+    said.tags = item->said;
+    said.tag_count = item->said_count;
+    return said;
 }
 
 void item_check_destroy(struct item_check *item)

@@ -17,6 +17,10 @@ struct item_service {
     uint32_t size;               /* of the whole block, strings included */
     uint32_t seal;               /* of what it said when it was made */
     struct item_service *next_dead;
+    const char *const
+        *said; /* its tags as its owner told them; view.tags may lack some */
+    uint32_t said_count;
+    const char **shown; /* owned; what view.tags points to while some are hidden */
 };
 
 struct item_check {
@@ -54,6 +58,9 @@ struct item_facts *item_facts_create(const struct catalog_node *from);
 void item_service_destroy(struct item_service *item);
 void item_check_destroy(struct item_check *item);
 void item_facts_destroy(struct item_facts *item);
+
+/* The view with all tags as its owner told them: what travels, is compared and is measured. */
+struct catalog_service item_service_said(const struct item_service *item);
 
 /* Do two items say the same, derived fields and indexes aside? */
 bool item_service_equals(const struct item_service *a, const struct item_service *b);

@@ -190,8 +190,10 @@ static bool numbers_equal(const struct catalog_service *a,
 
 bool item_service_equals(const struct item_service *one, const struct item_service *other)
 {
-    const struct catalog_service *a = &one->view;
-    const struct catalog_service *b = &other->view;
+    const struct catalog_service said[] = {item_service_said(one),
+                                           item_service_said(other)};
+    const struct catalog_service *a = &said[0];
+    const struct catalog_service *b = &said[1];
 
     return strcmp(a->id, b->id) == 0 && strcmp(a->name, b->name) == 0 &&
            strcmp(a->address, b->address) == 0 && numbers_equal(a, b) &&

@@ -202,16 +202,6 @@ static struct name_entry *make_name(struct catalog *c, const char *name, const c
     return entry;
 }
 
-static void note_term(struct name_entry *name, const struct catalog_service *service)
-{
-    for (size_t i = 0; i < service->tag_count; i++) {
-        if (rc_text_equals_nocase(service->tags[i], "primary") &&
-            service->term > name->view.highest_term) {
-            name->view.highest_term = service->term;
-        }
-    }
-}
-
 /* Lists a service of a listed node under its name. */
 int listing_link_service(struct catalog *c, struct item_service *item)
 {
@@ -242,7 +232,6 @@ int listing_link_service(struct catalog *c, struct item_service *item)
     name->view.instance_count++;
     name->view.instances = name->instances;
     name->tags_moved = true;
-    note_term(name, &item->view);
     item->name = name;
     item->view.create_index = step_index(c);
     item->view.modify_index = step_index(c);

@@ -68,6 +68,13 @@ const struct catalog_check *catalog_check_find(const struct catalog_node *node,
     return strcmp(id, entry->health->view.id) == 0 ? &entry->health->view : NULL;
 }
 
+static size_t weight_of(const struct item_service *item)
+{
+    const struct catalog_service said = item_service_said(item);
+
+    return item_service_weight(&said);
+}
+
 static int replace_service(struct catalog *c, struct node_entry *entry, size_t place,
                            struct item_service *item)
 {
@@ -80,7 +87,7 @@ static int replace_service(struct catalog *c, struct node_entry *entry, size_t p
     item->view.maintenance = old->view.maintenance;
     listing_unlink_service(c, old);
     entry->services[place] = &item->view;
-    entry->weight -= item_service_weight(&old->view);
+    entry->weight -= weight_of(old);
     step_bury_service(c, old);
     int err = entry->listed ? listing_link_service(c, item) : RC_OK;
     if (entry->listed) {
@@ -101,7 +108,7 @@ int listing_put_service(struct catalog *c, struct node_entry *entry,
     if (place < node->service_count &&
         strcmp(node->services[place]->id, item->view.id) == 0) {
         err = replace_service(c, entry, place, item);
-        entry->weight += item_service_weight(&item->view);
+        entry->weight += weight_of(item);
         return err;
     }
     const struct catalog_service **services = listing_with_room(
@@ -116,7 +123,7 @@ int listing_put_service(struct catalog *c, struct node_entry *entry,
     entry->services[place] = &item->view;
     node->service_count++;
     node->services = entry->services;
-    entry->weight += item_service_weight(&item->view);
+    entry->weight += weight_of(item);
     return entry->listed ? listing_link_service(c, item) : RC_OK;
 }
 
@@ -130,7 +137,7 @@ void listing_drop_service(struct catalog *c, struct item_service *item)
     entry->view.service_count--;
     memmove(&entry->services[place], &entry->services[place + 1],
             (entry->view.service_count - place) * sizeof(void *));
-    entry->weight -= item_service_weight(&item->view);
+    entry->weight -= weight_of(item);
     step_touch_node(c, entry);
     step_bury_service(c, item);
 }

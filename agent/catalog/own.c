@@ -322,11 +322,15 @@ static int service_quota(struct catalog *c, const struct catalog_service *servic
                          const struct catalog_service *old, char *error)
 {
     size_t weight = c->self->weight + item_service_weight(service);
+    struct catalog_service said = {.node = NULL};
 
+    if (old != NULL) {
+        said = item_service_said(item_of_service(old));
+    }
     if (old == NULL && c->self->view.service_count >= c->options.services_max) {
         return refuse(c, RC_ETOOBIG, error, "this node has too many services");
     }
-    if (weight - (old == NULL ? 0 : item_service_weight(old)) >
+    if (weight - (old == NULL ? 0 : item_service_weight(&said)) >
         CATALOG_RECORD_BYTES_MAX) {
         return refuse(c, RC_ETOOBIG, error,
                       "the services and checks of this node take too much space");

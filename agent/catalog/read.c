@@ -81,14 +81,11 @@ bool catalog_service_has_tag(const struct catalog *c,
 {
     bool tagged = false;
 
+    (void)c;
     for (size_t i = 0; i < service->tag_count && !tagged; i++) {
         tagged = rc_text_equals_nocase(service->tags[i], tag);
     }
-    if (!tagged || !rc_text_equals_nocase(tag, "primary")) {
-        return tagged;
-    }
-    const struct catalog_name *name = catalog_name_find(c, service->name);
-    return name == NULL || service->term >= name->highest_term;
+    return tagged;
 }
 
 const char *catalog_liveness_name(enum catalog_liveness liveness)

@@ -122,8 +122,11 @@ static void write_facts(struct rc_buffer *out, const struct item_facts *facts)
     write_tagged(out, facts->view.tagged_addresses, facts->view.tagged_address_count);
 }
 
-static void write_service(struct rc_buffer *out, const struct catalog_service *service)
+static void write_service(struct rc_buffer *out, const struct item_service *item)
 {
+    const struct catalog_service said = item_service_said(item);
+    const struct catalog_service *service = &said;
+
     rc_pack_write_text(out, service->id);
     rc_pack_write_text(out, strcmp(service->id, service->name) == 0 ? "" : service->name);
     rc_pack_write_text(out, service->address);
@@ -189,7 +192,7 @@ void record_write_op(struct rc_buffer *out, const struct op_ref *ref, uint64_t b
         rc_pack_write_text(out, ((const struct tombstone *)ref->item)->id);
         break;
     case OP_SERVICE:
-        write_service(out, &((const struct item_service *)ref->item)->view);
+        write_service(out, ref->item);
         break;
     case OP_CHECK:
         write_check(out, ref->item, output_max);

@@ -98,6 +98,8 @@ struct name_entry {
     const char **tags;
     size_t tags_capacity;
     bool tags_moved;
+    struct unique_term *terms; /* the highest seen of each cluster; owned */
+    size_t term_count;
     bool touched;
     struct name_entry *next_touched;
 };
@@ -160,6 +162,8 @@ struct catalog {
     size_t name_count;
     size_t names_capacity;
     struct node_entry *self;
+    struct unique_rule *unique_rules; /* owned */
+    size_t unique_rule_count;
 
     /* The step under way and what it has touched. */
     unsigned depth;
@@ -291,6 +295,13 @@ void step_bury_check(struct catalog *c, struct item_check *item);
 void step_bury_facts(struct catalog *c, struct item_facts *item);
 void step_begin(struct catalog *c);
 void step_end(struct catalog *c); /* commits when the outermost step ends */
+
+/* ---- unique.c: tags that only one instance may show */
+
+/* Decides for every instance of a name which of its tags are shown. */
+void unique_settle(struct catalog *c, struct name_entry *name);
+void unique_forget(struct name_entry *name); /* what the name remembers of terms */
+void unique_free_rules(struct catalog *c);
 
 static inline struct node_entry *entry_of_node(const struct catalog_node *view)
 {

@@ -252,6 +252,7 @@ static void free_name(struct catalog *c, struct name_entry *name)
             (c->name_count - place) * sizeof(void *));
     free(name->instances);
     free(name->tags);
+    unique_forget(name);
     free(name->name);
     free(name);
 }
@@ -268,6 +269,7 @@ static void commit_names(struct catalog *c)
             c->index_vanished = c->index;
             free_name(c, name);
         } else if (name->tags_moved) {
+            unique_settle(c, name);
             unite_tags(name);
         }
     }

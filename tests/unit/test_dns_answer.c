@@ -465,6 +465,32 @@ static void ttl_of_a_service_is_the_best_match(void **state)
     f->options.service_ttl_count = 0;
 }
 
+static void who_may_be_written_is_not_to_be_kept(void **state)
+{
+    static const struct dns_service_ttl ttls[] = {{"*", 5}};
+    struct fixture *f = *state;
+    struct dns_received record;
+
+    f->options.service_ttls = ttls;
+    f->options.service_ttl_count = 1;
+    ask(f, "primary.pgdemo.service.rollcall", DNS_TYPE_A);
+    struct dns_response response = open_answer(f);
+    assert_int_equal(dns_response_next(&response, &record), RC_OK);
+    assert_int_equal(record.ttl_s, 0);
+    ask(f, "v1.web.service.rollcall", DNS_TYPE_A);
+    response = open_answer(f);
+    assert_int_equal(dns_response_next(&response, &record), RC_OK);
+    assert_int_equal(record.ttl_s, 5);
+    f->options.service_ttl_count = 0;
+    f->options.soa.min_ttl_s = 9;
+    ask(f, "primary.nowhere.service.rollcall", DNS_TYPE_A);
+    response = open_answer(f);
+    assert_int_equal(dns_response_next(&response, &record), RC_OK);
+    assert_int_equal(record.type, DNS_TYPE_SOA);
+    assert_int_equal(record.ttl_s, 0);
+    f->options.soa.min_ttl_s = 0;
+}
+
 static void aliases_in_a_ring_end(void **state)
 {
     struct fixture *f = *state;
@@ -633,6 +659,7 @@ int main(void)
         cmocka_unit_test(truncation_mark_can_be_switched_off),
         cmocka_unit_test(any_is_one_set_over_udp_and_all_over_tcp),
         cmocka_unit_test(ttl_of_a_service_is_the_best_match),
+        cmocka_unit_test(who_may_be_written_is_not_to_be_kept),
         cmocka_unit_test(aliases_in_a_ring_end),
         cmocka_unit_test(order_is_fair),
         cmocka_unit_test(uncompressed_answers_say_the_same),
