@@ -47,6 +47,9 @@ struct link_uv {
 struct link_host {
     struct link_host_options options;
     uv_tcp_t listener;
+    uv_tcp_t spare; /* of who is turned away without memory */
+    bool is_turning_away;
+    bool owes_turn;      /* another waits for the spare one */
     uv_prepare_t before; /* both send what the turn has made */
     uv_check_t after;
     bool listens;
@@ -396,6 +399,38 @@ static bool may_enter(struct link_host *host, const struct rc_address *from)
     return true;
 }
 
+static void on_turned_away(uv_handle_t *handle);
+
+/* There is no memory for it. Whoever is not accepted is never followed by another, so this one
+ * is, into a place that is kept for that, and hung up on. */
+static void turn_away(struct link_host *host)
+{
+    if (host->is_turning_away) {
+        host->owes_turn = true; /* one at a time */
+        return;
+    }
+    host->is_turning_away = true;
+    host->owes_turn = false;
+    host->counts.crowded++;
+    (void)uv_tcp_init(host->options.loop, &host->spare);
+    host->spare.data = host;
+    host->open_handles++;
+    (void)uv_accept((uv_stream_t *)&host->listener, (uv_stream_t *)&host->spare);
+    uv_close((uv_handle_t *)&host->spare, on_turned_away);
+}
+
+static void on_turned_away(uv_handle_t *handle)
+{
+    struct link_host *host = handle->data;
+
+    host->is_turning_away = false;
+    host->open_handles--;
+    if (host->owes_turn && !host->is_closing) {
+        turn_away(host);
+    }
+    finish_closing(host);
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
     struct link_host *host = server->data;
@@ -404,7 +439,10 @@ static void on_connection(uv_stream_t *server, int status)
     struct link_uv *c = status == 0 ? make(host, LINK_CAME) : NULL;
 
     if (c == NULL) {
-        return; /* it stays in the backlog */
+        if (status == 0) {
+            turn_away(host);
+        }
+        return;
     }
     if (uv_accept(server, (uv_stream_t *)&c->tcp) != 0 ||
         uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_size) != 0 ||
