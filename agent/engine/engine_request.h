@@ -20,6 +20,8 @@ struct engine_request {
     struct engine_txn txn; /* REQUEST_TXN: behind this struct, with all its bytes */
     uint64_t lease;
     uint64_t ttl_ms;
+    uint64_t
+        asked_ms; /* when it came, monotonic: the time of its lease counts from then */
     size_t size_bytes;
     struct engine_answer
         answer; /* `text` points to what is static or outlives the request */

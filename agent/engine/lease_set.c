@@ -95,9 +95,17 @@ static void sink(struct lease_set *set, struct lease *lease)
     place(set, at, lease);
 }
 
-static uint64_t end_of(uint64_t now_ms, uint64_t ttl_ms)
+static uint64_t add(uint64_t at_ms, uint64_t ttl_ms)
 {
-    return ttl_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + ttl_ms;
+    return ttl_ms > UINT64_MAX - at_ms ? UINT64_MAX : at_ms + ttl_ms;
+}
+
+static uint64_t end_of(struct lease_moment moment, uint64_t ttl_ms)
+{
+    uint64_t ends_ms = add(moment.asked_ms, ttl_ms);
+    uint64_t least_ms = add(moment.now_ms, ttl_ms / 2);
+
+    return ends_ms > least_ms ? ends_ms : least_ms;
 }
 
 static struct lease *find(const struct lease_set *set, uint64_t number)
@@ -120,7 +128,8 @@ static int reserve(struct lease_set *set)
     return RC_OK;
 }
 
-int lease_set_add(struct lease_set *set, uint64_t now_ms, uint64_t lease, uint64_t ttl_ms)
+int lease_set_add(struct lease_set *set, struct lease_moment moment, uint64_t lease,
+                  uint64_t ttl_ms)
 {
     if (find(set, lease) != NULL) {
         return RC_EEXISTS;
@@ -133,23 +142,24 @@ int lease_set_add(struct lease_set *set, uint64_t now_ms, uint64_t lease, uint64
     }
     entry->number = lease;
     entry->ttl_ms = ttl_ms;
-    entry->ends_ms = end_of(now_ms, ttl_ms);
+    entry->ends_ms = end_of(moment, ttl_ms);
     entry->place = set->count++;
     rise(set, entry);
     return RC_OK;
 }
 
-bool lease_set_renew(struct lease_set *set, uint64_t now_ms, uint64_t lease)
+bool lease_set_renew(struct lease_set *set, struct lease_moment moment, uint64_t lease)
 {
     struct lease *entry = find(set, lease);
 
     if (entry == NULL) {
         return false;
     }
-    uint64_t ends_ms = end_of(now_ms, entry->ttl_ms);
-    assert(ends_ms >= entry->ends_ms); /* time does not go back */
-    entry->ends_ms = ends_ms;
-    sink(set, entry);
+    uint64_t ends_ms = end_of(moment, entry->ttl_ms);
+    if (ends_ms > entry->ends_ms) { /* half of its time, after a wait, may be less */
+        entry->ends_ms = ends_ms;
+        sink(set, entry);
+    }
     return true;
 }
 

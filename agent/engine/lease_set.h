@@ -17,12 +17,19 @@ void lease_set_destroy(struct lease_set *set);
 
 size_t lease_set_count(const struct lease_set *set);
 
-/* A lease that ends in `ttl_ms`, if it is not renewed. RC_OK, RC_EEXISTS or RC_ENOMEM. */
-int lease_set_add(struct lease_set *set, uint64_t now_ms, uint64_t lease,
+/* When the time of a lease began: when it was asked for, which is later than its holder counts
+ * from, however long the disk took since. But at least half of it is left. */
+struct lease_moment {
+    uint64_t asked_ms;
+    uint64_t now_ms;
+};
+
+/* A lease that ends `ttl_ms` after that, if it is not renewed. RC_OK, RC_EEXISTS or RC_ENOMEM. */
+int lease_set_add(struct lease_set *set, struct lease_moment moment, uint64_t lease,
                   uint64_t ttl_ms);
 
-/* It has its whole time again. False when there is no such lease. */
-bool lease_set_renew(struct lease_set *set, uint64_t now_ms, uint64_t lease);
+/* It has its whole time again, from that moment on. False when there is no such lease. */
+bool lease_set_renew(struct lease_set *set, struct lease_moment moment, uint64_t lease);
 
 /* Nothing happens when there is no such lease. */
 void lease_set_remove(struct lease_set *set, uint64_t lease);

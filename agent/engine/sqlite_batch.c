@@ -8,7 +8,7 @@
 #include "agent/engine/follow_log.h"
 #include "base/err.h"
 
-enum { DUE_MAX = 64 }; /* leases that end in one commit; the rest in the next */
+enum { DUE_MAX = 1024 }; /* leases that end in one commit; the rest in the next */
 
 /* What a batch has done so far, none of it committed. */
 struct work {
@@ -30,7 +30,9 @@ struct loading {
 static int load_lease(void *context, uint64_t lease, uint64_t ttl_ms)
 {
     struct loading *loading = context;
-    return lease_set_add(loading->leases, loading->now_ms, lease, ttl_ms);
+    const struct lease_moment now = {loading->now_ms, loading->now_ms};
+
+    return lease_set_add(loading->leases, now, lease, ttl_ms);
 }
 
 int sqlite_state_init(struct sqlite_state *state, struct database *database,
@@ -297,13 +299,13 @@ static void renew(struct sqlite_batch *batch, struct sqlite_state *state, uint64
     for (struct engine_request *request = batch->requests.first; request != NULL;
          request = request->next) {
         if (request->kind == REQUEST_KEEPALIVE && request->answer.err == RC_OK) {
-            (void)lease_set_renew(state->leases, now_ms, request->lease);
+            const struct lease_moment moment = {request->asked_ms, now_ms};
+            (void)lease_set_renew(state->leases, moment, request->lease);
         }
     }
 }
 
-/* Brings the leases' clock to what was committed. Their time runs from now on: later than they
- * were asked for, never earlier. */
+/* Brings the leases' clock to what was committed. */
 static int settle(const struct sqlite_batch *batch, const struct work *work,
                   uint64_t now_ms)
 {
@@ -313,7 +315,8 @@ static int settle(const struct sqlite_batch *batch, const struct work *work,
     for (struct engine_request *request = batch->requests.first; request != NULL;
          request = request->next) {
         if (request->kind == REQUEST_GRANT && request->answer.err == RC_OK) {
-            err = lease_set_add(leases, now_ms, request->lease, request->ttl_ms);
+            const struct lease_moment moment = {request->asked_ms, now_ms};
+            err = lease_set_add(leases, moment, request->lease, request->ttl_ms);
         } else if (request->kind == REQUEST_REVOKE && request->answer.err == RC_OK) {
             lease_set_remove(leases, request->lease);
         }

@@ -11,6 +11,7 @@
 #include "agent/engine/sqlite_engine.h"
 #include "agent/engine/sqlite_writer.h"
 #include "agent/store/txn_check.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -166,6 +167,7 @@ static void ask(struct sqlite_engine *engine, struct engine_request *request)
         request_push(&engine->answered, request);
         wake(engine);
     } else {
+        request->asked_ms = rc_clock_ms();
         request_push(&engine->asked, request);
         (void)uv_prepare_start(&engine->turn, on_turn); /* again is nothing */
     }
@@ -320,6 +322,7 @@ static const struct engine_class sqlite_class = {
     .close = on_close,
     .lease_step_ms = LEASE_STEP_MS,
     .lease_min_ms = LEASE_MIN_MS,
+    .is_own = true,
 };
 
 /* ---- Opening. */

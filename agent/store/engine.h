@@ -159,6 +159,9 @@ struct engine_class {
 
     uint64_t lease_step_ms;
     uint64_t lease_min_ms;
+
+    /* Nobody else writes: what the follower was told is never older than this turn. */
+    bool is_own;
 };
 
 /* The head of every engine. */

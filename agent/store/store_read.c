@@ -9,11 +9,15 @@ struct store_freshness store_freshness(const struct store *store, uint64_t now_m
 {
     struct engine_status status;
 
+    bool is_complete = store->engine->class->is_own && store->is_loaded;
+
     store->engine->class->status(store->engine, &status);
-    return (struct store_freshness){
-        .is_loaded = store->is_loaded,
-        .age_ms = now_ms > store->fresh_as_of_ms ? now_ms - store->fresh_as_of_ms : 0,
-        .knows_leader = status.has_leader};
+    return (struct store_freshness){.is_loaded = store->is_loaded,
+                                    .age_ms =
+                                        !is_complete && now_ms > store->fresh_as_of_ms
+                                            ? now_ms - store->fresh_as_of_ms
+                                            : 0,
+                                    .knows_leader = status.has_leader};
 }
 
 bool store_is_loaded(const struct store *store)

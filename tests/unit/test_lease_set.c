@@ -9,6 +9,12 @@
 #include "base/err.h"
 #include "base/random.h"
 
+/* Answered the moment it was asked for. */
+static struct lease_moment at(uint64_t now_ms)
+{
+    return (struct lease_moment){now_ms, now_ms};
+}
+
 static int setup(void **state)
 {
     *state = lease_set_create();
@@ -32,9 +38,9 @@ static void empty_set_is_never_due(void **state)
 static void leases_are_due_in_the_order_of_their_ends(void **state)
 {
     uint64_t due[4];
-    assert_int_equal(lease_set_add(*state, 100, 1, 300), RC_OK);
-    assert_int_equal(lease_set_add(*state, 100, 2, 100), RC_OK);
-    assert_int_equal(lease_set_add(*state, 100, 3, 200), RC_OK);
+    assert_int_equal(lease_set_add(*state, at(100), 1, 300), RC_OK);
+    assert_int_equal(lease_set_add(*state, at(100), 2, 100), RC_OK);
+    assert_int_equal(lease_set_add(*state, at(100), 3, 200), RC_OK);
 
     assert_true(lease_set_deadline_ms(*state) == 200);
     assert_int_equal(lease_set_due(*state, 199, due, 4), 0);
@@ -47,10 +53,10 @@ static void leases_are_due_in_the_order_of_their_ends(void **state)
 static void renewed_lease_has_its_whole_time_again(void **state)
 {
     uint64_t due[4];
-    assert_int_equal(lease_set_add(*state, 100, 1, 300), RC_OK);
+    assert_int_equal(lease_set_add(*state, at(100), 1, 300), RC_OK);
 
-    assert_true(lease_set_renew(*state, 390, 1));
-    assert_false(lease_set_renew(*state, 390, 2));
+    assert_true(lease_set_renew(*state, at(390), 1));
+    assert_false(lease_set_renew(*state, at(390), 2));
 
     assert_int_equal(lease_set_due(*state, 689, due, 4), 0);
     assert_int_equal(lease_set_due(*state, 690, due, 4), 1);
@@ -58,15 +64,15 @@ static void renewed_lease_has_its_whole_time_again(void **state)
 
 static void lease_is_added_once(void **state)
 {
-    assert_int_equal(lease_set_add(*state, 0, 1, 300), RC_OK);
-    assert_int_equal(lease_set_add(*state, 0, 1, 300), RC_EEXISTS);
+    assert_int_equal(lease_set_add(*state, at(0), 1, 300), RC_OK);
+    assert_int_equal(lease_set_add(*state, at(0), 1, 300), RC_EEXISTS);
 }
 
 static void no_more_are_due_than_there_is_room_for(void **state)
 {
     uint64_t due[2];
     for (uint64_t i = 1; i <= 5; i++) {
-        assert_int_equal(lease_set_add(*state, 0, i, i), RC_OK);
+        assert_int_equal(lease_set_add(*state, at(0), i, i), RC_OK);
     }
 
     assert_int_equal(lease_set_due(*state, 10, due, 2), 2);
@@ -81,7 +87,7 @@ static void no_more_are_due_than_there_is_room_for(void **state)
 static void endless_lease_does_not_wrap(void **state)
 {
     uint64_t due[1];
-    assert_int_equal(lease_set_add(*state, 1000, 1, UINT64_MAX), RC_OK);
+    assert_int_equal(lease_set_add(*state, at(1000), 1, UINT64_MAX), RC_OK);
 
     assert_int_equal(lease_set_due(*state, UINT64_MAX - 1, due, 1), 0);
 }
@@ -104,12 +110,12 @@ static void change(struct lease_set *set, struct list *list, struct rc_random *r
     case 0:
         list->ttl_ms[i] = is_there ? list->ttl_ms[i] : 1 + rc_random_below(random, 100);
         list->ends_ms[i] = is_there ? list->ends_ms[i] : now_ms + list->ttl_ms[i];
-        assert_int_equal(lease_set_add(set, now_ms, i, list->ttl_ms[i]),
+        assert_int_equal(lease_set_add(set, at(now_ms), i, list->ttl_ms[i]),
                          is_there ? RC_EEXISTS : RC_OK);
         break;
     case 1:
         list->ends_ms[i] = is_there ? now_ms + list->ttl_ms[i] : 0;
-        assert_int_equal(lease_set_renew(set, now_ms, i), is_there);
+        assert_int_equal(lease_set_renew(set, at(now_ms), i), is_there);
         break;
     default:
         list->ends_ms[i] = 0;
@@ -151,9 +157,23 @@ static void thousands_of_steps_agree_with_a_plain_list(void **state)
     }
 }
 
+static void time_counts_from_when_it_was_asked_for_but_half_of_it_is_left(void **state)
+{
+    assert_int_equal(lease_set_add(*state, (struct lease_moment){1000, 1100}, 1, 2000),
+                     RC_OK);
+    assert_int_equal(lease_set_deadline_ms(*state), 3000);
+    assert_true(lease_set_renew(*state, (struct lease_moment){1500, 1700}, 1));
+    assert_int_equal(lease_set_deadline_ms(*state), 3500);
+    assert_true(lease_set_renew(*state, (struct lease_moment){1600, 3400}, 1));
+    assert_int_equal(lease_set_deadline_ms(*state), 4400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            time_counts_from_when_it_was_asked_for_but_half_of_it_is_left, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(empty_set_is_never_due, setup, teardown),
         cmocka_unit_test_setup_teardown(leases_are_due_in_the_order_of_their_ends, setup,
                                         teardown),
