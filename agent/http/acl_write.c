@@ -57,7 +57,7 @@ static void settle(struct http_api *api, struct http_exchange *x)
     struct errand *errand = errand_begin(api, x, told_settled);
 
     if (errand != NULL &&
-        store_settle(api->store, api->now_ms, errand_done, errand) != RC_OK) {
+        store_settle(api->store, api->now_ms, NULL, errand_done, errand) != RC_OK) {
         errand_refused(errand, RC_ENOMEM);
         answer_written(x);
     }

@@ -160,11 +160,13 @@ void kv_answer_get(struct http_api *api, struct http_exchange *x)
 {
     bool keys = has(x, "keys");
     bool tree = keys || has(x, "recurse");
+    const struct store_view view = {STORE_KV, tree ? STORE_UNDER : STORE_ONE,
+                                    rc_pack_text(x->argument)};
 
     if (!tree && !permit(api, x, PERMIT_KEY, x->argument, PERMIT_READ)) {
         return;
     }
-    if (!store_query_begin(api, x)) {
+    if (!store_query_begin_keys(api, x, &view)) {
         return;
     }
     if (!tree && x->argument[0] == '\0') {

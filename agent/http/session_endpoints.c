@@ -160,6 +160,17 @@ static void choose_id(struct http_exchange *x, const uint8_t *request,
     rc_text_uuid(x->session_id, session->id);
 }
 
+/* By the factor of the settings, as far as a session may live at all. */
+static void lengthen(const struct http_api *api, struct store_session *session)
+{
+    uint64_t factor = api->facts.session_ttl_factor;
+
+    if (factor > 1 && session->ttl_ms <= STORE_TTL_MAX_MS) {
+        uint64_t ttl_ms = session->ttl_ms * factor;
+        session->ttl_ms = ttl_ms < STORE_TTL_MAX_MS ? ttl_ms : STORE_TTL_MAX_MS;
+    }
+}
+
 static void create(struct http_api *api, struct http_exchange *x,
                    struct store_session *session)
 {
@@ -170,9 +181,7 @@ static void create(struct http_api *api, struct http_exchange *x,
         return;
     }
     choose_id(x, request, session);
-    if (api->facts.session_ttl_factor > 1) {
-        session->ttl_ms *= api->facts.session_ttl_factor;
-    }
+    lengthen(api, session);
     struct errand *errand = errand_begin(api, x, on_created);
     if (errand == NULL) {
         return;

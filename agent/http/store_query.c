@@ -36,14 +36,15 @@ static void on_settled(struct http_api *api, struct http_exchange *x,
     routes_answer(api, x);
 }
 
-static void settle(struct http_api *api, struct http_exchange *x)
+static void settle(struct http_api *api, struct http_exchange *x,
+                   const struct store_view *view)
 {
     struct errand *errand = errand_begin(api, x, on_settled);
 
     if (errand == NULL) {
         return;
     }
-    int err = store_settle(api->store, api->now_ms, errand_done, errand);
+    int err = store_settle(api->store, api->now_ms, view, errand_done, errand);
     if (err != RC_OK) {
         errand_refused(errand, err);
         query_failed_headers(x);
@@ -51,6 +52,12 @@ static void settle(struct http_api *api, struct http_exchange *x)
 }
 
 bool store_query_begin(struct http_api *api, struct http_exchange *x)
+{
+    return store_query_begin_keys(api, x, NULL);
+}
+
+bool store_query_begin_keys(struct http_api *api, struct http_exchange *x,
+                            const struct store_view *view)
 {
     if (!query_begin(api, x)) {
         return false;
@@ -63,7 +70,7 @@ bool store_query_begin(struct http_api *api, struct http_exchange *x)
         return true;
     }
     if (x->query.consistency != QUERY_STALE) {
-        settle(api, x);
+        settle(api, x, view);
         return false;
     }
     if (!store_freshness(api->store, api->now_ms).is_loaded) {
@@ -91,12 +98,17 @@ uint64_t store_query_age_ms(const struct http_api *api, const struct http_exchan
                : 0;
 }
 
+/* Whoever was given a settled answer has heard the leader through the engine. */
+bool store_query_knows_leader(const struct http_api *api, const struct http_exchange *x)
+{
+    return x->query.consistency != QUERY_STALE ||
+           store_freshness(api->store, api->now_ms).knows_leader;
+}
+
 void store_query_freshness(const struct http_api *api, struct http_exchange *x)
 {
-    struct store_freshness freshness = store_freshness(api->store, api->now_ms);
+    bool known = store_query_knows_leader(api, x);
 
-    /* Whoever was given a settled answer has heard the leader through the engine. */
-    bool known = x->query.consistency != QUERY_STALE || freshness.knows_leader;
     exchange_header(x, "X-Consul-Knownleader", known ? "true" : "false");
     exchange_header_u64(x, "X-Consul-Lastcontact", store_query_age_ms(api, x));
 }

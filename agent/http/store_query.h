@@ -11,17 +11,11 @@
 bool store_query_admits(const struct http_api *api, struct http_exchange *x);
 
 /* Reads the options of `x`; unless a stale answer will do, waits until the mirror shows all
- * that was acknowledged before. False: answered or pending, the handler must return. */
+ * that was acknowledged before. False: answered or pending, the handler must return.
+ * The second is for reads of keys, which wait for the locks in `view` to be settled too. */
 bool store_query_begin(struct http_api *api, struct http_exchange *x);
-
-/* One key, or all keys under a prefix, and no names at all is the whole table. */
-enum store_reach { STORE_ONE, STORE_UNDER };
-
-struct store_view {
-    enum store_table table;
-    enum store_reach reach;
-    struct rc_pack_bytes name;
-};
+bool store_query_begin_keys(struct http_api *api, struct http_exchange *x,
+                            const struct store_view *view);
 
 uint64_t store_query_index(const struct http_api *api, const struct store_view *view);
 
@@ -32,6 +26,8 @@ bool store_query_must_wait(struct http_api *api, struct http_exchange *x,
 
 /* The headers that tell how fresh an answer is; `consistency` matters for stale reads. */
 void store_query_freshness(const struct http_api *api, struct http_exchange *x);
+
+bool store_query_knows_leader(const struct http_api *api, const struct http_exchange *x);
 
 /* How old a stale answer may be, in ms; 0 for all others. */
 uint64_t store_query_age_ms(const struct http_api *api, const struct http_exchange *x);

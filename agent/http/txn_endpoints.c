@@ -55,7 +55,7 @@ static void put_meta(const struct http_api *api, const struct http_exchange *x,
 {
     rc_json_put_u64(json, "Index", 0);
     rc_json_put_u64(json, "LastContact", store_query_age_ms(api, x));
-    rc_json_put_bool(json, "KnownLeader", true);
+    rc_json_put_bool(json, "KnownLeader", store_query_knows_leader(api, x));
     rc_json_put_string(json, "ConsistencyLevel", "");
     rc_json_put_bool(json, "NotModified", false);
 }
@@ -162,8 +162,11 @@ static void submit(struct http_api *api, struct http_exchange *x,
         return;
     }
     x->is_read_only = txn->only_reads;
-    int err = store_submit(api->store, api->now_ms, txn->ops, txn->count, request,
-                           errand_done, errand);
+    bool is_stale = txn->only_reads && x->query.consistency == QUERY_STALE;
+    int err = is_stale ? store_look(api->store, api->now_ms, txn->ops, txn->count,
+                                    errand_done, errand)
+                       : store_submit(api->store, api->now_ms, txn->ops, txn->count,
+                                      request, errand_done, errand);
     if (err != RC_OK) {
         errand_refused(errand, err);
     }

@@ -290,6 +290,10 @@ static void arrive(struct engine_memory *memory, struct memory_call *call)
         fail(call, call->refused, call->answer.text);
     } else if (memory->leaderless_until_ms != 0 || call->fate == FATE_REFUSED) {
         fail(call, RC_EAGAIN, "no leader");
+    } else if (memory->faults.is_full && call->kind == MEMORY_TXN &&
+               call->txn.then_count > 0) {
+        call->fate = FATE_REFUSED;
+        fail(call, RC_ENOSPC, "no room");
     } else if (call->fate == FATE_DONE || call->fate == FATE_LOST_DONE || is_late) {
         memory_apply(memory, call);
     }

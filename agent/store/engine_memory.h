@@ -22,6 +22,7 @@ struct engine_memory_faults {
     uint32_t delay_max_ms; /* each way */
     uint32_t lag_max_ms;   /* of the follower */
     uint32_t late_max_ms;  /* of lost_late, and of the end of a lease */
+    bool is_full;          /* what would write a key is refused: RC_ENOSPC */
 };
 
 struct engine_memory_options {

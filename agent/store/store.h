@@ -28,6 +28,7 @@ enum {
     STORE_ID_SIZE = 37, /* a UUID's text and its NUL */
     STORE_NAME_MAX = 256,
     STORE_SESSION_CHECKS_MAX = 32,
+    STORE_TTL_MAX_MS = 24 * 3600 * 1000, /* of a session */
     STORE_TEXT_MAX = 512
 };
 
@@ -104,7 +105,7 @@ struct store_op {
     uint64_t flags;
     uint64_t index;
     const char *session; /* its id */
-    uint64_t ttl_ms;     /* STORE_SET: it goes by itself after that; 0: it stays */
+    uint64_t ttl_ms;     /* the first two: it goes by itself after that; 0: it stays */
 };
 
 struct store_failure {
@@ -179,6 +180,11 @@ void store_tick(struct store *store, uint64_t now_ms);
 int store_submit(struct store *store, uint64_t now_ms, const struct store_op *ops,
                  size_t count, const uint8_t *request, store_done *done, void *context);
 
+/* The same for operations that only read, of what the mirror has: however old that is. RC_EINVAL
+ * for one that writes. */
+int store_look(struct store *store, uint64_t now_ms, const struct store_op *ops,
+               size_t count, store_done *done, void *context);
+
 /* Makes a session; `session->id` is chosen by the caller (a random UUID). */
 int store_create_session(struct store *store, uint64_t now_ms,
                          const struct store_session *session, const uint8_t *request,
@@ -192,9 +198,21 @@ int store_renew_session(struct store *store, uint64_t now_ms, const char *id,
 
 enum store_consistency { STORE_CONSISTENT, STORE_STALE };
 
-/* Takes part in the next barrier: `done` is called with RC_OK when all reads from then on see
- * everything that was acknowledged before this call, else with the engine's error. */
-int store_settle(struct store *store, uint64_t now_ms, store_done *done, void *context);
+/* What a read looks at: one name of a table, or all that begin so. */
+enum store_reach { STORE_ONE, STORE_UNDER };
+
+struct store_view {
+    enum store_table table;
+    enum store_reach reach;
+    struct rc_pack_bytes name;
+};
+
+/* Takes part in the next barrier: `done` is called with RC_OK when reads of `view` (copied) from
+ * then on see everything that was acknowledged before this call, else with the engine's error.
+ * Keys whose lock ended with its session are waited for until that is written down: only those
+ * in the view, and with NULL, for reads of all but keys, none. */
+int store_settle(struct store *store, uint64_t now_ms, const struct store_view *view,
+                 store_done *done, void *context);
 
 /* Whether the mirror is there at all, how old it may be (ms since the engine was last heard
  * of), and whether the engine's leader is known. */

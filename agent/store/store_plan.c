@@ -190,7 +190,8 @@ struct draft *plan_draft(struct store_plan *plan, enum store_table table,
             return &plan->drafts[i];
         }
     }
-    if (table == STORE_KV && settle_is_pending(plan->store, name)) {
+    if (table == STORE_KV && !plan->request->is_stale &&
+        settle_is_pending(plan->store, name)) {
         plan->must_wait = true;
         return NULL;
     }

@@ -57,20 +57,26 @@ void request_step_all(struct store *store, enum request_state state)
 
 /* ---- the end of one */
 
-/* Leases that were granted for nothing go back; that of an ended session has no use. */
-static void give_leases_back(const struct store_request *r,
-                             const struct store_outcome *outcome)
+static void give_back(struct store *store, uint64_t *lease)
 {
-    bool was_done = outcome->err == RC_OK && outcome->succeeded;
+    if (*lease != 0 && !store->is_closed) {
+        engine_revoke(store->engine, *lease, request_ignore, store);
+    }
+    *lease = 0;
+}
 
-    for (size_t i = 0; i < r->count && outcome->err != RC_EUNKNOWN; i++) {
+enum ending { ENDED_DONE, ENDED_UNDONE };
+
+/* Leases that were granted for nothing go back; that of an ended session has no use. */
+static void give_leases_back(struct store_request *r, enum ending ending)
+{
+    for (size_t i = 0; i < r->count; i++) {
         bool is_end = r->ops[i].op.verb == STORE_END_SESSION;
-        if (r->ops[i].lease != 0 && is_end == was_done && !r->store->is_closed) {
-            engine_revoke(r->store->engine, r->ops[i].lease, request_ignore, r->store);
+        if (is_end == (ending == ENDED_DONE)) {
+            give_back(r->store, &r->ops[i].lease);
         }
-        if (r->ops[i].old_lease != 0 && was_done && !r->store->is_closed) {
-            engine_revoke(r->store->engine, r->ops[i].old_lease, request_ignore,
-                          r->store);
+        if (ending == ENDED_DONE) {
+            give_back(r->store, &r->ops[i].old_lease);
         }
     }
 }
@@ -95,7 +101,10 @@ static void tell(struct store_request *r, const struct store_outcome *outcome)
         return;
     }
     assert(done != NULL);
-    give_leases_back(r, outcome);
+    if (outcome->err != RC_EUNKNOWN) { /* what may still be done needs its lease */
+        give_leases_back(r, outcome->err == RC_OK && outcome->succeeded ? ENDED_DONE
+                                                                        : ENDED_UNDONE);
+    }
     r->done = NULL;
     if (r->state != REQUEST_ASKS) {
         request_move(r, REQUEST_WAITS);
@@ -270,11 +279,14 @@ static void on_lease(void *context, const struct engine_answer *answer)
 
     store->is_closed = store->is_closed || answer->err == RC_ECLOSED;
     request_move(r, REQUEST_WAITS);
+    r->is_granting = false;
     if (answer->err == RC_OK) {
         r->ops[r->granting].lease = answer->lease;
     }
     if (r->done == NULL) { /* answered meanwhile: it took too long */
-        give_leases_back(r, &(struct store_outcome){.err = RC_EAGAIN});
+        if (!r->was_unknown) {
+            give_leases_back(r, ENDED_UNDONE);
+        }
         discard(r);
     } else if (answer->err != RC_OK) {
         struct engine_answer refused = *answer;
@@ -290,6 +302,7 @@ static bool asks_lease(struct store_request *r)
     for (size_t i = 0; i < r->count; i++) {
         if (r->ops[i].op.ttl_ms > 0 && r->ops[i].lease == 0) {
             r->granting = i;
+            r->is_granting = true;
             request_move(r, REQUEST_ASKS);
             engine_grant(r->store->engine, r->ops[i].op.ttl_ms, on_lease, r);
             return true;
@@ -331,6 +344,18 @@ static void plan_again(struct store_request *r, uint64_t revision)
     request_step(r);
 }
 
+/* The answer to a request whose caller was told already that it took too long. */
+static void end_unheard(struct store_request *r, const struct engine_answer *answer)
+{
+    if (answer->err == RC_OK && answer->succeeded) {
+        give_leases_back(r, ENDED_DONE);
+    } else if (answer->err != RC_EUNKNOWN && answer->err != RC_ECLOSED &&
+               !r->was_unknown) {
+        give_leases_back(r, ENDED_UNDONE);
+    }
+    discard(r);
+}
+
 static void on_txn(void *context, const struct engine_answer *answer)
 {
     struct store_request *r = context;
@@ -339,7 +364,7 @@ static void on_txn(void *context, const struct engine_answer *answer)
     store->is_closed = store->is_closed || answer->err == RC_ECLOSED;
     request_move(r, REQUEST_WAITS);
     if (r->done == NULL) {
-        discard(r);
+        end_unheard(r, answer);
     } else if (answer->err == RC_OK && answer->succeeded) {
         finish_from(r, (struct rc_pack_bytes){.at = r->kept, .size = r->kept_size},
                     answer->revision);
@@ -416,12 +441,25 @@ static void send(struct store_request *r)
     engine_txn(r->store->engine, &txn, on_txn, r);
 }
 
+/* A lock of the keys it looks at has ended, and no server has written that down yet. */
+static bool is_held_up(const struct store_request *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (settle_is_behind(r->store, &r->ops[i].op, r->fresh_revision)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nothing is written: the answer must come from a moment after the question. */
 static void decide(struct store_request *r)
 {
-    if (r->fresh_revision == 0) {
+    if (r->is_stale) {
+        finish_planned(r);
+    } else if (r->fresh_revision == 0) {
         ask_barrier(r);
-    } else if (settle_is_behind(r->store, r->fresh_revision)) {
+    } else if (is_held_up(r)) {
         request_move(r, REQUEST_WAITS);
     } else {
         finish_planned(r);
@@ -509,7 +547,7 @@ static void step_settlement(struct store_request *r)
 {
     if (r->fresh_revision == 0) {
         ask_barrier(r);
-    } else if (settle_is_behind(r->store, r->fresh_revision)) {
+    } else if (is_held_up(r)) {
         request_move(r, REQUEST_WAITS);
     } else {
         const struct store_outcome done = {

@@ -124,11 +124,19 @@ bool settle_is_pending(const struct store *store, struct rc_pack_bytes key)
     return mirror_get(store->unsettled, key, &item);
 }
 
-bool settle_is_behind(const struct store *store, uint64_t revision)
+bool settle_is_behind(const struct store *store, const struct store_op *op,
+                      uint64_t revision)
 {
     struct engine_item item = {.key = {NULL, 0}};
 
-    while (mirror_next(store->unsettled, everything, item.key, &item)) {
+    if (op->table != STORE_KV) {
+        return false;
+    }
+    if (op->verb != STORE_GET_TREE && op->verb != STORE_DELETE_TREE) {
+        return mirror_get(store->unsettled, op->key, &item) &&
+               item.mod_revision <= revision;
+    }
+    while (mirror_next(store->unsettled, op->key, item.key, &item)) {
         if (item.mod_revision <= revision) {
             return true;
         }

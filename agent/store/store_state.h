@@ -20,8 +20,7 @@ enum {
     REQUEST_LEASE_MS = 120000, /* an outcome is remembered for half of that or more */
     FRESH_EVERY_MS = 1000,     /* a barrier, when nobody else asked for one */
     TOMBSTONES_MAX = 4096,
-    TTL_MIN_MS = 1000,
-    SESSION_TTL_MAX_MS = 86400000
+    TTL_MIN_MS = 1000
 };
 
 /* Of what goes by itself: a token may live for ten years. */
@@ -73,9 +72,11 @@ struct store_request {
     bool was_unknown; /* it may have happened */
     bool is_kept;     /* a renewal: the lease goes on, does the session? */
     uint8_t id[STORE_REQUEST_SIZE];
-    uint64_t print;  /* of what it asks for: another request must not come under its id */
-    size_t granting; /* the operation whose lease was asked for */
-    uint8_t *kept;   /* the outcome, should the transaction succeed: an outcome record */
+    uint64_t print; /* of what it asks for: another request must not come under its id */
+    bool is_stale;  /* reads what the mirror has, whatever its age */
+    bool is_granting; /* while it asks: for a lease, which writes nothing */
+    size_t granting;  /* the operation whose lease was asked for */
+    uint8_t *kept;    /* the outcome, should the transaction succeed: an outcome record */
     size_t kept_size;
     size_t count;
     struct request_op ops[]; /* their bytes behind them */
@@ -153,8 +154,9 @@ void settle_rebuild(struct store *store);
 void settle_tick(struct store *store);
 uint64_t settle_deadline_ms(const struct store *store);
 bool settle_is_pending(const struct store *store, struct rc_pack_bytes key);
-/* Whether something that had to be settled at `revision` is not. */
-bool settle_is_behind(const struct store *store, uint64_t revision);
+/* Whether a key that the operation looks at had to be settled at `revision` and is not. */
+bool settle_is_behind(const struct store *store, const struct store_op *op,
+                      uint64_t revision);
 /* The delay of the key runs. */
 bool settle_delays(const struct store *store, struct rc_pack_bytes key);
 

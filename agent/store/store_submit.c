@@ -59,8 +59,8 @@ static int look_at(const struct store_op *op)
         return RC_ETOOBIG;
     }
     bool has_ttl = op->ttl_ms != 0;
-    return has_ttl && (op->verb != STORE_SET || op->ttl_ms < TTL_MIN_MS ||
-                       op->ttl_ms > TTL_MAX_MS)
+    bool may_have = op->verb == STORE_SET || op->verb == STORE_CAS;
+    return has_ttl && (!may_have || op->ttl_ms < TTL_MIN_MS || op->ttl_ms > TTL_MAX_MS)
                ? RC_EINVAL
                : RC_OK;
 }
@@ -124,6 +124,7 @@ struct asked {
     void *context;
     const uint8_t *request; /* its id, or NULL */
     enum request_kind kind;
+    bool is_stale;
 };
 
 /* Of documents only that they are such: whoever sends one again may have written another time
@@ -166,6 +167,7 @@ static int start(struct store *store, const struct store_op *ops, size_t count,
     r->done = asked->done;
     r->context = asked->context;
     r->kind = asked->kind;
+    r->is_stale = asked->is_stale;
     r->deadline_ms = store->now_ms + REQUEST_MAX_MS;
     r->count = count;
     copy_ops(r, ops);
@@ -196,6 +198,22 @@ int store_submit(struct store *store, uint64_t now_ms, const struct store_op *op
                            .done = done, .context = context, .request = request});
 }
 
+int store_look(struct store *store, uint64_t now_ms, const struct store_op *ops,
+               size_t count, store_done *done, void *context)
+{
+    size_t bytes = 0;
+    int err = look_at_all(ops, count, &bytes);
+
+    for (size_t i = 0; i < count && err == RC_OK; i++) {
+        err = is_write(ops[i].verb) ? RC_EINVAL : RC_OK;
+    }
+    store_hear(store, now_ms);
+    return err != RC_OK ? err
+                        : start(store, ops, count, bytes,
+                                &(struct asked){
+                                    .done = done, .context = context, .is_stale = true});
+}
+
 static int look_at_session(const struct store_session *session)
 {
     bool fits = strlen(session->id) + 1 == STORE_ID_SIZE &&
@@ -203,7 +221,7 @@ static int look_at_session(const struct store_session *session)
                 session->service_check_count <= STORE_SESSION_CHECKS_MAX &&
                 session->behavior <= STORE_DELETE;
     bool lasts = session->ttl_ms == 0 ||
-                 (session->ttl_ms >= TTL_MIN_MS && session->ttl_ms <= SESSION_TTL_MAX_MS);
+                 (session->ttl_ms >= TTL_MIN_MS && session->ttl_ms <= STORE_TTL_MAX_MS);
 
     return fits && lasts ? RC_OK : RC_EINVAL;
 }
@@ -247,10 +265,18 @@ int store_renew_session(struct store *store, uint64_t now_ms, const char *id,
         &(struct asked){.done = done, .context = context, .kind = REQUEST_RENEWAL});
 }
 
-int store_settle(struct store *store, uint64_t now_ms, store_done *done, void *context)
+int store_settle(struct store *store, uint64_t now_ms, const struct store_view *view,
+                 store_done *done, void *context)
 {
+    const struct asked asked = {
+        .done = done, .context = context, .kind = REQUEST_SETTLEMENT};
+    struct store_op op = {.verb = STORE_GET, .table = STORE_KV};
+
     store_hear(store, now_ms);
-    return start(
-        store, NULL, 0, 0,
-        &(struct asked){.done = done, .context = context, .kind = REQUEST_SETTLEMENT});
+    if (view == NULL || view->table != STORE_KV) {
+        return start(store, NULL, 0, 0, &asked);
+    }
+    op.verb = view->reach == STORE_ONE ? STORE_GET : STORE_GET_TREE;
+    op.key = view->name;
+    return start(store, &op, 1, op.key.size, &asked);
 }

@@ -12,7 +12,8 @@ static void end_late(struct store *store, enum request_state state, uint64_t now
         // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed left its list
         struct store_request *next = r->next;
         if (r->done != NULL && r->deadline_ms <= now_ms) {
-            bool may_have = r->was_unknown || (state == REQUEST_ASKS && r->writes);
+            bool may_have =
+                r->was_unknown || (state == REQUEST_ASKS && r->writes && !r->is_granting);
             request_fail(r, may_have ? RC_EUNKNOWN : RC_EAGAIN,
                          may_have ? "outcome unknown: no answer in time"
                                   : "No cluster leader");

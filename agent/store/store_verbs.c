@@ -121,6 +121,20 @@ static void erase(const struct step *s)
     }
 }
 
+/* The key goes with its session and not by itself as well. */
+static bool goes_twice(const struct step *s)
+{
+    const struct draft *d = s->d;
+    bool is_twice =
+        s->lease != 0 && d->held.session != NULL && d->held.behavior == STORE_DELETE;
+
+    if (is_twice) {
+        plan_fail(s->plan, s->index, KEY_FORMAT " goes with its session, it has no ttl",
+                  key_size(s), key_text(s));
+    }
+    return is_twice;
+}
+
 static void set(struct step *s)
 {
     struct draft *d = s->d;
@@ -130,13 +144,10 @@ static void set(struct step *s)
         (d->was_there || s->plan->request->count <= EXACT_OPS_MAX)) {
         d->needs_mod = true; /* the result tells who made the key, and when */
     }
-    if (s->lease != 0 && d->held.session != NULL && d->held.behavior == STORE_DELETE) {
-        plan_fail(s->plan, s->index, KEY_FORMAT " goes with its session, it has no ttl",
-                  key_size(s), key_text(s));
-        return;
+    if (!goes_twice(s)) {
+        write(s, 0);
+        show(s, NULL);
     }
-    write(s, 0);
-    show(s, NULL);
 }
 
 /* The operation's index is the key's; an index of 0 is that of a key that is not there. */
@@ -159,8 +170,10 @@ static void set_if_current(struct step *s)
                   key_size(s), key_text(s));
         return;
     }
-    write(s, 0);
-    show(s, NULL);
+    if (!goes_twice(s)) {
+        write(s, 0);
+        show(s, NULL);
+    }
 }
 
 static bool lacks_session(const struct step *s)

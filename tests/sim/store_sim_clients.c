@@ -288,12 +288,13 @@ static int ask_kind(struct sim_client *c, struct store *store)
 {
     uint64_t now_ms = c->world->now_ms;
     const uint8_t *request = c->has_request ? c->request : NULL;
+    const struct store_view view = {STORE_KV, STORE_ONE, rc_pack_text(c->op.key)};
 
     switch (c->kind) {
     case SIM_WRITE:
         return store_submit(store, now_ms, c->ops, c->op_count, request, on_write, c);
     case SIM_READ:
-        return store_settle(store, now_ms, on_read, c);
+        return store_settle(store, now_ms, &view, on_read, c);
     case SIM_PAIR:
         return store_submit(store, now_ms, c->ops, c->op_count, NULL, on_pair, c);
     case SIM_CREATE:

@@ -194,8 +194,10 @@ const struct store_pair *world_get(struct world *w, size_t at, const char *key)
 {
     static struct store_pair pair;
 
+    const struct store_view view = {STORE_KV, STORE_ONE, rc_pack_text(key)};
+
     w->answer.is_there = false;
-    if (store_settle(w->stores[at], w->now_ms, world_done, w) != RC_OK ||
+    if (store_settle(w->stores[at], w->now_ms, &view, world_done, w) != RC_OK ||
         world_wait(w)->err != RC_OK) {
         return NULL;
     }

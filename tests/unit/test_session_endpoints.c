@@ -188,6 +188,22 @@ static void a_session_may_live_several_ttls(void **state)
     kv_world_expect(world, "GET", target, "", 200, "[]");
 }
 
+static void a_long_ttl_times_the_factor_ends_at_a_day(void **state)
+{
+    struct kv_world *world = *state;
+    char id[STORE_ID_SIZE];
+    char target[128];
+
+    world->api.facts.session_ttl_factor = 2;
+    make(world, "{\"TTL\":\"86400s\",\"Checks\":[]}", id);
+    (void)with_id(target, sizeof target, "/v1/session/info/", id);
+    kv_world_run(world, 86390000);
+    const struct http_exchange *x = kv_world_ask(world, "GET", target, "");
+    assert_non_null(strstr(rc_buffer_string(&x->out), id));
+    kv_world_run(world, 20000);
+    kv_world_expect(world, "GET", target, "", 200, "[]");
+}
+
 static void sessions_of_a_node_are_its_own(void **state)
 {
     char id[STORE_ID_SIZE];
@@ -212,6 +228,7 @@ int main(void)
         WITH_WORLD(a_session_is_renewed_and_ends),
         WITH_WORLD(what_a_session_holds_goes_with_it),
         WITH_WORLD(a_session_may_live_several_ttls),
+        WITH_WORLD(a_long_ttl_times_the_factor_ends_at_a_day),
         WITH_WORLD(sessions_of_a_node_are_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

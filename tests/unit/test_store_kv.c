@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "agent/store/engine_memory_state.h"
 #include "base/err.h"
 #include "tests/unit/store_world.h"
 
@@ -145,7 +146,7 @@ static void what_makes_no_sense_is_refused_at_once(void **state)
     } cases[] = {
         {"ttl below a second", {.verb = STORE_SET, .ttl_ms = 999}, RC_EINVAL},
         {"ttl above ten years", {.verb = STORE_SET, .ttl_ms = 316224000001}, RC_EINVAL},
-        {"ttl of a cas", {.verb = STORE_CAS, .ttl_ms = 2000}, RC_EINVAL},
+        {"ttl of a lock", {.verb = STORE_LOCK, .ttl_ms = 2000}, RC_EINVAL},
         {"value too large",
          {.verb = STORE_SET, .value = {(uint8_t *)large, sizeof large}},
          RC_ETOOBIG},
@@ -229,6 +230,72 @@ static void a_refusal_is_remembered_too(void **state)
     assert_null(world_get(w, 0, "a"));
 }
 
+static void cas_with_a_ttl_replaces_what_it_knows_and_nothing_else(void **state)
+{
+    struct world *w = *state;
+    struct store_op op = {.verb = STORE_CAS,
+                          .table = STORE_TOKENS,
+                          .key = rc_pack_text("t"),
+                          .value = rc_pack_text("1"),
+                          .ttl_ms = 2000};
+    struct store_pair pair;
+
+    assert_true(world_do(w, 0, &op, 1, NULL)->succeeded);
+    op.index = w->answer.revision;
+    op.value = rc_pack_text("2");
+    assert_true(world_do(w, 0, &op, 1, NULL)->succeeded);
+    assert_false(world_do(w, 0, &op, 1, NULL)->succeeded);
+    world_run_ms(w, 2200);
+
+    assert_false(store_read(w->stores[0], STORE_TOKENS, op.key, &pair));
+    assert_false(world_do(w, 0, &op, 1, NULL)->succeeded); /* deleted stays deleted */
+    assert_false(store_read(w->stores[0], STORE_TOKENS, op.key, &pair));
+}
+
+static size_t lease_count(const struct world *w)
+{
+    size_t count = 0;
+
+    for (const struct memory_lease *l = w->memory->leases; l != NULL; l = l->next) {
+        count++;
+    }
+    return count;
+}
+
+static void count_done(void *context, const struct store_outcome *outcome)
+{
+    size_t *done = context;
+
+    (void)outcome;
+    (*done)++;
+}
+
+/* Two servers set the same key at once, and the engine is so slow that nobody waits for it. */
+static void requests_that_take_too_long_leave_no_lease(void **state)
+{
+    struct world *w = *state;
+    const struct engine_memory_faults slow = {.delay_max_ms = 12000};
+    const struct engine_memory_faults none = {.delay_max_ms = 0};
+    const struct store_op op = {.verb = STORE_CAS,
+                                .key = rc_pack_text("k"),
+                                .value = rc_pack_text("1"),
+                                .ttl_ms = 3600 * 1000};
+    size_t done = 0;
+
+    engine_memory_set_faults(w->memory, &slow);
+    for (size_t i = 0; i < 40; i++) {
+        assert_int_equal(
+            store_submit(w->stores[i % 2], w->now_ms, &op, 1, NULL, count_done, &done),
+            RC_OK);
+    }
+    world_run_ms(w, 60000);
+    engine_memory_set_faults(w->memory, &none);
+    world_run_ms(w, 60000);
+
+    assert_int_equal(done, 40);
+    assert_int_equal(lease_count(w), world_get(w, 0, "k") != NULL ? 1 : 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +309,10 @@ int main(void)
             delete_cas_is_false_for_an_old_index_and_true_without_the_key, setup,
             teardown),
         cmocka_unit_test_setup_teardown(a_tree_goes_whole_and_nothing_else, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            cas_with_a_ttl_replaces_what_it_knows_and_nothing_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_that_take_too_long_leave_no_lease, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
             a_key_with_a_ttl_goes_by_itself_unless_it_is_set_again, setup, teardown),

@@ -265,6 +265,86 @@ static void ttls_beyond_their_bounds_are_refused(void **state)
     assert_true(w->answer.succeeded);
 }
 
+/* What reads of a view come to within a second. */
+static bool settles(struct world *w, const char *name, enum store_reach reach)
+{
+    const struct store_view view = {STORE_KV, reach, rc_pack_text(name)};
+
+    w->answer.is_there = false;
+    assert_int_equal(store_settle(w->stores[0], w->now_ms, &view, world_done, w), RC_OK);
+    world_run_ms(w, 1000);
+    bool is_there = w->answer.is_there;
+    while (!w->answer.is_there) {
+        world_run_ms(w, 1000);
+    }
+    return is_there && w->answer.err == RC_OK;
+}
+
+static bool reads(struct world *w, enum store_verb verb, const char *key)
+{
+    const struct store_op op = {.verb = verb, .key = rc_pack_text(key)};
+
+    w->answer.is_there = false;
+    assert_int_equal(store_submit(w->stores[0], w->now_ms, &op, 1, NULL, world_done, w),
+                     RC_OK);
+    world_run_ms(w, 1000);
+    bool is_there = w->answer.is_there;
+    while (!w->answer.is_there) {
+        world_run_ms(w, 1000);
+    }
+    return is_there && w->answer.err == RC_OK;
+}
+
+static void an_ended_lock_that_cannot_be_written_down_holds_up_its_key_alone(void **state)
+{
+    struct world *w = *state;
+    const struct engine_memory_faults full = {.is_full = true};
+    const struct engine_memory_faults none = {.is_full = false};
+    const char *a = world_session(w, 'a', 2000, 0, STORE_RELEASE);
+
+    (void)world_one(w, STORE_SET, "other", "1", NULL);
+    (void)world_one(w, STORE_LOCK, "dir/k", "1", a);
+    world_run_ms(w, 1000);
+    engine_memory_set_faults(w->memory, &full);
+    world_run_ms(w, 1500);
+
+    assert_true(settles(w, "other", STORE_ONE));
+    assert_true(settles(w, "oth", STORE_UNDER));
+    assert_true(settles(w, "dir", STORE_ONE));
+    assert_false(settles(w, "dir/k", STORE_ONE));
+    assert_false(settles(w, "dir/", STORE_UNDER));
+    assert_true(reads(w, STORE_GET, "other"));
+    assert_true(reads(w, STORE_GET_TREE, "o"));
+    assert_false(reads(w, STORE_GET, "dir/k"));
+    assert_false(reads(w, STORE_GET_TREE, ""));
+    engine_memory_set_faults(w->memory, &none);
+    assert_true(settles(w, "dir/k", STORE_ONE));
+}
+
+static void reads_of_what_the_mirror_has_ask_nobody(void **state)
+{
+    struct world *w = *state;
+    const struct store_op ops[] = {
+        {.verb = STORE_GET, .key = rc_pack_text("k")},
+        {.verb = STORE_GET_TREE, .key = rc_pack_text("")},
+    };
+    const struct store_op write = {.verb = STORE_DELETE_KEY, .key = rc_pack_text("k")};
+
+    (void)world_one(w, STORE_SET, "k", "1", NULL);
+    world_run_ms(w, 1);
+    engine_memory_lose_leader(w->memory, w->now_ms + 5000);
+    w->answer.is_there = false;
+    assert_int_equal(store_look(w->stores[0], w->now_ms, ops, 2, world_done, w), RC_OK);
+    world_run_ms(w, 1);
+
+    assert_true(w->answer.is_there);
+    assert_true(w->answer.succeeded);
+    assert_int_equal(w->answer.result_count, 2);
+    assert_string_equal(w->answer.values[0], "1");
+    assert_int_equal(store_look(w->stores[0], w->now_ms, &write, 1, world_done, w),
+                     RC_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +369,11 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_deleted_key_frees_its_lock_without_a_delay,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_ended_lock_that_cannot_be_written_down_holds_up_its_key_alone, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(reads_of_what_the_mirror_has_ask_nobody, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_session_is_shown_as_it_was_made, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(ttls_beyond_their_bounds_are_refused, setup,

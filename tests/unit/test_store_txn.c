@@ -142,7 +142,7 @@ static void without_a_leader_writes_and_consistent_reads_are_refused(void **stat
     assert_int_equal(world_one(w, STORE_SET, "a", "2", NULL)->err, RC_EAGAIN);
     assert_string_equal(w->answer.text, "No cluster leader");
     w->answer.is_there = false;
-    assert_int_equal(store_settle(w->stores[0], w->now_ms, world_done, w), RC_OK);
+    assert_int_equal(store_settle(w->stores[0], w->now_ms, NULL, world_done, w), RC_OK);
     assert_int_equal(world_wait(w)->err, RC_EAGAIN);
     struct store_pair pair;
     assert_true(store_read(w->stores[0], STORE_KV, rc_pack_text("a"), &pair));

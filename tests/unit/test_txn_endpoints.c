@@ -140,6 +140,21 @@ static void more_than_64_operations_are_too_many(void **state)
     rc_buffer_fini(&body);
 }
 
+static void stale_reads_are_answered_without_a_leader(void **state)
+{
+    struct kv_world *world = *state;
+    const char *body = "[{\"KV\":{\"Verb\":\"get\",\"Key\":\"t/1\"}}]";
+
+    (void)ask(world, "[{\"KV\":{\"Verb\":\"set\",\"Key\":\"t/1\",\"Value\":\"b25l\"}}]",
+              200);
+    engine_memory_lose_leader(world->memory, world->api.now_ms + 60000);
+    (void)ask(world, body, 500);
+    const struct http_exchange *x = kv_world_ask(world, "PUT", "/v1/txn?stale", body);
+    assert_int_equal(x->status, 200);
+    assert_non_null(strstr(rc_buffer_string(&x->out), "\"Value\":\"b25l\""));
+    assert_non_null(strstr(rc_buffer_string(&x->out), "\"KnownLeader\":false"));
+}
+
 int main(void)
 {
 #define WITH_WORLD(test) \
@@ -149,6 +164,7 @@ int main(void)
         WITH_WORLD(all_that_fails_is_told_and_nothing_happens),
         WITH_WORLD(reads_alone_tell_how_fresh_they_are),
         WITH_WORLD(an_unknown_session_fails_its_operation),
+        WITH_WORLD(stale_reads_are_answered_without_a_leader),
         WITH_WORLD(wrong_bodies_are_refused),
         WITH_WORLD(more_than_64_operations_are_too_many),
     };
