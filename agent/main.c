@@ -5,6 +5,7 @@
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
 #include "agent/config.h"
+#include "agent/warden/warden_loop.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -64,6 +65,11 @@ static int validate_command(const struct cli_command *self, int count, char **wo
     return CLI_DONE;
 }
 
+static int warden_command(const struct cli_command *self, int count, char **words)
+{
+    return warden_main(count, words, self->usage);
+}
+
 static const struct cli_command own_commands[] = {
     {"agent", "run an agent: gossip, catalog, checks, DNS, API, page",
      "usage: rollcall agent [flags]\n\n"
@@ -74,6 +80,15 @@ static const struct cli_command own_commands[] = {
      "usage: rollcall validate [-quiet] FILE-OR-FOLDER...\n\n"
      "Ends with 0 when an agent would take them, else with 1 and the reason.\n",
      validate_command},
+    {"warden", "stand by PostgreSQL and kill it when its time is over",
+     "usage: rollcall warden -socket=PATH [-user=NAME] [-watchdog=DEVICE] [-cgroup=FOLDER]\n\n"
+     "Parent of the PostgreSQL server that an agent's postgres block is about. The agent starts "
+     "it; under systemd it may be a unit of its own.\n"
+     "  -socket=PATH      where the agent finds it: <data_dir>/pg/<cluster>.sock\n"
+     "  -user=NAME        whom PostgreSQL runs as; default: ourselves\n"
+     "  -watchdog=DEVICE  a watchdog device, open while the server may be written\n"
+     "  -cgroup=FOLDER    a folder of cgroup v2 that PostgreSQL is put into\n",
+     warden_command},
 };
 
 int main(int argc, char **argv)
