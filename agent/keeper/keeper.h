@@ -24,8 +24,8 @@
  *   must have as much WAL as each of those q. A new holder's commits are blocked
  *   (KEEPER_BLOCKED_NAMES) until it has written `sync` under its own term: until then the record
  *   of the term before it holds, so a candidate that dies on its way leaves others electable.
- *   Timelines are claimed in `state` when the lease is taken; a promotion that ends on one that is
- *   not higher than all claimed before is done again.
+ *   Timelines are claimed in `state` when the lease is taken, each once, so a higher one holds all
+ *   that was acknowledged on lower ones; a promotion that ends on another is fenced.
  *
  * Every action has an id. It may be lost, done late, or answered twice: an answer to an id that is
  * no longer waited for changes nothing, and what is not answered in its time is taken as "may have
@@ -228,10 +228,10 @@ enum keeper_action_kind {
     KEEPER_RENEW,        /* `session`. To be asked once, without retries on the way */
     KEEPER_TXN,          /* `ops`: all or none */
 
-    /* The warden. Not answered but by what it says next. */
+    /* The warden. Not answered but by what it says next, which it does at once. */
     KEEPER_ARM,    /* `term`, `deadline_ms`: kill at that time unless told a later one */
     KEEPER_DISARM, /* only when PostgreSQL is not to be written: down, or in recovery */
-    KEEPER_KILL,   /* the whole tree, at once */
+    KEEPER_KILL, /* the whole tree, at once; by the agent itself when the warden is silent */
 
     /* The hands. Answered with keeper_see_done(). */
     KEEPER_LOOK,  /* pg_controldata and the marker; only while nothing runs */
@@ -241,10 +241,13 @@ enum keeper_action_kind {
     KEEPER_STOP_IMMEDIATE,
     KEEPER_DETACH, /* primary_conninfo = '', reload, done: no receiver is left */
     KEEPER_FOLLOW, /* `node`, `address`, `port`, slot rc_<this node>: the same, to it */
-    KEEPER_SET_NAMES, /* synchronous_standby_names = `text`, reload; done: a fresh backend
-                            * shows it, and 200 ms more have passed */
+    KEEPER_SET_NAMES, /* synchronous_standby_names = `text`, reload; done: a fresh backend shows
+                       * it. A standby has KEEPER_BLOCKED_NAMES, so that a promotion is blocked
+                       * from its first moment without waiting */
     KEEPER_MARK_WAL, /* emits one small WAL record; done: `marked_lsn`, flushed locally */
-    KEEPER_PROMOTE,  /* pg_promote(false); done: sent. Sent again and again */
+    KEEPER_PROMOTE, /* pg_promote(false) to `timeline`: first it puts history files that fork at
+                        * 0/1 for all timelines below it that pg_wal has none of, so that PostgreSQL
+                        * takes this one. Done: sent. Sent again and again */
     KEEPER_CHECKPOINT,
     KEEPER_READ_HISTORY, /* IDENTIFY_SYSTEM and TIMELINE_HISTORY of `node`, `address`, `port` */
     KEEPER_REWIND, /* from there; nothing runs here. Done: startable as its standby */
@@ -311,6 +314,7 @@ struct keeper_action {
     uint64_t term;
     uint64_t deadline_ms;
     bool detached;
+    uint32_t timeline;
     const char *node;
     const char *address;
     uint16_t port;

@@ -45,12 +45,13 @@ struct keeper_lease_record {
 /* `state`: what an election must know of the last holder. */
 struct keeper_state_record {
     char sysid[KEEPER_SYSID_MAX]; /* "": being initialised by `node` */
-    uint64_t term;                /* of the last lease that was taken; 0: none yet */
-    char node[KEEPER_NODE_MAX];   /* who took it */
-    uint32_t tli;                 /* the highest timeline that was claimed */
-    uint64_t lsn;                 /* flushed there, as last told */
-    bool clean;    /* released after a clean stop, whose last position is `lsn` */
-    bool released; /* released after its end was seen, clean or not */
+    uint64_t term;              /* of the last lease whose holder said so; 0: none yet */
+    char node[KEEPER_NODE_MAX]; /* who last took the lease */
+    uint32_t claimed;           /* the highest timeline a candidate has claimed */
+    uint32_t tli;               /* of `lsn` */
+    uint64_t lsn;               /* flushed by the last holder that opened, as last told */
+    bool clean;    /* that one stopped cleanly, and its last position is `lsn` */
+    bool released; /* given back after its end was seen, clean or not */
     char reason[KEEPER_TEXT_MAX];
     uint64_t at_ms; /* wall time */
 };
