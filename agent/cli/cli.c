@@ -155,6 +155,17 @@ static const struct cli_command commands[] = {
      "one before\nit is switched over, and compares both. Stop whoever writes first; sessions and "
      "locks are not taken\nalong. What the other store held before is replaced.\n",
      store_run},
+    {"pg", "PostgreSQL clusters: who is primary, and moving it",
+     "usage: rollcall pg status|members|history [flags]\n"
+     "       rollcall pg switchover [-to NODE] [flags]\n"
+     "       rollcall pg failover -to NODE [-accept-loss] [flags]\n"
+     "       rollcall pg pause|resume [flags]\n"
+     "       rollcall pg settings mode=async|sync|strict|max_lag_bytes=BYTES|k=NUMBER\n"
+     "       rollcall pg stop|start|restart|reload|reinit|fence|unfence NODE [flags]\n\n"
+     "A switchover moves the primary with the help of the old one and loses nothing; a failover "
+     "does\nwithout it. reinit copies a standby anew. stop stays until start, fence until "
+     "unfence. What would\nharm is refused, and why is said.\n",
+     pg_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

@@ -27,6 +27,7 @@ int lock_run(const struct cli_command *self, int count, char **words);
 int operator_run(const struct cli_command *self, int count, char **words);
 int store_run(const struct cli_command *self, int count, char **words);
 int snapshot_run(const struct cli_command *self, int count, char **words);
+int pg_run(const struct cli_command *self, int count, char **words);
 int acl_run(const struct cli_command *self, int count, char **words);
 int version_run(const struct cli_command *self, int count, char **words);
 

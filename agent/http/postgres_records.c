@@ -214,6 +214,7 @@ static const char *api_name(const char *key, char *space, size_t size)
         {"ro_ok", "ReadOk"}, {"sysid", "SysID"}, {"tli", "Timeline"},
         {"ttl_ms", "TTLms"},
     };
+    static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     size_t used = 0;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -227,8 +228,8 @@ static const char *api_name(const char *key, char *space, size_t size)
             starts = true;
             continue;
         }
-        bool raise = starts && *key >= 'a' && *key <= 'z';
-        space[used++] = raise ? (char)(*key - 'a' + 'A') : *key;
+        space[used++] =
+            starts && *key >= 'a' && *key <= 'z' ? capitals[*key - 'a'] : *key;
         starts = false;
     }
     space[used] = '\0';

@@ -194,7 +194,7 @@ static void order(struct http_api *api, struct http_exchange *x, struct wish *wi
 static void on_written(struct http_api *api, struct http_exchange *x,
                        const struct store_outcome *outcome)
 {
-    char id[STORE_ID_SIZE];
+    const json_t *record = x->draft;
 
     (void)api;
     if (outcome->err != RC_OK) {
@@ -206,10 +206,12 @@ static void on_written(struct http_api *api, struct http_exchange *x,
         return;
     }
     errand_revision(x, outcome);
-    rc_text_uuid(x->session_id, id);
     struct rc_json json = exchange_json(x);
     rc_json_object(&json);
-    rc_json_put_string(&json, "ID", id);
+    rc_json_put_string(&json, "ID", postgres_records_text(record, "id"));
+    rc_json_put_string(&json, "Kind", postgres_records_text(record, "kind"));
+    rc_json_put_string(&json, "From", postgres_records_text(record, "from"));
+    rc_json_put_string(&json, "To", postgres_records_text(record, "to"));
     rc_json_put_u64(&json, "Index", outcome->revision);
     rc_json_object_end(&json);
     exchange_json_end(x);
@@ -246,6 +248,8 @@ static void submit(struct http_api *api, struct http_exchange *x, struct wish *w
          .value = rc_pack_text(value),
          .index = wish->index},
     };
+    json_decref(x->draft);
+    x->draft = json_incref(wish->record);
     struct errand *errand = errand_begin(api, x, on_written);
     if (errand != NULL) {
         int err = store_submit(api->store, api->now_ms, ops, sizeof ops / sizeof ops[0],

@@ -1,0 +1,242 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/columns.h"
+#include "agent/cli/pg.h"
+#include "agent/cli/say.h"
+#include "base/buffer.h"
+#include "base/text.h"
+
+enum { TIME_SPACE = 25, KIB = 1024 };
+
+static bool is_set(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static const char *or_dash(const char *text)
+{
+    return text[0] != '\0' ? text : "-";
+}
+
+void pg_show_banner(const json_t *view)
+{
+    if (is_set(view, "Paused")) {
+        (void)printf("PAUSED: the keepers watch and renew, and do nothing else. "
+                     "rollcall pg resume ends it.\n");
+    }
+}
+
+/* ---- status */
+
+static void fact(struct cli_columns *facts, const char *name, struct rc_buffer *text)
+{
+    cli_cell(facts, name);
+    cli_cell(facts, rc_buffer_string(text));
+    rc_buffer_clear(text);
+}
+
+static void put_names(struct rc_buffer *text, const json_t *names)
+{
+    size_t i;
+    const json_t *name;
+
+    json_array_foreach(names, i, name)
+    {
+        rc_buffer_format(text, "%s%s", i > 0 ? ", " : "",
+                         json_is_string(name) ? json_string_value(name) : "?");
+    }
+}
+
+static void put_primary(struct rc_buffer *text, const json_t *view)
+{
+    const json_t *primary = json_object_get(view, "Primary");
+    char since[TIME_SPACE];
+
+    if (!json_is_object(primary)) {
+        const json_t *state = json_object_get(view, "State");
+        rc_buffer_text(text, "nobody");
+        if (pg_text(state, "Node")[0] != '\0') {
+            rc_buffer_format(text, "; last was %s: %s", pg_text(state, "Node"),
+                             or_dash(pg_text(state, "Reason")));
+        }
+        return;
+    }
+    rc_text_from_wall_ms(pg_number(primary, "Since"), since);
+    rc_buffer_format(text, "%s, %s:%" PRIu64 ", %s since %s", pg_text(primary, "Node"),
+                     pg_text(primary, "Address"), pg_number(primary, "Port"),
+                     is_set(primary, "Writable") ? "writable" : "not writable yet",
+                     since);
+}
+
+/* What the mode is worth at this moment. */
+static void put_mode(struct rc_buffer *text, const json_t *view)
+{
+    const json_t *sync = json_object_get(view, "Sync");
+    const char *mode = pg_text(view, "Mode");
+    const json_t *names = json_object_get(sync, "Names");
+
+    rc_buffer_text(text, or_dash(mode));
+    if (strcmp(mode, "async") == 0 || !json_is_object(sync)) {
+        return;
+    }
+    if (json_array_size(names) > 0) {
+        rc_buffer_format(text, ": %" PRIu64 " of (", pg_number(sync, "K"));
+        put_names(text, names);
+        rc_buffer_text(text, ") must confirm every write");
+    } else {
+        rc_buffer_text(text, ": DEGRADED, writes are confirmed by the primary alone");
+    }
+    json_int_t quorum = json_integer_value(json_object_get(sync, "Quorum"));
+    if (quorum < 0) {
+        rc_buffer_text(text, "; nobody else may be promoted yet");
+    }
+}
+
+static void put_intent(struct rc_buffer *text, const json_t *intent)
+{
+    char at[TIME_SPACE];
+
+    rc_text_from_wall_ms(pg_number(intent, "At"), at);
+    rc_buffer_format(text, "%s from %s to %s, asked for at %s", pg_text(intent, "Kind"),
+                     or_dash(pg_text(intent, "From")), or_dash(pg_text(intent, "To")),
+                     at);
+}
+
+static void show_facts(const json_t *view)
+{
+    struct cli_columns facts = {.width = 2};
+    struct rc_buffer text = {0};
+
+    rc_buffer_text(&text, pg_text(view, "Cluster"));
+    fact(&facts, "Cluster", &text);
+    rc_buffer_format(&text, "%" PRIu64, pg_number(view, "Term"));
+    fact(&facts, "Term", &text);
+    put_primary(&text, view);
+    fact(&facts, "Primary", &text);
+    put_mode(&text, view);
+    fact(&facts, "Mode", &text);
+    if (json_is_object(json_object_get(view, "Intent"))) {
+        put_intent(&text, json_object_get(view, "Intent"));
+        fact(&facts, "Under way", &text);
+    }
+    cli_columns_print(&facts);
+    rc_buffer_fini(&text);
+}
+
+/* ---- members */
+
+static void cell_bytes(struct cli_columns *columns, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    enum { UNIT_COUNT = sizeof units / sizeof units[0] };
+    double value = (double)bytes;
+    size_t unit = 0;
+
+    while (value >= KIB && unit + 1 < UNIT_COUNT) {
+        value /= KIB;
+        unit++;
+    }
+    cli_cell_format(columns, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+/* In the order of what matters most: what is wrong, what goes on, what was asked. */
+static void cell_note(struct cli_columns *columns, const json_t *member)
+{
+    const json_t *order = json_object_get(member, "Order");
+    struct rc_buffer text = {0};
+
+    rc_buffer_text(&text, pg_text(member, "Problem"));
+    if (pg_text(member, "Progress")[0] != '\0') {
+        rc_buffer_format(&text, "%s%s", text.size > 0 ? "; " : "",
+                         pg_text(member, "Progress"));
+    }
+    if (json_is_object(order)) {
+        rc_buffer_format(
+            &text, "%s%s%s", text.size > 0 ? "; " : "",
+            is_set(order, "Done") ? "by order: " : "ordered: ", pg_text(order, "Kind"));
+    }
+    if (is_set(member, "NoFailover")) {
+        rc_buffer_format(&text, "%sno_failover", text.size > 0 ? "; " : "");
+    }
+    cli_cell(columns, rc_buffer_string(&text));
+    rc_buffer_fini(&text);
+}
+
+static void row(struct cli_columns *columns, const json_t *member)
+{
+    bool is_primary = strcmp(pg_text(member, "Role"), "primary") == 0;
+
+    cli_cell(columns, pg_text(member, "Node"));
+    cli_cell_format(columns, "%s:%" PRIu64, pg_text(member, "Address"),
+                    pg_number(member, "Port"));
+    cli_cell(columns, or_dash(pg_text(member, "State")));
+    cli_cell(columns, or_dash(pg_text(member, "Role")));
+    cli_cell_format(columns, "%" PRIu64, pg_number(member, "Timeline"));
+    cli_cell(columns, or_dash(pg_text(member, "LSN")));
+    if (is_primary) {
+        cli_cell(columns, "-");
+    } else {
+        cell_bytes(columns, pg_number(member, "LagBytes"));
+    }
+    cli_cell(columns, is_set(member, "Sync") ? "yes" : "-");
+    cli_cell(columns, is_set(member, "ReadOk") ? "yes" : "-");
+    cell_note(columns, member);
+}
+
+void pg_show_members(const json_t *view)
+{
+    static const char *const heads[] = {"Node", "Address", "State", "Role",  "TL",
+                                        "LSN",  "Behind",  "Sync",  "Reads", "Note"};
+    enum { HEAD_COUNT = sizeof heads / sizeof heads[0] };
+    struct cli_columns columns = {.width = HEAD_COUNT};
+    size_t i;
+    const json_t *member;
+
+    for (size_t k = 0; k < HEAD_COUNT; k++) {
+        cli_cell(&columns, heads[k]);
+    }
+    json_array_foreach(json_object_get(view, "Members"), i, member)
+    {
+        row(&columns, member);
+    }
+    cli_columns_print(&columns);
+}
+
+void pg_show_status(const json_t *view)
+{
+    show_facts(view);
+    (void)printf("\n");
+    pg_show_members(view);
+}
+
+/* ---- history */
+
+void pg_show_history(const json_t *view)
+{
+    static const char *const heads[] = {"At", "Term", "Node", "From",
+                                        "TL", "Took", "LSN",  "Reason"};
+    enum { HEAD_COUNT = sizeof heads / sizeof heads[0] };
+    struct cli_columns columns = {.width = HEAD_COUNT};
+    char at[TIME_SPACE];
+    size_t i;
+    const json_t *entry;
+
+    for (size_t k = 0; k < HEAD_COUNT; k++) {
+        cli_cell(&columns, heads[k]);
+    }
+    json_array_foreach(json_object_get(view, "History"), i, entry)
+    {
+        rc_text_from_wall_ms(pg_number(entry, "At"), at);
+        cli_cell(&columns, at);
+        cli_cell_format(&columns, "%" PRIu64, pg_number(entry, "Term"));
+        cli_cell(&columns, or_dash(pg_text(entry, "Node")));
+        cli_cell(&columns, or_dash(pg_text(entry, "From")));
+        cli_cell_format(&columns, "%" PRIu64, pg_number(entry, "Timeline"));
+        cli_cell_format(&columns, "%" PRIu64 " ms", pg_number(entry, "TookMs"));
+        cli_cell(&columns, or_dash(pg_text(entry, "LSN")));
+        cli_cell(&columns, pg_text(entry, "Reason"));
+    }
+    cli_columns_print(&columns);
+}
