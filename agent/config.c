@@ -10,6 +10,7 @@
 #include "agent/config_acl.h"
 #include "agent/config_apply.h"
 #include "agent/config_key.h"
+#include "agent/config_postgres.h"
 #include "agent/config_store.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -39,6 +40,13 @@ static const char defaults[] =
     "session_ttl_min = \"1s\"\n"
     "store {\n"
     "  request_timeout = \"1s\" session_node_timeout = \"5s\" session_ttl_factor = 1\n"
+    "}\n"
+    "postgres {\n"
+    "  service = \"postgres\" os_user = \"postgres\" port = 5432\n"
+    "  user = \"rollcall\" database = \"postgres\" replication_user = \"replicator\"\n"
+    "  mode = \"sync\" ttl = \"3s\" renew = \"350ms\" priority = 100\n"
+    "  max_lag = 16777216 auto_rebuild = true keep_old = 1 restart_attempts = 1\n"
+    "  restart_budget = \"10s\" probe_fail = \"3s\" store_loss = \"fence\"\n"
     "}\n"
     "dns_config {\n"
     "  enable_truncate = true\n"
@@ -214,6 +222,9 @@ static int check_whole(struct agent_config *config, char *error)
     }
     if (err == RC_OK) {
         err = config_store_check(config, error);
+    }
+    if (err == RC_OK) {
+        err = config_postgres_check(config, error);
     }
     return err == RC_OK ? warn_of_watches(config) : err;
 }

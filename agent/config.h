@@ -79,6 +79,44 @@ struct agent_link_config {
         server_public_keys; /* who may be asked; none: whoever is there */
 };
 
+/* A PostgreSQL server that this agent keeps: see config_postgres.h. */
+struct agent_postgres_config {
+    char *cluster; /* its name in the store; NULL: nothing is kept */
+    char *service; /* in the catalog; "postgres" */
+    char *data_dir;
+    char *bin_dir;     /* of initdb, pg_rewind, ... */
+    char *config_file; /* postgresql.conf, if not in data_dir */
+    char *hba_file;    /* likewise */
+    char *os_user;     /* whom it runs as when we are root; "postgres" */
+    char *address;     /* told to the others; NULL: as advertised */
+    int64_t port;      /* 5432 */
+    char *listen;      /* listen_addresses; NULL: "*" */
+    char *socket_dir;  /* of its Unix socket; NULL: no socket, 127.0.0.1 is asked */
+    char *user;        /* of the keeper's own sessions; "rollcall" */
+    char *database;    /* "postgres" */
+    char *password_file;
+    char *replication_user; /* "replicator" */
+    char *replication_password_file;
+    char *mode;                 /* "async", "sync", "strict"; "sync" */
+    uint64_t ttl_ms;            /* of the lease; 3 s */
+    uint64_t renew_ms;          /* 350 ms */
+    int64_t priority;           /* 100 */
+    bool no_failover;           /* never promoted but by hand */
+    bool no_sync;               /* its confirmation never counts */
+    char *upstream;             /* node to receive from; NULL: the primary */
+    int64_t max_lag;            /* bytes; 16 MiB */
+    bool auto_rebuild;          /* true: what cannot be rewound is copied anew */
+    int64_t keep_old;           /* data folders kept when copied anew; 1 */
+    int64_t max_rate;           /* of such a copy, KiB a second; 0: no limit */
+    int64_t restart_attempts;   /* in place; 1 */
+    uint64_t restart_budget_ms; /* 10 s */
+    uint64_t probe_fail_ms;     /* 3 s */
+    char *store_loss;           /* "fence" */
+    char *watchdog;             /* device; NULL: none */
+    char *token;                /* NULL: that of acl.tokens.agent */
+    bool initialize;            /* may make a new cluster */
+};
+
 /* Strings are owned and NULL when not given, unless a default stands there. */
 struct agent_config {
     /* Who we are. */
@@ -136,6 +174,7 @@ struct agent_config {
     struct agent_store_config store;
     uint64_t session_ttl_min_ms; /* 1 s; Consul has 10 s */
     struct agent_link_config link;
+    struct agent_postgres_config postgres;
 
     /* What runs here. */
     size_t service_count;

@@ -1,0 +1,140 @@
+#include "agent/config_postgres.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/config.h"
+#include "base/err.h"
+#include "base/text.h"
+
+enum { TTL_MS_MIN = 2000, RENEWS_PER_TTL_MIN = 8, CLUSTER_NAME_MAX = 48 };
+
+static const char name_letters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+static int fail(char *error, const char *text)
+{
+    (void)rc_text_put(error, AGENT_CONFIG_ERROR_MAX, text);
+    return RC_EINVAL;
+}
+
+static bool is_name(const char *text)
+{
+    size_t size = strlen(text);
+
+    return size <= CLUSTER_NAME_MAX && strspn(text, name_letters) == size;
+}
+
+static bool is_path(const char *text)
+{
+    return text == NULL || text[0] == '/';
+}
+
+static int check_paths(const struct agent_postgres_config *p, char *error)
+{
+    const struct {
+        const char *name;
+        const char *path;
+    } paths[] = {
+        {"data_dir", p->data_dir},
+        {"bin_dir", p->bin_dir},
+        {"config_file", p->config_file},
+        {"hba_file", p->hba_file},
+        {"socket_dir", p->socket_dir},
+        {"password_file", p->password_file},
+        {"replication_password_file", p->replication_password_file},
+        {"watchdog", p->watchdog},
+    };
+
+    if (p->data_dir == NULL || p->bin_dir == NULL) {
+        return fail(error, "postgres needs data_dir, where the server's files are, and "
+                           "bin_dir, where its programs are, such as "
+                           "/usr/lib/postgresql/15/bin");
+    }
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (!is_path(paths[i].path)) {
+            (void)snprintf(error, AGENT_CONFIG_ERROR_MAX,
+                           "postgres.%s must be a path that begins with /",
+                           paths[i].name);
+            return RC_EINVAL;
+        }
+    }
+    return RC_OK;
+}
+
+static int check_times(const struct agent_postgres_config *p, char *error)
+{
+    if (p->ttl_ms < TTL_MS_MIN) {
+        return fail(error, "postgres.ttl must be at least 2s");
+    }
+    if (p->renew_ms == 0 || p->renew_ms > p->ttl_ms / RENEWS_PER_TTL_MIN) {
+        return fail(error, "postgres.renew must be at most an eighth of postgres.ttl, so "
+                           "that a lost renewal or three cost nothing");
+    }
+    return p->probe_fail_ms >= 1000
+               ? RC_OK
+               : fail(error, "postgres.probe_fail must be at least 1s");
+}
+
+int config_postgres_check(const struct agent_config *config, char *error)
+{
+    const struct agent_postgres_config *p = &config->postgres;
+    enum keeper_mode mode = KEEPER_ASYNC;
+
+    if (p->cluster == NULL) {
+        return p->data_dir == NULL && p->bin_dir == NULL
+                   ? RC_OK
+                   : fail(error, "postgres.cluster is missing: the name of the cluster "
+                                 "in the store");
+    }
+    if (!is_name(p->cluster)) {
+        return fail(error, "postgres.cluster must be at most 48 letters, digits, hyphens "
+                           "and underscores");
+    }
+    if (config->data_dir == NULL) {
+        return fail(error, "postgres needs the agent's data_dir too: the warden's socket "
+                           "is there");
+    }
+    if (config->ports.http <= 0) {
+        return fail(error, "postgres needs ports.http: the keeper asks the store through "
+                           "it");
+    }
+    if (p->port <= 0) {
+        return fail(error, "postgres.port must be a port");
+    }
+    if (p->mode == NULL || keeper_mode_from_word(p->mode, &mode) != RC_OK) {
+        return fail(error, "postgres.mode must be async, sync or strict");
+    }
+    if (!rc_text_equals(p->store_loss, "fence")) {
+        return fail(error, "postgres.store_loss must be fence: hold is not done yet");
+    }
+    int err = check_times(p, error);
+    return err == RC_OK ? check_paths(p, error) : err;
+}
+
+void config_postgres_options(const struct agent_config *config, const char *node,
+                             const char *address, struct keeper_options *out)
+{
+    const struct agent_postgres_config *p = &config->postgres;
+
+    *out = (struct keeper_options){
+        .cluster = p->cluster,
+        .node = node,
+        .address = p->address != NULL ? p->address : address,
+        .port = (uint16_t)p->port,
+        .ttl_ms = p->ttl_ms,
+        .renew_ms = p->renew_ms,
+        .priority = (unsigned)p->priority,
+        .no_failover = p->no_failover,
+        .no_sync = p->no_sync,
+        .upstream = p->upstream,
+        .max_lag_bytes = (uint64_t)p->max_lag,
+        .auto_rebuild = p->auto_rebuild,
+        .initialize = p->initialize,
+        .restart_attempts = (unsigned)p->restart_attempts,
+        .restart_budget_ms = p->restart_budget_ms,
+        .probe_fail_ms = p->probe_fail_ms,
+        .store_loss = KEEPER_LOSS_FENCE,
+    };
+    (void)keeper_mode_from_word(p->mode, &out->mode); /* it was checked */
+}
