@@ -202,11 +202,15 @@ OPS ?= 100000
 store-history: $(BINS) ## OPS=100000 operations on a store whose server is killed and stopped: linearizable?
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/test_store_history.py --ops $(OPS)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/test_store_history.py --ops $(OPS) --etcd
+store-partitions: $(BINS) ## the same with cut, deaf, lossy and slow wires between the hosts: OPS=100000 STORE=etcd|sqlite (root)
+	ROLLCALL_BUILD=$(BUILD) unshare -n /usr/bin/python3 -B tests/interop/test_store_history.py --wires --ops $(OPS) \
+	    $(if $(filter sqlite,$(STORE)),,--etcd) $(if $(SEED),--seed $(SEED))
 etcd-figures: $(BINS) $(DRIVE) ## the store on three etcd members beside etcd's own gateway (wants wrk): printed, not judged
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/etcd_figures.py
 SECONDS_LONG ?= 600
-lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under faults (root): is its holder alone?
-	unshare -n sh -c 'ip link set lo up && exec /usr/bin/python3 -B tests/interop/test_lock_safety.py --seconds $(SECONDS_LONG) --workers 5 $(OUT)/rollcall'
+lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under faults (root): is its holder alone? STORE=etcd|sqlite
+	unshare -n /usr/bin/python3 -B tests/interop/test_lock_safety.py --seconds $(SECONDS_LONG) --workers 5 \
+	    --store $(or $(STORE),sqlite) $(if $(SEED),--seed $(SEED)) $(OUT)/rollcall
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
@@ -235,6 +239,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history lock-safety figures lint format install clean help
+.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history store-partitions lock-safety figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

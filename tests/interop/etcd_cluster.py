@@ -71,7 +71,8 @@ class Authority:
 class Member:
     def __init__(self, cluster, number):
         self.cluster, self.name, self.process = cluster, f"m{number}", None
-        self.address = f"{cluster.network}.{number + 1}"
+        self.address = cluster.addresses[number]
+        self.enter = cluster.hosts[number].enter if cluster.hosts else []
         self.url = f"{cluster.scheme}://{self.address}:2379"
         self.peer = f"{cluster.scheme}://{self.address}:2380"
         self.data = cluster.folder / self.name
@@ -87,7 +88,7 @@ class Member:
             words += ["--client-cert-auth", "--peer-client-cert-auth", "--trusted-ca-file", ca, "--peer-trusted-ca-file", ca,
                       "--cert-file", cert, "--key-file", key, "--peer-cert-file", cert, "--peer-key-file", key]
         with open(self.cluster.folder / f"{self.name}.log", "a") as log:
-            self.process = subprocess.Popen(list(map(str, words)), stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.enter, *map(str, words)], stdout=log, stderr=log)
 
     def kill(self):
         if self.process is not None and self.process.poll() is None:
@@ -116,9 +117,9 @@ class Member:
 
 
 class Cluster:
-    """`size` members; `tls` with client certificates. `options` go to each etcd."""
+    """`size` members; `tls` with client certificates. `options` go to each etcd, which stand on `hosts` (wires.py) or loopback."""
 
-    def __init__(self, size=1, tls=False, options=()):
+    def __init__(self, size=1, tls=False, options=(), hosts=None):
         home = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="rollcall-etcd-", dir=home))
         self.options, self.scheme = options, "https" if tls else "http"
@@ -129,7 +130,9 @@ class Cluster:
             self.client = self.authority.give("client")
             self.trust = ssl.create_default_context(cafile=str(self.authority.ca))
             self.trust.load_cert_chain(*map(str, self.client))
-        self.peers = ",".join(f"m{i}={self.scheme}://{self.network}.{i + 1}:2380" for i in range(size))
+        self.hosts = hosts
+        self.addresses = [h.address for h in hosts] if hosts else [f"{self.network}.{i + 1}" for i in range(size)]
+        self.peers = ",".join(f"m{i}={self.scheme}://{address}:2380" for i, address in enumerate(self.addresses))
         self.members = [Member(self, i) for i in range(size)]
 
     def start(self):
@@ -161,6 +164,17 @@ class Cluster:
                         return member
             return None
         return until(find)
+
+    def leader_now(self):
+        """Its name, or None when nobody says at once."""
+        for member in self.members:
+            try:
+                status = member.call("/v3/maintenance/status", {}, timeout=0.3)
+                if status.get("leader") == status["header"]["member_id"]:
+                    return member.name
+            except (OSError, ValueError, KeyError):
+                pass
+        return None
 
     # ---- the driver
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
+KEY = "ReRmE2u1ucnGZbK1Uf3dcb1sdXEb0TB84NYYoKzQWdA="  # of pools on more than loopback
 
 
 def until(question, seconds=30, every=0.05):
@@ -45,10 +46,11 @@ class Reply:
 
 
 class Agent:
-    """One agent; `settings` go into its file. It can be killed, stopped and started again."""
+    """One agent; `settings` go into its file. It can be killed, stopped and started again. `enter`: words before its own."""
 
-    def __init__(self, folder, name, address, **settings):
+    def __init__(self, folder, name, address, enter=(), **settings):
         self.folder, self.name, self.address, self.process = Path(folder), name, address, None
+        self.enter = list(enter)
         self.folder.mkdir(parents=True, exist_ok=True)
         everything = {"node_name": name, "data_dir": str(self.folder / "data"), "bind_addr": address, "client_addr": address,
                       "ports": {"dns": -1}, "profile": "fast", "retry_interval": "1s", "leave_on_terminate": False, **settings}
@@ -56,7 +58,7 @@ class Agent:
 
     def start(self):
         with open(self.folder / "log", "a") as log:
-            self.process = subprocess.Popen([str(BINARY), "agent", "-config-file", str(self.folder / "agent.json")], stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.enter, str(BINARY), "agent", "-config-file", str(self.folder / "agent.json")], stdout=log, stderr=log)
         return self
 
     def ready(self, seconds=30):
@@ -104,14 +106,18 @@ class Agent:
 
 
 class Agents:
-    """Some agents that know each other."""
+    """Some agents that know each other; on hosts of their names if there are `wires` (wires.py)."""
 
-    def __init__(self, folder):
-        self.folder, self.all = Path(folder), []
+    def __init__(self, folder, wires=None):
+        self.folder, self.all, self.wires = Path(folder), [], wires
         self.network = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}"
 
     def add(self, name, **settings):
-        agent = Agent(self.folder / name, name, f"{self.network}.{len(self.all) + 1}", **settings)
+        if self.wires:
+            host = self.wires[name]
+            agent = Agent(self.folder / name, name, host.address, host.enter, encrypt=KEY, **settings)
+        else:
+            agent = Agent(self.folder / name, name, f"{self.network}.{len(self.all) + 1}", **settings)
         self.all.append(agent)
         return agent
 

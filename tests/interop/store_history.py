@@ -14,11 +14,12 @@ NEVER = float("inf")
 
 class Op:
     """One operation: `what` is put, cas, delete, get, lock or unlock; `begun` and `ended` are seconds."""
-    __slots__ = ("what", "key", "value", "index", "session", "begun", "ended", "outcome", "revision", "term", "found")
+    __slots__ = ("what", "key", "value", "index", "session", "begun", "ended", "outcome", "revision", "term", "found", "group", "seen")
 
-    def __init__(self, what, key, begun, value=None, index=None, session=None):
+    def __init__(self, what, key, begun, value=None, index=None, session=None, group=None):
         self.what, self.key, self.value, self.index, self.session, self.begun = what, key, value, index, session, begun
         self.ended, self.outcome, self.revision, self.term, self.found = NEVER, UNKNOWN, None, None, None
+        self.group, self.seen = group, NEVER  # of its transaction; when somebody had first read it
 
     def __repr__(self):
         return f"<{self.what} {self.key} value={self.value} index={self.index} {self.begun:.4f}-{self.ended:.4f} " \
@@ -53,9 +54,31 @@ def writes_of(ops):
                 write.revision = revision
             elif write.revision != revision and not write.session:
                 yield "fault", f"{read} saw {write} at another revision"
+            if write is not None:
+                write.seen = min(write.seen, read.ended)
     for op in ops:
         if op.what != "get" and op.revision is not None and op.outcome != FALSE:
             yield "write", op
+
+
+def done_by(write):
+    """When it had surely taken place: its answer had come, or somebody had read it, or another part of its transaction."""
+    return write.ended if write.outcome == OK else write.seen
+
+
+def check_transactions(ops):
+    """All writes of a transaction have one revision; what is known of one holds for the others."""
+    groups = collections.defaultdict(list)
+    for op in ops:
+        if op.group is not None:
+            groups[op.group].append(op)
+    for group in groups.values():
+        revisions = {o.revision for o in group if o.revision is not None}
+        if len(revisions) > 1:
+            yield f"{group} was torn apart"
+        for op in group:
+            op.revision = min(revisions, default=None)
+            op.seen = min(o.seen for o in group)
 
 
 def check_reads(ops, writes):
@@ -63,10 +86,10 @@ def check_reads(ops, writes):
     revisions = [w.revision for w in writes]
     maybe_deleted = [o for o in ops if o.what == "delete" and o.outcome == UNKNOWN]
     newest, highest = [], -1  # (ended, highest revision of the writes that had ended by then)
-    for write in sorted(writes, key=lambda w: w.ended):
-        if write.ended < NEVER and write.outcome == OK:
+    for write in sorted(writes, key=done_by):
+        if done_by(write) < NEVER:
             highest = max(highest, write.revision)
-            newest.append((write.ended, highest))
+            newest.append((done_by(write), highest))
     for read in ops:
         if read.what != "get" or read.outcome != OK:
             continue
@@ -153,6 +176,9 @@ def check(ops, ends=None):
     by_key = collections.defaultdict(list)
     for op in ops:
         by_key[op.key].append(op)
+    for its in by_key.values():
+        collections.deque(writes_of(its), maxlen=0)  # what reads tell of writes whose outcome nobody learned
+    faults += check_transactions(ops)
     for its in by_key.values():
         writes = []
         for kind, found in writes_of(its):

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """`rollcall lock` under faults: whoever holds the lock is alone, and terms only grow.
 
-    sudo tests/interop/test_lock_safety.py [--seconds N] [--workers N] [--seed N] [BINARY]
+    sudo unshare -n tests/interop/test_lock_safety.py [--seconds N] [--workers N] [--seed N] [--store sqlite|etcd] [BINARY]
 
-Workers take one lock again and again and append lines to one file while they hold it. A server and two
-agents are killed, stopped and cut off from each other; the processes of `rollcall lock` are killed and
-stopped, one or two of the three at a time. The judge needs no clock: the file's own order is one, so a
-line of a term below one that has begun is an overlap.
+Workers take one lock again and again and append lines to one file while they hold it. Two agents and a server
+with SQLite, or three before three members of etcd, are killed and stopped, and the wires between their hosts
+fail (net_faults.py); the processes of `rollcall lock` are killed and stopped, one or two of the three at a
+time, as the manual has it. The judge needs no clock: the file's own order is one, so a line of a term below
+one that has begun is an overlap.
 """
 import argparse
 import os
@@ -24,6 +25,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import store_agents  # noqa: E402
+from etcd_cluster import Cluster, why_not  # noqa: E402
+from net_faults import NetFaults  # noqa: E402
+import wires  # noqa: E402
 from store_agents import Agents, until  # noqa: E402
 
 # What runs under the lock: one write a line, so that lines of two processes are never mixed.
@@ -75,27 +79,50 @@ def send(pid, number):
         pass
 
 
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
-
-
 class Drive:
-    def __init__(self, folder, workers, seed):
+    def __init__(self, folder, workers, seed, store):
         self.random = random.Random(seed)
         self.file = Path(folder) / "lines"
         self.file.touch()
         self.program = Path(folder) / "command.py"
         self.program.write_text(COMMAND)
-        self.agents = Agents(folder)
-        self.agents.server("s1", session_ttl_min="1s").start().ready()
-        for name in ("a1", "a2"):
-            self.agents.client(name).start().ready()
+        servers, members = (["s1", "s2", "s3"], ["m0", "m1", "m2"]) if store == "etcd" else (["s1"], [])
+        self.wires = wires.Wires([*servers, "a1", "a2", *members])
+        self.agents, self.cluster = Agents(folder, self.wires), None
+        try:
+            if members:
+                self.cluster = Cluster(3, hosts=[self.wires[name] for name in members])
+                self.cluster.start()
+            self.start_agents(servers)
+        except BaseException:
+            self.end()
+            raise
+        self.victims = [*self.agents.all, *(self.cluster.members if self.cluster else [])]
+        self.net = NetFaults(self.wires, seed, servers, members, ["a1", "a2"], self.cluster.leader_now if members else lambda: None)
         self.over = threading.Event()
         self.locks = [None] * workers  # the process of each worker now
         self.faults = {}
         self.hurt = []
         self.told = []
         self.threads = [threading.Thread(target=self.work, args=(i, random.Random(seed * 100 + i))) for i in range(workers)]
+
+    def start_agents(self, servers):
+        settings = {"session_ttl_min": "1s"}
+        if self.cluster:
+            settings["store"] = {"engine": "etcd", "endpoints": self.cluster.urls.split(",")}
+        for name in servers:
+            join = {"retry_join": [self.agents.all[0].address]} if self.agents.all else {}
+            self.agents.server(name, **settings, **join).start().ready()
+        for name in ("a1", "a2"):
+            self.agents.client(name).start().ready()
+
+    def end(self):
+        try:
+            self.agents.end()
+        finally:
+            if self.cluster:
+                self.cluster.end()
+            self.wires.end()
 
     # ---- Who wants the lock.
 
@@ -134,50 +161,36 @@ class Drive:
                 self.later(self.random.choice([0.3, 1.5, 4, 6]), send, pid, signal.SIGCONT)
         return " and ".join(sorted(names))
 
-    def kill_agent(self):
-        agent = self.random.choice(self.agents.all)
-        agent.kill()
+    def kill_one(self):
+        """An agent, or a member of etcd."""
+        one = self.random.choice(self.victims)
+        one.kill()
         time.sleep(self.random.choice([0.1, 1, 3]))
-        agent.start()
-        return f"{agent.name} killed"
+        one.start()
+        return f"{one.name} killed"
 
-    def stop_agent(self):
-        agent = self.random.choice(self.agents.all)
-        agent.signal(signal.SIGSTOP)
+    def stop_one(self):
+        one = self.random.choice(self.victims)
+        one.process.send_signal(signal.SIGSTOP)
         time.sleep(self.random.choice([0.3, 1, 3]))
-        agent.signal(signal.SIGCONT)
-        return f"{agent.name} stopped"
-
-    def cut(self):
-        """Whatever leaves one agent for the others, and back, is lost; its clients still reach it."""
-        agent = self.random.choice(self.agents.all)
-        others = [a.address for a in self.agents.all if a is not agent]
-        pairs = [pair for other in others for pair in ((agent.address, other), (other, agent.address))]
-        for here, there in pairs:
-            ip("rule", "add", "pref", "100", "from", here, "to", there, "unreachable")
-        time.sleep(self.random.choice([0.5, 2, 4]))
-        for here, there in pairs:
-            ip("rule", "del", "pref", "100", "from", here, "to", there, "unreachable")
-        return f"{agent.name} cut off"
+        one.process.send_signal(signal.SIGCONT)
+        return f"{one.name} stopped"
 
     def later(self, seconds, what, *arguments):
         timer = threading.Timer(seconds, what, arguments)
         timer.start()
 
     def run(self, seconds):
-        ip("rule", "add", "pref", "1000", "table", "local")  # behind those that cut
-        ip("rule", "del", "pref", "0")
         for thread in self.threads:
             thread.start()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            fault = self.random.choice([self.hurt_lock] * 5 + [self.kill_agent, self.stop_agent, self.cut])()
-            if fault:
-                self.faults[fault] = self.faults.get(fault, 0) + 1
-            time.sleep(self.random.choice([0.05, 0.2, 0.5, 2]))
+        with self.net:
+            while time.monotonic() < end:
+                fault = self.random.choice([self.hurt_lock] * 6 + [self.kill_one, self.stop_one])()
+                if fault:
+                    self.faults[fault] = self.faults.get(fault, 0) + 1
+                time.sleep(self.random.choice([0.05, 0.2, 0.5, 2]))
         self.over.set()
-        for agent in self.agents.all:
-            agent.signal(signal.SIGCONT)
         time.sleep(7)  # whoever is stopped is woken by then
         for process in self.locks:
             send(process.pid, signal.SIGTERM)
@@ -207,19 +220,21 @@ class Drive:
             raise AssertionError(f"processes {left} have outlived their locks") from None
 
 
-def drive(seconds, workers, seed):
+def drive(seconds, workers, seed, store):
     with tempfile.TemporaryDirectory() as folder:
-        made = Drive(folder, workers, seed)
+        made = Drive(folder, workers, seed, store)
         try:
             made.run(seconds)
+            net, count = str(made.net), sum(made.net.told.values())
         finally:
-            made.agents.end()
+            made.end()
         lines = made.file.read_text().splitlines()
         wrong = judge(lines)
         terms = {line.split()[0] for line in lines}
         whole = sum(line.split()[1] == "end" for line in lines)
-        print(f"seed {seed}: {workers} workers, {seconds} s, {len(lines)} lines, {len(terms)} terms, {whole} of them ended well, "
-              f"{sum(made.faults.values())} faults, {len(wrong)} wrong")
+        print(f"seed {seed}: {store}, {workers} workers, {seconds} s, {len(lines)} lines, {len(terms)} terms, {whole} of them ended well, "
+              f"{sum(made.faults.values())} faults of processes and {count} between hosts, {len(wrong)} wrong")
+        print(net)
         print("\n".join(f"  {count:4} {name}" for name, count in sorted(made.faults.items())))
         print("\n".join(wrong[:20]))
         if wrong:
@@ -236,11 +251,13 @@ def test_the_judge_sees_overlaps():
         assert judge(lines) != [], lines
 
 
-@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.slow), 5])
-def test_whoever_holds_the_lock_is_alone(workers):
-    run = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-B", __file__,
-                          "--seconds", "20", "--workers", str(workers), str(store_agents.BINARY)],
-                         capture_output=True, text=True, timeout=300)
+@pytest.mark.skipif(bool(wires.why_not()), reason="wants root and /dev/net/tun")
+@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+def test_whoever_holds_the_lock_is_alone(store):
+    if store == "etcd" and why_not():
+        pytest.skip(why_not())
+    run = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--seconds", "20", "--workers", "5", "--store", store,
+                          str(store_agents.BINARY)], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -249,10 +266,11 @@ def main():
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--store", choices=["sqlite", "etcd"], default="sqlite")
     parser.add_argument("binary", nargs="?", default=str(store_agents.BINARY))
     given = parser.parse_args()
     store_agents.BINARY = Path(given.binary)
-    return drive(given.seconds, given.workers, given.seed)
+    return drive(given.seconds, given.workers, given.seed, given.store)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
 """Real processes, real faults: is what clients saw linearizable? And does the checker notice when it is not?
 
-    tests/interop/test_store_history.py [--ops 100000] [--seed N] [--no-faults] [--etcd]
+    tests/interop/test_store_history.py [--ops 100000] [--seed N] [--no-faults] [--etcd] [--wires]
 
 A server with SQLite is killed (-9), stopped for a while and started again, while clients read and write through it and
 through an agent that forwards to it. With etcd there are two servers and three members, of which one at a time is treated
-so.
+so. With --wires each stands on a host of its own, and the wires between them are cut, deaf one way, lossy or slow
+meanwhile (wires.py, net_faults.py; in a network of its own: unshare -n).
 """
 import argparse
+import base64
+import contextlib
 import http.client
 import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,11 +24,14 @@ import time
 import pytest
 
 import etcd_cluster
+import net_faults
 import store_history
+import wires
 from store_agents import Agents, until
 from store_history import FALSE, OK, UNKNOWN, Op
 
 KEYS, LOCKS, TTL = 24, 3, 2.0
+SERVERS, MEMBERS = ["s1", "s2"], ["m0", "m1", "m2"]
 
 
 class Client:
@@ -50,8 +57,8 @@ class Client:
 
 
 class Run:
-    def __init__(self, agents, seed, ops):
-        self.agents, self.seed, self.left, self.ops = agents, seed, ops, []
+    def __init__(self, agents, seed, ops, pause=0.0):
+        self.agents, self.seed, self.left, self.ops, self.pause = agents, seed, ops, [], pause
         self.lock, self.count, self.ends, self.stopping = threading.Lock(), 0, {}, False
 
     def next(self):
@@ -89,8 +96,28 @@ class Run:
             self.ops.append(op)
         return op.found
 
+    def transaction(self, client, rng, known, value):
+        """Two keys at once; half of the time only if the first has not changed."""
+        shown = base64.b64encode(value.encode()).decode()
+        one, two = (f"k{n}" for n in rng.sample(range(KEYS), 2))
+        verb = rng.choice(["set", "cas"])
+        index = known.get(one, 0) if verb == "cas" else None
+        begun = time.monotonic()
+        ops = [Op("cas" if verb == "cas" else "put", one, begun, shown, index, group=value), Op("put", two, begun, shown, group=value)]
+        body = [{"KV": {"Verb": verb, "Key": f"h/{one}", "Value": shown, **({"Index": index} if verb == "cas" else {})}},
+                {"KV": {"Verb": "set", "Key": f"h/{two}", "Value": shown}}]
+        reply = client.ask("PUT", "/v1/txn", json.dumps(body))
+        ended = time.monotonic()
+        for number, op in enumerate(ops):
+            if reply is not None and reply[0] in (200, 409):
+                op.ended, op.outcome = ended, OK if reply[0] == 200 else FALSE
+            if op.outcome == OK:
+                op.revision = json.loads(reply[2])["Results"][number]["KV"]["ModifyIndex"]
+                known[op.key] = op.revision
+        with self.lock:
+            self.ops += ops
+
     def worker(self, number):
-        import base64
         rng = random.Random(f"{self.seed}/{number}")
         client = Client(self.agents, rng)
         known = {}
@@ -98,6 +125,7 @@ class Run:
             more, count = self.next()
             if not more:
                 return
+            time.sleep(rng.random() * self.pause)
             key, dice = f"k{rng.randrange(KEYS)}", rng.random()
             value = f"{number}.{count}"
             shown = base64.b64encode(value.encode()).decode()
@@ -107,6 +135,8 @@ class Run:
             elif dice < 0.7:
                 op = Op("put", key, time.monotonic(), value=shown)
                 self.finish(op, client.ask("PUT", f"/v1/kv/h/{key}", value))
+            elif dice < 0.78:
+                self.transaction(client, rng, known, f"{number}.{count}")
             elif dice < 0.92:
                 index = known.get(key, 0)
                 op = Op("cas", key, time.monotonic(), value=shown, index=index)
@@ -177,9 +207,9 @@ class Run:
         return self.ops
 
 
-def run(folder, ops, seed, with_faults=True, cluster=None, workers=12):
-    """(the operations, when each session may have ended)"""
-    pool = Agents(folder)
+def run(folder, ops, seed, with_faults=True, cluster=None, workers=12, its_wires=None):
+    """(the operations, when each session may have ended, what went wrong between hosts)"""
+    pool = Agents(folder, its_wires)
     try:
         settings = {"store": {"engine": "etcd", "endpoints": cluster.urls.split(",")}} if cluster else {}
         pool.server("s1", **settings).start().ready()
@@ -187,12 +217,35 @@ def run(folder, ops, seed, with_faults=True, cluster=None, workers=12):
             pool.server("s2", retry_join=[pool.all[0].address], **settings).start().ready()
         victims = [*pool.all, *(cluster.members if cluster else [])]
         pool.client("a1").start().ready()
-        it = Run(pool.all, seed, ops)
-        it.go(workers, victims if with_faults else [])
+        # With faults between hosts there shall be time for them.
+        it, faults = Run(pool.all, seed, ops, 0.08 if its_wires and with_faults else 0), contextlib.nullcontext("none between hosts")
+        if its_wires and with_faults:
+            faults = net_faults.NetFaults(its_wires, seed, SERVERS if cluster else SERVERS[:1], MEMBERS if cluster else [], ["a1"],
+                                          cluster.leader_now if cluster else lambda: None)
+        with faults as told:
+            it.go(workers, victims if with_faults else [])
         pool.all[0].ready(60)
-        return it.ops, it.ends
+        return it.ops, it.ends, told or faults
     finally:
         pool.end()
+
+
+@contextlib.contextmanager
+def etcd(its_wires=None):
+    cluster = etcd_cluster.Cluster(3, hosts=[its_wires[name] for name in MEMBERS] if its_wires else None)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.end()
+
+
+@contextlib.contextmanager
+def hosts():
+    made = wires.Wires([*SERVERS, "a1", *MEMBERS])
+    try:
+        yield made
+    finally:
+        made.end()
 
 
 def tell(ops):
@@ -204,7 +257,7 @@ def tell(ops):
 
 def test_what_clients_saw_is_linearizable_whatever_happened_to_the_server(tmp_path):
     seed = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
-    ops, ends = run(tmp_path, int(os.environ.get("STORE_OPS", 6000)), seed)
+    ops, ends, _ = run(tmp_path, int(os.environ.get("STORE_OPS", 6000)), seed)
     faults = store_history.check(ops, ends)
     assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
     assert sum(o.outcome == OK for o in ops) > 1000, tell(ops)
@@ -213,14 +266,20 @@ def test_what_clients_saw_is_linearizable_whatever_happened_to_the_server(tmp_pa
 @pytest.mark.skipif(bool(etcd_cluster.why_not()), reason=etcd_cluster.why_not())
 def test_the_same_with_two_servers_before_etcd(tmp_path):
     seed = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
-    cluster = etcd_cluster.Cluster(3)
-    try:
-        ops, ends = run(tmp_path, int(os.environ.get("STORE_OPS", 4000)), seed, cluster=cluster.start())
-    finally:
-        cluster.end()
+    with etcd() as cluster:
+        ops, ends, _ = run(tmp_path, int(os.environ.get("STORE_OPS", 4000)), seed, cluster=cluster)
     faults = store_history.check(ops, ends)
     assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
     assert sum(o.outcome == OK for o in ops) > 500, tell(ops)
+
+
+@pytest.mark.skipif(bool(etcd_cluster.why_not() or wires.why_not()), reason="wants etcd, root and /dev/net/tun")
+@pytest.mark.parametrize("engine", ["sqlite", "etcd"])
+def test_the_same_while_wires_are_cut_lossy_and_slow(engine):
+    ops, seed = os.environ.get("STORE_OPS", "2500"), os.environ.get("STORE_SEED", str(random.randrange(10**6)))
+    done = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--wires", "--ops", ops, "--seed", seed,
+                           *(["--etcd"] if engine == "etcd" else [])], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def made(*rows):
@@ -250,6 +309,12 @@ def test_the_checker_notices_what_must_not_be():
         "a cas refused for nothing": [put1, ("cas", "k", 5, 6, {"value": "c", "index": 5, "outcome": FALSE})],
         "reads that go back": [("put", "k", 1, 9, {"value": "a", "revision": 5}), ("put", "k", 1, 9, {"value": "b", "revision": 6}),
                                ("get", "k", 2, 3, {"found": ("b", 6)}), ("get", "k", 4, 5, {"found": ("a", 5)})],
+        "half of a transaction": [put1, ("put", "l", 1, 2, {"value": "a", "revision": 4}),
+                                  ("put", "k", 3, 9, {"value": "b", "group": 1, "outcome": UNKNOWN}),
+                                  ("put", "l", 3, 9, {"value": "b", "group": 1, "outcome": UNKNOWN}),
+                                  ("get", "k", 5, 6, {"found": ("b", 6)}), ("get", "l", 7, 8, {"found": ("a", 4)})],
+        "a transaction of two moments": [("put", "k", 3, 9, {"value": "b", "group": 1, "revision": 5}),
+                                         ("put", "l", 3, 9, {"value": "b", "group": 1, "revision": 6})],
         "two holders": [("lock", "l", 1, 2, {"session": "s", "term": 5, "revision": 5}),
                         ("lock", "l", 3, 4, {"session": "t", "term": 6, "revision": 6})],
         "terms that fall": [("lock", "l", 1, 2, {"session": "s", "term": 6, "revision": 6}),
@@ -265,18 +330,19 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--no-faults", action="store_true")
     parser.add_argument("--etcd", action="store_true")
+    parser.add_argument("--wires", action="store_true")
     options = parser.parse_args()
     begun = time.monotonic()
-    cluster = etcd_cluster.Cluster(3).start() if options.etcd else None
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            ops, ends = run(folder, options.ops, options.seed, with_faults=not options.no_faults, cluster=cluster)
-    finally:
-        if cluster is not None:
-            cluster.end()
+    with contextlib.ExitStack() as stack:
+        its_wires = stack.enter_context(hosts()) if options.wires else None
+        cluster = stack.enter_context(etcd(its_wires)) if options.etcd else None
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ops, ends, told = run(folder, options.ops, options.seed, not options.no_faults, cluster, its_wires=its_wires)
+        told = str(told)
     took = time.monotonic() - begun
     faults = store_history.check(ops, ends)
     print("\n".join(faults[:20]))
+    print(told)
     print(f"seed {options.seed}: {len(ops)} operations in {took:.0f} s: {tell(ops)}; {len(faults)} faults")
     return 1 if faults else 0
 
