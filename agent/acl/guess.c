@@ -1,28 +1,48 @@
 #include "agent/acl/guess.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct guesser {
     uint64_t address;
     uint64_t seen_ms; /* last; 0: a free place */
     uint64_t from_ms; /* when the first of the `wrong` is forgiven */
     unsigned wrong;
-    uint64_t known[GUESS_KNOWN]; /* 0: none */
+    uint64_t *known; /* in the list's own block; 0: none */
     size_t next_known;
 };
 
 struct guess_list {
+    struct guess_limits limits;
+    uint64_t *known; /* of all, one after the other */
     struct guesser guessers[GUESS_ADDRESSES];
 };
 
-struct guess_list *guess_list_create(void)
+struct guess_list *guess_list_create(struct guess_limits limits)
 {
-    return calloc(1, sizeof(struct guess_list));
+    struct guess_list *list = calloc(1, sizeof *list);
+
+    if (list == NULL) {
+        return NULL;
+    }
+    list->limits = limits;
+    list->known = calloc(GUESS_ADDRESSES * limits.known, sizeof *list->known);
+    if (list->known == NULL) {
+        free(list);
+        return NULL;
+    }
+    for (size_t i = 0; i < GUESS_ADDRESSES; i++) {
+        list->guessers[i].known = list->known + i * limits.known;
+    }
+    return list;
 }
 
 void guess_list_destroy(struct guess_list *list)
 {
-    free(list);
+    if (list != NULL) {
+        free(list->known);
+        free(list);
+    }
 }
 
 static struct guesser *find(struct guess_list *list, uint64_t address)
@@ -47,28 +67,32 @@ static struct guesser *settle(struct guess_list *list, uint64_t address, uint64_
                 guesser = &list->guessers[i];
             }
         }
-        *guesser = (struct guesser){.address = address};
+        *guesser = (struct guesser){.address = address, .known = guesser->known};
+        memset(guesser->known, 0, list->limits.known * sizeof *guesser->known);
     }
     guesser->seen_ms = now_ms > 0 ? now_ms : 1;
     return guesser;
 }
 
-static void forgive(struct guesser *guesser, uint64_t now_ms)
+static void forgive(const struct guess_list *list, struct guesser *guesser,
+                    uint64_t now_ms)
 {
+    uint64_t every_ms = list->limits.every_ms;
     uint64_t steps =
-        now_ms > guesser->from_ms ? (now_ms - guesser->from_ms) / GUESS_EVERY_MS : 0;
+        now_ms > guesser->from_ms ? (now_ms - guesser->from_ms) / every_ms : 0;
 
     if (steps >= guesser->wrong) {
         guesser->wrong = 0;
     } else {
         guesser->wrong -= (unsigned)steps;
-        guesser->from_ms += steps * GUESS_EVERY_MS;
+        guesser->from_ms += steps * every_ms;
     }
 }
 
-static bool is_known(const struct guesser *guesser, uint64_t print)
+static bool is_known(const struct guess_list *list, const struct guesser *guesser,
+                     uint64_t print)
 {
-    for (size_t i = 0; i < GUESS_KNOWN; i++) {
+    for (size_t i = 0; i < list->limits.known; i++) {
         if (guesser->known[i] == print && print != 0) {
             return true;
         }
@@ -84,19 +108,19 @@ bool guess_may_try(struct guess_list *list, uint64_t address, uint64_t print,
     if (guesser == NULL) {
         return true;
     }
-    forgive(guesser, now_ms);
-    return guesser->wrong < GUESS_BURST || is_known(guesser, print);
+    forgive(list, guesser, now_ms);
+    return guesser->wrong < list->limits.burst || is_known(list, guesser, print);
 }
 
 void guess_was_wrong(struct guess_list *list, uint64_t address, uint64_t now_ms)
 {
     struct guesser *guesser = settle(list, address, now_ms);
 
-    forgive(guesser, now_ms);
+    forgive(list, guesser, now_ms);
     if (guesser->wrong == 0) {
         guesser->from_ms = now_ms;
     }
-    guesser->wrong += guesser->wrong < GUESS_BURST ? 1 : 0;
+    guesser->wrong += guesser->wrong < list->limits.burst ? 1 : 0;
 }
 
 void guess_was_right(struct guess_list *list, uint64_t address, uint64_t print,
@@ -104,11 +128,11 @@ void guess_was_right(struct guess_list *list, uint64_t address, uint64_t print,
 {
     struct guesser *guesser = find(list, address);
 
-    if (guesser != NULL && is_known(guesser, print)) {
+    if (guesser != NULL && is_known(list, guesser, print)) {
         guesser->seen_ms = now_ms > 0 ? now_ms : 1;
         return;
     }
     guesser = settle(list, address, now_ms);
     guesser->known[guesser->next_known] = print;
-    guesser->next_known = (guesser->next_known + 1) % GUESS_KNOWN;
+    guesser->next_known = (guesser->next_known + 1) % list->limits.known;
 }

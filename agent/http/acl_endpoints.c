@@ -45,7 +45,7 @@ struct first {
     uint64_t reset_index; /* of what stands there already; 0: nothing */
 };
 
-static void draw(struct http_api *api, const struct http_exchange *x, struct first *first)
+static void draw(struct http_api *api, struct http_exchange *x, struct first *first)
 {
     struct store_pair pair;
 

@@ -33,10 +33,15 @@ bool acl_object_read_links(const struct directory *directory, struct http_exchan
                            const json_t *body, enum directory_kind kind,
                            json_t *document);
 
-/* A new random UUID; `label` tells apart what is made for one request. A request that comes
- * again gets the same, so that its answer tells the truth. */
-void acl_object_id(struct http_api *api, const struct http_exchange *x, const char *label,
+/* A new random UUID; `label` tells apart what is made for one request. A request that may come
+ * again, by another agent or with an id of its client's, gets the same, so that its answer tells
+ * the truth. */
+void acl_object_id(struct http_api *api, struct http_exchange *x, const char *label,
                    char out[SUBJECT_ID_SIZE]);
+
+/* Whether the request may have come before: then only the store knows whether what it makes is
+ * there because of that. */
+bool acl_object_may_repeat(struct http_exchange *x);
 
 /* Writes `document` (taken) under `id`; the exchange is answered with x->draft, completed by the
  * indexes. `index` is that of what it replaces, 0: there must be none. */
@@ -44,7 +49,9 @@ struct acl_object_write {
     enum directory_kind kind;
     const char *id;
     uint64_t index;
-    uint64_t ttl_ms; /* of tokens that expire; 0: never */
+    uint64_t ttl_ms;      /* of tokens that expire; 0: never */
+    const char *name;     /* of policies and roles, which have it alone; else NULL */
+    const char *old_name; /* that it had until now; NULL: it is new */
 };
 void acl_object_put(struct http_api *api, struct http_exchange *x,
                     const struct acl_object_write *write, json_t *document);

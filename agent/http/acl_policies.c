@@ -86,7 +86,7 @@ static bool is_name(const char *name, size_t max)
     return size > 0 && size <= max && strspn(name, letters) == size;
 }
 
-/* A name that nobody else has. `id` NULL: of something new. */
+/* A name that nobody but `id` has, as far as is known here: the engine says the rest. */
 static bool read_name(struct http_api *api, struct http_exchange *x,
                       const struct kind *kind, const char *name, const char *id)
 {
@@ -104,7 +104,7 @@ static bool read_name(struct http_api *api, struct http_exchange *x,
         return false;
     }
     if (directory_find_name(permits_directory(api), kind->kind, name, &other) &&
-        (id == NULL || strcmp(other.id, id) != 0)) {
+        strcmp(other.id, id) != 0) {
         exchange_error(x, 400, "Invalid %s: A %s with Name \"%s\" already exists",
                        kind->title, kind->word, name);
         return false;
@@ -144,7 +144,7 @@ static void write(struct http_api *api, struct http_exchange *x, const struct ki
     const char *name = acl_object_text(body, "Name");
     json_t *document = json_pack("{s:s,s:s,s:s}", "ID", id, "Name", name, "Description",
                                  acl_object_text(body, "Description"));
-    bool is_good = read_name(api, x, kind, name, old != NULL ? old->id : NULL) &&
+    bool is_good = read_name(api, x, kind, name, id) &&
                    (kind->kind == DIRECTORY_POLICY
                         ? read_rules(x, body, document)
                         : acl_object_read_links(permits_directory(api), x, body,
@@ -159,6 +159,8 @@ static void write(struct http_api *api, struct http_exchange *x, const struct ki
             .kind = kind->kind,
             .id = id,
             .index = old != NULL ? old->modify_index : 0,
+            .name = name,
+            .old_name = old != NULL ? acl_object_text(old->body, "Name") : NULL,
         };
         x->draft = acl_object_show(permits_directory(api), kind->kind, &item, NULL,
                                    ACL_OBJECT_WHOLE);

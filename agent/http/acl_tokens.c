@@ -237,9 +237,13 @@ static bool choose_ids(struct http_api *api, struct http_exchange *x, const json
                        "first one");
         return false;
     }
-    if (directory_find(permits_directory(api), DIRECTORY_TOKEN, making->accessor,
-                       &item) ||
-        directory_find_hash(permits_directory(api), hash, &item)) {
+    struct directory *directory = permits_directory(api);
+    bool has_secret = directory_find_hash(directory, hash, &item) &&
+                      strcmp(item.id, making->accessor) == 0;
+    bool is_used = directory_find(directory, DIRECTORY_TOKEN, making->accessor, &item) ||
+                   directory_find_hash(directory, hash, &item);
+    /* If it may be this very request that has made it, the store remembers. */
+    if (is_used && !(has_secret && acl_object_may_repeat(x))) {
         exchange_error(x, 400, "Invalid Token: AccessorID or SecretID is already in use");
         return false;
     }

@@ -30,6 +30,7 @@ static void end_asker(struct http_exchange *x)
     x->client = 0;
     x->is_local = false;
     x->is_filtered = false;
+    x->ends_restore = false;
     x->token_wait.is_on = false;
     json_decref(x->draft);
     x->draft = NULL;

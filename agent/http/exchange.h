@@ -83,6 +83,7 @@ struct http_exchange {
     uint64_t client;         /* hash of the client's address; 0: another agent */
     bool is_local;           /* the client came to a loopback address or a Unix socket */
     bool is_filtered;        /* something was left out because of the token */
+    bool ends_restore;       /* it may do what it does, though no token is known */
     struct {                 /* while a server is asked about the token */
         bool is_on;
         bool expired; /* these two: of the wait it interrupts */

@@ -39,13 +39,14 @@ struct permits *permits_create(const struct permits_options *options)
     permits->options = *options;
     permits->is_bootstrapped = true; /* until somebody who knows says otherwise */
     permits->directory = directory_create(&directory);
-    permits->guesses = guess_list_create();
+    permits->guesses = guess_list_create(GUESS_OF_CLIENT);
+    permits->relayed = guess_list_create(GUESS_OF_AGENT);
     permits->remotes = rc_table_create(options->seed);
     permits->asked = rc_table_create(options->seed);
     permits->warned = rc_table_create(options->seed);
     bool is_whole = permits->directory != NULL && permits->guesses != NULL &&
-                    permits->remotes != NULL && permits->asked != NULL &&
-                    permits->warned != NULL;
+                    permits->relayed != NULL && permits->remotes != NULL &&
+                    permits->asked != NULL && permits->warned != NULL;
     if (!is_whole || subject_create(DIRECTORY_ANONYMOUS, NULL, 0, directory.fallback,
                                     &permits->nobody) != RC_OK) {
         permits_destroy(permits);
@@ -76,6 +77,7 @@ void permits_destroy(struct permits *permits)
     rc_table_destroy(permits->asked);
     directory_destroy(permits->directory);
     guess_list_destroy(permits->guesses);
+    guess_list_destroy(permits->relayed);
     subject_drop(permits->nobody);
     explicit_bzero(permits->key, sizeof permits->key);
     free(permits);
@@ -245,36 +247,47 @@ static uint64_t print_of(const struct permits *permits, const char *token)
     return print;
 }
 
-/* The print of a token that its client has chosen; 0: there is none. Other agents limit their
- * own clients, and our own token is nobody's guess. */
-static uint64_t print_to_limit(const struct permits *permits,
-                               const struct http_exchange *x, const char *token)
+/* The print of a token that its client has chosen; 0: there is none. Our own token is nobody's
+ * guess. */
+static uint64_t print_to_limit(const struct permits *permits, const char *token)
 {
-    bool is_chosen =
-        token[0] != '\0' && x->node == NULL && token != permits->options.default_token;
+    bool is_chosen = token[0] != '\0' && token != permits->options.default_token;
     return is_chosen ? print_of(permits, token) : 0;
+}
+
+/* Agents limit their own clients; but one that does not is limited as a whole. */
+static struct guess_list *guesses_of(const struct permits *permits,
+                                     const struct http_exchange *x)
+{
+    return x->node != NULL ? permits->relayed : permits->guesses;
+}
+
+static uint64_t address_of(const struct http_api *api, const struct http_exchange *x)
+{
+    return x->node != NULL ? rc_hash(x->node, strlen(x->node), api->seed) : x->client;
 }
 
 static bool may_try(struct http_api *api, struct http_exchange *x, uint64_t print)
 {
-    if (print == 0 ||
-        guess_may_try(api->permits->guesses, x->client, print, api->now_ms)) {
+    if (print == 0 || guess_may_try(guesses_of(api->permits, x), address_of(api, x),
+                                    print, api->now_ms)) {
         return true;
     }
     exchange_header(x, "Retry-After", "1");
-    exchange_error(x, 429, "Too many unknown tokens came from this address");
+    exchange_error(x, 429, "Too many unknown tokens came from this %s",
+                   x->node != NULL ? "agent" : "address");
     return false;
 }
 
 static void tried(struct http_api *api, const struct http_exchange *x, uint64_t print,
                   enum permits_found found)
 {
-    struct guess_list *guesses = api->permits->guesses;
+    struct guess_list *guesses = guesses_of(api->permits, x);
 
     if (print != 0 && found == PERMITS_UNKNOWN) {
-        guess_was_wrong(guesses, x->client, api->now_ms);
+        guess_was_wrong(guesses, address_of(api, x), api->now_ms);
     } else if (print != 0 && found == PERMITS_FOUND) {
-        guess_was_right(guesses, x->client, print, api->now_ms);
+        guess_was_right(guesses, address_of(api, x), print, api->now_ms);
     }
 }
 
@@ -291,12 +304,12 @@ void permits_forwarded(struct http_api *api, const struct http_exchange *x,
     enum permits_found found = is_unknown            ? PERMITS_UNKNOWN
                                : reply->status < 300 ? PERMITS_FOUND
                                                      : PERMITS_AWAY;
-    tried(api, x, print_to_limit(api->permits, x, x->request.token), found);
+    tried(api, x, print_to_limit(api->permits, x->request.token), found);
 }
 
 static bool look_up(struct http_api *api, struct http_exchange *x, const char *token)
 {
-    uint64_t print = print_to_limit(api->permits, x, token);
+    uint64_t print = print_to_limit(api->permits, token);
     uint64_t wake = 0;
     enum permits_found found = PERMITS_AWAY;
 
@@ -316,8 +329,7 @@ static bool look_up(struct http_api *api, struct http_exchange *x, const char *t
     return found == PERMITS_FOUND || go_on_without(api, x, found, token);
 }
 
-/* The token `x` came with; NULL: answered, it must not come so. */
-static const char *token_of(const struct http_api *api, struct http_exchange *x)
+const char *permits_token(const struct http_api *api, struct http_exchange *x)
 {
     const struct permits_options *options = &api->permits->options;
     const char *in_query = target_parameter(&x->target, "token");
@@ -349,6 +361,7 @@ bool permits_admit(struct http_api *api, struct http_exchange *x,
     subject_drop(x->subject); /* of a run before a wait: the token may have ended */
     x->subject = NULL;
     x->is_filtered = false;
+    x->ends_restore = false;
     if (!permits_are_used(api->permits)) {
         if (is_about_tokens(route)) {
             exchange_error(x, 401, "ACL support disabled");
@@ -359,13 +372,16 @@ bool permits_admit(struct http_api *api, struct http_exchange *x,
     if (route->permission == ROUTE_OPEN) {
         return true;
     }
-    const char *token = token_of(api, x);
+    const char *token = permits_token(api, x);
     if (token == NULL) {
         return false;
     }
+    if (permits_are_blind(api)) {
+        return permits_admit_blind(api, x, route);
+    }
     if (route->place == ROUTE_AT_SERVER && api->store == NULL) {
         x->request.token = token; /* the server looks it up */
-        return may_try(api, x, print_to_limit(api->permits, x, token));
+        return may_try(api, x, print_to_limit(api->permits, token));
     }
     return look_up(api, x, token);
 }

@@ -48,6 +48,11 @@ enum http_acl_default permits_default(const struct permits *permits);
 bool permits_admit(struct http_api *api, struct http_exchange *x,
                    const struct route *route);
 
+/* By which a token is known again where there are no others: hex, "" without a token. */
+enum { PERMITS_PRINT_SIZE = 65 };
+const char *permits_print(struct http_api *api, struct http_exchange *x,
+                          char out[PERMITS_PRINT_SIZE]);
+
 /* What a server said to a request that was forwarded: whether its token was known. */
 void permits_forwarded(struct http_api *api, const struct http_exchange *x,
                        const struct http_reply *reply);

@@ -11,7 +11,8 @@ struct remote;
 
 struct permits {
     struct permits_options options;
-    struct guess_list *guesses;
+    struct guess_list *guesses; /* of clients */
+    struct guess_list *relayed; /* of agents */
 
     /* With an engine: the store's documents, and how far they are read. */
     struct directory *directory;
@@ -42,6 +43,17 @@ enum permits_found {
 enum permits_found permits_ask_remote(struct http_api *api, const char *token,
                                       struct subject **out, uint64_t *wake);
 void permits_free_remotes(struct permits *permits);
+
+/* Whose request it is: its token, or that of requests without; NULL: answered, it must not come
+ * so. */
+const char *permits_token(const struct http_api *api, struct http_exchange *x);
+
+/* permits_restore.c: a restore was cut short before this server had read anything of tokens, so
+ * nobody can be told from anybody. permits_admit() then asks this, which lets only that restore
+ * be done again, and be looked at. False: answered. */
+bool permits_are_blind(const struct http_api *api);
+bool permits_admit_blind(struct http_api *api, struct http_exchange *x,
+                         const struct route *route);
 
 /* With an engine: reads what has changed in the store, once that is loaded. */
 void permits_read_store(struct http_api *api);

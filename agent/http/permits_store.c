@@ -97,8 +97,7 @@ void permits_read_store(struct http_api *api)
 {
     struct permits *permits = api->permits;
 
-    if (!store_is_loaded(api->store) ||
-        (store_is_restoring(api->store) && permits_have_read(permits))) {
+    if (!store_is_loaded(api->store) || store_is_restoring(api->store)) {
         return;
     }
     if (has_news(permits, api->store, STORE_SETTINGS)) {

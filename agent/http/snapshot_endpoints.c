@@ -5,6 +5,7 @@
 #include "agent/http/endpoints.h"
 #include "agent/http/errand.h"
 #include "agent/http/permit.h"
+#include "agent/http/permits.h"
 #include "agent/http/store_query.h"
 #include "agent/store/archive.h"
 #include "base/err.h"
@@ -56,6 +57,7 @@ static void on_restored(struct http_api *api, struct http_exchange *x,
 void snapshot_put(struct http_api *api, struct http_exchange *x)
 {
     char error[ARCHIVE_ERROR_MAX];
+    char by[PERMITS_PRINT_SIZE];
 
     if (!may(api, x)) {
         return;
@@ -68,8 +70,9 @@ void snapshot_put(struct http_api *api, struct http_exchange *x)
     if (errand == NULL) {
         return;
     }
-    int err = store_restore(api->store, x->body.bytes, x->body.size, error, errand_done,
-                            errand);
+    const struct restore_source source = {x->body.bytes, x->body.size,
+                                          permits_print(api, x, by)};
+    int err = store_restore(api->store, &source, error, errand_done, errand);
     if (err != RC_OK) {
         errand_refused(errand, err);
         exchange_error(x, err == RC_ENOMEM ? 500 : 400, "%s", error);

@@ -71,7 +71,12 @@ int store_archive_table(struct rc_span name, enum store_table *out);
  * copied. RC_OK: `done` is told later, once. RC_EMALFORMED, RC_EUNSUPPORTED, RC_ENOMEM: nothing
  * was touched, `error` says why. While it is under way every store of the engine refuses
  * everything, and after one that was cut short until one is complete. */
-int store_restore(struct store *store, const void *bytes, size_t size,
+struct restore_source {
+    const void *bytes;
+    size_t size;
+    const char *by; /* for store_restored_by(): copied, cut to STORE_BY_SIZE */
+};
+int store_restore(struct store *store, const struct restore_source *source,
                   char error[ARCHIVE_ERROR_MAX], store_done *done, void *context);
 
 /* archive_sum_sodium.c: BLAKE2b-256 (RFC 7693). RC_OK or RC_EUNSUPPORTED. */

@@ -29,7 +29,8 @@ enum {
     STORE_NAME_MAX = 256,
     STORE_SESSION_CHECKS_MAX = 32,
     STORE_TTL_MAX_MS = 24 * 3600 * 1000, /* of a session */
-    STORE_TEXT_MAX = 512
+    STORE_TEXT_MAX = 512,
+    STORE_BY_SIZE = 80
 };
 
 struct store;
@@ -225,6 +226,8 @@ struct store_freshness {
 bool store_is_loaded(const struct store *store);
 /* A restore is under way, or was cut short: nothing may be read, nothing is written. */
 bool store_is_restoring(const struct store *store);
+/* What whoever began it wrote about himself; "" too when there is none. */
+const char *store_restored_by(const struct store *store);
 
 struct store_freshness store_freshness(const struct store *store, uint64_t now_ms);
 

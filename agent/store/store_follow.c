@@ -1,5 +1,6 @@
 /* store_follow.c - what the engine tells goes into the mirror, and to the listener. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/store/store_state.h"
@@ -131,6 +132,9 @@ void follow_put(void *context, const struct engine_item *item)
 
     if (is_mark(item->key)) {
         *(store->is_reloading ? &store->incoming_restoring : &store->is_restoring) = true;
+        (void)snprintf(store->restored_by, sizeof store->restored_by, "%.*s",
+                       (int)(item->value.size < STORE_BY_SIZE ? item->value.size : 0),
+                       (const char *)item->value.at);
     }
     if (!find_table(item->key, &table, &named.key)) {
         return;

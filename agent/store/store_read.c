@@ -30,6 +30,11 @@ bool store_is_restoring(const struct store *store)
     return store->is_restoring;
 }
 
+const char *store_restored_by(const struct store *store)
+{
+    return store->is_restoring ? store->restored_by : "";
+}
+
 bool read_held(const struct store *store, struct rc_pack_bytes key,
                struct held_record *out, uint64_t *mod_revision)
 {

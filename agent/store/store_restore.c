@@ -30,6 +30,7 @@ struct restore {
     uint64_t written;
     uint64_t revision;
     uint64_t mark_revision; /* of our own mark; 0: it is not there yet */
+    char by[STORE_BY_SIZE];
     struct engine_op ops[PUTS_MAX + 1];
     size_t count;
     struct rc_buffer space; /* of the step's keys and values */
@@ -70,10 +71,8 @@ static void ask(struct restore *restore)
 /* Everything goes, sessions and locks too, and the mark comes. */
 static void begin(struct restore *restore)
 {
-    static const char yes[] = "1";
-
     restore->ops[restore->count++] = (struct engine_op){
-        .verb = ENGINE_PUT, .key = mark_key(), .value = rc_pack_text(yes)};
+        .verb = ENGINE_PUT, .key = mark_key(), .value = rc_pack_text(restore->by)};
     for (unsigned i = 0; i < TABLE_COUNT; i++) {
         restore->ops[restore->count++] = (struct engine_op){
             .verb = ENGINE_DELETE_PREFIX, .key = rc_pack_text(store_table_prefix(i))};
@@ -212,15 +211,16 @@ static struct restore *open_archive(const void *bytes, size_t size,
     return restore;
 }
 
-int store_restore(struct store *store, const void *bytes, size_t size,
+int store_restore(struct store *store, const struct restore_source *source,
                   char error[ARCHIVE_ERROR_MAX], store_done *done, void *context)
 {
     int err;
-    struct restore *restore = open_archive(bytes, size, error, &err);
+    struct restore *restore = open_archive(source->bytes, source->size, error, &err);
 
     if (restore == NULL) {
         return err;
     }
+    (void)snprintf(restore->by, sizeof restore->by, "%s", source->by);
     restore->store = store;
     restore->done = done;
     restore->context = context;

@@ -98,6 +98,7 @@ struct store {
     bool is_reloading;
     bool is_restoring;       /* the mark of a restore is there */
     bool incoming_restoring; /* from `begin` to its `end` */
+    char restored_by[STORE_BY_SIZE];
     struct mirror *tables[TABLE_COUNT];
     struct mirror *incoming[TABLE_COUNT]; /* from `begin` to its `end` */
     struct mirror *holds;                 /* "<session>/<key>" of all held keys */

@@ -215,9 +215,8 @@ void acl_world_destroy(struct acl_world *w)
     free(w);
 }
 
-const struct http_exchange *acl_world_ask(struct acl_world *w, const char *method,
-                                          const char *target, const char *body,
-                                          const char *token)
+static void begin(struct acl_world *w, const char *method, const char *target,
+                  const char *body, const char *token)
 {
     struct http_exchange *x = &w->x;
 
@@ -227,9 +226,17 @@ const struct http_exchange *acl_world_ask(struct acl_world *w, const char *metho
     x->method = exchange_method(method);
     x->method_name = method;
     x->client = 1;
+    x->node = NULL;
+    x->request_id = NULL;
     x->request.token = token;
     rc_buffer_text(&x->body, body);
     w->api.now_ms = w->store->now_ms;
+}
+
+static const struct http_exchange *finish(struct acl_world *w)
+{
+    struct http_exchange *x = &w->x;
+
     routes_answer(&w->api, x);
     for (int i = 0; i < TURNS_MAX && x->errand != NULL; i++) {
         world_run_ms(w->store, 1);
@@ -237,4 +244,23 @@ const struct http_exchange *acl_world_ask(struct acl_world *w, const char *metho
     }
     assert(x->errand == NULL);
     return x;
+}
+
+const struct http_exchange *acl_world_ask(struct acl_world *w, const char *method,
+                                          const char *target, const char *body,
+                                          const char *token)
+{
+    begin(w, method, target, body, token);
+    return finish(w);
+}
+
+const struct http_exchange *acl_world_relay(struct acl_world *w, const char *method,
+                                            const char *target, const char *body,
+                                            const char *token, const char *request)
+{
+    begin(w, method, target, body, token);
+    w->x.client = 0;
+    w->x.node = "node2";
+    w->x.request_id = (const uint8_t *)request;
+    return finish(w);
 }

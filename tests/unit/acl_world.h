@@ -35,4 +35,9 @@ const struct http_exchange *acl_world_ask(struct acl_world *w, const char *metho
                                           const char *target, const char *body,
                                           const char *token);
 
+/* The same as an agent without an engine sends it here; `request` is its id of 16 bytes. */
+const struct http_exchange *acl_world_relay(struct acl_world *w, const char *method,
+                                            const char *target, const char *body,
+                                            const char *token, const char *request);
+
 #endif

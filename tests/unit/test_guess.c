@@ -8,6 +8,7 @@
 
 #include "agent/acl/guess.h"
 
+enum { GUESS_BURST = 20, GUESS_KNOWN = 8 }; /* of GUESS_OF_CLIENT */
 enum { ATTACKER = 1, OTHER = 2, RIGHT = 77, WRONG = 99 };
 
 static void be_wrong(struct guess_list *list, int times, uint64_t now_ms)
@@ -19,7 +20,7 @@ static void be_wrong(struct guess_list *list, int times, uint64_t now_ms)
 
 static void after_a_burst_one_try_a_second_is_left(void **state)
 {
-    struct guess_list *list = guess_list_create();
+    struct guess_list *list = guess_list_create(GUESS_OF_CLIENT);
 
     (void)state;
     be_wrong(list, GUESS_BURST - 1, 1000);
@@ -36,7 +37,7 @@ static void after_a_burst_one_try_a_second_is_left(void **state)
 
 static void others_are_not_shut_out(void **state)
 {
-    struct guess_list *list = guess_list_create();
+    struct guess_list *list = guess_list_create(GUESS_OF_CLIENT);
 
     (void)state;
     guess_was_right(list, ATTACKER, RIGHT, 500);
@@ -50,7 +51,7 @@ static void others_are_not_shut_out(void **state)
 
 static void many_addresses_do_not_grow_it(void **state)
 {
-    struct guess_list *list = guess_list_create();
+    struct guess_list *list = guess_list_create(GUESS_OF_CLIENT);
 
     (void)state;
     be_wrong(list, GUESS_BURST, 1000);

@@ -479,6 +479,198 @@ static void tokens_count_while_the_store_is_restored(void **state)
     acl_world_destroy(w);
 }
 
+/* A server that starts now, and reads the store from its beginning. */
+static void start_anew(struct acl_world *w, struct engine **engine)
+{
+    const struct permits_options options = {
+        .mode = HTTP_ACL_ENFORCE, .datacenter = "dc1", .seed = 1};
+
+    *engine = engine_memory_connect(w->store->memory);
+    w->api.store = store_create(
+        &(struct store_options){.engine = *engine, .now_ms = w->store->now_ms});
+    assert_non_null(w->api.store);
+    permits_destroy(w->api.permits);
+    w->api.permits = permits_create(&options);
+    world_run_ms(w->store, 100);
+}
+
+/* Cut short after its first step, begun by whose token has this print. */
+static void cut_short_a_restore(struct acl_world *w, const char *by)
+{
+    const struct engine_op ops[] = {
+        {.verb = ENGINE_PUT, .key = rc_pack_text("restoring"), .value = rc_pack_text(by)},
+        {.verb = ENGINE_DELETE_PREFIX, .key = rc_pack_text("setting/")},
+        {.verb = ENGINE_DELETE_PREFIX, .key = rc_pack_text("acl/")}};
+    const struct engine_txn txn = {.then = ops, .then_count = 3};
+
+    engine_txn(w->store->engines[0], &txn, ignore, NULL);
+    world_run_ms(w->store, 100);
+}
+
+static void amid_a_restore_only_its_beginner_goes_on(void **state)
+{
+    static const char health[] = "/v1/operator/autopilot/health";
+    char print[PERMITS_PRINT_SIZE];
+    struct engine *engine = NULL;
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    (void)acl_world_ask(w, "GET", "/v1/agent/self", "", ACL_ADMIN);
+    cut_short_a_restore(w, permits_print(&w->api, &w->x, print));
+    start_anew(w, &engine);
+    assert_true(store_is_restoring(w->api.store));
+
+    static const char *const tokens[] = {NULL, ACL_READ, ACL_ADMIN};
+    for (size_t i = 0; i < 3; i++) { /* nobody, not even who may finish it */
+        assert_int_equal(
+            acl_world_ask(w, "PUT", "/v1/agent/leave", "", tokens[i])->status, 500);
+        assert_non_null(strstr(body_of(&w->x), "being restored"));
+        assert_int_equal(
+            acl_world_ask(w, "GET", "/v1/agent/services", "", tokens[i])->status, 500);
+        bool may = tokens[i] != NULL && strcmp(tokens[i], ACL_ADMIN) == 0;
+        assert_int_equal(acl_world_ask(w, "GET", health, "", tokens[i])->status,
+                         may ? 200 : 500);
+        assert_int_equal(acl_world_ask(w, "PUT", "/v1/snapshot", "x", tokens[i])->status,
+                         may ? 400 : 500); /* 400: it is no snapshot */
+    }
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/status/leader", "", NULL)->status, 200);
+    struct store *store = w->api.store;
+    w->api.store = w->store->stores[0];
+    engine->class->close(engine, NULL, NULL);
+    store_destroy(store);
+    acl_world_destroy(w);
+}
+
+static void a_token_that_was_deleted_elsewhere_does_not_come_back(void **state)
+{
+    static const char path[] = "/v1/acl/token/12345678-0000-4000-8000-000000000009";
+    const struct store_op gone = {
+        .verb = STORE_DELETE_KEY,
+        .table = STORE_TOKENS,
+        .key = rc_pack_text("12345678-0000-4000-8000-000000000009")};
+    struct store_pair pair;
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    const char *body = "{\"AccessorID\":\"12345678-0000-4000-8000-000000000009\","
+                       "\"ExpirationTTL\":\"1h\"}";
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/acl/token", body, ACL_ADMIN)->status,
+                     200);
+    w->store->answer.is_there = false;
+    assert_int_equal(store_submit(w->store->stores[1], w->store->now_ms, &gone, 1, NULL,
+                                  world_done, w->store),
+                     RC_OK);
+
+    assert_int_equal(acl_world_ask(w, "PUT", path, "{}", ACL_ADMIN)->status, 409);
+    assert_true(w->store->answer.succeeded);
+    assert_false(store_read(w->api.store, STORE_TOKENS, gone.key, &pair));
+    acl_world_destroy(w);
+}
+
+static void what_is_made_twice_by_one_request_is_made_once(void **state)
+{
+    static const struct {
+        const char *path;
+        const char *body;
+    } cases[] = {
+        {"/v1/acl/token", "{\"Description\":\"t\"}"},
+        {"/v1/acl/token", "{\"AccessorID\":\"12345678-0000-4000-8000-000000000009\","
+                          "\"SecretID\":\"99999999-0000-4000-8000-000000000009\"}"},
+        {"/v1/acl/policy", "{\"Name\":\"p\"}"},
+        {"/v1/acl/role", "{\"Name\":\"r\"}"},
+    };
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char request[] = {1, 2,  3,  4,  5,  6,  7,  8,
+                                9, 10, 11, 12, 13, 14, 15, (char)i};
+        const struct http_exchange *x =
+            acl_world_relay(w, "PUT", cases[i].path, cases[i].body, ACL_ADMIN, request);
+        assert_int_equal(x->status, 200);
+        char *first = rc_text_copy(body_of(x));
+        x = acl_world_relay(w, "PUT", cases[i].path, cases[i].body, ACL_ADMIN, request);
+        assert_int_equal(x->status, 200);
+        assert_string_equal(body_of(x), first);
+        free(first);
+        if (i > 0) { /* another request is refused */
+            x = acl_world_relay(w, "PUT", cases[i].path, cases[i].body, ACL_ADMIN,
+                                "another request");
+            assert_int_equal(x->status, 400);
+        }
+    }
+    acl_world_destroy(w);
+}
+
+/* Both servers think that the name is free: the engine knows better. */
+static void a_name_is_taken_once_whoever_takes_it_where(void **state)
+{
+    static const char id[] = "eeeeeeee-0000-4000-8000-000000000002";
+    const struct store_op ops[] = {
+        {.verb = STORE_CAS,
+         .table = STORE_POLICIES,
+         .key = rc_pack_text(id),
+         .value = rc_pack_text("{\"ID\":\"eeeeeeee-0000-4000-8000-000000000002\","
+                               "\"Name\":\"race\",\"Rules\":\"\"}")},
+        {.verb = STORE_CAS,
+         .table = STORE_SETTINGS,
+         .key = rc_pack_text("acl-name/policy/race"),
+         .value = rc_pack_text(id)}};
+    const char *body = "{\"Name\":\"race\"}";
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    w->store->answer.is_there = false;
+    assert_int_equal(store_submit(w->store->stores[1], w->store->now_ms, ops, 2, NULL,
+                                  world_done, w->store),
+                     RC_OK);
+    const struct http_exchange *x =
+        acl_world_ask(w, "PUT", "/v1/acl/policy", body, ACL_ADMIN);
+    assert_true(w->store->answer.succeeded);
+    assert_int_equal(x->status, 400);
+    assert_string_equal(body_of(x),
+                        "Invalid Policy: A policy with Name \"race\" already exists");
+
+    /* It is free again when its policy has another name, or is gone. */
+    assert_int_equal(acl_world_ask(w, "PUT",
+                                   "/v1/acl/policy/eeeeeeee-0000-4000-8000-000000000002",
+                                   "{\"Name\":\"raced\"}", ACL_ADMIN)
+                         ->status,
+                     200);
+    assert_int_equal(acl_world_ask(w, "PUT", "/v1/acl/policy", body, ACL_ADMIN)->status,
+                     200);
+    assert_int_equal(acl_world_ask(w, "DELETE",
+                                   "/v1/acl/policy/eeeeeeee-0000-4000-8000-000000000002",
+                                   "", ACL_ADMIN)
+                         ->status,
+                     200);
+    assert_int_equal(
+        acl_world_ask(w, "PUT", "/v1/acl/policy", "{\"Name\":\"raced\"}", ACL_ADMIN)
+            ->status,
+        200);
+    acl_world_destroy(w);
+}
+
+static void an_agent_that_guesses_is_limited_as_a_whole(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    char guess[SUBJECT_ID_SIZE];
+    unsigned last = 0;
+
+    assert_int_equal(acl_world_relay(w, "GET", "/v1/kv/a", "", ACL_ADMIN, NULL)->status,
+                     200);
+    for (int i = 0; i < 110; i++) {
+        (void)snprintf(guess, sizeof guess, "11111111-0000-4000-8000-%012d", i);
+        last = acl_world_relay(w, "GET", "/v1/kv/a", "", guess, NULL)->status;
+    }
+    assert_int_equal(last, 429);
+    assert_int_equal(acl_world_relay(w, "GET", "/v1/kv/a", "", ACL_ADMIN, NULL)->status,
+                     200);
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/kv/a", "", ACL_ADMIN)->status, 200);
+    acl_world_destroy(w);
+}
+
 /* A permission that the table of explanations forgets would be taken for that of tokens. */
 static void explanation_knows_what_each_route_needs(void **state)
 {
@@ -540,6 +732,11 @@ int main(void)
         cmocka_unit_test(life_of_a_token_is_limited_as_asked),
         cmocka_unit_test(nobody_is_let_in_before_the_store_is_there),
         cmocka_unit_test(tokens_count_while_the_store_is_restored),
+        cmocka_unit_test(amid_a_restore_only_its_beginner_goes_on),
+        cmocka_unit_test(a_token_that_was_deleted_elsewhere_does_not_come_back),
+        cmocka_unit_test(what_is_made_twice_by_one_request_is_made_once),
+        cmocka_unit_test(a_name_is_taken_once_whoever_takes_it_where),
+        cmocka_unit_test(an_agent_that_guesses_is_limited_as_a_whole),
         cmocka_unit_test(explanation_knows_what_each_route_needs),
         cmocka_unit_test(explanation_names_the_rule),
     };

@@ -36,8 +36,10 @@ static int begin_restore(struct world *w, const struct rc_buffer *bytes)
 {
     char error[ARCHIVE_ERROR_MAX];
 
+    const struct restore_source source = {bytes->bytes, bytes->size, "somebody"};
+
     w->answer.is_there = false;
-    return store_restore(w->stores[1], bytes->bytes, bytes->size, error, world_done, w);
+    return store_restore(w->stores[1], &source, error, world_done, w);
 }
 
 static void put_many(struct world *w)
@@ -151,11 +153,14 @@ static void of_two_restores_the_later_one_is_done_whole(void **state)
     save(w, &second);
     engine_memory_set_faults(w->memory, &slow);
     assert_int_equal(
-        store_restore(w->stores[0], first.bytes, first.size, error, tell_err, &err),
+        store_restore(w->stores[0],
+                      &(struct restore_source){first.bytes, first.size, "first"}, error,
+                      tell_err, &err),
         RC_OK);
     while (!store_is_restoring(w->stores[1])) {
         world_run_ms(w, 1);
     }
+    assert_string_equal(store_restored_by(w->stores[1]), "first");
     assert_int_equal(begin_restore(w, &second), RC_OK);
     assert_int_equal(world_wait(w)->err, RC_OK);
     world_run_ms(w, 1000);
