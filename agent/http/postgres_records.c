@@ -228,8 +228,11 @@ static const char *api_name(const char *key, char *space, size_t size)
             starts = true;
             continue;
         }
-        space[used++] =
-            starts && *key >= 'a' && *key <= 'z' ? capitals[*key - 'a'] : *key;
+        space[used] = *key;
+        if (starts && *key >= 'a' && *key <= 'z') {
+            space[used] = capitals[*key - 'a'];
+        }
+        used++;
         starts = false;
     }
     space[used] = '\0';
