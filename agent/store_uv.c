@@ -71,6 +71,10 @@ static void on_changed(void *context, enum store_table table, struct rc_pack_byt
     if (uv->agent->http != NULL) {
         http_store_changed(uv->agent->http, table, key);
     }
+    if (table == STORE_TOKENS || table == STORE_POLICIES || table == STORE_ROLES ||
+        table == STORE_SETTINGS) {
+        http_tell_news(uv->agent->http, HTTP_NEWS_TOKENS);
+    }
     uv->looks_at_queries = uv->looks_at_queries || table == STORE_QUERIES;
     if (table == STORE_SESSIONS || table == STORE_QUERIES) {
         agent_store_catalog_changed(uv->agent);

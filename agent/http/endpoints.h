@@ -74,6 +74,9 @@ http_handler acl_subject;
 http_handler acl_gone;
 http_handler acl_absent;
 
+/* permits_news.c: when what is said of tokens has changed. */
+http_handler acl_changes;
+
 /* acl_tokens.c: tokens. */
 http_handler acl_token_list;
 http_handler acl_token_create;

@@ -228,8 +228,9 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
 void http_catalog_changed(struct http *http, const struct catalog_change *changes,
                           size_t count);
 
-/* Tells of what is not the catalog's: wakes those who wait for user events, or for members. */
-enum http_news { HTTP_NEWS_EVENT, HTTP_NEWS_MEMBER, HTTP_NEWS_COUNT };
+/* Tells of what is not the catalog's: wakes those who wait for user events, for
+ * members, or for whatever tokens hang on. */
+enum http_news { HTTP_NEWS_EVENT, HTTP_NEWS_MEMBER, HTTP_NEWS_TOKENS, HTTP_NEWS_COUNT };
 void http_tell_news(struct http *http, enum http_news news);
 
 /* Tells what has changed in the store, from inside its listener: whoever waits for the key, or for

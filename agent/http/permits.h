@@ -2,7 +2,8 @@
  *
  * Turns the token of a request into a subject (agent/acl/subject.h), from which permit.h answers.
  * An agent with the store's engine looks into the store's mirror. One without asks a server
- * who a token is and keeps the answer PERMITS_FRESH_MS; the request waits meanwhile.
+ * who a token is and keeps the answer until something changes, PERMITS_FRESH_MS at most; the
+ * request waits meanwhile.
  *
  * What is in the store:
  *   settings/acl-bootstrap  {"AccessorID"}: tokens are in use
@@ -25,6 +26,7 @@
 
 enum {
     PERMITS_FRESH_MS = 30 * 1000, /* what a server said, before it is asked again */
+    PERMITS_UNSURE_MS = 1000,     /* the same while no server tells of changes */
     PERMITS_ABSENT_MS = 5 * 1000, /* that there is no such token */
     PERMITS_WAIT_MS = 5 * 1000,   /* for a server */
     PERMITS_REMOTE_MAX = 1024     /* tokens that servers were asked about */
@@ -35,6 +37,7 @@ enum {
 
 /* Where an agent without an engine learns of tokens. */
 #define PERMITS_SUBJECT_PATH "/v1/internal/acl/subject"
+#define PERMITS_CHANGES_PATH "/v1/internal/acl/changes"
 
 /* NULL when memory is out. `options` is copied, its strings are borrowed. */
 struct permits *permits_create(const struct permits_options *options);

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "base/text.h"
 
+enum { ANSWER_MS = 50 };
+
 /* A token that servers were asked about. The token itself is not kept. */
 struct remote {
     uint8_t hash[SECRET_HASH_SIZE];
@@ -16,7 +18,8 @@ struct remote {
     uint64_t asked_ms;       /* when what is known was told, or asking failed */
     uint64_t used_ms;
     bool is_asking;
-    bool is_away; /* the last question was not answered */
+    bool is_away;     /* the last question was not answered */
+    bool is_doubtful; /* something has changed since it was asked */
     uint64_t serial;
 };
 
@@ -39,6 +42,16 @@ void permits_free_remotes(struct permits *permits)
     }
     rc_table_destroy(permits->remotes);
     permits->remotes = NULL;
+}
+
+void permits_doubt_remotes(struct permits *permits)
+{
+    size_t position = 0;
+    struct remote *remote;
+
+    while ((remote = rc_table_next(permits->remotes, &position, NULL)) != NULL) {
+        remote->is_doubtful = true;
+    }
 }
 
 /* Room for one more: whoever was not used for longest goes, but for those being asked about. */
@@ -112,15 +125,22 @@ static void ask(struct http_api *api, struct remote *remote, const char *token)
         remote->asked_ms = api->now_ms;
         return;
     }
+    remote->is_doubtful = false;
     remote->is_asking = true; /* stands first: the reply may come from inside */
     api->operations.forward(api->operations.context, &relay, ticket);
 }
 
 static bool is_fresh(const struct http_api *api, const struct remote *remote)
 {
-    uint64_t keeps_ms = remote->subject != NULL && !remote->is_away ? PERMITS_FRESH_MS
-                                                                    : PERMITS_ABSENT_MS;
+    uint64_t known_ms =
+        permits_news_come(api->permits) ? PERMITS_FRESH_MS : PERMITS_UNSURE_MS;
+    uint64_t keeps_ms =
+        remote->subject != NULL && !remote->is_away ? known_ms : PERMITS_ABSENT_MS;
 
+    if (remote
+            ->is_doubtful) { /* who waited for it takes it, however much changes meanwhile */
+        keeps_ms = ANSWER_MS;
+    }
     return remote->asked_ms != 0 && api->now_ms - remote->asked_ms < keeps_ms;
 }
 
@@ -134,6 +154,7 @@ enum permits_found permits_ask_remote(struct http_api *api, const char *token,
         return PERMITS_AWAY;
     }
     remote->used_ms = api->now_ms;
+    permits_want_news(api);
     if (!remote->is_asking && !is_fresh(api, remote)) {
         ask(api, remote, token);
     }
@@ -213,8 +234,12 @@ static void take_reply(struct http_api *api, struct remote *remote,
 bool permits_told(struct http_api *api, http_ticket ticket,
                   const struct http_reply *reply, uint64_t *wake)
 {
+    *wake = 0;
     if (api->permits == NULL) {
         return false;
+    }
+    if (permits_told_news(api, ticket, reply)) {
+        return true;
     }
     struct remote *remote =
         rc_table_remove_bytes(api->permits->asked, &ticket, sizeof ticket);

@@ -24,6 +24,13 @@ struct permits {
     /* Without: what servers said (permits_remote.c). */
     struct rc_table *remotes; /* by keyed hash of the token */
     struct rc_table *asked;   /* by ticket */
+    struct {                  /* of changes (permits_news.c) */
+        http_ticket ticket;   /* of the question that is open; 0: none is */
+        uint64_t index;       /* as a server said last; 0: none did */
+        uint64_t failed_ms;   /* when none could be asked; 0: one can */
+        uint64_t wanted_ms;   /* when somebody last wanted to know */
+        bool is_starting;
+    } news;
 
     struct subject *nobody;  /* has no policies: when nobody can be asked */
     struct rc_table *warned; /* "accessor resource:access" -> struct warning */
@@ -43,6 +50,15 @@ enum permits_found {
 enum permits_found permits_ask_remote(struct http_api *api, const char *token,
                                       struct subject **out, uint64_t *wake);
 void permits_free_remotes(struct permits *permits);
+/* What is known of all of them may be wrong by now: asked for again, when it is needed. */
+void permits_doubt_remotes(struct permits *permits);
+
+/* permits_news.c: sees to it that a question about changes is open; whether one is, and what was
+ * known when it was asked is known; takes its answer (false: it is none). */
+void permits_want_news(struct http_api *api);
+bool permits_news_come(const struct permits *permits);
+bool permits_told_news(struct http_api *api, http_ticket ticket,
+                       const struct http_reply *reply);
 
 /* Whose request it is: its token, or that of requests without; NULL: answered, it must not come
  * so. */

@@ -247,6 +247,8 @@ static const struct route routes[] = {
      ROUTE_HERE},
     {"/v1/internal/acl/subject", HTTP_GET, acl_subject, ROUTE_TOKEN, ROUTE_IGNORES_NS,
      ROUTE_AT_SERVER},
+    {"/v1/internal/acl/changes", HTTP_GET, acl_changes, ROUTE_OPEN, ROUTE_IGNORES_NS,
+     ROUTE_AT_SERVER},
     {"/v1/internal/ui/services", HTTP_GET, ui_services, ROUTE_SERVICE_READ,
      ROUTE_REFUSES_NS, ROUTE_HERE},
     {"/v1/internal/ui/nodes", HTTP_GET, ui_nodes, ROUTE_NODE_READ, ROUTE_REFUSES_NS,

@@ -23,6 +23,9 @@ struct plain {
     const char *body;
     unsigned asked;
     http_ticket ticket; /* the last one */
+    unsigned polls;
+    http_ticket poll; /* open, for changes; 0: none */
+    char poll_target[128];
     char token[64];
 };
 
@@ -46,6 +49,12 @@ static void forward(void *context, const struct http_relay *relay, http_ticket t
 {
     struct plain *p = context;
 
+    if (strncmp(relay->target, PERMITS_CHANGES_PATH, strlen(PERMITS_CHANGES_PATH)) == 0) {
+        p->polls++;
+        p->poll = ticket;
+        (void)snprintf(p->poll_target, sizeof p->poll_target, "%s", relay->target);
+        return;
+    }
     assert_string_equal(relay->target, "/v1/internal/acl/subject");
     p->asked++;
     p->ticket = ticket;
@@ -53,6 +62,19 @@ static void forward(void *context, const struct http_relay *relay, http_ticket t
     if (p->status != 0) {
         reply(p); /* from inside, as it may */
     }
+}
+
+/* What a server says of changes. */
+static void tell(struct plain *p, unsigned status, const char *body)
+{
+    const struct http_reply answer = {
+        .status = status, .body = body, .body_size = strlen(body)};
+    uint64_t wake = 0;
+    http_ticket ticket = p->poll;
+
+    assert_int_not_equal(ticket, 0);
+    p->poll = 0;
+    assert_true(permits_told(&p->api, ticket, &answer, &wake));
 }
 
 static void create(struct plain *p, enum http_acl_down down)
@@ -109,7 +131,11 @@ static void answer_counts_for_half_a_minute(void **state)
     (void)state;
     create(&p, HTTP_ACL_EXTEND_CACHE);
     assert_non_null(strstr(rc_buffer_string(&ask(&p, "secret")->out), "node1"));
+    tell(&p, 200, "{\"Index\":7}");
+    p.api.now_ms += 100;
+    assert_non_null(strstr(rc_buffer_string(&ask(&p, "secret")->out), "node1"));
     assert_string_equal(p.token, "secret");
+    p.asked = 1;
     p.api.now_ms += PERMITS_FRESH_MS - 1;
     assert_int_equal(ask(&p, "secret")->status, 200);
     assert_int_equal(p.asked, 1);
@@ -119,6 +145,68 @@ static void answer_counts_for_half_a_minute(void **state)
 
     assert_int_equal(ask(&p, "secret")->status, 403);
     assert_int_equal(p.asked, 2);
+    destroy(&p);
+}
+
+static void a_change_ends_what_was_known_at_once(void **state)
+{
+    struct plain p;
+
+    (void)state;
+    create(&p, HTTP_ACL_EXTEND_CACHE);
+    assert_int_equal(ask(&p, "secret")->status, 200);
+    assert_string_equal(p.poll_target, "/v1/internal/acl/changes?wait=60s&index=0");
+    tell(&p, 200, "{\"Index\":7}"); /* what was told before may be older */
+    assert_string_equal(p.poll_target, "/v1/internal/acl/changes?wait=60s&index=7");
+    p.api.now_ms += 100;
+    assert_int_equal(ask(&p, "secret")->status, 200);
+    assert_int_equal(p.asked, 2);
+    tell(&p, 200, "{\"Index\":7}"); /* its wait was over */
+    p.api.now_ms += 20000;
+    assert_int_equal(ask(&p, "secret")->status, 200);
+    assert_int_equal(p.asked, 2);
+
+    p.status = 403;
+    p.body = "ACL not found";
+    tell(&p, 200, "{\"Index\":9}");
+    assert_int_equal(ask(&p, "secret")->status, 403);
+    assert_int_equal(p.asked, 3);
+    assert_int_equal(p.polls, 4);
+    destroy(&p);
+}
+
+static void while_nobody_tells_of_changes_an_answer_counts_for_a_second(void **state)
+{
+    struct plain p;
+
+    (void)state;
+    create(&p, HTTP_ACL_EXTEND_CACHE);
+    assert_int_equal(ask(&p, "secret")->status, 200);
+    tell(&p, 500, "No cluster leader");
+    assert_int_equal(p.poll, 0);
+    p.api.now_ms += PERMITS_UNSURE_MS - 1;
+    assert_int_equal(ask(&p, "secret")->status, 200);
+    assert_int_equal(p.asked, 1);
+    assert_int_equal(p.polls, 1);
+    p.api.now_ms += 1;
+    assert_int_equal(ask(&p, "secret")->status, 200);
+    assert_int_equal(p.asked, 2);
+    assert_int_equal(p.polls, 2);
+    destroy(&p);
+}
+
+static void an_agent_that_has_no_requests_stops_asking_for_changes(void **state)
+{
+    struct plain p;
+
+    (void)state;
+    create(&p, HTTP_ACL_EXTEND_CACHE);
+    (void)ask(&p, "secret");
+    p.api.now_ms += 61000;
+    tell(&p, 200, "{\"Index\":7}");
+    assert_int_equal(p.poll, 0);
+    (void)ask(&p, "secret");
+    assert_int_not_equal(p.poll, 0);
     destroy(&p);
 }
 
@@ -215,6 +303,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answer_counts_for_half_a_minute),
+        cmocka_unit_test(a_change_ends_what_was_known_at_once),
+        cmocka_unit_test(while_nobody_tells_of_changes_an_answer_counts_for_a_second),
+        cmocka_unit_test(an_agent_that_has_no_requests_stops_asking_for_changes),
         cmocka_unit_test(request_waits_for_the_answer),
         cmocka_unit_test(who_waits_in_vain_is_refused),
         cmocka_unit_test(known_go_on_without_servers_unless_told_otherwise),
