@@ -1,0 +1,79 @@
+/* keeper_primary.c - open to clients: watch PostgreSQL, keep the rule, listen to operators. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/keeper/keeper_core.h"
+#include "base/text.h"
+
+enum { SLOTS_EVERY_MS = 5000, SLOTS_MS = 3000, CHECKPOINT_MS = 600000 };
+
+/* Slots for all others: each has the WAL the others need when it is promoted. */
+static void keep_slots(struct keeper *k)
+{
+    size_t count = 0;
+
+    if (k->now_ms - k->slots_ms < SLOTS_EVERY_MS || !keeper_hand_is_free(k)) {
+        return;
+    }
+    for (size_t i = 0; i < k->view.seat_count; i++) {
+        const struct keeper_seat *seat = &k->view.seats[i];
+        if (strcmp(seat->node, k->node) != 0) {
+            (void)rc_text_put(k->slots[count].node, KEEPER_NODE_MAX, seat->node);
+            k->slots[count].lsn = seat->record.replay_lsn;
+            count++;
+        }
+    }
+    struct keeper_action *action = keeper_order(k, KEEPER_SET_SLOTS, SLOTS_MS);
+    if (action != NULL) {
+        action->slots = k->slots;
+        action->slot_count = count;
+        k->slots_ms = k->now_ms;
+    }
+}
+
+static void ended(struct keeper *k, enum keeper_process process)
+{
+    if (process == KEEPER_NO_PROCESS || !keeper_warden_is_silent(k)) {
+        keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL has ended");
+    }
+}
+
+void keeper_on_primary(struct keeper *k)
+{
+    enum keeper_process process = keeper_process(k);
+
+    if (k->term == 0) {
+        keeper_demote(k, WAY_FENCE, KEEPER_INIT, "the lease was lost");
+        return;
+    }
+    if (keeper_is_paused(k)) {
+        return; /* the lease is renewed, nothing else is done */
+    }
+    if (process != KEEPER_RUNNING) {
+        ended(k, process);
+        return;
+    }
+    if (keeper_is_hung(k)) {
+        keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL does not answer");
+        return;
+    }
+    if (!keeper_knows(k)) {
+        return;
+    }
+    if (k->probe.in_recovery) {
+        keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL is in recovery");
+        return;
+    }
+    if (keeper_obey(k) || keeper_intend(k)) {
+        return;
+    }
+    bool is_at_rest = keeper_sync_think(k);
+    keeper_tell_state(k);
+    if (k->wants_checkpoint && is_at_rest && keeper_hand_is_free(k)) {
+        /* pg_rewind before 16 compares the control files' timelines. */
+        k->wants_checkpoint = keeper_order(k, KEEPER_CHECKPOINT, CHECKPOINT_MS) == NULL;
+    }
+    if (is_at_rest) {
+        keep_slots(k);
+    }
+}
