@@ -605,6 +605,9 @@ int etcd_core_create(const struct etcd_options *options, const struct etcd_edge 
     etcd_gate_init(&core->gate, &core->asker, prefix_of(core));
     etcd_look_init(&core->look, &core->asker, &core->follow, prefix_of(core));
     core->edge.start(core->edge.context, on_wake, core);
+    if (options->history_ms != 0) {
+        core->look.compact_every_ms = options->history_ms;
+    }
     core->edge.wake(core->edge.context, 0);
     *out = &core->engine;
     return RC_OK;

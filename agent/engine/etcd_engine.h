@@ -35,6 +35,7 @@ struct etcd_options {
     const char *password;
 
     uint32_t request_ms; /* how long one request may take; 0: 1,000 */
+    uint32_t history_ms; /* so long etcd's history is kept at least; 0: an hour */
 };
 
 /* Opens the engine on `loop`, which must outlive it, and starts to reach the members; that none

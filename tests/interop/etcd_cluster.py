@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("ROLLCALL_BUILD", "release")
 DRIVER = ROOT / "build" / BUILD / "tests" / "interop" / "etcd_drive"
+# Options of etcd that end its memory of old revisions after a second.
+FORGETS = ("--auto-compaction-mode", "periodic", "--auto-compaction-retention", "1s")
 LATE = 40  # seconds a loaded machine may take
 
 
@@ -112,6 +114,11 @@ class Member:
     def status(self):
         return self.call("/v3/maintenance/status", {}, timeout=1)
 
+    def has_forgotten(self, revision):
+        """Whether what was at that revision has been compacted away."""
+        answer = self.call("/v3/kv/range", {"key": b64("ready"), "revision": revision})
+        return "compacted" in answer.get("error", "")
+
     def put(self, key, value, timeout=5):
         return self.call("/v3/kv/put", {"key": b64(key), "value": b64(value)}, timeout)
 
@@ -178,12 +185,14 @@ class Cluster:
 
     # ---- the driver
 
-    def driver(self, *words, prefix="rollcall/test/", user=None, urls=None, request_ms=None):
+    def driver(self, *words, prefix="rollcall/test/", user=None, urls=None, request_ms=None, history_ms=None):
         flags = ["-p", prefix]
         if user:
             flags += ["-u", user]
         if request_ms:
             flags += ["-t", str(request_ms)]
+        if history_ms:
+            flags += ["-k", str(history_ms)]
         if self.authority:
             flags += ["-c", ",".join(map(str, (self.authority.ca, *self.client)))]
         return [str(DRIVER), *flags, urls or self.urls, *map(str, words)]

@@ -464,7 +464,7 @@ static int read_options(int argc, char **argv, struct etcd_options *options)
     int option = 0;
 
     /* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    while ((option = getopt(argc, argv, "p:u:c:t:")) != -1) {
+    while ((option = getopt(argc, argv, "p:u:c:t:k:")) != -1) {
         char *colon = option == 'u' ? strchr(optarg, ':') : NULL;
         switch (option) {
         case 'p':
@@ -478,6 +478,9 @@ static int read_options(int argc, char **argv, struct etcd_options *options)
             break;
         case 'c':
             (void)split(optarg, files, 3);
+            break;
+        case 'k':
+            options->history_ms = (uint32_t)strtoul(optarg, NULL, 10);
             break;
         case 't':
             options->request_ms = (uint32_t)strtoul(optarg, NULL, 10);

@@ -151,6 +151,24 @@ def test_what_was_compacted_meanwhile_is_read_anew(own):
     assert [line.split()[2] for line in kept if line.startswith("put a ")] == ["old", "newest"]
 
 
+@pytest.mark.slow
+def test_old_history_is_compacted_by_one_of_the_servers(one):
+    """As each hour, only that the hour has six seconds here, and members are looked at each five."""
+    first = int(one.members[0].put("ready", "early")["header"]["revision"])
+    log = one.folder / "m0.log"
+    before = log.read_text().count("finished scheduled compaction")
+    others = [one.begin("status", 34, prefix="history/", history_ms=6000) for _ in range(2)]
+    report = finish(one.begin("mixed", 2, 34, prefix="history/", request_ms=10000, history_ms=6000))
+    for process in others:
+        process.communicate(timeout=60)
+    compactions = log.read_text().count("finished scheduled compaction") - before
+
+    assert one.members[0].has_forgotten(first)
+    assert 1 <= compactions <= 4, compactions  # three servers would have made nine
+    assert report["done"] > 0 and report["stale"] == 0
+    assert sum(report["errors"].values()) <= 2, report["errors"]  # what was under way when it was closed
+
+
 def test_a_restarted_member_is_followed_where_it_stood(own):
     member, kept = own.members[0], []
     follower = own.begin("follow", 120)

@@ -252,7 +252,7 @@ def test_the_judge_sees_overlaps():
 
 
 @pytest.mark.skipif(bool(wires.why_not()), reason="wants root and /dev/net/tun")
-@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+@pytest.mark.parametrize("store", [pytest.param("sqlite", marks=pytest.mark.slow), "etcd"])
 def test_whoever_holds_the_lock_is_alone(store):
     if store == "etcd" and why_not():
         pytest.skip(why_not())

@@ -232,7 +232,8 @@ def run(folder, ops, seed, with_faults=True, cluster=None, workers=12, its_wires
 
 @contextlib.contextmanager
 def etcd(its_wires=None):
-    cluster = etcd_cluster.Cluster(3, hosts=[its_wires[name] for name in MEMBERS] if its_wires else None)
+    """Forgets its history every second: who was away for longer reads all anew."""
+    cluster = etcd_cluster.Cluster(3, options=etcd_cluster.FORGETS, hosts=[its_wires[name] for name in MEMBERS] if its_wires else None)
     try:
         yield cluster.start()
     finally:
@@ -274,7 +275,7 @@ def test_the_same_with_two_servers_before_etcd(tmp_path):
 
 
 @pytest.mark.skipif(bool(etcd_cluster.why_not() or wires.why_not()), reason="wants etcd, root and /dev/net/tun")
-@pytest.mark.parametrize("engine", ["sqlite", "etcd"])
+@pytest.mark.parametrize("engine", [pytest.param("sqlite", marks=pytest.mark.slow), "etcd"])
 def test_the_same_while_wires_are_cut_lossy_and_slow(engine):
     ops, seed = os.environ.get("STORE_OPS", "2500"), os.environ.get("STORE_SEED", str(random.randrange(10**6)))
     done = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--wires", "--ops", ops, "--seed", seed,
