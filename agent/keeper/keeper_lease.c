@@ -12,7 +12,8 @@ enum {
     OPEN_RETRY_MS = 300,
     GUARD_LEAST_MS = 500,
     GUARD_PERCENT = 15,
-    VIEW_OLD_MS = 3000
+    VIEW_OLD_MS = 3000,
+    DISARM_AGAIN_MS = 100
 };
 
 uint64_t keeper_soft_ms(const struct keeper *k)
