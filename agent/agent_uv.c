@@ -7,6 +7,7 @@
 #include "agent/cli/cli.h"
 #include "agent/http/permits.h"
 #include "agent/prepared/prepared_book.h"
+#include "agent/watch_keys_uv.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/logger.h"
@@ -39,6 +40,8 @@ static void close_edges(struct agent *agent)
         watcher_close(agent->watcher, on_closed, agent);
         agent->watcher = NULL;
     }
+    watch_keys_close(agent->watch_keys);
+    agent->watch_keys = NULL;
     if (agent->http != NULL) {
         agent->open++;
         forwarder_set_http(agent->forwarder, NULL);

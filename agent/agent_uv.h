@@ -92,6 +92,7 @@ struct agent {
     struct dns_server *dns;
     struct joiner *joiner;
     struct watcher *watcher;
+    struct watch_keys *watch_keys;
     struct http_api *watch_api; /* what watches ask, as if by HTTP */
 
     enum agent_phase phase;
@@ -178,8 +179,9 @@ void agent_close_queries(struct agent *agent);
 /* Who is a member has changed. */
 void agent_queries_members_changed(struct agent *agent);
 
-/* For forwarder_options: the reply to what was asked under FORWARDER_OWN_TICKET. */
-void agent_on_own_reply(void *context, const struct http_reply *reply);
+/* For forwarder_options: the reply to what was asked under a ticket of FORWARDER_OWN. */
+void agent_on_own_reply(void *context, http_ticket ticket,
+                        const struct http_reply *reply);
 
 /* ---- watches_uv.c: what runs or calls somebody when something changes. */
 

@@ -129,8 +129,8 @@ void forwarder_members_changed(struct forwarder *f)
 static void finish(struct forwarder *f, http_ticket ticket,
                    const struct http_reply *reply)
 {
-    if (ticket == FORWARDER_OWN_TICKET) {
-        f->options.replied(f->options.context, reply);
+    if ((ticket & FORWARDER_OWN) != 0) {
+        f->options.replied(f->options.context, ticket, reply);
     } else if (f->http != NULL) {
         http_finish_reply(f->http, ticket, reply);
     }

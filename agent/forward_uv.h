@@ -34,13 +34,15 @@ struct forwarder_options {
     /* Whether requests can be answered here: there is an engine. */
     bool (*serves)(void *context);
 
-    /* The reply to what was forwarded under FORWARDER_OWN_TICKET, which may be used again from
+    /* The reply to what was forwarded under a ticket of FORWARDER_OWN, which may be used again from
      * inside; also from inside forwarder_forward(). Borrowed during the call. */
-    void (*replied)(void *context, const struct http_reply *reply);
+    void (*replied)(void *context, http_ticket ticket, const struct http_reply *reply);
     void *context;
 };
 
-/* For what the agent itself asks: no ticket of the HTTP interface. One request at a time. */
+/* For what the agent itself asks: this bit and any number, no ticket of the HTTP interface. One
+ * request at a time under each; that of prepared queries is the last. */
+#define FORWARDER_OWN        ((http_ticket)1 << 63)
 #define FORWARDER_OWN_TICKET ((http_ticket)UINT64_MAX)
 
 enum { FORWARDER_ERROR_MAX = LINK_SETTINGS_ERROR_MAX };

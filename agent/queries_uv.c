@@ -11,6 +11,7 @@
 #include "agent/query_copy.h"
 #include "agent/store/store.h"
 #include "agent/store_uv.h"
+#include "agent/watch_keys_uv.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
@@ -116,12 +117,13 @@ static bool fill(struct prepared_book *book, const struct http_reply *reply)
     return true;
 }
 
-void agent_on_own_reply(void *context, const struct http_reply *reply)
+void agent_on_own_reply(void *context, http_ticket ticket, const struct http_reply *reply)
 {
     const struct agent *agent = context;
     struct queries_uv *uv = agent->queries_edge;
 
-    if (uv == NULL) {
+    if (watch_keys_replied(agent->watch_keys, ticket, reply) || uv == NULL ||
+        ticket != FORWARDER_OWN_TICKET) {
         return;
     }
     tell(uv, reply);

@@ -3,6 +3,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/http/routes.h"
+#include "agent/watch_keys_uv.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
@@ -34,11 +35,12 @@ static uint64_t index_of(void *context, const struct watch_question *question)
                    ? catalog_index(catalog, CATALOG_TOPIC_SERVICE, question->service)
                    : catalog_index(catalog, CATALOG_TOPIC_CHECKS,
                                    of_state ? question->state : "any");
+    case WATCH_KEY:
+    case WATCH_KEY_PREFIX:
+        return watch_keys_index(agent->watch_keys, question);
     case WATCH_EVENT:
     case WATCH_MEMBERS:
     case WATCH_QUERY:
-    case WATCH_KEY:
-    case WATCH_KEY_PREFIX:
     case WATCH_TYPE_COUNT:
         break;
     }
@@ -53,6 +55,11 @@ static uint64_t read_now(void *context, const struct watch_question *question,
     struct rc_buffer target = {0};
     uint64_t index = 0;
 
+    if (question->type == WATCH_KEY || question->type == WATCH_KEY_PREFIX) {
+        index = watch_keys_read(agent->watch_keys, question, out);
+        out->err = index == 0 ? RC_EAGAIN : out->err; /* it is looked at again then */
+        return index;
+    }
     watch_question_target(question, &target);
     agent->watch_api->now_ms = rc_clock_ms();
     agent->watch_api->wall_ms = rc_clock_wall_ms();
@@ -131,7 +138,8 @@ int agent_set_watches(struct agent *agent, const struct agent_config *config)
             allowed[count++] = config->watches[i];
         }
     }
-    return watcher_set(agent->watcher, allowed, count);
+    int err = watch_keys_set(agent->watch_keys, allowed, count);
+    return err == RC_OK ? watcher_set(agent->watcher, allowed, count) : err;
 }
 
 int agent_open_watches(struct agent *agent)
@@ -148,7 +156,10 @@ int agent_open_watches(struct agent *agent)
 
     agent->watch_api = calloc(1, sizeof *agent->watch_api);
     int err =
-        agent->watch_api == NULL ? RC_ENOMEM : watcher_start(&options, &agent->watcher);
+        agent->watch_api == NULL ? RC_ENOMEM : watch_keys_open(agent, &agent->watch_keys);
+    if (err == RC_OK) {
+        err = watcher_start(&options, &agent->watcher);
+    }
     if (err == RC_OK) {
         *agent->watch_api = (struct http_api){
             .catalog = agent->catalog,

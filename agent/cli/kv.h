@@ -35,6 +35,9 @@ int kv_encode(const void *bytes, size_t size, struct rc_buffer *out);
  * them to uint64_t. Owned by the caller; NULL: it is not JSON, `why` may be NULL. */
 json_t *kv_load(const void *bytes, size_t size, json_error_t *why);
 
+/* Appends such JSON, written with jansson's `how`, with flags as they are. */
+void kv_write(const json_t *json, size_t how, struct rc_buffer *out);
+
 /* Prints a line of such JSON, with flags as they are. */
 void kv_print_line(const char *line, size_t length);
 

@@ -10,15 +10,15 @@
 #include <unistd.h>
 
 #include "agent/cli/client.h"
-#include "agent/cli/columns.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/flags.h"
+#include "agent/cli/kv.h"
 #include "agent/cli/say.h"
 #include "agent/watch/watch_question.h"
 #include "base/err.h"
 #include "base/text.h"
 
-enum { RETRY_FIRST_S = 1, RETRY_MAX_S = 60 };
+enum { RETRY_FIRST_S = 1, RETRY_MAX_S = 60, INDENT = 4 };
 
 /* What is being watched, and what was seen last. */
 struct follow {
@@ -155,8 +155,9 @@ static int ask(const struct follow *follow, json_t **out, uint64_t *index, char 
         rc_buffer_text(&answer.body, "[]");
     }
     if (err == RC_OK) {
-        *out = json_loadb((const char *)answer.body.bytes, answer.body.size,
-                          JSON_DECODE_ANY, NULL);
+        *out = of_keys ? kv_load(answer.body.bytes, answer.body.size, NULL)
+                       : json_loadb((const char *)answer.body.bytes, answer.body.size,
+                                    JSON_DECODE_ANY, NULL);
         *index = answer.index;
         err = *out != NULL ? RC_OK : RC_EMALFORMED;
     }
@@ -197,12 +198,13 @@ static int handle(const struct follow *follow, uint64_t known)
         (void)json_incref(news);
     }
     bool is_empty = follow->question.type == WATCH_EVENT && json_array_size(news) == 0;
-    char *text = json_dumps(news, JSON_COMPACT | JSON_ENCODE_ANY);
-    int result = text == NULL ? CLI_FAILED : CLI_DONE;
-    if (text != NULL && !is_empty) {
-        result = run_command(follow, text);
+    struct rc_buffer text = {0};
+    kv_write(news, JSON_COMPACT, &text);
+    int result = text.err != RC_OK ? CLI_FAILED : CLI_DONE;
+    if (result == CLI_DONE && !is_empty) {
+        result = run_command(follow, rc_buffer_string(&text));
     }
-    free(text);
+    rc_buffer_fini(&text);
     json_decref(news);
     return result;
 }
@@ -258,7 +260,10 @@ static int show_once(const struct follow *follow)
         cli_error("Error querying: %s", why);
         return CLI_FAILED;
     }
-    cli_print_json(fresh);
+    struct rc_buffer text = {0};
+    kv_write(fresh, JSON_INDENT(INDENT), &text);
+    (void)printf("%s\n", rc_buffer_string(&text));
+    rc_buffer_fini(&text);
     json_decref(fresh);
     return CLI_DONE;
 }

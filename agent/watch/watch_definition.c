@@ -109,12 +109,14 @@ static const struct definition_field fields[] = {
     FIELD("Tag", "tag", texts_type, tags),
     FIELD("State", "state", definition_text_type, state),
     FIELD("PassingOnly", "passingonly", definition_bool_type, passing_only),
+    FIELD("Key", "key", definition_text_type, key),
+    FIELD("Prefix", "prefix", definition_text_type, prefix),
+    FIELD("Token", "token", definition_text_type, token),
     FIELD("HandlerType", "handler_type", definition_text_type, handler_type),
     FIELD("Handler", "handler", definition_text_type, handler),
     FIELD("Args", "args", texts_type, args),
     FIELD("Timeout", "timeout", definition_duration_type, timeout_ms),
     {"HTTPHandlerConfig", "http_handler_config", NULL, &http_type, 0},
-    IGNORED("Token", "token"),
     IGNORED("Datacenter", "datacenter"),
 };
 
@@ -170,13 +172,13 @@ static int settle(struct definition_reader *reader, const json_t *json,
     const char *text = fault;
 
     int err = watch_type_parse(watch->type_text, &watch->type, fault);
-    bool of_keys = watch->type == WATCH_KEY || watch->type == WATCH_KEY_PREFIX;
-    if (err == RC_OK && !of_keys) {
+    if (err == RC_OK) {
         struct watch_question question = watch_definition_question(watch);
         err = watch_question_check(&question, fault);
     }
-    if (err == RC_OK && of_keys) {
-        text = "keys are watched by `rollcall watch`, not by the agent";
+    if (err == RC_OK && (watch->type == WATCH_KEY_PREFIX ? watch->key : watch->prefix)) {
+        text = watch->type == WATCH_KEY_PREFIX ? "Invalid parameter: key"
+                                               : "Invalid parameter: prefix";
         err = RC_EINVAL;
     }
     if (err == RC_OK && watch->handler != NULL && watch->args.count > 0) {
@@ -259,6 +261,8 @@ struct watch_question watch_definition_question(const struct watch_definition *w
         .name = watch->name,
         .service = watch->service,
         .state = watch->state,
+        .key = watch->type == WATCH_KEY_PREFIX ? watch->prefix : watch->key,
+        .token = watch->token,
         .tags = (const char *const *)watch->tags.items,
         .tag_count = watch->tags.count,
         .passing_only = watch->passing_only,

@@ -1,10 +1,10 @@
 /* watch_definition.h - a watch as somebody has written it: what it looks at, and its handler.
  *
  * A block `watches` of the configuration with Consul's keys: type, name, service, tag, state,
- * passingonly, handler_type (script or http), args (or the old
+ * passingonly, key, prefix, token (of these two), handler_type (script or http), args (or the old
  * handler, a line for the shell), http_handler_config { path method header
- * timeout tls_skip_verify }; `timeout`, of a script, is ours. `token` and `datacenter` are read
- * and mean nothing here. Nothing but files makes watches: the API cannot. Pure. */
+ * timeout tls_skip_verify }; `timeout`, of a script, is ours. `datacenter` is read
+ * and means nothing here. Nothing but files makes watches: the API cannot. Pure. */
 #ifndef AGENT_WATCH_WATCH_DEFINITION_H
 #define AGENT_WATCH_WATCH_DEFINITION_H
 
@@ -20,6 +20,9 @@ struct watch_definition {
     char *service;
     struct definition_list tags;
     char *state;
+    char *key;
+    char *prefix; /* of keys */
+    char *token;
     char *handler_type; /* "script" (also NULL) or "http" */
     char *handler;      /* Consul's old form of args: a line for the shell */
     struct definition_list args;

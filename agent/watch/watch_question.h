@@ -35,6 +35,7 @@ struct watch_question {
     const char *service;     /* service, checks */
     const char *state;       /* checks */
     const char *key;         /* key: its name; keyprefix: the prefix */
+    const char *token;       /* of the agent's watches: that of key and keyprefix */
     const char *const *tags; /* service: it must have all of them */
     size_t tag_count;
     bool passing_only; /* service */

@@ -142,8 +142,9 @@ static bool looks_at(const struct watch *watch, enum watch_subject subject)
         return subject == WATCH_EVENTS;
     case WATCH_MEMBERS:
         return subject == WATCH_POOL;
-    case WATCH_KEY: /* no definition has these */
+    case WATCH_KEY:
     case WATCH_KEY_PREFIX:
+        return subject == WATCH_KEYS;
     case WATCH_QUERY:
     case WATCH_TYPE_COUNT:
         return false;

@@ -14,7 +14,13 @@ struct uv_loop_s;
 struct watcher;
 
 /* What may have changed. */
-enum watch_subject { WATCH_CATALOG, WATCH_EVENTS, WATCH_POOL, WATCH_SUBJECT_COUNT };
+enum watch_subject {
+    WATCH_CATALOG,
+    WATCH_EVENTS,
+    WATCH_POOL,
+    WATCH_KEYS,
+    WATCH_SUBJECT_COUNT
+};
 
 enum {
     WATCH_RESPONSE_MAX = 1024, /* bytes of a handler's output that answer a query */

@@ -165,6 +165,13 @@ def test_a_key_may_go_by_itself(cli):
     until(lambda: cli("kv", "get", "short").returncode == 1)
 
 
+def test_a_watch_knows_flags_of_64_bits(cli):
+    cli.good("kv", "put", "-flags=18446744073709551615", "w/big", "1")
+    cli.good("kv", "put", "-flags=9223372036854775808", "w/bigger", "2")
+    assert '"Flags": 18446744073709551615' in cli.good("watch", "-type=key", "-key=w/big")
+    assert [p["Flags"] for p in json.loads(cli.good("watch", "-type=keyprefix", "-prefix=w/big"))] == [2**64 - 1, 2**63]
+
+
 def test_a_watch_prints_and_runs_what_changes(cli):
     cli.good("kv", "put", "w/a", "1")
     assert json.loads(cli.good("watch", "-type=key", "-key=w/a"))["Key"] == "w/a"

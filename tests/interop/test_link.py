@@ -196,6 +196,50 @@ def test_a_client_that_hangs_up_leaves_nothing_behind(pool):
           "also at the server")
 
 
+def watches(folder, name):
+    """Watches of a key and of a prefix, whose handlers write what they get into files."""
+    def one(kind, **what):
+        line = "cat >> %s/%s.%s; echo >> %s/%s.%s" % ((folder, name, kind) * 2)
+        return dict(what, type=kind, args=["/bin/sh", "-c", line])
+    return {"enable_script_handlers": True,
+            "watches": [one("key", key="w/a"), one("keyprefix", prefix="w/")]}
+
+
+def test_keys_are_watched_at_servers_and_elsewhere(pool, tmp_path):
+    server = pool.add("s1", SERVER, "-server", config=watches(tmp_path, "s1"))
+    plain = pool.add("a1", ONE, config=watches(tmp_path, "a1"))
+    reaches(plain)
+
+    def seen(name, kind):
+        file = tmp_path / ("%s.%s" % (name, kind))
+        lines = file.read_text().split("\n") if file.exists() else []
+        return [json.loads(line) for line in lines if line]
+
+    def last(kind, want):
+        for name in ("s1", "a1"):
+            until(LONG, lambda n=name: want(seen(n, kind)[-1:]),
+                  lambda n=name: (n, kind, seen(n, kind)))
+
+    last("key", lambda got: got == [None])
+    last("keyprefix", lambda got: got == [[]])
+    assert server.ask("PUT", "/v1/kv/w/a?flags=18446744073709551615", "1")[2] == b"true"
+    last("key", lambda got: got and got[0] and got[0]["Value"] == "MQ==" and got[0]["Flags"] == 2**64 - 1)
+    last("keyprefix", lambda got: got and [p["Key"] for p in got[0]] == ["w/a"])
+    assert plain.ask("PUT", "/v1/kv/w/b", "2")[2] == b"true"
+    last("keyprefix", lambda got: got and [p["Key"] for p in got[0]] == ["w/a", "w/b"])
+    server.kill()
+    server.start()
+    reaches(plain)
+    assert plain.ask("DELETE", "/v1/kv/w/a")[2] == b"true"
+    last("key", lambda got: got == [None])
+    last("keyprefix", lambda got: got and [p["Key"] for p in got[0]] == ["w/b"])
+    assert [x and x["Value"] for x in seen("a1", "key")] == [None, "MQ==", None]  # each change once
+    server.reload({})
+    assert server.ask("PUT", "/v1/kv/w/a", "3")[2] == b"true"
+    until(LONG, lambda: seen("a1", "key")[-1] and seen("a1", "key")[-1]["Value"] == "Mw==", "goes on")
+    assert seen("s1", "key")[-1] is None
+
+
 def test_writes_happen_once_though_the_server_is_killed(pool):
     """One writer by check-and-set: if a retry were a second write, its check would fail."""
     server, one, _ = pool.three()
