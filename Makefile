@@ -59,6 +59,8 @@ SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_type
 
 # The etcd engine against a real etcd: tests/interop/test_etcd.py and scripts/bench-store run it.
 DRIVE := $(OUT)/tests/interop/etcd_drive
+# Thousands of blocking queries: tests/interop/http_figures.py runs it.
+HOLD := $(OUT)/tests/interop/hold_queries
 
 STORE_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter tests/crash/%,$(ALL_C)))
 STORE_BIN  := $(OUT)/rollcall-store
@@ -101,6 +103,9 @@ $(SIM_BIN): $(OUT)/tests/sim/rollcall_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
 $(DRIVE): %: %.o $(patsubst %.c,$(OUT)/%.o,$(filter tests/unit/engine_%,$(ALL_C))) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(HOLD): %: %.o $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 # Its own ways to the disk stand before the C library's, for SQLite too: tests/crash/disk_faults.h.
 $(STORE_BIN): $(STORE_HELP) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
@@ -207,6 +212,10 @@ store-partitions: $(BINS) ## the same with cut, deaf, lossy and slow wires betwe
 	    $(if $(filter sqlite,$(STORE)),,--etcd) $(if $(SEED),--seed $(SEED))
 etcd-figures: $(BINS) $(DRIVE) ## the store on three etcd members beside etcd's own gateway (wants wrk): printed, not judged
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/etcd_figures.py
+QUERIES ?= 5000
+http-figures: $(BINS) $(HOLD) ## QUERIES=5000 blocking queries: memory, time to wake them; reads (root, wants wrk): printed, not judged
+	QUERIES=$(QUERIES) ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
+	    'ip link set lo up && exec /usr/bin/python3 -B tests/interop/http_figures.py'
 SECONDS_LONG ?= 600
 lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under faults (root): is its holder alone? STORE=etcd|sqlite
 	unshare -n /usr/bin/python3 -B tests/interop/test_lock_safety.py --seconds $(SECONDS_LONG) --workers 5 \
@@ -239,6 +248,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history store-partitions lock-safety figures lint format install clean help
+.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history store-partitions http-figures lock-safety figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,23 +12,50 @@
 enum {
     STREAM_BLOCK_BYTES = 4096,
     STREAM_HELD_MAX = 256 * 1024, /* log lines waiting for a slow reader */
+    OWN_HEADERS = 3,              /* see header_at() */
 };
 
 /* ---- Answers. */
 
-static void add_headers(struct MHD_Response *response, const struct http_exchange *x,
-                        enum http_acl_default policy)
+/* The first two of all answers; then the exchange's own. */
+static struct http_reply_header header_at(const struct http *http,
+                                          const struct http_exchange *x, size_t at)
 {
-    /* Each fails only without memory, or for a value that is no header value. */
-    (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
-    (void)MHD_add_response_header(response, "X-Consul-Default-Acl-Policy",
-                                  policy == HTTP_ACL_ALLOW ? "allow" : "deny");
-    if (x->content_type != NULL) {
-        (void)MHD_add_response_header(response, "Content-Type", x->content_type);
+    enum http_acl_default policy = permits_default(http->api.permits);
+
+    switch (at) {
+    case 0:
+        return (struct http_reply_header){"Vary", "Accept-Encoding"};
+    case 1:
+        return (struct http_reply_header){"X-Consul-Default-Acl-Policy",
+                                          policy == HTTP_ACL_ALLOW ? "allow" : "deny"};
+    case 2:
+        return (struct http_reply_header){"Content-Type", x->content_type};
+    default:
+        return exchange_header_at(x, at - OWN_HEADERS);
     }
-    for (size_t i = 0; i < x->header_count; i++) {
-        struct http_reply_header header = exchange_header_at(x, i);
-        (void)MHD_add_response_header(response, header.name, header.value);
+}
+
+static void add_headers(const struct http *http, const struct http_exchange *x,
+                        struct MHD_Response *response)
+{
+    for (size_t i = 0; i < OWN_HEADERS + x->header_count; i++) {
+        struct http_reply_header header = header_at(http, x, i);
+        if (header.value != NULL) {
+            /* Fails only without memory, or for a value that is no header value. */
+            (void)MHD_add_response_header(response, header.name, header.value);
+        }
+    }
+}
+
+void answer_each_header(const struct http *http, const struct http_exchange *x,
+                        struct rc_buffer *head)
+{
+    for (size_t i = 0; i < OWN_HEADERS + x->header_count; i++) {
+        struct http_reply_header header = header_at(http, x, i);
+        if (header.value != NULL) {
+            answer_head_add(head, header.name, header.value);
+        }
     }
 }
 
@@ -37,15 +65,14 @@ static enum MHD_Result queue(struct connection *connection, struct MHD_Response 
     if (response == NULL) {
         return MHD_NO;
     }
-    add_headers(response, &connection->exchange,
-                permits_default(connection->http->api.permits));
+    add_headers(connection->http, &connection->exchange, response);
     enum MHD_Result queued =
         MHD_queue_response(connection->mhd, connection->exchange.status, response);
     MHD_destroy_response(response);
     return queued;
 }
 
-void answer_count(const struct http *http, struct http_exchange *x)
+void answer_count(const struct http *http, struct http_exchange *x, size_t times)
 {
     char labels[192];
 
@@ -57,7 +84,7 @@ void answer_count(const struct http *http, struct http_exchange *x)
     rc_metric_add(rc_metrics_counter(http->api.metrics, "rollcall_http_requests_total",
                                      labels,
                                      "HTTP requests answered, by route and status."),
-                  1);
+                  times);
 }
 
 /* The bytes stay in the connection's buffer until the answer is out. */
@@ -68,8 +95,12 @@ enum MHD_Result answer_queue(struct connection *connection)
     if (x->out.err != RC_OK) {
         exchange_error(x, 500, "%s", rc_strerror(x->out.err));
     }
-    answer_count(connection->http, x);
+    answer_count(connection->http, x, 1 + connection->follower_count);
     connection->state = CONNECTION_DONE;
+    if (connection->mhd == NULL) {
+        held_answer(connection);
+        return MHD_YES;
+    }
     if (x->page != NULL) {
         /* MHD takes the bytes as not const, but PERSISTENT means it only reads them. */
         return queue(connection,
@@ -119,6 +150,7 @@ enum MHD_Result answer_stream(struct connection *connection)
 {
     struct http_exchange *x = &connection->exchange;
 
+    assert(connection->mhd != NULL); /* no route waits and then streams */
     connection->listener_id =
         rc_log_listen((enum rc_log_level)x->stream_level, on_log_line, connection);
     if (connection->listener_id < 0) {
@@ -126,7 +158,7 @@ enum MHD_Result answer_stream(struct connection *connection)
         return answer_queue(connection);
     }
     rc_buffer_clear(&x->out);
-    answer_count(connection->http, x);
+    answer_count(connection->http, x, 1);
     connection->state = CONNECTION_DONE;
     return queue(connection,
                  MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,

@@ -34,6 +34,9 @@ enum MHD_Result connection_accept(void *closure, const struct sockaddr *address,
     struct rc_address peer;
 
     (void)size;
+    if (http->returning != NULL) {
+        return MHD_YES; /* it counts already */
+    }
     if (http->connection_count >= http->limits.connections_max) {
         return MHD_NO;
     }
@@ -52,13 +55,13 @@ static int descriptor_of(struct MHD_Connection *mhd)
 }
 
 /* Whether it came to a loopback address of ours, where only this machine can be. */
-static enum guard_place place_of(struct MHD_Connection *mhd)
+static enum guard_place place_of(int descriptor)
 {
     struct sockaddr_storage storage;
     struct rc_address address;
     socklen_t size = sizeof storage;
 
-    if (getsockname(descriptor_of(mhd), (struct sockaddr *)&storage, &size) == 0 &&
+    if (getsockname(descriptor, (struct sockaddr *)&storage, &size) == 0 &&
         rc_address_from_sockaddr((const struct sockaddr *)&storage, &address) == RC_OK &&
         rc_address_is_loopback(&address)) {
         return GUARD_LOOPBACK;
@@ -74,26 +77,10 @@ static uint64_t client_of(const struct rc_address *peer, uint64_t seed)
     return rc_hash(peer->ip, size, seed) | 1;
 }
 
-static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
+static void enlist(struct connection *connection)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct http *http = connection->http;
 
-    *context = connection;
-    if (connection == NULL) {
-        return; /* its requests are refused */
-    }
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (info == NULL || info->client_addr == NULL ||
-        rc_address_from_sockaddr(info->client_addr, &connection->peer) != RC_OK) {
-        connection->peer = (struct rc_address){0};
-    }
-    connection->http = http;
-    connection->mhd = mhd;
-    connection->place = place_of(mhd);
-    connection->client = client_of(&connection->peer, http->api.seed);
-    connection->since_ms = http->api.now_ms;
-    connection->listener_id = -1;
     connection->next = http->connections;
     if (http->connections != NULL) {
         http->connections->previous = connection;
@@ -102,6 +89,50 @@ static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
     http->connection_count++;
     if (http->connection_count > http->connection_peak) {
         http->connection_peak = http->connection_count;
+    }
+}
+
+static struct connection *create(struct http *http, struct MHD_Connection *mhd)
+{
+    struct connection *connection = rc_slab_take(&http->slab);
+
+    if (connection == NULL) {
+        return NULL;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info == NULL || info->client_addr == NULL ||
+        rc_address_from_sockaddr(info->client_addr, &connection->peer) != RC_OK) {
+        connection->peer = (struct rc_address){0};
+    }
+    connection->http = http;
+    connection->place = place_of(descriptor_of(mhd));
+    connection->client = client_of(&connection->peer, http->api.seed);
+    connection->since_ms = http->api.now_ms;
+    connection->is_countable = connection->peer.family != RC_ADDRESS_NONE;
+    connection->listener_id = -1;
+    enlist(connection);
+    return connection;
+}
+
+/* A new one, or one that comes back. */
+static void begin(struct http *http, struct MHD_Connection *mhd, void **context)
+{
+    struct stay *stay = malloc(sizeof *stay);
+
+    *context = stay;
+    if (stay == NULL) {
+        return; /* its requests are refused */
+    }
+    stay->connection = http->returning != NULL ? http->returning : create(http, mhd);
+    http->returning = NULL;
+    if (stay->connection != NULL) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_DAEMON);
+        stay->connection->daemon = info != NULL ? info->daemon : NULL;
+        stay->connection->descriptor = descriptor_of(mhd);
+        stay->connection->mhd = mhd;
+        stay->connection->stay = stay;
     }
 }
 
@@ -123,23 +154,23 @@ static void forget(struct connection *connection)
     errand_forget(x);
 }
 
-static void leave_woken(struct connection *connection);
-
 static void end_watch(struct connection *connection)
 {
     if (connection->watched) {
-        pump_end_hangup(connection->http->pump, descriptor_of(connection->mhd));
+        pump_end_watch(connection->http->pump, connection->descriptor);
         connection->watched = false;
     }
 }
 
-static void end(struct http *http, struct connection *connection)
+void connection_end(struct connection *connection)
 {
+    struct http *http = connection->http;
+
     forget(connection);
-    leave_woken(connection);
     waiters_remove(http->waiters, &connection->exchange.waiter);
     end_watch(connection);
     answer_end_stream(connection);
+    held_end(connection);
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
     } else {
@@ -150,16 +181,21 @@ static void end(struct http *http, struct connection *connection)
     }
     http->connection_count--;
     exchange_fini(&connection->exchange);
-    free(connection);
+    rc_slab_give(&http->slab, connection);
 }
 
 void connection_notify(void *closure, struct MHD_Connection *mhd, void **context,
                        enum MHD_ConnectionNotificationCode code)
 {
+    struct stay *stay = *context;
+
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         begin(closure, mhd, context);
-    } else if (*context != NULL) {
-        end(closure, *context);
+    } else if (stay != NULL) {
+        if (stay->connection != NULL) {
+            connection_end(stay->connection);
+        }
+        free(stay);
         *context = NULL;
     }
 }
@@ -183,7 +219,7 @@ static uint64_t patience_ms(const struct connection *connection)
     case CONNECTION_BODY:
         return connection->suspended ? UINT64_MAX : 3 * request_ms;
     case CONNECTION_DONE:
-        break;
+        return connection->rest != NULL ? request_ms : UINT64_MAX;
     }
     return UINT64_MAX;
 }
@@ -193,7 +229,7 @@ void connection_sweep(struct http *http)
     for (const struct connection *c = http->connections; c != NULL; c = c->next) {
         if (http->api.now_ms - c->since_ms > patience_ms(c)) {
             /* The daemon reads the end of the stream and closes. */
-            (void)shutdown(descriptor_of(c->mhd), SHUT_RDWR);
+            (void)shutdown(c->descriptor, SHUT_RDWR);
         }
     }
 }
@@ -204,78 +240,29 @@ void connection_pause(struct connection *connection)
 {
     assert(!connection->suspended);
     connection->suspended = true;
-    MHD_suspend_connection(connection->mhd);
+    if (connection->mhd != NULL) {
+        MHD_suspend_connection(connection->mhd);
+    }
 }
 
 void connection_watch(struct connection *connection)
 {
-    if (!connection->watched) {
-        connection->watched =
-            pump_watch_hangup(connection->http->pump, descriptor_of(connection->mhd),
-                              connection) == RC_OK;
+    if (!connection->watched && !held_wants(connection)) {
+        connection->watched = pump_watch(connection->http->pump, connection->descriptor,
+                                         PUMP_HANGUP, connection) == RC_OK;
     }
 }
 
 void connection_suspend(struct connection *connection)
 {
-    connection_watch(connection);
     connection_pause(connection);
-}
-
-static void leave_woken(struct connection *connection)
-{
-    struct http *http = connection->http;
-
-    if (!connection->is_woken) {
-        return;
-    }
-    connection->is_woken = false;
-    if (connection->previous_woken != NULL) {
-        connection->previous_woken->next_woken = connection->next_woken;
-    } else {
-        http->first_woken = connection->next_woken;
-    }
-    if (connection->next_woken != NULL) {
-        connection->next_woken->previous_woken = connection->previous_woken;
-    } else {
-        http->last_woken = connection->previous_woken;
-    }
-}
-
-void connection_wake(struct connection *connection)
-{
-    struct http *http = connection->http;
-
-    if (!connection->suspended || connection->is_woken) {
-        return;
-    }
-    waiters_remove(http->waiters, &connection->exchange.waiter);
-    connection->is_woken = true;
-    connection->next_woken = NULL;
-    connection->previous_woken = http->last_woken;
-    if (http->last_woken != NULL) {
-        http->last_woken->next_woken = connection;
-    } else {
-        http->first_woken = connection;
-        pump_wait(http->pump, 0);
-    }
-    http->last_woken = connection;
-}
-
-void connection_go_on(struct http *http)
-{
-    size_t count = http->go_on_count;
-
-    for (size_t i = 0; i < count && http->first_woken != NULL; i++) {
-        connection_resume(http->first_woken);
-    }
-    /* A daemon looks at all its suspended connections whenever some are resumed: not often. */
-    http->go_on_count = http->first_woken != NULL ? 2 * count : GO_ON_FIRST;
+    connection_watch(connection);
 }
 
 void connection_resume(struct connection *connection)
 {
-    leave_woken(connection);
+    assert(connection->mhd != NULL);
+    held_stays(connection);
     if (!connection->suspended) {
         return;
     }
@@ -288,11 +275,15 @@ void connection_resume(struct connection *connection)
     pump_wait(connection->http->pump, 0);
 }
 
-void connection_hung_up(void *context, void *subject)
+void connection_happened(void *context, void *subject, unsigned events)
 {
     struct connection *connection = subject;
 
     (void)context;
+    if (connection->mhd == NULL) {
+        held_happened(connection, events);
+        return;
+    }
     connection->gone = true;
     connection_resume(connection);
 }
@@ -303,7 +294,8 @@ void *connection_target(void *closure, const char *raw, struct MHD_Connection *m
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *connection = info != NULL ? info->socket_context : NULL;
+    struct stay *stay = info != NULL ? info->socket_context : NULL;
+    struct connection *connection = stay != NULL ? stay->connection : NULL;
 
     (void)closure;
     if (connection != NULL) {
@@ -315,7 +307,7 @@ void *connection_target(void *closure, const char *raw, struct MHD_Connection *m
         connection->since_ms = connection->http->api.now_ms;
         connection->state = CONNECTION_HEAD;
     }
-    return connection;
+    return stay;
 }
 
 struct framing {
@@ -370,6 +362,21 @@ static void read_headers(struct connection *connection)
     }
 }
 
+/* What lifting the connection depends on. */
+static void read_framing(struct connection *connection, const struct framing *framing)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const char *words =
+        MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, "Connection");
+
+    /* Of a body in chunks, not all bytes are told. */
+    connection->is_countable =
+        connection->is_countable && info != NULL && framing->encodings == 0;
+    connection->bytes_read += info != NULL ? info->header_size : 0;
+    connection->closes = words != NULL && strcasestr(words, "close") != NULL;
+}
+
 /* Two ways to tell where a body ends are two chances to disagree (H4). */
 static bool framing_is_sound(const struct framing *framing)
 {
@@ -397,6 +404,7 @@ static enum MHD_Result on_head(struct connection *connection, const char *method
     (void)MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, on_header,
                                     &framing);
     read_headers(connection);
+    read_framing(connection, &framing);
     if (!framing_is_sound(&framing)) {
         return refuse(connection, 400, "Bad request: contradicting body lengths");
     }
@@ -418,6 +426,7 @@ static enum MHD_Result on_upload(struct connection *connection, const char *uplo
     struct rc_buffer *body = &connection->exchange.body;
 
     connection->body_seen += *size;
+    connection->bytes_read += *size;
     if (connection->body_ignored > 0 || *size > connection->body_max - body->size) {
         connection->body_ignored += *size;
     } else {
@@ -483,12 +492,12 @@ enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
                                    const char *version, const char *upload,
                                    size_t *upload_size, void **context)
 {
-    struct connection *connection = *context;
+    const struct stay *stay = *context;
+    struct connection *connection = stay != NULL ? stay->connection : NULL;
 
     (void)closure;
     (void)mhd;
     (void)url; /* decoded too early: connection_target() has the raw one */
-    (void)version;
     if (connection == NULL || connection->gone) {
         return MHD_NO;
     }
@@ -496,6 +505,7 @@ enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
     case CONNECTION_IDLE:
         return MHD_NO;
     case CONNECTION_HEAD:
+        connection->is_modern = strcmp(version, "HTTP/1.1") == 0;
         return on_head(connection, method);
     case CONNECTION_BODY:
         if (*upload_size > 0) {
@@ -509,16 +519,19 @@ enum MHD_Result connection_request(void *closure, struct MHD_Connection *mhd,
     return MHD_NO;
 }
 
-void connection_completed(void *closure, struct MHD_Connection *mhd, void **context,
-                          enum MHD_RequestTerminationCode code)
+void connection_go_on(struct connection *connection)
 {
-    struct connection *connection = *context;
-
-    (void)closure;
-    (void)code;
-    if (connection == NULL) {
+    if (connection->mhd != NULL) {
+        connection_resume(connection);
         return;
     }
+    connection->suspended = false; /* who is answered at once is not resumed */
+    answer(connection);
+    (void)carry_out(connection);
+}
+
+void connection_rest(struct connection *connection)
+{
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
     answer_end_stream(connection);
     forget(connection);
@@ -526,7 +539,19 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
     connection->state = CONNECTION_IDLE;
     connection->since_ms = connection->http->api.now_ms;
     connection->is_proven = true;
-    /* Fails only for a connection that is closing. */
-    (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
-                                    (unsigned)IDLE_KEPT_S);
+}
+
+void connection_completed(void *closure, struct MHD_Connection *mhd, void **context,
+                          enum MHD_RequestTerminationCode code)
+{
+    const struct stay *stay = *context;
+
+    (void)closure;
+    (void)code;
+    if (stay != NULL && stay->connection != NULL) {
+        connection_rest(stay->connection);
+        /* Fails only for a connection that is closing. */
+        (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                                        (unsigned)IDLE_KEPT_S);
+    }
 }

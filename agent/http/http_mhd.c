@@ -25,6 +25,8 @@
 enum {
     LISTEN_BACKLOG = 1024,
     SWEEP_EVERY_MS = 5000,
+    GO_ON_AT_ONCE = 128,      /* whose wait is over; then others have their turn */
+    RESUME_FIRST = 64,        /* of them, inside daemons */
     OTHER_DESCRIPTORS = 1024, /* of gossip, DNS, checks, files */
     /* Request line and headers, both ways: twice the longest target. It is zeroed after every
      * request, so more would cost each connection its pages and each request its time. */
@@ -171,41 +173,57 @@ static void give_memory_back(struct http *http)
     }
 }
 
-/* Lets whoever waits there run again. */
-static void resume(struct waiter *waiter)
+static struct http_exchange *exchange_of(struct waiter *waiter)
 {
-    struct http_exchange *x =
-        (struct http_exchange *)((char *)waiter - offsetof(struct http_exchange, waiter));
-
-    if (x->served != NULL) {
-        served_wake(x->served);
-    } else {
-        connection_wake(connection_of(waiter));
-    }
+    return (struct http_exchange *)((char *)waiter -
+                                    offsetof(struct http_exchange, waiter));
 }
 
-static void expire_one(struct waiter *waiter)
+/* One whose wait is over: it was called, or its time has come. NULL: there is none. */
+static struct http_exchange *next_due(struct http *http)
 {
-    struct http_exchange *x =
-        (struct http_exchange *)((char *)waiter - offsetof(struct http_exchange, waiter));
+    struct waiter *waiter = waiters_next(http->waiters);
 
-    x->expired = true;
-    resume(waiter);
+    if (waiter != NULL) {
+        return exchange_of(waiter);
+    }
+    waiter = waiters_expire(http->waiters, http->api.now_ms);
+    if (waiter == NULL) {
+        return NULL;
+    }
+    exchange_of(waiter)->expired = true;
+    return exchange_of(waiter);
 }
 
-/* Blocking queries whose wait is over. */
-static void expire(struct http *http)
+/* A daemon looks at all its suspended connections whenever some are resumed: not often, but
+ * the first soon. */
+static void go_on(struct http *http)
 {
-    struct waiter *waiter = waiters_expire(http->waiters, http->api.now_ms);
+    size_t resumed = 0;
+    size_t others = 0;
 
-    while (waiter != NULL) {
-        expire_one(waiter);
-        waiter = waiters_expire(http->waiters, http->api.now_ms);
+    while (resumed < http->resume_count && others < GO_ON_AT_ONCE) {
+        struct http_exchange *x = next_due(http);
+        if (x == NULL) {
+            break;
+        }
+        if (x->served != NULL) {
+            served_wake(x->served);
+            others++;
+            continue;
+        }
+        struct connection *connection = connection_of(&x->waiter);
+        if (connection->mhd != NULL) {
+            connection_go_on(connection);
+            resumed++;
+        } else {
+            crowd_add(connection);
+            others++;
+        }
     }
-    if (http->api.now_ms >= http->sweep_at_ms) {
-        connection_sweep(http);
-        http->sweep_at_ms = http->api.now_ms + SWEEP_EVERY_MS;
-    }
+    crowd_go_on(http);
+    bool more = resumed == http->resume_count;
+    http->resume_count = more ? 2 * resumed : RESUME_FIRST;
 }
 
 /* When to run again at the latest. */
@@ -214,7 +232,8 @@ static uint64_t next_run_ms(const struct http *http)
     uint64_t wait_ms = UINT64_MAX;
     uint64_t due_ms = waiters_deadline_ms(http->waiters);
 
-    if (http->has_resumed || http->first_woken != NULL || http->first_ready != NULL) {
+    if (http->has_resumed || http->first_leaving != NULL || http->first_ready != NULL ||
+        waiters_has_called(http->waiters)) {
         return 0;
     }
     if (http->connection_count > waiters_count(http->waiters)) {
@@ -231,22 +250,34 @@ static uint64_t next_run_ms(const struct http *http)
     return wait_ms;
 }
 
+static void run_daemons(struct http *http)
+{
+    http->has_resumed = false;
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
+    }
+}
+
 static void run(void *context)
 {
     struct http *http = context;
 
     tell_time(http);
-    expire(http);
-    http->has_resumed = false;
+    if (http->api.now_ms >= http->sweep_at_ms) {
+        connection_sweep(http);
+        http->sweep_at_ms = http->api.now_ms + SWEEP_EVERY_MS;
+    }
+    go_on(http);
     served_run(http);
-    connection_go_on(http);
-    for (size_t i = 0; i < http->daemon_count; i++) {
-        (void)MHD_run(http->daemons[i]); /* fails only for daemons with threads */
+    run_daemons(http);
+    if (held_lift(http)) {
+        run_daemons(http); /* which free what was left with them */
     }
     pump_wait(http->pump, next_run_ms(http));
     give_memory_back(http);
     rc_metric_set(http->connections_gauge, (double)http->connection_count);
     rc_metric_set(http->waiting_gauge, (double)waiters_count(http->waiters));
+    rc_metric_set(http->held_gauge, (double)http->held_count);
 }
 
 static void set_up(struct http *http, const struct http_options *options)
@@ -281,7 +312,8 @@ static void set_up(struct http *http, const struct http_options *options)
     limits->body_max_bytes =
         limits->body_max_bytes != 0 ? limits->body_max_bytes : 64 * 1024;
     limits->idle_timeout_s = limits->idle_timeout_s != 0 ? limits->idle_timeout_s : 10;
-    http->go_on_count = GO_ON_FIRST;
+    http->slab.size = sizeof(struct connection);
+    http->resume_count = RESUME_FIRST;
     http->thread = pthread_self();
     if (options->metrics != NULL) {
         http->connections_gauge =
@@ -290,6 +322,10 @@ static void set_up(struct http *http, const struct http_options *options)
         http->waiting_gauge =
             rc_metrics_gauge(options->metrics, "rollcall_http_blocking_queries", NULL,
                              "Blocking queries that wait for a change.");
+        http->held_gauge =
+            rc_metrics_gauge(options->metrics, "rollcall_http_held_connections", NULL,
+                             "HTTP connections held without libmicrohttpd, in less "
+                             "memory: of blocking queries, and after them.");
     }
 }
 
@@ -321,7 +357,7 @@ static int start_listeners(struct http *http, const struct http_options *options
                            struct uv_loop_s *loop, char error[HTTP_ERROR_MAX])
 {
     int descriptors[HTTP_LISTENERS_MAX];
-    struct pump_owner owner = {run, connection_hung_up, http};
+    struct pump_owner owner = {run, connection_happened, http};
 
     for (size_t i = 0; i < options->listener_count; i++) {
         int err = start_daemon(http, &options->listeners[i], error);
@@ -338,6 +374,19 @@ static int start_listeners(struct http *http, const struct http_options *options
     return pump_start(loop, descriptors, http->daemon_count, &owner, &http->pump);
 }
 
+/* Without it all goes on as libmicrohttpd's manual says, at a higher price. */
+static void open_lift(struct http *http)
+{
+    const char *why = NULL;
+
+    if (lift_open(&http->lift, &why) != RC_OK) {
+        rc_log(
+            RC_LOG_WARN, "http",
+            "blocking queries take more memory with libmicrohttpd %s than with 0.9.75: %s",
+            MHD_get_version(), why);
+    }
+}
+
 int http_start(struct uv_loop_s *loop, const struct http_options *options,
                char error[HTTP_ERROR_MAX], struct http **out)
 {
@@ -352,6 +401,7 @@ int http_start(struct uv_loop_s *loop, const struct http_options *options,
         return RC_ENOMEM;
     }
     set_up(http, options);
+    open_lift(http);
     http->waiters = waiters_create(options->random_seed);
     http->tickets = rc_table_create(options->random_seed);
     http->forwarded = rc_table_create(options->random_seed);
@@ -362,6 +412,7 @@ int http_start(struct uv_loop_s *loop, const struct http_options *options,
                   : start_listeners(http, options, loop, error);
     if (err != RC_OK) {
         stop_daemons(http);
+        lift_close(&http->lift);
         waiters_destroy(http->waiters);
         rc_table_destroy(http->tickets);
         rc_table_destroy(http->forwarded);
@@ -387,6 +438,22 @@ static void on_pump_closed(void *context)
     }
 }
 
+/* A daemon must not be stopped while it has suspended connections. */
+static void end_connections(struct http *http)
+{
+    struct connection *next = NULL;
+
+    for (struct connection *c = http->connections; c != NULL; c = next) {
+        next = c->next;
+        if (c->mhd == NULL) {
+            connection_end(c);
+        } else {
+            c->gone = true;
+            connection_resume(c);
+        }
+    }
+}
+
 void http_close(struct http *http, void (*on_closed)(void *context), void *context)
 {
     if (http == NULL) {
@@ -398,11 +465,7 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
     for (size_t i = 0; i < http->daemon_count; i++) {
         (void)MHD_run(http->daemons[i]);
     }
-    /* A daemon must not be stopped while it has suspended connections. */
-    for (struct connection *c = http->connections; c != NULL; c = c->next) {
-        c->gone = true;
-        connection_resume(c);
-    }
+    end_connections(http);
     for (size_t i = 0; i < http->daemon_count; i++) {
         (void)MHD_run(http->daemons[i]);
     }
@@ -419,25 +482,23 @@ void http_close(struct http *http, void (*on_closed)(void *context), void *conte
     for (size_t i = 0; i < http->spare_count; i++) {
         rc_buffer_fini(&http->spares[i]);
     }
+    rc_buffer_fini(&http->head);
+    lift_close(&http->lift);
 }
 
 void http_wake(struct http *http, uint64_t key)
 {
-    struct waiter *waiter = waiters_wake(http->waiters, key);
-
-    while (waiter != NULL) {
-        resume(waiter);
-        waiter = waiters_wake(http->waiters, key);
+    waiters_call(http->waiters, key);
+    if (waiters_has_called(http->waiters)) {
+        pump_wait(http->pump, 0);
     }
 }
 
 void http_wake_all(struct http *http)
 {
-    struct waiter *waiter = waiters_take(http->waiters);
-
-    while (waiter != NULL) {
-        resume(waiter);
-        waiter = waiters_take(http->waiters);
+    waiters_call_all(http->waiters);
+    if (waiters_has_called(http->waiters)) {
+        pump_wait(http->pump, 0);
     }
 }
 
@@ -498,8 +559,13 @@ void http_answered(struct http_exchange *x)
         return;
     }
     struct connection *connection = connection_of(&x->waiter);
-    if (connection->suspended) {
-        connection->state = CONNECTION_DONE;
+    if (!connection->suspended) {
+        return; /* it is being answered at this moment */
+    }
+    connection->state = CONNECTION_DONE;
+    if (connection->mhd == NULL) {
+        (void)answer_queue(connection);
+    } else {
         connection_resume(connection);
     }
 }

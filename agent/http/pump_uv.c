@@ -9,14 +9,16 @@
 #include "agent/http/pump.h"
 #include "base/err.h"
 
+enum { TOLD_AT_ONCE = 256 }; /* then others have their turn; the rest is told again */
+
 struct pump {
     uv_loop_t *loop;
     uv_timer_t timer;
     uv_idle_t soon; /* instead of a timer of 0 ms, which would keep I/O from its turn */
     uv_poll_t polls[HTTP_LISTENERS_MAX];
     size_t poll_count;
-    int hangups; /* epoll: of sockets that are not to be read now; no handle for each */
-    uv_poll_t hangup_poll;
+    int sockets; /* epoll: of those that no daemon looks at; no handle for each */
+    uv_poll_t sockets_poll;
     size_t open_handles;
     struct pump_owner owner;
     void (*on_closed)(void *context);
@@ -56,8 +58,8 @@ static void on_handle_closed(uv_handle_t *handle)
     }
     void (*on_closed)(void *) = pump->on_closed;
     void *context = pump->context;
-    if (pump->hangups >= 0) {
-        (void)close(pump->hangups);
+    if (pump->sockets >= 0) {
+        (void)close(pump->sockets);
     }
     free(pump);
     if (on_closed != NULL) {
@@ -71,27 +73,27 @@ void pump_close(struct pump *pump, void (*on_closed)(void *context), void *conte
     pump->context = context;
     uv_close((uv_handle_t *)&pump->timer, on_handle_closed);
     uv_close((uv_handle_t *)&pump->soon, on_handle_closed);
-    if (pump->hangup_poll.data != NULL) {
-        uv_close((uv_handle_t *)&pump->hangup_poll, on_handle_closed);
+    if (pump->sockets_poll.data != NULL) {
+        uv_close((uv_handle_t *)&pump->sockets_poll, on_handle_closed);
     }
     for (size_t i = 0; i < pump->poll_count; i++) {
         uv_close((uv_handle_t *)&pump->polls[i], on_handle_closed);
     }
 }
 
-static void on_hangups(uv_poll_t *poll, int status, int events);
+static void on_sockets(uv_poll_t *poll, int status, int events);
 
-static int open_hangups(struct pump *pump)
+static int open_sockets(struct pump *pump)
 {
-    pump->hangups = epoll_create1(EPOLL_CLOEXEC);
-    if (pump->hangups < 0 ||
-        uv_poll_init(pump->loop, &pump->hangup_poll, pump->hangups) != 0) {
+    pump->sockets = epoll_create1(EPOLL_CLOEXEC);
+    if (pump->sockets < 0 ||
+        uv_poll_init(pump->loop, &pump->sockets_poll, pump->sockets) != 0) {
         return RC_EIO;
     }
-    pump->hangup_poll.data = pump;
+    pump->sockets_poll.data = pump;
     pump->open_handles++;
-    return uv_poll_start(&pump->hangup_poll, UV_READABLE, on_hangups) == 0 ? RC_OK
-                                                                           : RC_EIO;
+    return uv_poll_start(&pump->sockets_poll, UV_READABLE, on_sockets) == 0 ? RC_OK
+                                                                            : RC_EIO;
 }
 
 int pump_start(uv_loop_t *loop, const int *descriptors, size_t count,
@@ -110,7 +112,7 @@ int pump_start(uv_loop_t *loop, const int *descriptors, size_t count,
     pump->timer.data = pump;
     pump->soon.data = pump;
     pump->open_handles = 2;
-    if (open_hangups(pump) != RC_OK) {
+    if (open_sockets(pump) != RC_OK) {
         pump_close(pump, NULL, NULL);
         return RC_EIO;
     }
@@ -154,30 +156,59 @@ uint64_t pump_now_ms(struct pump *pump)
     return uv_now(pump->loop);
 }
 
+static unsigned told_of(uint32_t events)
+{
+    return ((events & EPOLLIN) != 0 ? PUMP_READABLE : 0U) |
+           ((events & EPOLLOUT) != 0 ? PUMP_WRITABLE : 0U) |
+           ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 ? PUMP_HANGUP : 0U);
+}
+
 /* One at a time: what is told may end the watch of others. */
-static void on_hangups(uv_poll_t *poll, int status, int events)
+static void on_sockets(uv_poll_t *poll, int status, int events)
 {
     const struct pump *pump = poll->data;
     struct epoll_event event;
 
     (void)status, (void)events;
-    while (epoll_wait(pump->hangups, &event, 1, 0) == 1) {
-        pump->owner.hung_up(pump->owner.context, event.data.ptr);
+    for (size_t i = 0; i < TOLD_AT_ONCE; i++) {
+        if (epoll_wait(pump->sockets, &event, 1, 0) != 1) {
+            return;
+        }
+        pump->owner.happened(pump->owner.context, event.data.ptr, told_of(event.events));
     }
 }
 
-int pump_watch_hangup(struct pump *pump, int descriptor, void *subject)
+static int control(const struct pump *pump, int operation, int descriptor,
+                   struct epoll_event *event)
 {
-    struct epoll_event event = {
-        .events = EPOLLRDHUP | EPOLLONESHOT, /* told once */
-        .data.ptr = subject,
-    };
-
-    return epoll_ctl(pump->hangups, EPOLL_CTL_ADD, descriptor, &event) == 0 ? RC_OK
-                                                                            : RC_EIO;
+    return epoll_ctl(pump->sockets, operation, descriptor, event) == 0 ? RC_OK : RC_EIO;
 }
 
-void pump_end_hangup(struct pump *pump, int descriptor)
+static struct epoll_event event_of(unsigned events, void *subject)
 {
-    (void)epoll_ctl(pump->hangups, EPOLL_CTL_DEL, descriptor, NULL); /* it is there */
+    return (struct epoll_event){
+        .events = EPOLLONESHOT | ((events & PUMP_READABLE) != 0 ? EPOLLIN : 0U) |
+                  ((events & PUMP_WRITABLE) != 0 ? EPOLLOUT : 0U) |
+                  ((events & PUMP_HANGUP) != 0 ? EPOLLRDHUP : 0U),
+        .data.ptr = subject,
+    };
+}
+
+int pump_watch(struct pump *pump, int descriptor, unsigned events, void *subject)
+{
+    struct epoll_event event = event_of(events, subject);
+
+    return control(pump, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+int pump_watch_on(struct pump *pump, int descriptor, unsigned events, void *subject)
+{
+    struct epoll_event event = event_of(events, subject);
+
+    return control(pump, EPOLL_CTL_MOD, descriptor, &event);
+}
+
+void pump_end_watch(struct pump *pump, int descriptor)
+{
+    (void)control(pump, EPOLL_CTL_DEL, descriptor, NULL); /* it is there */
 }

@@ -180,7 +180,7 @@ static void deliver(struct served *served)
     if (x->out.err != RC_OK) {
         exchange_error(x, 500, "%s", rc_strerror(x->out.err));
     }
-    answer_count(served->http, x);
+    answer_count(served->http, x, 1);
     unlist(served);
     const struct http_reply reply = relay_reply(x, headers);
     served->done(served->context, &reply);

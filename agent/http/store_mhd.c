@@ -12,6 +12,7 @@ static void go_on_waiting(struct http *http, struct http_exchange *x)
         answer_return(http, x);
         if (x->served == NULL) {
             connection_watch(connection_of(&x->waiter));
+            crowd_disperse(connection_of(&x->waiter));
         }
         return;
     }

@@ -10,6 +10,9 @@
 struct waiter_list {
     uint64_t key;
     struct waiter *first; /* never NULL: an empty list is freed */
+    bool is_called;       /* stands in the chain of those called, and in no table */
+    struct waiter_list *previous;
+    struct waiter_list *next;
 };
 
 /* How many wait for prefixes of this length. */
@@ -18,9 +21,17 @@ struct waiter_length {
     uint32_t count;
 };
 
+/* The time stands beside, so that the others are not looked at when one leaves. */
+struct waiter_due {
+    uint64_t deadline_ms;
+    struct waiter *waiter;
+};
+
 struct waiters {
     struct rc_table *lists; /* key, 8 bytes -> struct waiter_list */
-    struct waiter **heap;   /* earliest deadline first */
+    struct waiter_list *first_called;
+    struct waiter_list *last_called;
+    struct waiter_due *heap; /* earliest deadline first */
     size_t count;
     size_t capacity;
     struct waiter_length *lengths; /* few: there are not many ways to cut a key */
@@ -48,11 +59,11 @@ void waiters_destroy(struct waiters *waiters)
     if (waiters == NULL) {
         return;
     }
-    size_t position = 0;
-    struct waiter_list *list = rc_table_next(waiters->lists, &position, NULL);
-    while (list != NULL) {
+    waiters_call_all(waiters);
+    while (waiters->first_called != NULL) {
+        struct waiter_list *list = waiters->first_called;
+        waiters->first_called = list->next;
         free(list);
-        list = rc_table_next(waiters->lists, &position, NULL);
     }
     rc_table_destroy(waiters->lists);
     free(waiters->heap);
@@ -159,43 +170,43 @@ static void discount_prefix(struct waiters *waiters, uint32_t prefix)
 
 /* ---- When they are due. */
 
-static void place(struct waiters *waiters, size_t at, struct waiter *waiter)
+static void place(struct waiters *waiters, size_t at, struct waiter_due due)
 {
-    waiters->heap[at] = waiter;
-    waiter->heap_at = (uint32_t)at;
+    waiters->heap[at] = due;
+    due.waiter->heap_at = (uint32_t)at;
 }
 
-static void sift_up(struct waiters *waiters, struct waiter *waiter)
+static void sift_up(struct waiters *waiters, struct waiter_due due)
 {
-    size_t at = waiter->heap_at;
+    size_t at = due.waiter->heap_at;
 
     while (at > 0) {
         size_t above = (at - 1) / 2;
-        if (waiters->heap[above]->deadline_ms <= waiter->deadline_ms) {
+        if (waiters->heap[above].deadline_ms <= due.deadline_ms) {
             break;
         }
         place(waiters, at, waiters->heap[above]);
         at = above;
     }
-    place(waiters, at, waiter);
+    place(waiters, at, due);
 }
 
-static void sift_down(struct waiters *waiters, struct waiter *waiter)
+static void sift_down(struct waiters *waiters, struct waiter_due due)
 {
-    size_t at = waiter->heap_at;
+    size_t at = due.waiter->heap_at;
 
     for (size_t below = 2 * at + 1; below < waiters->count; below = 2 * at + 1) {
         if (below + 1 < waiters->count &&
-            waiters->heap[below + 1]->deadline_ms < waiters->heap[below]->deadline_ms) {
+            waiters->heap[below + 1].deadline_ms < waiters->heap[below].deadline_ms) {
             below++;
         }
-        if (waiter->deadline_ms <= waiters->heap[below]->deadline_ms) {
+        if (due.deadline_ms <= waiters->heap[below].deadline_ms) {
             break;
         }
         place(waiters, at, waiters->heap[below]);
         at = below;
     }
-    place(waiters, at, waiter);
+    place(waiters, at, due);
 }
 
 static int grow(struct waiters *waiters)
@@ -204,8 +215,7 @@ static int grow(struct waiters *waiters)
         return RC_OK;
     }
     size_t capacity = waiters->capacity == 0 ? 16 : 2 * waiters->capacity;
-    struct waiter **heap =
-        realloc((void *)waiters->heap, capacity * sizeof(struct waiter *));
+    struct waiter_due *heap = realloc(waiters->heap, capacity * sizeof *heap);
     if (heap == NULL) {
         return RC_ENOMEM;
     }
@@ -233,12 +243,31 @@ static struct waiter_list *list_of(struct waiters *waiters, uint64_t key)
     return list;
 }
 
+static void leave_called(struct waiters *waiters, struct waiter_list *list)
+{
+    if (list->previous != NULL) {
+        list->previous->next = list->next;
+    } else {
+        waiters->first_called = list->next;
+    }
+    if (list->next != NULL) {
+        list->next->previous = list->previous;
+    } else {
+        waiters->last_called = list->previous;
+    }
+}
+
 static void drop_empty(struct waiters *waiters, struct waiter_list *list)
 {
-    if (list != NULL && list->first == NULL) {
-        rc_table_remove_bytes(waiters->lists, &list->key, sizeof list->key);
-        free(list);
+    if (list == NULL || list->first != NULL) {
+        return;
     }
+    if (list->is_called) {
+        leave_called(waiters, list);
+    } else {
+        rc_table_remove_bytes(waiters->lists, &list->key, sizeof list->key);
+    }
+    free(list);
 }
 
 int waiters_add(struct waiters *waiters, struct waiter *waiter)
@@ -260,8 +289,9 @@ int waiters_add(struct waiters *waiters, struct waiter *waiter)
         list->first->previous = waiter;
     }
     list->first = waiter;
-    place(waiters, waiters->count++, waiter);
-    sift_up(waiters, waiter);
+    const struct waiter_due due = {waiter->deadline_ms, waiter};
+    place(waiters, waiters->count++, due);
+    sift_up(waiters, due);
     return RC_OK;
 }
 
@@ -269,9 +299,9 @@ static void leave_heap(struct waiters *waiters, const struct waiter *waiter)
 {
     size_t at = waiter->heap_at;
 
-    assert(waiters->heap[at] == waiter);
-    struct waiter *last = waiters->heap[--waiters->count];
-    if (last != waiter) {
+    assert(waiters->heap[at].waiter == waiter);
+    struct waiter_due last = waiters->heap[--waiters->count];
+    if (last.waiter != waiter) {
         place(waiters, at, last);
         sift_up(waiters, last);
         sift_down(waiters, last);
@@ -299,31 +329,62 @@ void waiters_remove(struct waiters *waiters, struct waiter *waiter)
     waiter->list = NULL;
 }
 
-struct waiter *waiters_wake(struct waiters *waiters, uint64_t key)
+static void call(struct waiters *waiters, struct waiter_list *list)
 {
-    const struct waiter_list *list = rc_table_get_bytes(waiters->lists, &key, sizeof key);
+    rc_table_remove_bytes(waiters->lists, &list->key, sizeof list->key);
+    list->is_called = true;
+    list->previous = waiters->last_called;
+    if (waiters->last_called != NULL) {
+        waiters->last_called->next = list;
+    } else {
+        waiters->first_called = list;
+    }
+    waiters->last_called = list;
+}
 
-    if (list == NULL) {
+void waiters_call(struct waiters *waiters, uint64_t key)
+{
+    struct waiter_list *list = rc_table_get_bytes(waiters->lists, &key, sizeof key);
+
+    if (list != NULL) {
+        call(waiters, list);
+    }
+}
+
+void waiters_call_all(struct waiters *waiters)
+{
+    size_t position = 0;
+    struct waiter_list *list = rc_table_next(waiters->lists, &position, NULL);
+
+    while (list != NULL) {
+        call(waiters, list);
+        list = rc_table_next(waiters->lists, &position, NULL);
+    }
+}
+
+struct waiter *waiters_next(struct waiters *waiters)
+{
+    if (waiters->first_called == NULL) {
         return NULL;
     }
-    struct waiter *waiter = list->first;
+    struct waiter *waiter = waiters->first_called->first;
     waiters_remove(waiters, waiter);
     return waiter;
+}
+
+bool waiters_has_called(const struct waiters *waiters)
+{
+    return waiters->first_called != NULL;
 }
 
 struct waiter *waiters_expire(struct waiters *waiters, uint64_t now_ms)
 {
-    if (waiters->count == 0 || waiters->heap[0]->deadline_ms > now_ms) {
+    if (waiters->count == 0 || waiters->heap[0].deadline_ms > now_ms) {
         return NULL;
     }
-    struct waiter *waiter = waiters->heap[0];
+    struct waiter *waiter = waiters->heap[0].waiter;
     waiters_remove(waiters, waiter);
     return waiter;
-}
-
-struct waiter *waiters_take(struct waiters *waiters)
-{
-    return waiters_expire(waiters, UINT64_MAX);
 }
 
 size_t waiters_count(const struct waiters *waiters)
@@ -333,5 +394,5 @@ size_t waiters_count(const struct waiters *waiters)
 
 uint64_t waiters_deadline_ms(const struct waiters *waiters)
 {
-    return waiters->count == 0 ? UINT64_MAX : waiters->heap[0]->deadline_ms;
+    return waiters->count == 0 ? UINT64_MAX : waiters->heap[0].deadline_ms;
 }

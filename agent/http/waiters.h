@@ -61,12 +61,19 @@ int waiters_add(struct waiters *waiters, struct waiter *waiter);
 /* Ends a wait; nothing happens if it does not wait. */
 void waiters_remove(struct waiters *waiters, struct waiter *waiter);
 
-/* Takes out one waiter on `key`, or one whose deadline has come; NULL when there is none. */
-struct waiter *waiters_wake(struct waiters *waiters, uint64_t key);
+/* Calls all who wait for `key` now, or all: at once, however many they are. They still count,
+ * until each is taken out by waiters_next(); whoever comes to wait later is not among them. */
+void waiters_call(struct waiters *waiters, uint64_t key);
+void waiters_call_all(struct waiters *waiters);
+
+/* Takes out one that was called, those of the earliest call first; NULL when there is none. */
+struct waiter *waiters_next(struct waiters *waiters);
+
+/* Takes out one whose deadline has come, called or not; NULL when there is none. */
 struct waiter *waiters_expire(struct waiters *waiters, uint64_t now_ms);
-struct waiter *waiters_take(struct waiters *waiters); /* any */
 
 size_t waiters_count(const struct waiters *waiters);
+bool waiters_has_called(const struct waiters *waiters);
 
 /* The earliest deadline, or UINT64_MAX. */
 uint64_t waiters_deadline_ms(const struct waiters *waiters);

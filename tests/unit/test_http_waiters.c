@@ -46,10 +46,13 @@ static void a_change_wakes_those_who_watch_it_and_nobody_else(void **state)
     add(*state, &web[1], service("web"), 200);
     add(*state, &node, waiters_key(CATALOG_TOPIC_NODE, "web", SEED), 100);
 
-    assert_ptr_equal(waiters_wake(*state, service("web")), &web[1]);
-    assert_ptr_equal(waiters_wake(*state, service("web")), &web[0]);
-    assert_null(waiters_wake(*state, service("web")));
-    assert_null(waiters_wake(*state, service("other")));
+    waiters_call(*state, service("web"));
+    waiters_call(*state, service("other"));
+    assert_true(waiters_has_called(*state));
+    assert_ptr_equal(waiters_next(*state), &web[1]);
+    assert_ptr_equal(waiters_next(*state), &web[0]);
+    assert_null(waiters_next(*state));
+    assert_false(waiters_has_called(*state));
     assert_int_equal(waiters_count(*state), 2);
     assert_null(web[0].list);
     assert_non_null(db.list);
@@ -70,7 +73,8 @@ static void a_removed_waiter_is_neither_woken_nor_expired(void **state)
     waiters_remove(*state, &waiter);
     waiters_remove(*state, &waiter);
 
-    assert_null(waiters_wake(*state, service("web")));
+    waiters_call(*state, service("web"));
+    assert_null(waiters_next(*state));
     assert_null(waiters_expire(*state, 1000));
     assert_true(waiters_deadline_ms(*state) == UINT64_MAX);
 }
@@ -89,7 +93,8 @@ static void deadlines_come_in_order_whatever_was_woken_between(void **state)
         add(*state, &waiters[i], i % 7 == 0 ? service("a") : service("b"),
             rc_random_below(&random, 1000));
     }
-    while (waiters_wake(*state, service("a")) != NULL) {
+    waiters_call(*state, service("a"));
+    while (waiters_next(*state) != NULL) {
         woken++;
     }
     for (uint64_t now_ms = 0; now_ms <= 1000; now_ms += 10) {
@@ -104,6 +109,51 @@ static void deadlines_come_in_order_whatever_was_woken_between(void **state)
     }
     assert_int_equal(woken, 72);
     assert_int_equal(woken + expired, COUNT);
+}
+
+static void who_comes_after_the_call_is_not_among_those_called(void **state)
+{
+    struct waiter early;
+    struct waiter late;
+
+    add(*state, &early, service("web"), 100);
+    waiters_call(*state, service("web"));
+    add(*state, &late, service("web"), 200);
+
+    assert_ptr_equal(waiters_next(*state), &early);
+    assert_null(waiters_next(*state));
+    assert_non_null(late.list);
+    waiters_call(*state, service("web"));
+    assert_ptr_equal(waiters_next(*state), &late);
+}
+
+static void the_called_still_count_may_leave_and_may_expire(void **state)
+{
+    struct waiter all[3];
+
+    add(*state, &all[0], service("web"), 100);
+    add(*state, &all[1], service("db"), 50);
+    add(*state, &all[2], service("web"), 300);
+    waiters_call_all(*state);
+
+    assert_int_equal(waiters_count(*state), 3);
+    waiters_remove(*state, &all[2]);
+    assert_ptr_equal(waiters_expire(*state, 60), &all[1]);
+    assert_ptr_equal(waiters_next(*state), &all[0]);
+    assert_null(waiters_next(*state));
+    assert_int_equal(waiters_count(*state), 0);
+}
+
+static void the_called_are_forgotten_with_the_rest(void **state)
+{
+    struct waiters *waiters = waiters_create(SEED);
+    struct waiter all[2];
+
+    (void)state;
+    add(waiters, &all[0], service("web"), 100);
+    add(waiters, &all[1], service("db"), 100);
+    waiters_call(waiters, service("db"));
+    waiters_destroy(waiters); /* what is not freed, the sanitizer finds */
 }
 
 static size_t lengths(const struct waiters *waiters, enum store_table table)
@@ -134,7 +184,8 @@ static void lengths_of_prefixes_are_known_while_somebody_waits(void **state)
     assert_int_equal(lengths(waiters, STORE_QUERIES), 0);
     waiters_remove(waiters, &all[0]);
     assert_int_equal(lengths(waiters, STORE_KV), 4);
-    assert_ptr_equal(waiters_wake(waiters, 2), &all[1]);
+    waiters_call(waiters, 2);
+    assert_ptr_equal(waiters_next(waiters), &all[1]);
     assert_int_equal(lengths(waiters, STORE_KV), 0);
     assert_int_equal(lengths(waiters, STORE_SESSIONS), 100);
     waiters_destroy(waiters);
@@ -160,6 +211,11 @@ int main(void)
         cmocka_unit_test(a_key_a_prefix_and_another_table_are_three_things),
         cmocka_unit_test_setup_teardown(a_change_wakes_those_who_watch_it_and_nobody_else,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            who_comes_after_the_call_is_not_among_those_called, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_called_still_count_may_leave_and_may_expire,
+                                        set_up, tear_down),
+        cmocka_unit_test(the_called_are_forgotten_with_the_rest),
         cmocka_unit_test(names_are_watched_whatever_their_letter_case),
         cmocka_unit_test_setup_teardown(a_removed_waiter_is_neither_woken_nor_expired,
                                         set_up, tear_down),
