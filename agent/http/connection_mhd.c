@@ -94,7 +94,7 @@ static void enlist(struct connection *connection)
 
 static struct connection *create(struct http *http, struct MHD_Connection *mhd)
 {
-    struct connection *connection = rc_slab_take(&http->slab);
+    struct connection *connection = rc_stalls_take(&http->stalls);
 
     if (connection == NULL) {
         return NULL;
@@ -181,7 +181,7 @@ void connection_end(struct connection *connection)
     }
     http->connection_count--;
     exchange_fini(&connection->exchange);
-    rc_slab_give(&http->slab, connection);
+    rc_stalls_give(&http->stalls, connection);
 }
 
 void connection_notify(void *closure, struct MHD_Connection *mhd, void **context,

@@ -312,7 +312,7 @@ static void set_up(struct http *http, const struct http_options *options)
     limits->body_max_bytes =
         limits->body_max_bytes != 0 ? limits->body_max_bytes : 64 * 1024;
     limits->idle_timeout_s = limits->idle_timeout_s != 0 ? limits->idle_timeout_s : 10;
-    http->slab.size = sizeof(struct connection);
+    http->stalls.size = sizeof(struct connection);
     http->resume_count = RESUME_FIRST;
     http->thread = pthread_self();
     if (options->metrics != NULL) {

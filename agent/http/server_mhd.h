@@ -18,7 +18,7 @@
 #include "agent/http/pump.h"
 #include "agent/http/waiters.h"
 #include "base/address.h"
-#include "base/slab.h"
+#include "base/stalls.h"
 #include "base/table.h"
 
 /* Buffers of answers are lent for as long as an answer is under way, so that connections
@@ -91,7 +91,7 @@ struct http {
     struct pump *pump;
     struct MHD_Daemon *daemons[HTTP_LISTENERS_MAX];
     size_t daemon_count;
-    struct rc_slab slab; /* of connections */
+    struct rc_stalls stalls; /* of connections */
     struct connection *connections;
     size_t connection_count;
     struct lift lift;

@@ -1,70 +1,65 @@
+/* test_slab.c - buffers are lent up to a ceiling, and hold a queue of bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#include "base/random.h"
-#include "base/slab.h"
+#include "proxy/slab.h"
 
-enum { COUNT = 500, SIZE = 1000 };
-
-static void structs_are_zeroed_and_their_own(void **state)
+static void ceiling_is_never_passed(void **state)
 {
-    struct rc_slab slab = {.size = SIZE};
-    static unsigned char *all[COUNT];
-
+    struct slab slab;
+    struct slab_buffer *buffers[3];
     (void)state;
-    for (size_t i = 0; i < COUNT; i++) {
-        all[i] = rc_slab_take(&slab);
-        assert_non_null(all[i]);
-        for (size_t k = 0; k < SIZE; k++) {
-            assert_int_equal(all[i][k], 0);
-            all[i][k] = (unsigned char)i;
-        }
+
+    slab_init(&slab, 3 * sizeof(struct slab_buffer));
+    for (size_t i = 0; i < 3; i++) {
+        buffers[i] = slab_lend(&slab);
+        assert_non_null(buffers[i]);
     }
-    for (size_t i = 0; i < COUNT; i++) {
-        assert_int_equal(all[i][0], (unsigned char)i);
-        assert_int_equal(all[i][SIZE - 1], (unsigned char)i);
-        rc_slab_give(&slab, all[i]);
+    assert_null(slab_lend(&slab));
+    assert_int_equal(slab.refusals, 1);
+    slab_return(&slab, &buffers[1]);
+    assert_null(buffers[1]);
+    buffers[1] = slab_lend(&slab);
+    assert_non_null(buffers[1]);
+    for (size_t i = 0; i < 3; i++) {
+        slab_return(&slab, &buffers[i]);
     }
-    assert_null(slab.open);
+    slab_fini(&slab);
 }
 
-static void what_is_given_back_in_any_order_is_taken_again(void **state)
+static void bytes_leave_in_the_order_they_came(void **state)
 {
-    struct rc_slab slab = {.size = 72};
-    static uint64_t *all[COUNT];
-    struct rc_random random;
-
+    struct slab slab;
+    static char block[SLAB_BYTES];
     (void)state;
-    rc_random_init(&random, 5);
-    for (size_t round = 0; round < 20000; round++) {
-        size_t i = (size_t)rc_random_below(&random, COUNT);
-        if (all[i] == NULL) {
-            all[i] = rc_slab_take(&slab);
-            assert_non_null(all[i]);
-            assert_true(*all[i] == 0);
-            *all[i] = i + 1;
-        } else {
-            assert_true(*all[i] == i + 1);
-            rc_slab_give(&slab, all[i]);
-            all[i] = NULL;
-        }
-    }
-    for (size_t i = 0; i < COUNT; i++) {
-        rc_slab_give(&slab, all[i]); /* NULL is allowed */
-        all[i] = NULL;
-    }
-    assert_null(slab.open);
+
+    slab_init(&slab, 1 << 20);
+    struct slab_buffer *buffer = slab_lend(&slab);
+    assert_non_null(buffer);
+    memset(block, 'a', sizeof block);
+    slab_append(buffer, block, sizeof block - 1);
+    slab_consume(buffer, 10);
+    slab_append(buffer, "z", 1);
+    assert_int_equal(slab_room(buffer), 10);
+    assert_int_equal(slab_size(buffer), SLAB_BYTES - 10);
+    assert_int_equal(buffer->bytes[buffer->end - 1], 'z');
+    slab_consume(buffer, slab_size(buffer));
+    assert_int_equal(slab_room(buffer), SLAB_BYTES);
+    slab_return(&slab, &buffer);
+    slab_return(&slab, &buffer);
+    slab_fini(&slab);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(structs_are_zeroed_and_their_own),
-        cmocka_unit_test(what_is_given_back_in_any_order_is_taken_again),
+        cmocka_unit_test(ceiling_is_never_passed),
+        cmocka_unit_test(bytes_leave_in_the_order_they_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
