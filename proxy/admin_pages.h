@@ -9,10 +9,12 @@
 
 #include "base/buffer.h"
 #include "proxy/lineup.h"
+#include "proxy/pgview.h"
 
 struct admin_pool {
     const struct config_pool *config;
     const struct lineup *lineup;
+    const struct pgview *view; /* of the cluster it follows; NULL = none */
 };
 
 /* The state to be told; everything is borrowed during a call. */
@@ -22,7 +24,8 @@ struct admin_view {
     const uint32_t *connections; /* of each worker */
     size_t worker_count;
     uint64_t generation;
-    uint64_t now_ms; /* monotonic */
+    uint64_t now_ms;      /* monotonic */
+    uint64_t now_boot_ms; /* the same over sleep: the views' clock */
     bool draining;
 };
 

@@ -40,6 +40,13 @@ const char *config_target_name(enum config_target target)
     return names[target];
 }
 
+const char *config_tls_name(enum config_tls tls)
+{
+    static const char *const names[] = {"auto", "pass", "refuse"};
+    assert(tls <= CONFIG_TLS_REFUSE);
+    return names[tls];
+}
+
 static int read_admin(struct config_reader *reader, size_t statement, void *into)
 {
     static const struct config_rule rule = {.kind = CONFIG_RULE_ADDRESS,
@@ -78,6 +85,7 @@ static int read_discovery_agent(struct config_reader *reader, size_t statement,
     static const struct config_rule rules[] = {
         {"address", CONFIG_RULE_ADDRESS, FIELD(agent), 0, 0, NULL},
         {"wait", CONFIG_RULE_DURATION, FIELD(agent_wait_ms), 1000, 600000, NULL},
+        {"token", CONFIG_RULE_TEXT, FIELD(agent_token), 0, CONFIG_NAME_MAX, NULL},
         {0},
     };
     return config_read_block(reader, (int)statement, rules, config);

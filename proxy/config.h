@@ -28,6 +28,8 @@ enum config_balance {
     CONFIG_BALANCE_COUNT
 };
 enum config_target { CONFIG_TARGET_ANY, CONFIG_TARGET_PRIMARY, CONFIG_TARGET_STANDBY };
+/* What becomes of SSLRequest: AUTO passes where the pool knows who is primary, else refuses. */
+enum config_tls { CONFIG_TLS_AUTO, CONFIG_TLS_PASS, CONFIG_TLS_REFUSE };
 enum config_log_form { CONFIG_LOG_OFF, CONFIG_LOG_JSON, CONFIG_LOG_COMBINED };
 
 /* A network such as 10.0.0.0/8. */
@@ -65,6 +67,14 @@ struct config_pool {
     char probe_database[64];
     char probe_password[128];
     uint32_t probe_every_ms;
+    /* PostgreSQL under rollcall's keepers. */
+    char postgres
+        [CONFIG_NAME_MAX];  /* the cluster that is followed on the agent; "" = none */
+    uint32_t view_max_ms;   /* age of the word about the primary; 0 = TTL less 1 s */
+    bool view_keep;         /* sessions stay when it is older: view_loss keep */
+    uint64_t max_lag_bytes; /* of a standby that is read; 0 = any */
+    uint32_t max_lag_ms;
+    uint32_t read_drain_ms; /* sessions on a standby that may not be read any more */
 };
 
 struct config_route {
@@ -105,7 +115,10 @@ struct config_listener {
     enum config_target target;
     bool fallback_primary; /* target standby: the primary, when no standby lives */
     uint32_t wait_for_primary_ms;
-    uint32_t max_waiting; /* clients held at once */
+    uint32_t max_waiting; /* clients of the pool held at once */
+    uint32_t ramp;        /* held clients served in a second; 0 = all at once */
+    enum config_tls tls;
+    bool split; /* a client may ask for a standby in its start-up packet */
 };
 
 struct config {
@@ -116,6 +129,7 @@ struct config {
     uint64_t buffer_limit_bytes; /* per worker */
     struct rc_address agent;     /* whose HTTP API is watched; family NONE = off */
     uint32_t agent_wait_ms;
+    char agent_token[CONFIG_NAME_MAX]; /* X-Consul-Token; "" = none */
     struct rc_address dns_servers[4];
     size_t dns_server_count;
     uint32_t dns_min_ttl_ms;
@@ -155,5 +169,6 @@ bool config_trusts(const struct config_listener *listener, const struct rc_addre
 const char *config_mode_name(enum config_mode mode);
 const char *config_balance_name(enum config_balance balance);
 const char *config_target_name(enum config_target target);
+const char *config_tls_name(enum config_tls tls);
 
 #endif

@@ -157,6 +157,20 @@ static int read_fallback(struct config_reader *reader, size_t statement, void *i
     return err;
 }
 
+static int read_tls(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const names[] = {"auto", "pass", "refuse", NULL};
+    struct config_listener *listener = into;
+    size_t chosen = 0;
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
+                                 &chosen);
+    }
+    listener->tls = (enum config_tls)chosen;
+    return err;
+}
+
 /* probe_user and its kin may stand in the listener too: they belong to its pool. */
 static int read_probe(struct config_reader *reader, size_t statement,
                       const struct config_rule *rule, struct config_pool *pool)
@@ -165,6 +179,11 @@ static int read_probe(struct config_reader *reader, size_t statement,
     int err = config_expect_words(reader, statement, 1, 1);
     if (err != RC_OK) {
         return err;
+    }
+    if (pool->postgres[0] != '\0') {
+        return config_fault(reader, config_word_at(reader, statement, 0),
+                            "pool \"%s\" follows a cluster: it is not probed",
+                            pool->name);
     }
     char *field = (char *)pool + rule->offset;
     (void)rc_text_put(before, sizeof before, field);
@@ -229,6 +248,9 @@ static const struct config_rule postgres_rules[] = {
     {"wait_for_primary", CONFIG_RULE_DURATION, FIELD(wait_for_primary_ms), 0, HOUR_MS,
      NULL},
     {"max_waiting", CONFIG_RULE_COUNT, FIELD(max_waiting), 0, 100000, NULL},
+    {"ramp", CONFIG_RULE_COUNT, FIELD(ramp), 0, 1000000, NULL},
+    {"tls", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_tls},
+    {"split", CONFIG_RULE_FLAG, FIELD(split), 0, 0, NULL},
     {"idle", CONFIG_RULE_DURATION, FIELD(idle_ms), 0, DAY_MS, NULL},
     {"max_connections", CONFIG_RULE_COUNT, FIELD(max_connections), 1, 10000000, NULL},
     {"probe_user", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_probe_user},
@@ -252,6 +274,7 @@ static struct config_listener default_listener(void)
         .keepalive_ms = 75 * 1000,
         .wait_for_primary_ms = 10 * 1000,
         .max_waiting = 1000,
+        .ramp = 200,
     };
 }
 

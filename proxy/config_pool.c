@@ -11,12 +11,46 @@ enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
 #define FIELD(name) offsetof(struct config_pool, name)
 
+/* from agent postgres CLUSTER */
+static int read_from_keepers(struct config_reader *reader, size_t statement,
+                             struct config_pool *pool)
+{
+    static const struct config_rule name = {
+        .kind = CONFIG_RULE_TEXT, .offset = FIELD(postgres), .max = CONFIG_NAME_MAX};
+    const struct config_word *word = config_word_at(reader, statement, 3);
+    if (word == NULL || config_word_at(reader, statement, 4) != NULL) {
+        return config_fault(reader, config_word_at(reader, statement, 2),
+                            "expected: from agent postgres CLUSTER");
+    }
+    if (pool->postgres[0] != '\0') {
+        return config_fault(reader, word, "this pool follows a cluster already");
+    }
+    return config_read_value(reader, word, &name, pool);
+}
+
+static int read_view_loss(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const names[] = {"close", "keep", NULL};
+    struct config_pool *pool = into;
+    size_t chosen = 0;
+    int err = config_expect_words(reader, statement, 1, 1);
+    if (err == RC_OK) {
+        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
+                                 &chosen);
+    }
+    pool->view_keep = chosen == 1;
+    return err;
+}
+
 static int read_from_agent(struct config_reader *reader, size_t statement,
                            struct config_pool *pool)
 {
     static const struct config_rule name = {
         .kind = CONFIG_RULE_TEXT, .offset = 0, .max = CONFIG_NAME_MAX};
     const struct config_word *word = config_word_at(reader, statement, 2);
+    if (word != NULL && rc_text_equals(word->text, "postgres")) {
+        return read_from_keepers(reader, statement, pool);
+    }
     if (word == NULL || !rc_text_equals(word->text, "service")) {
         return config_fault(reader,
                             word != NULL ? word : config_word_at(reader, statement, 1),
@@ -172,6 +206,11 @@ static const struct config_rule pool_rules[] = {
     {"probe_user", CONFIG_RULE_TEXT, FIELD(probe_user), 0, 64, NULL},
     {"probe_database", CONFIG_RULE_TEXT, FIELD(probe_database), 0, 64, NULL},
     {"probe_password", CONFIG_RULE_TEXT, FIELD(probe_password), 0, 128, NULL},
+    {"view_max", CONFIG_RULE_DURATION, FIELD(view_max_ms), 200, HOUR_MS, NULL},
+    {"view_loss", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_view_loss},
+    {"max_lag_bytes", CONFIG_RULE_SIZE, FIELD(max_lag_bytes), 0, 1ULL << 40, NULL},
+    {"max_lag", CONFIG_RULE_DURATION, FIELD(max_lag_ms), 0, HOUR_MS, NULL},
+    {"read_drain", CONFIG_RULE_DURATION, FIELD(read_drain_ms), 0, HOUR_MS, NULL},
     {"probe_every", CONFIG_RULE_DURATION, FIELD(probe_every_ms), 20, 60000, NULL},
     {0},
 };
@@ -189,8 +228,24 @@ static void set_defaults(struct config_pool *pool)
         .outlier_base_ms = 5000,
         .outlier_max_percent = 50,
         .probe_every_ms = 200,
+        .read_drain_ms = 5000,
     };
     (void)rc_text_put(pool->probe_database, sizeof pool->probe_database, "postgres");
+}
+
+/* Who may be written there comes from the lease alone: nothing else may have a say in it. */
+static int check_keepers(struct config_reader *reader, const struct config_word *word,
+                         const struct config_pool *pool)
+{
+    bool other = pool->service[0] != '\0' || pool->dns_name[0] != '\0' ||
+                 pool->static_count > 0 || pool->probe_user[0] != '\0';
+    if (pool->postgres[0] != '\0' && other) {
+        return config_fault(reader, word,
+                            "pool \"%s\" follows a cluster: other sources and probes "
+                            "have no place in it",
+                            pool->name);
+    }
+    return RC_OK;
 }
 
 int config_read_pool(struct config_reader *reader, size_t statement, void *into)
@@ -217,12 +272,16 @@ int config_read_pool(struct config_reader *reader, size_t statement, void *into)
     if (err == RC_OK) {
         err = config_read_block(reader, (int)statement, pool_rules, pool);
     }
-    if (err == RC_OK && pool->service[0] == '\0' && pool->dns_name[0] == '\0' &&
-        pool->static_count == 0) {
-        err = config_fault(reader, word,
-                           "pool \"%s\" has no source: add \"from agent service NAME\", "
-                           "\"from dns NAME\" or \"static ADDRESS\"",
-                           pool->name);
+    if (err == RC_OK) {
+        err = check_keepers(reader, word, pool);
+    }
+    if (err == RC_OK && pool->postgres[0] == '\0' && pool->service[0] == '\0' &&
+        pool->dns_name[0] == '\0' && pool->static_count == 0) {
+        err = config_fault(
+            reader, word,
+            "pool \"%s\" has no source: add \"from agent service NAME\", "
+            "\"from agent postgres CLUSTER\", \"from dns NAME\" or \"static ADDRESS\"",
+            pool->name);
     }
     return err;
 }

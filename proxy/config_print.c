@@ -55,6 +55,9 @@ static void print_sources(const struct config_pool *pool, struct rc_buffer *out)
         }
         rc_buffer_byte(out, '\n');
     }
+    if (pool->postgres[0] != '\0') {
+        put_named(out, "    from agent postgres ", pool->postgres);
+    }
     if (pool->dns_name[0] != '\0') {
         put_named(out, "    from dns ", pool->dns_name);
     }
@@ -75,6 +78,21 @@ static void print_probe(const struct config_pool *pool, struct rc_buffer *out)
         rc_buffer_text(out, "    # probe_password is set, and not shown\n");
     }
     put_duration(out, "    ", "probe_every", pool->probe_every_ms);
+}
+
+static void print_keepers(const struct config_pool *pool, struct rc_buffer *out)
+{
+    if (pool->postgres[0] == '\0') {
+        return;
+    }
+    if (pool->view_max_ms > 0) {
+        put_duration(out, "    ", "view_max", pool->view_max_ms);
+    }
+    rc_buffer_format(out, "    view_loss %s\n", pool->view_keep ? "keep" : "close");
+    rc_buffer_format(out, "    max_lag_bytes %lluB\n",
+                     (unsigned long long)pool->max_lag_bytes);
+    put_duration(out, "    ", "max_lag", pool->max_lag_ms);
+    put_duration(out, "    ", "read_drain", pool->read_drain_ms);
 }
 
 static void print_pool(const struct config_pool *pool, struct rc_buffer *out)
@@ -98,6 +116,7 @@ static void print_pool(const struct config_pool *pool, struct rc_buffer *out)
     put_duration(out, "    ", "queue_timeout", pool->queue_timeout_ms);
     put_duration(out, "    ", "idle", pool->idle_ms);
     rc_buffer_format(out, "    max_connections %u\n", pool->max_connections);
+    print_keepers(pool, out);
     print_probe(pool, out);
     rc_buffer_text(out, "}\n");
 }
@@ -171,7 +190,10 @@ static void print_stream(const struct config *config,
                          config_target_name(listener->target),
                          listener->fallback_primary ? "primary" : "none");
         put_duration(out, "    ", "wait_for_primary", listener->wait_for_primary_ms);
-        rc_buffer_format(out, "    max_waiting %u\n", listener->max_waiting);
+        rc_buffer_format(out,
+                         "    max_waiting %u\n    ramp %u\n    tls %s\n    split %s\n",
+                         listener->max_waiting, listener->ramp,
+                         config_tls_name(listener->tls), listener->split ? "on" : "off");
     }
 }
 
@@ -181,6 +203,9 @@ static void print_discovery(const struct config *config, struct rc_buffer *out)
     put_address(out, &config->agent);
     rc_buffer_byte(out, '\n');
     put_duration(out, "    ", "wait", config->agent_wait_ms);
+    if (config->agent_token[0] != '\0') {
+        rc_buffer_text(out, "    # token is set, and not shown\n");
+    }
     rc_buffer_text(out, "}\ndiscovery dns {\n    servers");
     for (size_t i = 0; i < config->dns_server_count; i++) {
         rc_buffer_byte(out, ' ');

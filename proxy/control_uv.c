@@ -230,6 +230,7 @@ static void tell(struct control *control, struct rc_buffer *out,
     for (size_t i = 0; i < control->pool_count; i++) {
         pools[i].config = &config_of(control)->pools[i];
         pools[i].lineup = pool_lineup(control->pools[i]);
+        pools[i].view = pool_view(control->pools[i]);
     }
     for (size_t i = 0; i < control->worker_count; i++) {
         connections[i] = worker_connections(control->workers[i]);
@@ -241,6 +242,7 @@ static void tell(struct control *control, struct rc_buffer *out,
         .worker_count = control->worker_count,
         .generation = control->snapshot->generation,
         .now_ms = rc_clock_ms(),
+        .now_boot_ms = rc_clock_boot_ms(),
         .draining = control->phase != PHASE_RUNNING,
     };
     put(&view, out);

@@ -15,6 +15,7 @@ enum { REFRESH_GAP_MS = 1000, FAILED_PAUSE_MS = 1000, EMPTY_PAUSE_MS = 3000 };
 struct discovery {
     struct discovery_options options; /* config and pool are not used after the start */
     char dns_name[256];
+    char tag[CONFIG_NAME_MAX];
     uint32_t min_ttl_ms;
     uint32_t max_ttl_ms;
     uint32_t hold_empty_ms;
@@ -133,15 +134,29 @@ static void ask_dns(struct discovery *d)
 
 /* --- the watch --- */
 
-static void on_watch(void *context, enum lineup_verdict verdict,
-                     const struct lineup_entry *entries, size_t count,
-                     const char *problem)
+static const char *on_reply(void *context, const struct watch_reply *reply,
+                            uint64_t age_ms)
 {
     struct discovery *d = context;
-    d->options.told(d->options.context, LINEUP_AGENT, verdict, entries, count, problem);
-    if (verdict == LINEUP_FULL) {
-        ask_after(d, 0); /* keeps DNS' word as fresh as the watch's */
+    struct lineup_entry *entries = NULL;
+    size_t count = 0;
+    (void)age_ms;
+    if (reply->status != 200) {
+        return "the agent refused";
     }
+    if (watch_reply_entries(reply, d->tag, &entries, &count) != RC_OK) {
+        return "the agent's answer is no list";
+    }
+    d->options.told(d->options.context, LINEUP_AGENT, LINEUP_FULL, entries, count, NULL);
+    free(entries);
+    ask_after(d, 0); /* keeps DNS' word as fresh as the watch's */
+    return NULL;
+}
+
+static void on_failure(void *context, const char *problem)
+{
+    struct discovery *d = context;
+    d->options.told(d->options.context, LINEUP_AGENT, LINEUP_FAILED, NULL, 0, problem);
 }
 
 static int start_watch(struct discovery *d)
@@ -151,13 +166,18 @@ static int start_watch(struct discovery *d)
     struct watch_options options = {
         .loop = d->options.loop,
         .agent = config->agent,
-        .wait_ms = config->agent_wait_ms,
+        .question = {.start = "/v1/health/service/",
+                     .rest = "?passing&",
+                     .wait_ms = config->agent_wait_ms},
         .seed = rc_random_next(&d->random),
-        .told = on_watch,
+        .replied = on_reply,
+        .failed = on_failure,
         .context = d,
     };
-    (void)rc_text_put(options.service, sizeof options.service, pool->service);
-    (void)rc_text_put(options.tag, sizeof options.tag, pool->tag);
+    struct watch_question *question = &options.question;
+    (void)rc_text_put(question->name, sizeof question->name, pool->service);
+    (void)rc_text_put(question->token, sizeof question->token, config->agent_token);
+    (void)rc_text_put(d->tag, sizeof d->tag, pool->tag);
     d->watch = watch_start(&options);
     return d->watch != NULL ? RC_OK : RC_ENOMEM;
 }

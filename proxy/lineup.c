@@ -23,8 +23,12 @@ struct lineup {
     struct upstream_rules rules;
     uint32_t max_ejected_percent;
     uint32_t hold_empty_ms;
-    bool probed; /* servers are asked themselves */
-    bool named;  /* the catalog tells roles by tags, or did once */
+    bool probed;  /* servers are asked themselves */
+    bool named;   /* the catalog tells roles by tags, or did once */
+    bool managed; /* the keepers' lease decides */
+    bool view_lost;
+    uint64_t term;
+    struct pgtally *tally;
     struct rc_random random;
     struct source sources[LINEUP_SOURCE_COUNT];
     struct lineup_member *members; /* ordered by id, then address */
@@ -67,8 +71,10 @@ int lineup_configure(struct lineup *lineup, const struct config_pool *config,
                                             .base_ms = config->outlier_base_ms};
     lineup->max_ejected_percent = config->outlier_max_percent;
     lineup->hold_empty_ms = hold_empty_ms;
-    lineup->probed = config->probe_user[0] != '\0';
-    lineup->sources[LINEUP_AGENT].state.used = config->service[0] != '\0';
+    lineup->managed = config->postgres[0] != '\0';
+    lineup->probed = config->probe_user[0] != '\0' && !lineup->managed;
+    lineup->sources[LINEUP_AGENT].state.used =
+        config->service[0] != '\0' || lineup->managed;
     lineup->sources[LINEUP_DNS].state.used = config->dns_name[0] != '\0';
     int err = set_statics(lineup, config, now_ms);
     if (err == RC_OK) {
@@ -85,7 +91,9 @@ struct lineup *lineup_create(const struct config_pool *config, uint32_t hold_emp
         return NULL;
     }
     rc_random_init(&made->random, seed);
-    if (lineup_configure(made, config, hold_empty_ms, now_ms) != RC_OK) {
+    made->tally = pgtally_create();
+    if (made->tally == NULL ||
+        lineup_configure(made, config, hold_empty_ms, now_ms) != RC_OK) {
         lineup_destroy(made);
         return NULL;
     }
@@ -103,6 +111,7 @@ void lineup_destroy(struct lineup *lineup)
     for (size_t i = 0; i < LINEUP_SOURCE_COUNT; i++) {
         free(lineup->sources[i].entries);
     }
+    pgtally_release(lineup->tally);
     free(lineup->members);
     free(lineup);
 }
@@ -185,6 +194,20 @@ const struct lineup_member *lineup_primary(const struct lineup *lineup, size_t *
     }
     *claimants = lineup->claimants;
     return found;
+}
+
+bool lineup_set_lease(struct lineup *lineup, uint64_t term, enum lineup_view view)
+{
+    bool lost = view == LINEUP_VIEW_LOST;
+    bool changed = lineup->term != term || lineup->view_lost != lost;
+    lineup->term = term;
+    lineup->view_lost = lost;
+    return changed;
+}
+
+struct pgtally *lineup_tally(const struct lineup *lineup)
+{
+    return lineup->tally;
 }
 
 bool lineup_set_probe(struct lineup *lineup, const struct instance *instance,
@@ -608,7 +631,14 @@ int lineup_fill(const struct lineup *lineup, struct snapshot *snapshot, size_t p
             into->primary = i;
         }
     }
-    into->roles_known = lineup->probed || lineup->named;
+    into->roles_known = lineup->probed || lineup->named || lineup->managed;
+    into->managed = lineup->managed;
+    into->view_lost = lineup->managed && lineup->view_lost;
+    into->term = lineup->term;
+    into->tally = pgtally_retain(lineup->tally);
+    if (into->view_lost) {
+        into->primary = into->count; /* whoever it is, we do not know */
+    }
     into->known = lineup_is_known(lineup);
     return RC_OK;
 }

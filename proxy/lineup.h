@@ -74,6 +74,14 @@ bool lineup_apply(struct lineup *lineup, enum lineup_source source,
                   enum lineup_verdict verdict, const struct lineup_entry *entries,
                   size_t count, uint64_t now_ms);
 
+/* Of a pool that keepers look after: the lease's term, and whether the word about it still counts. True
+ * when something changed. */
+enum lineup_view { LINEUP_VIEW_CURRENT, LINEUP_VIEW_LOST };
+bool lineup_set_lease(struct lineup *lineup, uint64_t term, enum lineup_view view);
+
+/* What all threads count together of this pool. Borrowed. */
+struct pgtally *lineup_tally(const struct lineup *lineup);
+
 /* What a server says of itself; UNKNOWN = it does not answer. True when something changed. */
 bool lineup_set_probe(struct lineup *lineup, const struct instance *instance,
                       enum upstream_role role, uint32_t timeline);

@@ -74,12 +74,31 @@ const struct snapshot_member *pgroute_pick(const struct snapshot_pool *pool,
     return standby == NULL && wish->fallback_primary ? primary_of(pool) : standby;
 }
 
+/* Writing needs the same holder under the same term, and a word about it that counts. */
+static enum pgroute_fate fate_under_lease(const struct snapshot_pool *pool,
+                                          const struct snapshot_member *member,
+                                          const struct pgroute_session *session)
+{
+    if (session->kind == PGROUTE_READS) {
+        return member == NULL || !member->present || member->role != UPSTREAM_ROLE_STANDBY
+                   ? PGROUTE_LEAVE
+                   : PGROUTE_STAY;
+    }
+    return member != NULL && member == primary_of(pool) && pool->term == session->term
+               ? PGROUTE_STAY
+               : PGROUTE_CUT;
+}
+
 enum pgroute_fate pgroute_fate(const struct snapshot_pool *pool,
-                               const struct instance *instance, enum pgroute_session kind)
+                               const struct instance *instance,
+                               const struct pgroute_session *session)
 {
     const struct snapshot_member *member =
         pool != NULL ? snapshot_find(pool, instance) : NULL;
-    if (kind == PGROUTE_READS) {
+    if (pool != NULL && pool->managed) {
+        return fate_under_lease(pool, member, session);
+    }
+    if (session->kind == PGROUTE_READS) {
         return member == NULL || !member->present ? PGROUTE_LEAVE : PGROUTE_STAY;
     }
     if (member == NULL || !member->present || member->role == UPSTREAM_ROLE_STANDBY) {
@@ -91,4 +110,16 @@ enum pgroute_fate pgroute_fate(const struct snapshot_pool *pool,
     }
     return pool->roles_known && member->role == UPSTREAM_ROLE_NONE ? PGROUTE_CUT
                                                                    : PGROUTE_STAY;
+}
+
+struct pgroute_session pgroute_session_on(const struct snapshot_pool *pool,
+                                          const struct instance *instance,
+                                          const struct pgroute_session *before)
+{
+    const struct snapshot_member *primary = pool != NULL ? primary_of(pool) : NULL;
+    if (pool == NULL || !pool->managed || before->kind == PGROUTE_WRITES ||
+        primary == NULL || primary->instance != instance) {
+        return *before;
+    }
+    return (struct pgroute_session){PGROUTE_WRITES, pool->term};
 }

@@ -26,10 +26,21 @@ enum pgroute_fate {
     PGROUTE_CUT,   /* it must not write there one moment longer */
 };
 
-/* For a session on `instance`; `wrote` = it was started on the primary as such. */
-enum pgroute_session { PGROUTE_READS, PGROUTE_WRITES };
+/* For a session on `instance`. WRITES: it was started on the primary as such, under `term` where
+ * keepers look after the pool. */
+enum pgroute_kind { PGROUTE_READS, PGROUTE_WRITES };
+struct pgroute_session {
+    enum pgroute_kind kind;
+    uint64_t term;
+};
 enum pgroute_fate pgroute_fate(const struct snapshot_pool *pool,
                                const struct instance *instance,
-                               enum pgroute_session kind);
+                               const struct pgroute_session *session);
+
+/* What a session on `instance` is from now on: one on the primary can write, however it came there
+ * (a standby that was promoted under it, or that was asked for and is missing). */
+struct pgroute_session pgroute_session_on(const struct snapshot_pool *pool,
+                                          const struct instance *instance,
+                                          const struct pgroute_session *before);
 
 #endif

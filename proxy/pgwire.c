@@ -44,6 +44,8 @@ static bool is_yes(const char *value)
 static enum pgwire_kind read_startup(struct rc_cursor *cursor, struct pgwire_first *out)
 {
     out->user = "";
+    out->database = "";
+    out->options = "";
     for (;;) {
         const char *name = take_string(cursor);
         if (name == NULL) {
@@ -58,10 +60,41 @@ static enum pgwire_kind read_startup(struct rc_cursor *cursor, struct pgwire_fir
         }
         if (rc_text_equals(name, "user")) {
             out->user = value;
+        } else if (rc_text_equals(name, "database")) {
+            out->database = value;
+        } else if (rc_text_equals(name, "options")) {
+            out->options = value;
         } else if (rc_text_equals(name, "replication")) {
             out->replication = is_yes(value);
         }
     }
+}
+
+static const char route_ending[] = "@ro";
+
+enum pgwire_route pgwire_route_of(const struct pgwire_first *first)
+{
+    bool reads = rc_text_ends_with(first->database, route_ending) ||
+                 strstr(first->options, "rollcall.route=ro") != NULL;
+    return reads ? PGWIRE_ROUTE_READ : PGWIRE_ROUTE_NONE;
+}
+
+int pgwire_strip_route(struct rc_buffer *packet, const struct pgwire_first *first)
+{
+    size_t cut = sizeof route_ending - 1;
+    if (!rc_text_ends_with(first->database, route_ending)) {
+        return RC_OK;
+    }
+    size_t at = (size_t)((const uint8_t *)first->database - packet->bytes) +
+                strlen(first->database) - cut;
+    size_t length = first->size - cut;
+    assert(at + cut < packet->size && length <= PGWIRE_FIRST_MAX);
+    memmove(packet->bytes + at, packet->bytes + at + cut, packet->size - at - cut);
+    packet->size -= cut;
+    for (unsigned i = 0; i < 4; i++) {
+        packet->bytes[i] = (uint8_t)(length >> (24 - 8 * i));
+    }
+    return RC_OK;
 }
 
 static enum pgwire_kind read_cancel(struct rc_cursor *cursor, struct pgwire_first *out)
@@ -195,6 +228,22 @@ void pgwire_sqlstate(const struct pgwire_message *message, char out[6])
     }
 }
 
+bool pgwire_is_unconfirmed_commit(const struct pgwire_message *message)
+{
+    struct rc_cursor cursor = rc_cursor_over(message->body, message->body_size);
+    while (message->type == 'N' && rc_cursor_left(&cursor) > 1) {
+        uint8_t field = rc_cursor_u8(&cursor);
+        const char *value = take_string(&cursor);
+        if (value == NULL) {
+            return false;
+        }
+        if (field == 'R') {
+            return rc_text_equals(value, "SyncRepWaitForLSN");
+        }
+    }
+    return false;
+}
+
 int pgwire_first_column(const struct pgwire_message *message, char *space, size_t size)
 {
     struct rc_cursor cursor = rc_cursor_over(message->body, message->body_size);
@@ -232,6 +281,14 @@ void pgwire_hop(struct pgwire_hopper *hopper, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
     while (size > 0 && hopper->header_size != HOPPER_LOST) {
+        if (hopper->header_size == 0 && size >= 5) { /* mostly */
+            memcpy(hopper->header, at, 5);
+            hopper->header_size = 5;
+            at += 5;
+            size -= 5;
+            begin_body(hopper);
+            continue;
+        }
         if (hopper->header_size < 5) {
             hopper->header[hopper->header_size++] = *at++;
             size--;
@@ -248,6 +305,53 @@ void pgwire_hop(struct pgwire_hopper *hopper, const void *bytes, size_t size)
             hopper->header_size = 0;
         }
     }
+}
+
+/* How many bytes can be stepped over without missing the beginning of a message; 1 or more. */
+static size_t rest_of_message(const struct pgwire_hopper *hopper, const uint8_t *bytes,
+                              size_t size)
+{
+    uint64_t rest = hopper->left;
+    if (hopper->header_size == 0 && size >= 5) {
+        struct rc_cursor cursor = rc_cursor_over(bytes + 1, 4);
+        rest = UINT64_C(1) + rc_cursor_u32(&cursor);
+        rest = rest < 5 ? 5 : rest;
+    } else if (hopper->header_size < 5) {
+        rest = 1;
+    }
+    return size < rest ? size : (size_t)rest;
+}
+
+/* A notice begins at `bytes`. PASS: it is another one, or none we know: it passes like the rest. */
+static enum pgwire_watch look_at_notice(const uint8_t *bytes, size_t size)
+{
+    struct pgwire_message message;
+    int err = pgwire_read_message(bytes, size, &message);
+    if (err == RC_EAGAIN) {
+        return PGWIRE_WATCH_HOLD;
+    }
+    return err == RC_OK && pgwire_is_unconfirmed_commit(&message) ? PGWIRE_WATCH_FOUND
+                                                                  : PGWIRE_WATCH_PASS;
+}
+
+enum pgwire_watch pgwire_hop_watching(struct pgwire_hopper *hopper, const void *bytes,
+                                      size_t size, size_t *at)
+{
+    const uint8_t *from = bytes;
+    size_t done = 0;
+    while (done < size && hopper->header_size != HOPPER_LOST) {
+        if (hopper->header_size == 0 && from[done] == 'N') {
+            enum pgwire_watch found = look_at_notice(from + done, size - done);
+            if (found != PGWIRE_WATCH_PASS) {
+                *at = done;
+                return found;
+            }
+        }
+        size_t step = rest_of_message(hopper, from + done, size - done);
+        pgwire_hop(hopper, from + done, step);
+        done += step;
+    }
+    return PGWIRE_WATCH_PASS;
 }
 
 bool pgwire_at_boundary(const struct pgwire_hopper *hopper)

@@ -32,17 +32,28 @@ enum pgwire_kind {
 /* The first packet of a client. Pointers stand in the given bytes. */
 struct pgwire_first {
     enum pgwire_kind kind;
-    size_t size;        /* bytes of the packet */
-    uint32_t protocol;  /* STARTUP: 196608 is 3.0 */
-    const char *user;   /* STARTUP: "" when missing */
-    bool replication;   /* STARTUP: it asks for a replication connection */
-    uint32_t pid;       /* CANCEL */
-    const uint8_t *key; /* CANCEL */
+    size_t size;          /* bytes of the packet */
+    uint32_t protocol;    /* STARTUP: 196608 is 3.0 */
+    const char *user;     /* STARTUP: "" when missing */
+    const char *database; /* STARTUP: "" when missing */
+    const char *options;  /* STARTUP: "" when missing */
+    bool replication;     /* STARTUP: it asks for a replication connection */
+    uint32_t pid;         /* CANCEL */
+    const uint8_t *key;   /* CANCEL */
     size_t key_size;
 };
 
 /* Looks at what a client has sent so far. */
 void pgwire_read_first(const void *bytes, size_t size, struct pgwire_first *out);
+
+/* Opt-in routing inside the start-up packet: `NAME@ro` as database, or "rollcall.route=ro" among
+ * its options, asks for a server that is read. */
+enum pgwire_route { PGWIRE_ROUTE_NONE, PGWIRE_ROUTE_READ };
+enum pgwire_route pgwire_route_of(const struct pgwire_first *first);
+
+/* Takes "@ro" off the database's name in the start-up packet that stands at the beginning of
+ * `packet`, which `first` was read from and which moves. RC_OK, also when there is none. */
+int pgwire_strip_route(struct rc_buffer *packet, const struct pgwire_first *first);
 
 /* One message of a server: type and body, in the given bytes. */
 struct pgwire_message {
@@ -69,6 +80,10 @@ int pgwire_backend_key(const struct pgwire_message *message, uint32_t *pid,
 /* 'E': the five characters of SQLSTATE, or "". */
 void pgwire_sqlstate(const struct pgwire_message *message, char out[6]);
 
+/* 'N' of a commit that was given up waiting for its standby: committed here, confirmed by
+ * nobody. By the routine's name, which is not translated: SyncRepWaitForLSN. */
+bool pgwire_is_unconfirmed_commit(const struct pgwire_message *message);
+
 /* 'D': the first column as text into `space`. RC_OK, RC_EMALFORMED (also when NULL or longer). */
 int pgwire_first_column(const struct pgwire_message *message, char *space, size_t size);
 
@@ -83,6 +98,13 @@ struct pgwire_hopper {
  * it never stands at a boundary again. */
 void pgwire_hop(struct pgwire_hopper *hopper, const void *bytes, size_t size);
 bool pgwire_at_boundary(const struct pgwire_hopper *hopper);
+
+/* Looks for such a notice among bytes that are about to pass; the hopper must have seen all bytes
+ * before them. PASS: all may go on. HOLD: from `*at` on an unfinished notice stands, to be kept
+ * and shown again, from there, with what follows. FOUND: at `*at` stands one. */
+enum pgwire_watch { PGWIRE_WATCH_PASS, PGWIRE_WATCH_HOLD, PGWIRE_WATCH_FOUND };
+enum pgwire_watch pgwire_hop_watching(struct pgwire_hopper *hopper, const void *bytes,
+                                      size_t size, size_t *at);
 
 /* --- what we say --- */
 

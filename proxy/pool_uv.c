@@ -9,6 +9,7 @@
 #include "base/logger.h"
 #include "base/text.h"
 #include "proxy/discovery_uv.h"
+#include "proxy/pgfollow_uv.h"
 #include "proxy/role_probe_uv.h"
 
 struct pool {
@@ -16,6 +17,9 @@ struct pool {
     char name[CONFIG_NAME_MAX];
     struct lineup *lineup;
     struct discovery *discovery;
+    struct pgview *view;           /* of the cluster it follows; NULL = none */
+    char cluster[CONFIG_NAME_MAX]; /* whose view it is */
+    struct pgfollow *follow;
     struct role_probe **probes; /* one for each present member, when the pool is probed */
     size_t probe_count;
     size_t probe_room;
@@ -38,6 +42,11 @@ const char *pool_name(const struct pool *pool)
 struct lineup *pool_lineup(const struct pool *pool)
 {
     return pool->lineup;
+}
+
+const struct pgview *pool_view(const struct pool *pool)
+{
+    return pool->view;
 }
 
 /* Says once that a source has failed, and once that it is back. */
@@ -186,8 +195,109 @@ static void on_found(void *context, enum lineup_source source,
     }
 }
 
+/* --- a cluster under keepers --- */
+
+/* What the view says now, into the lineup. True when something changed. */
+static bool take_view(struct pool *p)
+{
+    struct lineup_entry entries[PGVIEW_MEMBERS_MAX + 1];
+    const struct pgview *view = p->view;
+    bool keep = p->options.pool->view_keep;
+    bool lost = view->state != PGVIEW_CURRENT && !keep;
+    uint64_t until_ms = keep ? UINT64_MAX : pgview_counts_until_ms(view);
+
+    atomic_store_explicit(&lineup_tally(p->lineup)->counts_until_ms, until_ms,
+                          memory_order_relaxed);
+    bool changed = lineup_set_lease(p->lineup, view->word.term,
+                                    lost ? LINEUP_VIEW_LOST : LINEUP_VIEW_CURRENT);
+    size_t count = pgview_entries(view, entries);
+    return lineup_apply(p->lineup, LINEUP_AGENT, LINEUP_FULL, entries, count,
+                        rc_clock_ms()) ||
+           changed;
+}
+
+static void on_heard(void *context)
+{
+    struct pool *p = context;
+    const struct pgview_word *word = &p->view->word;
+    note_health(p, LINEUP_AGENT, LINEUP_FULL, NULL);
+    if (take_view(p)) {
+        rc_log(RC_LOG_INFO, "proxy", "pool %s: term %llu, %s%s, %zu members", p->name,
+               (unsigned long long)word->term, word->writable ? "primary " : "no primary",
+               word->writable ? word->primary : "", word->count);
+        after_change(p);
+    }
+}
+
+static void on_not_heard(void *context, const char *problem)
+{
+    struct pool *p = context;
+    note_health(p, LINEUP_AGENT, LINEUP_FAILED, problem);
+    (void)lineup_apply(p->lineup, LINEUP_AGENT, LINEUP_FAILED, NULL, 0, rc_clock_ms());
+}
+
+/* Time: the last word may be too old now. */
+static bool tick_view(struct pool *p)
+{
+    if (p->view == NULL || !pgview_tick(p->view, rc_clock_boot_ms())) {
+        return false;
+    }
+    rc_log(RC_LOG_WARN, "proxy", "pool %s: no word about its primary for %u ms: %s",
+           p->name, pgview_age_max_ms(p->view),
+           p->options.pool->view_keep ? "sessions stay"
+                                      : "sessions that may write are cut");
+    return take_view(p);
+}
+
+static int start_following(struct pool *p)
+{
+    struct pgfollow_options options = {
+        .loop = p->options.loop,
+        .config = p->options.config,
+        .pool = p->options.pool,
+        .seed = rc_random_next(&p->random),
+        .heard = on_heard,
+        .failed = on_not_heard,
+        .context = p,
+    };
+    if (p->view == NULL) {
+        p->view = calloc(1, sizeof *p->view);
+        if (p->view == NULL) {
+            return RC_ENOMEM;
+        }
+        pgview_init(p->view, p->options.pool);
+    }
+    if (!rc_text_equals(p->cluster, p->options.pool->postgres)) {
+        pgview_init(p->view, p->options.pool);
+        (void)rc_text_put(p->cluster, sizeof p->cluster, p->options.pool->postgres);
+    }
+    pgview_configure(p->view, p->options.pool);
+    (void)take_view(p);
+    options.view = p->view;
+    p->follow = pgfollow_start(&options);
+    return p->follow != NULL ? RC_OK : RC_ENOMEM;
+}
+
+/* A pool that follows no cluster any more is one like others. */
+static void stop_following(struct pool *p)
+{
+    pgfollow_close(p->follow);
+    p->follow = NULL;
+    if (p->options.pool->postgres[0] == '\0') {
+        free(p->view);
+        p->view = NULL;
+        atomic_store_explicit(&lineup_tally(p->lineup)->counts_until_ms, UINT64_MAX,
+                              memory_order_relaxed);
+    }
+}
+
+/* --- life --- */
+
 static int start_discovery(struct pool *p)
 {
+    if (p->options.pool->postgres[0] != '\0') {
+        return start_following(p);
+    }
     struct discovery_options options = {
         .loop = p->options.loop,
         .config = p->options.config,
@@ -229,6 +339,7 @@ int pool_configure(struct pool *pool, const struct config *config,
     discovery_close(pool->discovery);
     pool->discovery = NULL;
     close_probes(pool); /* user or password may have changed */
+    stop_following(pool);
     int err = lineup_configure(pool->lineup, config_pool, config->dns_hold_empty_ms,
                                rc_clock_ms());
     sync_probes(pool);
@@ -241,6 +352,8 @@ void pool_close(struct pool *pool)
         return;
     }
     discovery_close(pool->discovery);
+    pgfollow_close(pool->follow);
+    free(pool->view);
     close_probes(pool);
     free((void *)pool->probes);
     lineup_destroy(pool->lineup);
@@ -249,7 +362,8 @@ void pool_close(struct pool *pool)
 
 bool pool_tick(struct pool *pool)
 {
-    bool changed = lineup_tick(pool->lineup, rc_clock_ms());
+    bool changed = tick_view(pool);
+    changed = lineup_tick(pool->lineup, rc_clock_ms()) || changed;
     if (changed) {
         sync_probes(pool);
     }
@@ -258,5 +372,7 @@ bool pool_tick(struct pool *pool)
 
 void pool_refresh(struct pool *pool)
 {
-    discovery_refresh(pool->discovery);
+    if (pool->discovery != NULL) {
+        discovery_refresh(pool->discovery);
+    }
 }

@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "proxy/lineup.h"
+#include "proxy/pgview.h"
 
 struct pool;
 struct dns_resolver;
@@ -41,5 +42,8 @@ void pool_refresh(struct pool *pool);
 
 const char *pool_name(const struct pool *pool);
 struct lineup *pool_lineup(const struct pool *pool);
+
+/* What is known of the cluster it follows, or NULL: it follows none. Borrowed. */
+const struct pgview *pool_view(const struct pool *pool);
 
 #endif

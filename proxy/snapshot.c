@@ -84,6 +84,7 @@ static void destroy(struct snapshot *snapshot)
             instance_release(pool->members[k].instance);
         }
         free(pool->members);
+        pgtally_release(pool->tally);
     }
     free(snapshot->pools);
     snapshot_config_release(snapshot->shared);

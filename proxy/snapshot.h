@@ -15,6 +15,7 @@
 
 #include "proxy/config.h"
 #include "proxy/instance.h"
+#include "proxy/pgtally.h"
 #include "proxy/upstream.h"
 
 /* The configuration with a count of who reads it: many snapshots share one. */
@@ -42,6 +43,12 @@ struct snapshot_pool {
     bool roles_known;
     /* The member that may be written, as index, or count when there is none. */
     size_t primary;
+    /* Keepers look after it: then the lease decides, nothing else. */
+    bool managed;
+    bool view_lost; /* nobody has said for too long who holds the lease */
+    uint64_t term;  /* of the lease; 0 = unknown */
+    struct pgtally
+        *tally; /* one reference held by the snapshot; NULL before the first fill */
 };
 
 struct snapshot {

@@ -196,11 +196,10 @@ int watch_reply_entries(const struct watch_reply *reply, const char *tag,
     return RC_OK;
 }
 
-void watch_reply_ask(struct rc_buffer *out, const char *service, uint64_t index,
-                     uint32_t wait_ms)
+void watch_reply_ask(struct rc_buffer *out, const struct watch_question *question)
 {
-    rc_buffer_text(out, "GET /v1/health/service/");
-    for (const char *at = service; *at != '\0'; at++) {
+    rc_buffer_format(out, "GET %s", question->start);
+    for (const char *at = question->name; *at != '\0'; at++) {
         unsigned char c = (unsigned char)*at;
         bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
                      (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
@@ -210,7 +209,10 @@ void watch_reply_ask(struct rc_buffer *out, const char *service, uint64_t index,
             rc_buffer_format(out, "%%%02X", c);
         }
     }
-    rc_buffer_format(out, "?passing&index=%llu&wait=%ums HTTP/1.0\r\n",
-                     (unsigned long long)index, wait_ms);
+    rc_buffer_format(out, "%sindex=%llu&wait=%ums HTTP/1.0\r\n", question->rest,
+                     (unsigned long long)question->index, question->wait_ms);
+    if (question->token[0] != '\0' && strpbrk(question->token, "\r\n") == NULL) {
+        rc_buffer_format(out, "X-Consul-Token: %s\r\n", question->token);
+    }
     rc_buffer_text(out, "Host: localhost\r\nUser-Agent: rollcall-proxy\r\n\r\n");
 }

@@ -32,8 +32,18 @@ int watch_reply_parse(const void *bytes, size_t size, enum watch_end end,
 int watch_reply_entries(const struct watch_reply *reply, const char *tag,
                         struct lineup_entry **entries, size_t *count);
 
-/* Appends the request for one service: path and query escaped. */
-void watch_reply_ask(struct rc_buffer *out, const char *service, uint64_t index,
-                     uint32_t wait_ms);
+/* What is asked: `start`, a name that is escaped, and `rest`, such as "/v1/health/service/", "db" and
+ * "?passing&". */
+struct watch_question {
+    const char *start;
+    char name[CONFIG_NAME_MAX];
+    const char *rest;            /* ends in '?' or '&' */
+    char token[CONFIG_NAME_MAX]; /* "" = none */
+    uint64_t index;
+    uint32_t wait_ms;
+};
+
+/* Appends the request. */
+void watch_reply_ask(struct rc_buffer *out, const struct watch_question *question);
 
 #endif

@@ -86,30 +86,32 @@ static void fail(struct watch *w, const char *problem)
     }
     w->index = 0;
     w->pause_ms = w->pause_ms == 0 ? PAUSE_MIN_MS : w->pause_ms * 2;
-    if (w->pause_ms > PAUSE_MAX_MS) {
-        w->pause_ms = PAUSE_MAX_MS;
+    uint32_t most_ms =
+        w->options.pause_max_ms > 0 ? w->options.pause_max_ms : PAUSE_MAX_MS;
+    if (w->pause_ms > most_ms) {
+        w->pause_ms = most_ms;
     }
     end_poll(w);
-    w->options.told(w->options.context, LINEUP_FAILED, NULL, 0, problem);
+    w->options.failed(w->options.context, problem);
 }
 
 static void succeed(struct watch *w, const struct watch_reply *reply)
 {
-    struct lineup_entry *entries = NULL;
-    size_t count = 0;
-    if (reply->status != 200 ||
-        watch_reply_entries(reply, w->options.tag, &entries, &count) != RC_OK) {
-        fail(w, reply->status != 200 ? "the agent refused"
-                                     : "the agent's answer is no list");
+    uint64_t age_ms = rc_clock_boot_ms() - w->asked_at_ms;
+    uint64_t index = w->index;
+    const char *problem = w->options.replied(w->options.context, reply, age_ms);
+    if (w->closing) {
         return;
     }
-    bool news = reply->index != w->index;
-    bool at_once = rc_clock_ms() - w->asked_at_ms < BUSY_PAUSE_MS;
+    if (problem != NULL) {
+        fail(w, problem);
+        return;
+    }
+    bool news = reply->index != index;
+    bool at_once = age_ms < BUSY_PAUSE_MS;
     w->pause_ms = !news && at_once ? BUSY_PAUSE_MS : 0;
-    w->index = reply->index < w->index ? 0 : reply->index; /* it went back: start anew */
+    w->index = reply->index < index ? 0 : reply->index; /* it went back: start anew */
     end_poll(w);
-    w->options.told(w->options.context, LINEUP_FULL, entries, count, NULL);
-    free(entries);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
@@ -165,7 +167,8 @@ static void on_connected(uv_connect_t *connect, int status)
         }
         return;
     }
-    uint64_t limit_ms = (uint64_t)w->options.wait_ms + w->options.wait_ms / 8 + 5000;
+    uint64_t wait_ms = w->options.question.wait_ms;
+    uint64_t limit_ms = wait_ms + wait_ms / 8 + 5000;
     (void)uv_timer_start(&w->timer, on_limit, limit_ms, 0);
     uv_buf_t bytes = uv_buf_init((char *)w->request.bytes, (unsigned)w->request.size);
     w->write.data = w;
@@ -186,10 +189,11 @@ static void poll_now(struct watch *w)
     w->socket_open = true;
     w->socket.data = w;
     w->connect.data = w;
-    w->asked_at_ms = rc_clock_ms();
+    w->asked_at_ms = rc_clock_boot_ms();
     rc_buffer_clear(&w->reply);
     rc_buffer_clear(&w->request);
-    watch_reply_ask(&w->request, w->options.service, w->index, w->options.wait_ms);
+    w->options.question.index = w->index;
+    watch_reply_ask(&w->request, &w->options.question);
     (void)rc_address_to_sockaddr(&w->options.agent, &name);
     (void)uv_timer_start(&w->timer, on_limit, CONNECT_TIMEOUT_MS, 0);
     if (w->request.err != RC_OK ||
@@ -212,6 +216,11 @@ struct watch *watch_start(const struct watch_options *options)
     w->timer.data = w;
     pause_for(w, 0);
     return w;
+}
+
+void watch_set_wait(struct watch *watch, uint32_t wait_ms)
+{
+    watch->options.question.wait_ms = wait_ms;
 }
 
 static void on_timer_closed(uv_handle_t *handle)

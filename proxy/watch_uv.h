@@ -1,6 +1,6 @@
-/* watch_uv.h - hears from an agent the moment a service changes.
+/* watch_uv.h - hears from an agent the moment something changes.
  *
- * One long poll after another (Consul's blocking queries): each answer carries the whole set
+ * One long poll after another (Consul's blocking queries): each answer carries the whole state
  * and an index to wait on; an index that goes back starts anew; errors are repeated
  * with growing pauses. */
 #ifndef PROXY_WATCH_UV_H
@@ -8,26 +8,34 @@
 
 #include <uv.h>
 
-#include "proxy/lineup.h"
+#include "base/address.h"
+#include "proxy/config.h"
+#include "proxy/watch_reply.h"
 
 struct watch;
 
 struct watch_options {
     uv_loop_t *loop;
     struct rc_address agent;
-    char service[CONFIG_NAME_MAX];
-    char tag[CONFIG_NAME_MAX];
-    uint32_t wait_ms;
+    struct watch_question question;
+    uint32_t pause_max_ms; /* between two failures at most; 0 = 2 s */
     uint64_t seed;
-    /* FULL with the passing instances (borrowed), or FAILED with `problem` in words. Never
-     * called from within watch_start or after watch_close. */
-    void (*told)(void *context, enum lineup_verdict verdict,
-                 const struct lineup_entry *entries, size_t count, const char *problem);
+    /* An answer (borrowed), asked for `age_ms` ago. NULL: it was taken; else what is wrong with it, in
+     * words, and it counts as a failure. */
+    const char *(*replied)(void *context, const struct watch_reply *reply,
+                           uint64_t age_ms);
+    /* No answer, or not one that was taken. */
+    void (*failed)(void *context, const char *problem);
     void *context;
 };
 
+/* Neither is called from within watch_start or after watch_close. */
+
 /* `options` is copied. NULL when memory is out. */
 struct watch *watch_start(const struct watch_options *options);
+
+/* How long one poll waits from now on. */
+void watch_set_wait(struct watch *watch, uint32_t wait_ms);
 
 /* Ends it; its memory goes with the last handle. NULL is allowed. */
 void watch_close(struct watch *watch);

@@ -94,14 +94,17 @@ static struct unique_term *add_term(struct name_entry *name, const char *cluster
     }
     struct unique_term *terms =
         realloc(name->terms, (name->term_count + 1) * sizeof *terms);
-    char *copy = rc_text_copy(cluster);
-    name->terms = terms != NULL ? terms : name->terms;
-    if (terms == NULL || copy == NULL) {
-        free(copy);
+    if (terms == NULL) {
         return NULL;
     }
-    terms[name->term_count] = (struct unique_term){.cluster = copy};
-    return &terms[name->term_count++];
+    name->terms = terms;
+    char *copy = rc_text_copy(cluster);
+    if (copy == NULL) {
+        return NULL;
+    }
+    struct unique_term *made = &name->terms[name->term_count++];
+    *made = (struct unique_term){.cluster = copy};
+    return made;
 }
 
 /* Which cluster an instance belongs to; NULL: none, it shows what it says. */
@@ -374,8 +377,9 @@ void unique_settle(struct catalog *c, struct name_entry *name)
     count_claims(name);
     for (size_t i = 0; i < name->view.instance_count; i++) {
         struct item_service *item = item_of_service(name->instances[i]);
+        bool holds = holder != NULL && holder == name->instances[i];
         struct hidden hidden = {.primary = lacks_term(name, &item->view),
-                                .rule = &item->view != holder ? rule : NULL};
+                                .rule = holds ? NULL : rule};
         size_t count = count_shown(item, &hidden);
         if (!shows_already(item, &hidden, count)) {
             show(item, &hidden, count);

@@ -50,10 +50,11 @@ static const char *pick(struct world *w, const struct pgroute_wish *wish, size_t
     return m != NULL ? m->instance->id : "-";
 }
 
-static enum pgroute_fate fate(struct world *w, size_t index, enum pgroute_session kind)
+static enum pgroute_fate fate(struct world *w, size_t index, enum pgroute_kind kind)
 {
+    const struct pgroute_session session = {kind, 0};
     w->pool.members = w->members;
-    return pgroute_fate(&w->pool, w->members[index].instance, kind);
+    return pgroute_fate(&w->pool, w->members[index].instance, &session);
 }
 
 static void writers_get_the_primary_or_wait(void **state)
@@ -148,14 +149,75 @@ static void a_pool_that_is_gone_cuts_its_writers(void **state)
 {
     (void)state;
     struct world w = make(UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_NONE, UPSTREAM_ROLE_NONE);
-    assert_int_equal(pgroute_fate(NULL, w.members[0].instance, PGROUTE_WRITES),
+    assert_int_equal(pgroute_fate(NULL, w.members[0].instance,
+                                  &(const struct pgroute_session){PGROUTE_WRITES, 0}),
                      PGROUTE_CUT);
+    end(&w);
+}
+
+static enum pgroute_fate fate_in_term(struct world *w, size_t index,
+                                      enum pgroute_kind kind, uint64_t term)
+{
+    const struct pgroute_session session = {kind, term};
+    w->pool.members = w->members;
+    return pgroute_fate(&w->pool, w->members[index].instance, &session);
+}
+
+static void under_a_lease_writers_need_the_same_holder_and_term(void **state)
+{
+    (void)state;
+    struct world w =
+        make(UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_UNKNOWN);
+    w.pool.managed = true;
+    w.pool.term = 7;
+    assert_int_equal(fate_in_term(&w, 0, PGROUTE_WRITES, 7), PGROUTE_STAY);
+    assert_int_equal(fate_in_term(&w, 0, PGROUTE_WRITES, 6), PGROUTE_CUT);
+    assert_int_equal(fate_in_term(&w, 1, PGROUTE_WRITES, 7), PGROUTE_CUT);
+    w.pool.primary = 3; /* nobody, or nobody knows */
+    assert_int_equal(fate_in_term(&w, 0, PGROUTE_WRITES, 7), PGROUTE_CUT);
+    end(&w);
+}
+
+static void under_a_lease_readers_leave_who_may_not_be_read(void **state)
+{
+    (void)state;
+    struct world w =
+        make(UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_UNKNOWN);
+    w.pool.managed = true;
+    assert_int_equal(fate_in_term(&w, 1, PGROUTE_READS, 0), PGROUTE_STAY);
+    assert_int_equal(fate_in_term(&w, 2, PGROUTE_READS, 0), PGROUTE_LEAVE);
+    w.members[1].present = false;
+    assert_int_equal(fate_in_term(&w, 1, PGROUTE_READS, 0), PGROUTE_LEAVE);
+    end(&w);
+}
+
+static void a_session_on_the_primary_can_write_however_it_came_there(void **state)
+{
+    (void)state;
+    const struct pgroute_session reads = {PGROUTE_READS, 0};
+    const struct pgroute_session writes = {PGROUTE_WRITES, 5};
+    struct world w =
+        make(UPSTREAM_ROLE_PRIMARY, UPSTREAM_ROLE_STANDBY, UPSTREAM_ROLE_UNKNOWN);
+    w.pool.managed = true;
+    w.pool.term = 7;
+    w.pool.members = w.members;
+    struct pgroute_session got =
+        pgroute_session_on(&w.pool, w.members[0].instance, &reads);
+    assert_int_equal(got.kind, PGROUTE_WRITES);
+    assert_int_equal(got.term, 7);
+    got = pgroute_session_on(&w.pool, w.members[1].instance, &reads);
+    assert_int_equal(got.kind, PGROUTE_READS);
+    got = pgroute_session_on(&w.pool, w.members[0].instance, &writes);
+    assert_int_equal(got.term, 5); /* never renewed: it began under another */
     end(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(under_a_lease_writers_need_the_same_holder_and_term),
+        cmocka_unit_test(under_a_lease_readers_leave_who_may_not_be_read),
+        cmocka_unit_test(a_session_on_the_primary_can_write_however_it_came_there),
         cmocka_unit_test(writers_get_the_primary_or_wait),
         cmocka_unit_test(readers_get_the_standby_with_fewest_sessions),
         cmocka_unit_test(readers_get_the_primary_only_if_allowed),

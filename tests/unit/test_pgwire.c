@@ -23,6 +23,81 @@ static const char key_data[] = "K\0\0\0\14\0\0\0\7\1\2\3\4";
 static const char ready[] = "Z\0\0\0\5I";
 static const char starting[] = "E\0\0\0\14C57P03\0";
 
+static const char doubt[] = "N\0\0\0\x21SWARNING\0RSyncRepWaitForLSN\0";
+static const char notice[] = "N\0\0\0\x0dSNOTICE\0";
+static const char complete[] = "C\0\0\0\x0b"
+                               "COMMIT";
+
+static enum pgwire_watch watch(struct pgwire_hopper *hopper, const void *bytes,
+                               size_t size, size_t *at)
+{
+    *at = 999;
+    return pgwire_hop_watching(hopper, bytes, size, at);
+}
+
+static void an_unconfirmed_commit_is_seen_wherever_the_bytes_are_cut(void **state)
+{
+    (void)state;
+    uint8_t all[256];
+    size_t before = sizeof notice + sizeof complete;
+    size_t size = before + sizeof doubt;
+    memcpy(all, notice, sizeof notice);
+    memcpy(all + sizeof notice, complete, sizeof complete);
+    memcpy(all + before, doubt, sizeof doubt);
+    memcpy(all + size, complete, sizeof complete);
+
+    for (size_t cut = 0; cut <= size; cut++) {
+        struct pgwire_hopper hopper = {0};
+        size_t at = 0;
+        enum pgwire_watch found = watch(&hopper, all, cut, &at);
+        size_t kept_from = found == PGWIRE_WATCH_HOLD ? at : cut;
+        if (cut == size) {
+            assert_int_equal(found, PGWIRE_WATCH_FOUND);
+            assert_int_equal(at, before);
+            continue;
+        }
+        found = watch(&hopper, all + kept_from, size + sizeof complete - kept_from, &at);
+        if (found != PGWIRE_WATCH_FOUND || kept_from + at != before) {
+            fail_msg("cut at %zu: %d at %zu", cut, (int)found, kept_from + at);
+        }
+        assert_true(pgwire_at_boundary(&hopper));
+    }
+}
+
+static void other_notices_pass(void **state)
+{
+    (void)state;
+    static const char large[] = "N\0\2\0\0SNOTICE";
+    struct pgwire_hopper hopper = {0};
+    size_t at = 0;
+    assert_int_equal(watch(&hopper, notice, sizeof notice, &at), PGWIRE_WATCH_PASS);
+    assert_int_equal(watch(&hopper, BYTES(complete), &at), PGWIRE_WATCH_PASS);
+    assert_int_equal(watch(&hopper, "\0N", 2, &at), PGWIRE_WATCH_HOLD);
+    assert_int_equal(at, 1);
+    assert_int_equal(watch(&hopper, BYTES(large), &at), PGWIRE_WATCH_PASS);
+    assert_false(pgwire_at_boundary(&hopper));
+}
+
+static void a_route_is_read_and_taken_off(void **state)
+{
+    (void)state;
+    static const char packet[] = "\0\0\0\x1e\0\3\0\0user\0a\0database\0d@ro\0\0Q";
+    static const char want[] = "\0\0\0\x1b\0\3\0\0user\0a\0database\0d\0\0Q";
+    struct rc_buffer bytes = {0};
+    struct pgwire_first first;
+    rc_buffer_append(&bytes, BYTES(packet));
+    pgwire_read_first(bytes.bytes, bytes.size, &first);
+    assert_int_equal(first.kind, PGWIRE_STARTUP);
+    assert_int_equal(pgwire_route_of(&first), PGWIRE_ROUTE_READ);
+    assert_int_equal(pgwire_strip_route(&bytes, &first), RC_OK);
+    assert_int_equal(bytes.size, sizeof want - 1);
+    assert_memory_equal(bytes.bytes, want, sizeof want - 1);
+    pgwire_read_first(bytes.bytes, bytes.size, &first);
+    assert_string_equal(first.database, "d");
+    assert_int_equal(pgwire_route_of(&first), PGWIRE_ROUTE_NONE);
+    rc_buffer_fini(&bytes);
+}
+
 static void first_packets_are_told_apart(void **state)
 {
     (void)state;
@@ -305,6 +380,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_packets_are_told_apart),
+        cmocka_unit_test(an_unconfirmed_commit_is_seen_wherever_the_bytes_are_cut),
+        cmocka_unit_test(other_notices_pass),
+        cmocka_unit_test(a_route_is_read_and_taken_off),
         cmocka_unit_test(startup_tells_user_and_replication),
         cmocka_unit_test(cancel_carries_its_key),
         cmocka_unit_test(the_hopper_finds_boundaries_whatever_the_cuts),

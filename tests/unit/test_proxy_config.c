@@ -149,6 +149,9 @@ static void what_is_printed_reads_back_the_same(void **state)
         "   retry { attempts 2; on_status 502 503 }; upgrade off } route / { pool h } }\n"
         "  pool \"a \\\"b\"; trust_forwarded 10.0.0.0/8 ::1; access_log stdout combined }\n"
         "listen tcp 1.1.1.1:81 { pool h; idle 5s }\n"
+        "pool k { from agent postgres main; view_max 2s; view_loss keep;\n"
+        "  max_lag_bytes 16MiB; max_lag 3s; read_drain 4s }\n"
+        "listen postgres 1.1.1.1:83 { pool k; ramp 7; tls pass; split on }\n"
         "listen postgres 1.1.1.1:82 { pool h; target standby; probe_user u }\n");
 
     config_print(c, &first);

@@ -126,7 +126,12 @@ static void the_question_escapes_the_name(void **state)
     struct rc_buffer out = {0};
     static const char want[] =
         "GET /v1/health/service/a%20b%2Fc?passing&index=7&wait=1000ms HTTP/1.0\r\n";
-    watch_reply_ask(&out, "a b/c", 7, 1000);
+    struct watch_question question = {.start = "/v1/health/service/",
+                                      .name = "a b/c",
+                                      .rest = "?passing&",
+                                      .index = 7,
+                                      .wait_ms = 1000};
+    watch_reply_ask(&out, &question);
     assert_memory_equal(out.bytes, want, sizeof want - 1);
     rc_buffer_fini(&out);
 }

@@ -1,0 +1,162 @@
+/* postgres_state_uv.h - one PostgreSQL session and what a worker keeps of all of them.
+ *
+ * Private to the protocol's files: postgres_uv.c (the table, time, changes), pgfirst_uv.c (what a
+ * client says first, cancel requests), pgqueue_uv.c (who waits, and whose turn it is) and
+ * pgserver_uv.c (a server is found, greets, and bytes pass). */
+#ifndef PROXY_POSTGRES_STATE_UV_H
+#define PROXY_POSTGRES_STATE_UV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/buffer.h"
+#include "base/metrics.h"
+#include "proxy/cancel_map.h"
+#include "proxy/dial_uv.h"
+#include "proxy/pghello.h"
+#include "proxy/pgroute.h"
+#include "proxy/pgtally.h"
+#include "proxy/pgwire.h"
+#include "proxy/ramp.h"
+#include "proxy/relay_uv.h"
+#include "proxy/worker_uv.h"
+
+enum {
+    POSTGRES_START_LIMIT_MS = 60 * 1000, /* authentication_timeout of the server */
+    POSTGRES_LINES_MAX = 32,
+    POSTGRES_NOTICE_MAX = 2 * PGWIRE_MESSAGE_MAX,
+};
+
+enum stage {
+    STAGE_FIRST, /* the start-up packet is not yet whole */
+    STAGE_WAIT,  /* held: no server for it now, or others wait longer */
+    STAGE_DIAL,  /* connecting */
+    STAGE_HELLO, /* the server has the start-up packet and has not said all about itself */
+    STAGE_OPEN,  /* bytes pass */
+    STAGE_CANCEL, /* a cancel request on its way to its server */
+};
+
+/* What of a session is hidden from us. */
+enum veil {
+    VEIL_NONE,
+    VEIL_ASKED,  /* the server is asked for TLS and has not answered */
+    VEIL_DIRECT, /* TLS from the first byte on; nothing has passed yet */
+    VEIL_CLOSED, /* all is hidden */
+};
+
+/* Those who wait at one listener for the same kind of server, in order. */
+struct line {
+    const struct worker_listener *listener;
+    enum config_target target;
+    uint32_t waiting;
+    bool blocked; /* its first cannot go on now: then nobody behind it */
+    struct ramp ramp;
+};
+
+struct postgres {
+    struct worker *worker;
+    struct session *first; /* oldest first: who waited longest is served first */
+    struct session *last;
+    uint32_t waiting;
+    struct line lines[POSTGRES_LINES_MAX];
+    size_t line_count;
+    struct ramp guesses; /* cancel requests that go to several servers */
+    size_t turn;
+    uv_timer_t sweep;
+    struct rc_metric *expired;
+    struct rc_metric *cut;
+    struct rc_metric *opened;
+    uint8_t buffer[RELAY_BUFFER];
+};
+
+/* Where a cancel request still has to go. */
+struct cancel_tour {
+    struct cancel_place places[CANCEL_MAP_GUESSES_MAX];
+    size_t count;
+    size_t at;
+};
+
+struct session {
+    struct postgres *postgres;
+    struct session *next;
+    struct session *previous;
+    struct worker_listener *listener;
+    struct rc_address peer;
+    enum stage stage;
+    enum veil veil;
+    struct relay *relay;
+    struct dial *dial;
+    struct line *line;            /* while it waits */
+    struct pgtally *tally;        /* of its pool, from the first wait on; one reference */
+    struct instance *instance;    /* in use; one reference */
+    const struct instance *avoid; /* failed last; only compared */
+    struct rc_buffer early; /* from the client, for the server: start-up packet first */
+    struct pghello hello;
+    struct pgwire_hopper hopper; /* where the server's messages end */
+    struct rc_buffer notice; /* of the server, unfinished: it may not be for the client */
+    struct pgroute_session route;
+    struct cancel_place place; /* under which it stands in the cancel map */
+    struct cancel_tour *tour;  /* CANCEL; owned */
+    bool noted;                /* it stands there by its client's address */
+    bool managed;              /* by keepers: the lease's word is checked on every byte */
+    bool wants_read;           /* by its start-up packet */
+    bool replication;
+    bool ssl_refused;
+    bool gss_refused;
+    uint64_t deadline_ms; /* of this stage; 0 = none */
+    uint64_t retry_at_ms; /* WAIT: not before; 0 = not tried yet */
+    uint64_t wait_until_ms;
+    uint64_t held_at_ms;  /* 0: it did not have to wait */
+    uint64_t leave_at_ms; /* its server has left the set: cut then; 0 = no */
+};
+
+/* --- postgres_uv.c --- */
+
+const struct config_listener *session_config(const struct session *s);
+const struct snapshot_pool *session_pool(const struct session *s); /* NULL: taken away */
+enum config_target session_target(const struct session *s);
+void session_enter(struct session *s, enum stage stage);
+void session_stop_using(struct session *s, enum instance_outcome outcome);
+void session_end(struct session *s, enum relay_closing how);
+
+/* Ends it; the client is told why, if it stands where it can understand it. */
+void session_refuse(struct session *s, const char *sqlstate, const char *message);
+
+/* The same from within a relay's callback. */
+enum relay_verdict session_refuse_now(struct session *s, const char *sqlstate,
+                                      const char *message);
+void session_count(const struct session *s, enum pgtally_event event);
+
+/* --- pgfirst_uv.c --- */
+
+enum relay_verdict pgfirst_receive(struct session *s, const uint8_t *bytes, size_t size);
+
+/* A cancel request's server is done with it: on to the next one, or the end. */
+void pgfirst_cancel_next(struct session *s);
+
+/* --- pgqueue_uv.c --- */
+
+/* The start-up packet is there. From now on it waits at most wait_for_primary, whatever happens in
+ * between. */
+void pgqueue_join(struct session *s);
+
+/* Into and out of the count of those who wait; by session_enter() only. */
+void pgqueue_count_in(struct session *s);
+void pgqueue_count_out(struct session *s);
+
+/* Lets go who can, in order; ends who has waited for too long. */
+void pgqueue_serve(struct postgres *p, uint64_t now_ms);
+
+/* --- pgserver_uv.c --- */
+
+void pgserver_connect(struct session *s, struct instance *instance);
+
+/* This server will not do: back to the others who wait, in the old place. */
+void pgserver_try_again(struct session *s, enum instance_outcome outcome);
+enum relay_verdict pgserver_bytes(void *context, enum relay_side from,
+                                  const uint8_t *bytes, size_t size);
+void pgserver_ended(void *context, enum relay_side side);
+
+#endif

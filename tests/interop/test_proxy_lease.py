@@ -1,0 +1,524 @@
+"""rollcall-proxy follows the lease of a PostgreSQL cluster: real servers, an agent that a test speaks for.
+
+pg1 has been the primary all along and pg2 its standby; what the lease says of them is the test's word alone.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import psycopg2
+import pytest
+from pg_keepers import Keepers
+from proxy_lab import free_port, program, rss_slack
+from test_proxy_pg import (USER, Server, ask, cluster_name, connect, fails, in_background, last_word,
+                           until)
+
+
+def make_certificate(folder):
+    key, certificate = folder / "server.key", folder / "server.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    key.chmod(0o600)
+    if os.getuid() == 0:
+        shutil.chown(key, USER)
+    return key, certificate
+
+
+class SecureServer(Server):
+    def configure(self):
+        super().configure()
+        key, certificate = self.data.parent / "server.key", self.data.parent / "server.crt"
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(f"max_connections = 300\nssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{certificate}'\n")
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with tempfile.TemporaryDirectory(prefix="rollcall-lease-") as path:
+        os.chmod(path, 0o755)
+        folder = pathlib.Path(path)
+        if os.getuid() == 0:
+            shutil.chown(path, USER)
+        make_certificate(folder)
+        first, second = SecureServer(folder, "pg1"), Server(folder, "pg2")
+        try:
+            first.init()
+            with contextlib.closing(connect(first.port)) as own:
+                ask(own, "CREATE TABLE note (id serial, text text)")
+                ask(own, "SET password_encryption = 'scram-sha-256'; CREATE ROLE scrammed LOGIN PASSWORD 'secret'")
+            second.clone(first)
+            with open(second.data / "postgresql.conf", "a", encoding="utf-8") as file:
+                file.write("max_connections = 300\nssl = off\n")
+            second.stop()
+            second.start()
+            yield first, second
+        finally:
+            second.stop("immediate")
+            first.stop("immediate")
+
+
+@pytest.fixture
+def keepers(servers):
+    made = Keepers()
+    made.say(7, servers[0], *servers)
+    yield made
+    made.close()
+
+
+class Proxy:
+    def __init__(self, folder, keepers, pool="", write="", read="", more=""):
+        self.write, self.read, self.admin = free_port(), free_port(), free_port()
+        config = folder / "proxy.conf"
+        config.write_text(f"""
+admin 127.0.0.1:{self.admin}
+drain_timeout 2s
+{more}
+discovery agent {{ address 127.0.0.1:{keepers.port} }}
+pool db {{ from agent postgres main; {pool} }}
+listen postgres 127.0.0.1:{self.write} {{ pool db; target primary; wait_for_primary 30s; {write} }}
+listen postgres 127.0.0.1:{self.read} {{ pool db; target standby; wait_for_primary 30s; {read} }}
+""")
+        self.log = open(folder / "proxy.log", "ab")
+        self.process = subprocess.Popen([program(), "-config", str(config)], stderr=self.log)
+        until(self.answers)
+
+    def answers(self):
+        assert self.process.poll() is None, "rollcall-proxy has ended"
+        with contextlib.suppress(OSError):
+            return self.figures()["view"] == "current"
+        return False
+
+    def figures(self):
+        with urllib.request.urlopen("http://127.0.0.1:%d/upstreams" % self.admin, timeout=30) as answer:
+            return json.load(answer)["pools"][0]["postgres"]
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            assert self.process.wait(30) == 0
+        finally:
+            self.process.kill()
+            self.log.close()
+
+
+@pytest.fixture
+def start(tmp_path, keepers):
+    made = []
+
+    def start_proxy(**options):
+        made.append(Proxy(tmp_path, keepers, **options))
+        return made[-1]
+
+    yield start_proxy
+    for proxy in made:
+        proxy.close()
+    log = (tmp_path / "proxy.log").read_text()
+    assert "ERROR: AddressSanitizer" not in log and "runtime error" not in log, log
+
+
+@pytest.fixture
+def proxy(start):
+    return start()
+
+
+def in_clear(port):
+    return connect(port, sslmode="disable")
+
+
+def name_through(port, **more):
+    with contextlib.closing(connect(port, **more)) as session:
+        return cluster_name(session)
+
+
+def notes(server, text):
+    with contextlib.closing(connect(server.port)) as own:
+        return ask(own, "SELECT count(*) FROM note WHERE text = '%s'" % text)
+
+
+def test_writes_go_to_the_holder_and_reads_to_who_may_be_read(proxy):
+    assert name_through(proxy.write) == "pg1"
+    assert name_through(proxy.read) == "pg2"
+
+
+@pytest.mark.parametrize("change", ["holder", "term", "nobody", "not writable"])
+def test_sessions_of_an_old_term_are_cut_at_once(change, servers, keepers, proxy):
+    first, second = servers
+    session = in_clear(proxy.write)
+    reader = connect(proxy.read)
+    assert cluster_name(session) == "pg1"
+    if change == "holder":
+        keepers.say(8, second, first, second)
+    elif change == "term":
+        keepers.say(8, first, first, second)
+    elif change == "nobody":
+        keepers.say(7, None, first, second)
+    else:
+        keepers.say(7, first, first, second, writable=False)
+    assert "no longer the primary" in last_word(session)
+    assert fails(session)
+    if change != "holder":
+        assert cluster_name(reader) == "pg2"
+    assert proxy.figures()["cut_term"] == 1
+
+
+def test_clients_are_held_until_the_holder_may_be_written(servers, keepers, proxy):
+    keepers.say(8, servers[0], *servers, writable=False)
+    until(lambda: proxy.figures()["term"] == 8)
+    done, thread = in_background(lambda: name_through(proxy.write))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    keepers.say(8, servers[0], *servers)
+    thread.join(30)
+    assert done == ["pg1"]
+    assert proxy.figures()["served"] == 1
+
+
+def test_who_waits_in_vain_is_told(servers, keepers, start):
+    proxy = start(write="max_waiting 1", pool="")
+    keepers.say(8, None, *servers)
+    until(lambda: proxy.figures()["term"] == 8)
+    with contextlib.closing(socket.create_connection(("127.0.0.1", proxy.write))) as one:
+        one.sendall(startup(USER))
+        until(lambda: proxy.figures()["waiting"] == 1)
+        with pytest.raises(psycopg2.OperationalError, match="too many wait"):
+            in_clear(proxy.write)
+    until(lambda: proxy.figures()["waiting"] == 0)
+
+
+def test_an_announced_primary_that_refuses_is_tried_again(servers, keepers, proxy):
+    class Nowhere:
+        name, port = "pg3", free_port()
+
+    keepers.say(8, Nowhere, Nowhere, *servers)
+    until(lambda: proxy.figures()["term"] == 8)
+    done, thread = in_background(lambda: name_through(proxy.write))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    time.sleep(0.3)
+    assert not done
+    keepers.say(9, servers[0], *servers)
+    thread.join(30)
+    assert done == ["pg1"]
+
+
+def test_a_term_never_goes_back(servers, keepers, proxy):
+    keepers.say(9, servers[0], *servers)
+    until(lambda: proxy.figures()["term"] == 9)
+    session = connect(proxy.write)
+    keepers.say(8, servers[1], *servers)
+    until(lambda: proxy.figures()["stale_words"] > 0)
+    assert proxy.figures()["term"] == 9
+    assert proxy.figures()["holder"] == "pg1"
+    keepers.say(9, servers[0], *servers)
+    assert name_through(proxy.write) == "pg1"
+    session.close()
+
+
+# --- the proxy is cut from the store ---
+
+def test_without_a_word_of_the_store_writing_sessions_end_and_come_back(keepers, proxy):
+    session, reader = in_clear(proxy.write), connect(proxy.read)
+    began = time.monotonic()
+    keepers.cut()
+    time.sleep(0.5)
+    assert cluster_name(session) == "pg1", "the view still counts"
+    assert "not known who is primary" in last_word(session)
+    assert time.monotonic() - began > 0.9
+    assert proxy.figures()["view"] == "lost" and proxy.figures()["cut_view"] == 1
+    assert cluster_name(reader) == "pg2"
+    done, thread = in_background(lambda: name_through(proxy.write))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    keepers.mend()
+    thread.join(30)
+    assert done == ["pg1"]
+
+
+def test_sessions_stay_when_told_to(keepers, start):
+    proxy = start(pool="view_loss keep; view_max 300ms")
+    session = connect(proxy.write)
+    keepers.cut()
+    until(lambda: proxy.figures()["view"] == "lost")
+    time.sleep(0.5)
+    assert cluster_name(session) == "pg1"
+    assert name_through(proxy.write) == "pg1"
+
+
+def test_a_proxy_that_slept_forwards_nothing_of_before(servers, keepers, start):
+    proxy = start(more="worker_threads 1")
+    session = in_clear(proxy.write)
+    assert cluster_name(session) == "pg1"
+    proxy.process.send_signal(signal.SIGSTOP)
+    keepers.say(8, servers[1], *servers)
+    query = b"INSERT INTO note (text) VALUES ('slept')\0"
+    own = socket.socket(fileno=os.dup(session.fileno()))
+    own.sendall(b"Q" + struct.pack(">I", 4 + len(query)) + query)
+    time.sleep(2.5)
+    proxy.process.send_signal(signal.SIGCONT)
+    own.settimeout(30)
+    with contextlib.suppress(ConnectionResetError):
+        while own.recv(1000):
+            pass
+    own.close()
+    assert notes(servers[0], "slept") == 0
+
+
+# --- a crowd ---
+
+def startup(user, database="postgres", **more):
+    fields = {"user": user, "database": database, **more}
+    body = struct.pack(">I", 196608) + b"".join(
+        name.encode() + b"\0" + value.encode() + b"\0" for name, value in fields.items()) + b"\0"
+    return struct.pack(">I", 4 + len(body)) + body
+
+
+def rss_kib(process):
+    status = pathlib.Path("/proc/%d/status" % process.pid).read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def wait_for_all(clients, within):
+    """The clients in the order in which they got a session; each goes as soon as it has it."""
+    selector, order, heard = selectors.DefaultSelector(), [], {}
+    for number, client in enumerate(clients):
+        client.setblocking(False)
+        selector.register(client, selectors.EVENT_READ, number)
+    end = time.monotonic() + within
+    while len(order) < len(clients) and time.monotonic() < end:
+        for key, _ in selector.select(0.5):
+            bytes_ = key.fileobj.recv(65536)
+            heard[key.data] = heard.get(key.data, b"") + bytes_
+            assert bytes_ and b"SFATAL" not in heard[key.data], heard[key.data]
+            if heard[key.data].endswith(b"Z\0\0\0\x05I"):
+                order.append(key.data)
+                key.fileobj.sendall(b"X\0\0\0\x04")
+                selector.unregister(key.fileobj)
+                key.fileobj.close()
+    return order
+
+
+def test_a_thousand_held_clients_are_served_in_order(servers, keepers, start):
+    proxy = start(more="worker_threads 1")
+    before = rss_kib(proxy.process)
+    keepers.say(8, None, *servers)
+    until(lambda: proxy.figures()["term"] == 8)
+    clients = []
+    for _ in range(1000):
+        clients.append(socket.create_connection(("127.0.0.1", proxy.write)))
+        clients[-1].sendall(startup(USER))
+    until(lambda: proxy.figures()["waiting"] == 1000)
+    grown = rss_kib(proxy.process) - before
+    assert grown < 16 * 1024 * rss_slack(), "1000 held clients take %d KiB" % grown
+    keepers.say(9, servers[0], *servers)
+    began = time.monotonic()
+    order = wait_for_all(clients, 60)
+    took = time.monotonic() - began
+    assert len(order) == 1000, proxy.figures()
+    print("1000 held clients: %.1f s, %d KiB" % (took, grown))
+    assert took > 3, "the ramp of 200/s was not kept"
+    # Servers start sessions side by side, so neighbours may pass each other.
+    assert max(abs(place - number) for place, number in enumerate(order)) < 100
+    figures = proxy.figures()
+    assert figures["served"] == 1000 and figures["expired"] == 0 and figures["waiting"] == 0
+
+
+# --- cancel ---
+
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+
+
+def sleeps(server):
+    with contextlib.closing(connect(server.port)) as own:
+        return ask(own, ASLEEP) == 1
+
+
+@pytest.mark.parametrize("tls", ["disable", "require"])
+def test_cancel_reaches_the_server_of_its_session(tls, servers, proxy):
+    with contextlib.closing(connect(proxy.write, sslmode=tls)) as session:
+        done, thread = in_background(lambda: ask(session, "SELECT pg_sleep(60)"))
+        until(lambda: sleeps(servers[0]))
+        session.cancel()
+        thread.join(30)
+        assert isinstance(done[0], psycopg2.extensions.QueryCanceledError)
+    assert proxy.figures()["cancels"] >= 1
+
+
+def cancel(port, pid, key):
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port))) as client:
+        client.sendall(struct.pack(">IIII", 16, 80877102, pid, key))
+        client.settimeout(30)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
+def test_cancel_of_a_session_that_is_gone_goes_nowhere(proxy):
+    cancel(proxy.write, 1, 2)
+    figures = proxy.figures()
+    assert figures["cancels"] == 0 and figures["cancels_lost"] == 1
+
+
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+INSERT = "INSERT INTO note (text) VALUES ('unsure')"
+
+
+@contextlib.contextmanager
+def no_standby_that_confirms(server):
+    with contextlib.closing(connect(server.port)) as own:
+        ask(own, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        ask(own, "SELECT pg_reload_conf()")
+        try:
+            until(lambda: ask(own, "SHOW synchronous_standby_names") == "nobody")
+            time.sleep(0.5)  # the flag that sessions look at follows later
+            yield own
+        finally:
+            ask(own, "SET synchronous_commit = off")
+            ask(own, "ALTER SYSTEM RESET synchronous_standby_names")
+            ask(own, "SELECT pg_reload_conf()")
+
+
+def test_a_cancelled_commit_that_no_standby_confirmed_is_not_told_as_done(servers, proxy):
+    with no_standby_that_confirms(servers[0]) as own:
+        session = in_clear(proxy.write)
+        done, thread = in_background(lambda: ask(session, INSERT))
+        until(lambda: ask(own, WAITS) == 1)
+        session.cancel()
+        thread.join(30)
+        assert isinstance(done[0], psycopg2.Error), done
+    assert proxy.figures()["cut_commit"] == 1
+
+
+def test_the_client_is_told_why_its_commit_is_in_doubt(servers, proxy):
+    with no_standby_that_confirms(servers[0]) as own:
+        done, thread = in_background(lambda: psql(proxy.write, INSERT, PGUSER=USER, PGSSLMODE="disable"))
+        until(lambda: ask(own, WAITS) == 1)
+        ask(own, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        thread.join(30)
+        assert done[0].returncode != 0
+        assert "no standby has confirmed this commit" in done[0].stderr
+
+
+# --- TLS ---
+
+def psql(port, text, **settings):
+    environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGDATABASE": "postgres",
+                   "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": "60", **settings}
+    return subprocess.run(["psql", "-XAtq", "-c", text], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_tls_passes_through_with_its_channel_binding(proxy):
+    out = psql(proxy.write, "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()", PGUSER="scrammed",
+               PGPASSWORD="secret", PGSSLMODE="require", PGCHANNELBINDING="require")
+    assert out.stdout.strip() == "t|TLSv1.3", out.stderr
+
+
+def test_tls_may_be_refused_by_the_listener_or_by_the_server(start):
+    proxy = start(write="tls refuse")
+    assert psql(proxy.write, "SHOW cluster_name", PGUSER=USER, PGSSLMODE="prefer").stdout.strip() == "pg1"
+    assert "does not support SSL" in psql(proxy.write, "SELECT 1", PGUSER=USER, PGSSLMODE="require").stderr
+    assert psql(proxy.read, "SHOW cluster_name", PGUSER=USER, PGSSLMODE="prefer").stdout.strip() == "pg2"
+    assert "does not support SSL" in psql(proxy.read, "SELECT 1", PGUSER=USER, PGSSLMODE="require").stderr
+
+
+def test_hidden_sessions_are_cut_by_a_reset(servers, keepers, proxy):
+    session = connect(proxy.write, sslmode="require")
+    assert cluster_name(session) == "pg1"
+    keepers.say(8, servers[1], *servers)
+    until(lambda: fails(session))
+
+
+def test_a_client_that_wants_tls_is_held_too(servers, keepers, proxy):
+    keepers.say(8, None, *servers)
+    until(lambda: proxy.figures()["term"] == 8)
+    done, thread = in_background(lambda: name_through(proxy.write, sslmode="require"))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    keepers.say(9, servers[0], *servers)
+    thread.join(30)
+    assert done == ["pg1"]
+
+
+def test_bytes_behind_a_request_for_tls_are_refused(proxy):
+    with contextlib.closing(socket.create_connection(("127.0.0.1", proxy.write))) as client:
+        client.sendall(struct.pack(">II", 8, 80877103) + startup(USER))
+        client.settimeout(30)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            answer = b"".join(iter(lambda: client.recv(1000), b""))
+        assert answer[:1] in (b"", b"E"), answer
+
+
+# --- who may be read ---
+
+def test_a_standby_that_may_not_be_read_is_left(servers, keepers, start):
+    proxy = start(pool="read_drain 500ms")
+    session = connect(proxy.read)
+    keepers.say(7, servers[0], servers[0], (servers[1], {"ReadOk": False}))
+    assert "this server leaves" in last_word(session)
+    done, thread = in_background(lambda: name_through(proxy.read))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    keepers.say(7, servers[0], *servers)
+    thread.join(30)
+    assert done == ["pg2"]
+    assert proxy.figures()["left"] == 1
+
+
+def test_a_standby_comes_back_at_half_the_lag(servers, keepers, start):
+    proxy = start(pool="max_lag_bytes 1000KiB; read_drain 100ms", read="fallback primary")
+
+    def say(lag):
+        keepers.say(7, servers[0], servers[0], (servers[1], {"LagBytes": lag * 1024}))
+
+    say(900)
+    until(lambda: name_through(proxy.read) == "pg2")
+    say(1100)
+    until(lambda: name_through(proxy.read) == "pg1")
+    say(900)
+    time.sleep(0.5)
+    assert name_through(proxy.read) == "pg1"
+    say(400)
+    until(lambda: name_through(proxy.read) == "pg2")
+
+
+def test_who_reads_from_the_primary_is_cut_like_a_writer(servers, keepers, start):
+    proxy = start(read="fallback primary")
+    keepers.say(7, servers[0], servers[0], (servers[1], {"ReadOk": False}))
+    until(lambda: name_through(proxy.read) == "pg1")
+    session = in_clear(proxy.read)
+    keepers.say(8, None, servers[0], (servers[1], {"ReadOk": False}))
+    assert "no longer the primary" in last_word(session)
+
+
+def test_a_client_may_ask_for_a_standby_where_that_is_allowed(start):
+    proxy = start(write="split on")
+
+    def name(database, **more):
+        with contextlib.closing(psycopg2.connect(host="127.0.0.1", port=proxy.write, user=USER, dbname=database,
+                                                 connect_timeout=60, sslmode="disable", **more)) as session:
+            return cluster_name(session)
+
+    assert name("postgres") == "pg1"
+    assert name("postgres@ro") == "pg2"
+    assert name("postgres", options="-c rollcall.route=ro") == "pg2"
+    with pytest.raises(psycopg2.OperationalError, match="does not exist"):
+        connect_to(start().write, "postgres@ro")
+
+
+def connect_to(port, database):
+    return psycopg2.connect(host="127.0.0.1", port=port, user=USER, dbname=database, connect_timeout=60,
+                            sslmode="disable")
+
+
+def test_figures_tell_of_it(proxy):
+    assert name_through(proxy.write) == "pg1"
+    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % proxy.admin, timeout=30) as answer:
+        text = answer.read().decode()
+    assert 'rollcall_proxy_postgres_term{pool="db"} 7' in text
+    assert 'rollcall_proxy_postgres_events_total{pool="db",event="opened"} 1' in text
