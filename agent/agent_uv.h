@@ -75,6 +75,7 @@ struct agent {
     struct dns_options dns_options;
     struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
     uint64_t conflict_told_ns; /* when a shared name was last told of; 0: never */
+    uint64_t audit_told_ms;    /* when it was last told that a line was lost; 0: never */
     char *facts;               /* the configuration as JSON, for agent/self */
 
     /* Their edges. */

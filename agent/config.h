@@ -51,8 +51,9 @@ struct agent_acl_config {
     char *default_policy; /* "deny" or "allow": where no rule speaks; "deny" */
     char *down_policy;    /* "extend-cache" or "deny": when no server can be asked */
     char *default_token;  /* of requests without one, and of DNS; NULL: anonymous */
-    char *agent_token;    /* read for Consul's sake: the agent's own work needs none */
+    char *agent_token;    /* of watches of keys that have none; NULL: the one before */
     bool token_in_query;  /* ?token= is taken; false */
+    char *audit_file;     /* lines about refusals and changes; NULL: none are kept */
 };
 
 /* What must be true at once, and where that is kept: see config_store.h. */

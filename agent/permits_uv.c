@@ -1,4 +1,5 @@
 /* permits_uv.c - tokens, joined to what the agent is told and to DNS. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +8,14 @@
 #include "agent/agent_uv.h"
 #include "agent/config_acl.h"
 #include "agent/http/permits.h"
+#include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/logger.h"
 #include "base/text.h"
 
-enum { RESET_FILE_MAX = 64 };
+enum { RESET_FILE_MAX = 64, AUDIT_TOLD_MS = 60 * 1000 };
 
 static void tell(void *context, const char *line)
 {
@@ -54,6 +56,22 @@ static bool may_reset(void *context, uint64_t index)
     return is_it;
 }
 
+/* Opened for each line: whoever moves the file away gets a new one. */
+static void audit(void *context, const void *line, size_t size)
+{
+    struct agent *agent = context;
+    uint64_t now_ms = rc_clock_ms();
+
+    if (rc_file_append(agent->config.acl.audit_file, line, size) == RC_OK) {
+        return;
+    }
+    if (agent->audit_told_ms == 0 || now_ms - agent->audit_told_ms >= AUDIT_TOLD_MS) {
+        agent->audit_told_ms = now_ms;
+        rc_log(RC_LOG_ERROR, "acl", "acl.audit_file %s cannot be written: %s",
+               agent->config.acl.audit_file, strerrordesc_np(errno));
+    }
+}
+
 int agent_open_permits(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
@@ -68,6 +86,7 @@ int agent_open_permits(struct agent *agent)
         .metrics = agent->metrics,
         .tell = tell,
         .may_reset = may_reset,
+        .audit = config->acl.audit_file != NULL ? audit : NULL,
         .context = agent,
     };
 

@@ -5,7 +5,7 @@
 
 #include "agent/http/acl_object.h"
 #include "agent/http/errand.h"
-#include "agent/http/permits.h"
+#include "agent/http/permits_state.h"
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -126,6 +126,7 @@ void acl_object_told(struct http_api *api, struct http_exchange *x,
             (void)json_object_set_new(x->draft, "CreateIndex", json_integer(index));
         }
     }
+    permits_audit(api, x, PERMITS_CHANGED);
     settle(api, x);
 }
 

@@ -399,6 +399,7 @@ static enum MHD_Result on_head(struct connection *connection, const char *method
     x->method_name = method;
     x->method = exchange_method(method);
     x->client = connection->client;
+    x->peer = &connection->peer;
     x->is_local =
         connection->place == GUARD_LOOPBACK || connection->peer.family == RC_ADDRESS_NONE;
     (void)MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, on_header,

@@ -28,6 +28,7 @@ static void end_asker(struct http_exchange *x)
     subject_drop(x->subject);
     x->subject = NULL;
     x->client = 0;
+    x->peer = NULL;
     x->is_local = false;
     x->is_filtered = false;
     x->ends_restore = false;

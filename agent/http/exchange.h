@@ -81,10 +81,11 @@ struct http_exchange {
     /* Who asks. */
     struct subject *subject; /* held; NULL: nobody asks for tokens, or not yet known */
     uint64_t client;         /* hash of the client's address; 0: another agent */
-    bool is_local;           /* the client came to a loopback address or a Unix socket */
-    bool is_filtered;        /* something was left out because of the token */
-    bool ends_restore;       /* it may do what it does, though no token is known */
-    struct {                 /* while a server is asked about the token */
+    const struct rc_address *peer; /* borrowed; NULL: not known, or another agent */
+    bool is_local;     /* the client came to a loopback address or a Unix socket */
+    bool is_filtered;  /* something was left out because of the token */
+    bool ends_restore; /* it may do what it does, though no token is known */
+    struct {           /* while a server is asked about the token */
         bool is_on;
         bool expired; /* these two: of the wait it interrupts */
         uint64_t deadline_ms;

@@ -177,6 +177,8 @@ struct permits_options {
     /* A line for the log; whether tokens may be set up again, as a file on disk says. */
     void (*tell)(void *context, const char *line);
     bool (*may_reset)(void *context, uint64_t index);
+    /* A line of JSON about what was refused or changed (permits_audit.c); NULL: nobody wants it. */
+    void (*audit)(void *context, const void *line, size_t size);
     void *context;
 };
 

@@ -113,10 +113,9 @@ static void warn(struct http_api *api, const struct http_exchange *x,
     }
 }
 
-static void refuse(struct http_api *api, struct http_exchange *x, const struct wish *wish,
-                   enum verdict verdict)
+static void tell_refusal(struct http_exchange *x, const struct wish *wish,
+                         enum verdict verdict)
 {
-    rc_metric_add(api->permits->refusals, 1);
     if (verdict == VERDICT_NOT_YET) {
         exchange_error(x, 403,
                        "Permission denied: until tokens are set up (rollcall acl "
@@ -137,6 +136,14 @@ static void refuse(struct http_api *api, struct http_exchange *x, const struct w
                    accessor_of(x), rule_resource_name(wish->resource),
                    rule_access_name(wish->access), wish->name,
                    wish->is_prefix ? " and all that begins so" : "");
+}
+
+static void refuse(struct http_api *api, struct http_exchange *x, const struct wish *wish,
+                   enum verdict verdict)
+{
+    rc_metric_add(api->permits->refusals, 1);
+    tell_refusal(x, wish, verdict);
+    permits_audit(api, x, PERMITS_REFUSED);
 }
 
 static bool ask(struct http_api *api, struct http_exchange *x, const struct wish *wish)

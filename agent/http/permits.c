@@ -204,6 +204,7 @@ static void refuse_unknown(struct http_api *api, struct http_exchange *x)
     rc_metric_add(api->permits->refusals, 1);
     query_failed_headers(x);
     exchange_error(x, 403, "ACL not found");
+    permits_audit(api, x, PERMITS_REFUSED);
 }
 
 /* Somebody with a token that nobody can look up now, or that is not there. */
@@ -230,6 +231,7 @@ static bool go_on_without(struct http_api *api, struct http_exchange *x,
     }
     if (found == PERMITS_AWAY && permits->options.down == HTTP_ACL_DOWN_DENY) {
         exchange_error(x, 403, "Permission denied: no server can be asked about tokens");
+        permits_audit(api, x, PERMITS_REFUSED);
         return false;
     }
     refuse_unknown(api, x);
@@ -276,6 +278,7 @@ static bool may_try(struct http_api *api, struct http_exchange *x, uint64_t prin
     exchange_header(x, "Retry-After", "1");
     exchange_error(x, 429, "Too many unknown tokens came from this %s",
                    x->node != NULL ? "agent" : "address");
+    permits_audit(api, x, PERMITS_REFUSED);
     return false;
 }
 

@@ -69,5 +69,6 @@ bool permits_admit_blind(struct http_api *api, struct http_exchange *x,
         "the token that began it (none: whoever is on this machine) may restore "
         "it again, and see how the store stands. If that token is lost, empty "
         "the store and restore the snapshot into it");
+    permits_audit(api, x, PERMITS_REFUSED);
     return false;
 }

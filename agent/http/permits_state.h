@@ -34,6 +34,11 @@ struct permits {
 
     struct subject *nobody;  /* has no policies: when nobody can be asked */
     struct rc_table *warned; /* "accessor resource:access" -> struct warning */
+    struct {                 /* refusals in the audit, of this second */
+        uint64_t since_ms;
+        unsigned count;
+        uint64_t dropped; /* since the last line */
+    } audited;
     struct rc_metric *refusals;
     struct rc_metric *warnings;
 };
@@ -45,6 +50,11 @@ enum permits_found {
     PERMITS_AWAY,    /* it cannot be told now */
     PERMITS_ASKED    /* wait for `*wake` */
 };
+
+/* permits_audit.c: tells what was just answered, or is about to be. */
+enum permits_deed { PERMITS_REFUSED, PERMITS_CHANGED };
+void permits_audit(struct http_api *api, const struct http_exchange *x,
+                   enum permits_deed deed);
 
 /* Without an engine. */
 enum permits_found permits_ask_remote(struct http_api *api, const char *token,

@@ -5,7 +5,7 @@
 #include "agent/http/endpoints.h"
 #include "agent/http/errand.h"
 #include "agent/http/permit.h"
-#include "agent/http/permits.h"
+#include "agent/http/permits_state.h"
 #include "agent/http/store_query.h"
 #include "agent/store/archive.h"
 #include "base/err.h"
@@ -45,8 +45,8 @@ void snapshot_get(struct http_api *api, struct http_exchange *x)
 static void on_restored(struct http_api *api, struct http_exchange *x,
                         const struct store_outcome *outcome)
 {
-    (void)api;
     if (outcome->err == RC_OK) {
+        permits_audit(api, x, PERMITS_CHANGED);
         exchange_done(x);
     } else {
         exchange_error(x, 500, "%s", outcome->text);

@@ -275,7 +275,7 @@ def test_dns_shows_what_its_token_may_see(pool):
 
 
 def test_secrets_are_nowhere(pool, tmp_path):
-    server = pool.server(acl={"tokens": {"default": CANARY}})
+    server = pool.server(acl={"tokens": {"default": CANARY}, "audit_file": str(tmp_path / "audit.s1")})
     plain = pool.add("a1", PLAIN, acl={"tokens": {"default": CANARY}})
     admin = bootstrap(server)
     until(LONG, lambda: plain.ask("GET", "/v1/acl/token/self", token=admin)[0] == 200, plain.said)
@@ -289,6 +289,12 @@ def test_secrets_are_nowhere(pool, tmp_path):
             answers.append(text)
         until(LONG, lambda a=agent: a.ask("GET", "/v1/agent/self")[0] == 200, agent.said)  # by the default token
     assert server.run("snapshot", "save", str(tmp_path / "snapshot"), token=admin, check=False) is not None
+    assert server.ask("GET", "/v1/kv/x", token=UNKNOWN)[0] == plain.ask("GET", "/v1/kv/y", token=UNKNOWN)[0] == 403
+    lines = [json.loads(line) for line in (tmp_path / "audit.s1").read_text().splitlines()]
+    assert [line["Path"] for line in lines if line["Event"] == "changed"] == ["/v1/acl/bootstrap", "/v1/acl/token"]
+    refused = [(x["Path"], x["Node"], x["Client"].split(":")[0]) for x in lines if x["Event"] == "refused"]
+    assert ("/v1/kv/x", "s1", SERVER) in refused and ("/v1/kv/y", "a1", "") in refused, refused
+    assert (tmp_path / "audit.s1").stat().st_mode & 0o777 == 0o600
     assert not [text for text in answers if CANARY in text or admin in text]
     secrets = [CANARY.encode(), admin.encode()]
     for agent in (server, plain):

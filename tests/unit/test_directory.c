@@ -3,12 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "agent/acl/directory.h"
 #include "base/err.h"
+#include "base/text.h"
 
 #define POLICY "eeeeeeee-0000-4000-8000-000000000001"
 #define ROLE   "eeeeeeee-0000-4000-8000-000000000002"
@@ -176,9 +178,60 @@ static void what_is_no_document_changes_nothing(void **state)
     directory_destroy(directory);
 }
 
+static size_t bits_that_differ(const uint8_t *a, const uint8_t *b)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < SECRET_HASH_SIZE; i++) {
+        count += (size_t)__builtin_popcount(a[i] ^ b[i]);
+    }
+    return count;
+}
+
+/* Whatever time a lookup takes, it tells nothing of a secret: what is compared is a hash under a
+ * key that only servers have, and of two secrets that share all but a letter the hashes share no
+ * more than those of any two. */
+static void guesses_share_nothing_with_a_token_of_what_is_compared(void **state)
+{
+    static const uint8_t key[SECRET_KEY_SIZE] = {7};
+    static const uint8_t other_key[SECRET_KEY_SIZE] = {8};
+    static const char secret[] = "aaaaaaaa-0000-4000-8000-000000000001";
+    char text[512];
+    char hex[2 * SECRET_HASH_SIZE + 1];
+    uint8_t hash[SECRET_HASH_SIZE];
+    uint8_t near[SECRET_HASH_SIZE];
+    struct directory_item item;
+
+    (void)state;
+    struct directory *directory = create();
+    secret_hash(key, secret, hash);
+    rc_text_to_hex(hash, sizeof hash, hex);
+    (void)snprintf(text, sizeof text,
+                   "{\"AccessorID\":\"" TOKEN "\",\"SecretHash\":\"%s\"}", hex);
+    put(directory, DIRECTORY_TOKEN, text, 1);
+
+    assert_true(directory_find_hash(directory, hash, &item)); /* the one way to a token */
+    assert_string_equal(item.id, TOKEN);
+    assert_false(directory_find(directory, DIRECTORY_TOKEN, secret, &item));
+    for (size_t i = 0; i < strlen(secret); i++) {
+        char guess[sizeof secret];
+        memcpy(guess, secret, sizeof guess);
+        guess[i] = guess[i] == 'b' ? 'c' : 'b';
+        secret_hash(key, guess, near);
+        assert_false(directory_find_hash(directory, near, &item));
+        assert_memory_not_equal(hash, near, 4);
+        assert_in_range(bits_that_differ(hash, near), 84,
+                        172); /* 128, give or take 5.5 sigma */
+    }
+    secret_hash(other_key, secret, near); /* nor can hashes be made without the key */
+    assert_in_range(bits_that_differ(hash, near), 84, 172);
+    directory_destroy(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(guesses_share_nothing_with_a_token_of_what_is_compared),
         cmocka_unit_test(role_gives_what_its_policies_give),
         cmocka_unit_test(policies_of_other_datacenters_do_not_count),
         cmocka_unit_test(identities_are_policies_of_one_name),

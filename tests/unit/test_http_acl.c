@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "agent/http/permits_state.h"
 #include "agent/http/routes.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -671,6 +672,57 @@ static void an_agent_that_guesses_is_limited_as_a_whole(void **state)
     acl_world_destroy(w);
 }
 
+static void audit(void *context, const void *line, size_t size)
+{
+    rc_buffer_append(context, line, size);
+}
+
+static void refusals_and_changes_are_audited_without_secrets(void **state)
+{
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    struct rc_buffer lines = {0};
+
+    w->api.permits->options.audit = audit;
+    w->api.permits->options.context = &lines;
+    (void)acl_world_ask(w, "PUT", "/v1/kv/a?token=", "2", ACL_READ);
+    (void)acl_world_ask(w, "GET", "/v1/kv/a", "", ACL_ADMIN); /* is no matter */
+    (void)acl_world_relay(w, "GET", "/v1/kv/a", "", "nobody's", NULL);
+    (void)acl_world_ask(w, "PUT", "/v1/acl/token",
+                        "{\"AccessorID\":\"12345678-0000-4000-8000-000000000009\","
+                        "\"SecretID\":\"99999999-0000-4000-8000-000000000009\"}",
+                        ACL_ADMIN);
+    assert_string_equal(
+        rc_buffer_string(&lines),
+        "{\"Time\":\"2023-11-14T22:13:20.000Z\",\"Event\":\"refused\",\"Method\":\"PUT\","
+        "\"Path\":\"/v1/kv/a\",\"AccessorID\":\"daaaaaaa-0000-4000-8000-000000000002\","
+        "\"Node\":\"node1\",\"Client\":\"\",\"Status\":403,\"Why\":\"Permission denied: "
+        "token with AccessorID 'daaaaaaa-0000-4000-8000-000000000002' lacks permission "
+        "'key:write' on \\\"a\\\"\"}\n"
+        "{\"Time\":\"2023-11-14T22:13:20.000Z\",\"Event\":\"refused\",\"Method\":\"GET\","
+        "\"Path\":\"/v1/kv/a\",\"AccessorID\":\"\",\"Node\":\"node2\",\"Client\":\"\","
+        "\"Status\":403,\"Why\":\"ACL not found\"}\n"
+        "{\"Time\":\"2023-11-14T22:13:20.000Z\",\"Event\":\"changed\",\"Method\":\"PUT\","
+        "\"Path\":\"/v1/acl/token\",\"AccessorID\":\"daaaaaaa-0000-4000-8000-000000000001\","
+        "\"Node\":\"node1\",\"Client\":\"\",\"Object\":\"12345678-0000-4000-8000-000000000009"
+        "\"}\n");
+    rc_buffer_clear(&lines);
+    for (int i = 0; i < 200; i++) { /* a flood is counted */
+        w->api.now_ms = w->store->now_ms;
+        (void)acl_world_ask(w, "GET", "/v1/operator/keyring", "", ACL_READ);
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < lines.size; i++) {
+        count += lines.bytes[i] == '\n';
+    }
+    assert_int_equal(count, 98); /* two were before */
+    world_run_ms(w->store, 1000);
+    (void)acl_world_ask(w, "GET", "/v1/operator/keyring", "", ACL_READ);
+    assert_non_null(strstr(rc_buffer_string(&lines), "\"Dropped\":102}"));
+    rc_buffer_fini(&lines);
+    acl_world_destroy(w);
+}
+
 /* A permission that the table of explanations forgets would be taken for that of tokens. */
 static void explanation_knows_what_each_route_needs(void **state)
 {
@@ -737,6 +789,7 @@ int main(void)
         cmocka_unit_test(what_is_made_twice_by_one_request_is_made_once),
         cmocka_unit_test(a_name_is_taken_once_whoever_takes_it_where),
         cmocka_unit_test(an_agent_that_guesses_is_limited_as_a_whole),
+        cmocka_unit_test(refusals_and_changes_are_audited_without_secrets),
         cmocka_unit_test(explanation_knows_what_each_route_needs),
         cmocka_unit_test(explanation_names_the_rule),
     };
