@@ -131,17 +131,25 @@ uint64_t postgres_records_number(const json_t *record, const char *key)
     return number > 0 ? (uint64_t)number : 0;
 }
 
+/* One to eight hexadecimal digits; the rest of the text, or NULL. */
+static const char *take_half(const char *text, uint64_t *out)
+{
+    size_t digits = strspn(text, "0123456789ABCDEFabcdef");
+
+    if (digits == 0 || digits > 2 * sizeof(uint32_t)) {
+        return NULL;
+    }
+    *out = *out << 32 | strtoul(text, NULL, 16);
+    return text + digits;
+}
+
 uint64_t postgres_records_lsn(const json_t *record, const char *key)
 {
-    const char *text = postgres_records_text(record, key);
-    char *end = NULL;
+    uint64_t lsn = 0;
 
-    unsigned long long high = strtoull(text, &end, 16);
-    if (end == text || *end != '/' || high > UINT32_MAX) {
-        return 0;
-    }
-    unsigned long long low = strtoull(end + 1, &end, 16);
-    return *end == '\0' && low <= UINT32_MAX ? high << 32 | low : 0;
+    const char *rest = take_half(postgres_records_text(record, key), &lsn);
+    rest = rest != NULL && *rest == '/' ? take_half(rest + 1, &lsn) : NULL;
+    return rest != NULL && *rest == '\0' ? lsn : 0;
 }
 
 bool postgres_records_is_set(const json_t *record, const char *key)
@@ -210,9 +218,10 @@ static const char *api_name(const char *key, char *space, size_t size)
         const char *key;
         const char *name;
     } names[] = {
-        {"id", "ID"},        {"lsn", "LSN"},     {"replay_lsn", "ReplayLSN"},
-        {"ro_ok", "ReadOk"}, {"sysid", "SysID"}, {"tli", "Timeline"},
-        {"ttl_ms", "TTLms"},
+        {"at_ms", "At"},     {"id", "ID"},
+        {"lsn", "LSN"},      {"replay_lsn", "ReplayLSN"},
+        {"ro_ok", "ReadOk"}, {"sysid", "SysID"},
+        {"tli", "Timeline"}, {"ttl_ms", "TTLms"},
     };
     static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     size_t used = 0;

@@ -34,7 +34,7 @@ static const json_t *member_of(const struct postgres_records *records, const cha
 static bool is_free(const json_t *wish, const char *what, uint64_t wall_ms,
                     struct rc_buffer *why)
 {
-    uint64_t at_ms = postgres_records_number(wish, "at");
+    uint64_t at_ms = postgres_records_number(wish, "at_ms");
 
     if (wish == NULL || postgres_records_is_set(wish, "done") ||
         wall_ms >= at_ms + POSTGRES_FORGOTTEN_MS) {

@@ -50,7 +50,7 @@ static json_t *new_record(struct http_exchange *x, uint64_t wall_ms, const char 
 
     rc_entropy(x->session_id, sizeof x->session_id);
     rc_text_uuid(x->session_id, id);
-    return json_pack("{s:s, s:s, s:I}", "id", id, "kind", kind, "at",
+    return json_pack("{s:s, s:s, s:I}", "id", id, "kind", kind, "at_ms",
                      (json_int_t)wall_ms);
 }
 

@@ -32,11 +32,11 @@ class Cluster:
         self.member("pg1", state="primary", role="primary")
         self.member("pg2", state="standby", role="standby", upstream="pg1", ro_ok=True)
         self.put("state", {"sysid": "7012345678901234567", "term": 7, "node": "pg1", "tli": 3, "lsn": "0/5000000",
-                           "clean": False, "reason": "elected", "at": 1700000000000})
+                           "clean": False, "reason": "elected", "at_ms": 1700000000000})
         self.sync(["pg2"], 1)
         self.lease("pg1")
         self.put("history", [{"term": 7, "node": "pg1", "from": "", "reason": "first", "tli": 3, "lsn": "0/5000000",
-                              "at": 1700000000000, "took_ms": 412}])
+                              "at_ms": 1700000000000, "took_ms": 412}])
 
     def put(self, key, value, query=""):
         assert self.agent.call("PUT", f"{ROOT}/{key}{query}", json.dumps(value)).text == "true"
