@@ -53,6 +53,7 @@ SIM_HELP  := $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/sim/test_% tests/sim/r
                  $(filter tests/sim/%,$(ALL_C))))
 SIM_BIN   := $(OUT)/rollcall-sim
 STORE_SIM := $(OUT)/rollcall-store-sim
+KEEPER_SIM := $(OUT)/rollcall-keeper-sim
 # The simulator's codec stands before the real one: tests/sim/wire_structs.h.
 SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_typed wire_write_serf \
                  envelope_add_crc envelope_strip_crc lzw_encode)
@@ -113,6 +114,9 @@ $(STORE_BIN): $(STORE_HELP) $(AGENT) $(SHARED)
 $(STORE_SIM): $(OUT)/tests/sim/rollcall_store_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAP) $^ $(LDLIBS) -o $@
+$(KEEPER_SIM): $(OUT)/tests/sim/rollcall_keeper_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAP) $^ $(LDLIBS) -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
@@ -128,8 +132,9 @@ SIM_SEEDS = $(if $(filter release,$(BUILD)),40,8)
 SIM_MANY = $(if $(filter release,$(BUILD)),1000,200)
 SIM_GIANT = $(if $(filter release,$(BUILD)),2001,201)
 STORE_SEEDS = $(if $(filter release,$(BUILD)),400,40)
+KEEPER_SEEDS = $(if $(filter release,$(BUILD)),400,40)
 SIM_ALL = $$($(SIM_BIN) --list | cut -d' ' -f1)
-sim: $(SIM) $(SIM_BIN) $(STORE_SIM) ## simulation tests: many agents, virtual clock and network
+sim: $(SIM) $(SIM_BIN) $(STORE_SIM) $(KEEPER_SIM) ## simulation tests: many agents, virtual clock and network
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(SIM)
 	@set -e; for s in $(SIM_ALL); do echo "$$s"; \
 	    $(SIM_BIN) --scenario $$s --nodes 10 --minutes 90s >$(OUT)/sim.out || \
@@ -138,6 +143,7 @@ sim: $(SIM) $(SIM_BIN) $(STORE_SIM) ## simulation tests: many agents, virtual cl
 	$(SIM_BIN) --scenario crash --nodes $(SIM_MANY) --minutes 5s --mode struct --no-catalogs
 	$(SIM_BIN) --scenario idle --nodes $(SIM_GIANT) --minutes 2s --mode struct --no-catalogs
 	$(STORE_SIM) --seeds 1-$(STORE_SEEDS)
+	$(KEEPER_SIM) --seeds 1-$(KEEPER_SEEDS)
 # The same seeds give the same runs whatever compiled them: make sim-same OTHER=build/clang
 sim-same: $(SIM_BIN) ## two builds of the simulator must agree to the last event
 	@test -x $(OTHER)/rollcall-sim
@@ -152,6 +158,8 @@ sim-soak: $(SIM_BIN) ## everything at once at 20 nodes: SEEDS=10000, hours; goes
 	    --done $(OUT)/sim-soak.done
 store-soak: $(STORE_SIM) ## the store's rules under faults, linearizable?: SEEDS=10000, minutes
 	$(STORE_SIM) --seeds 1-$(SEEDS)
+keeper-soak: $(KEEPER_SIM) ## PostgreSQL clusters under faults: one primary, nothing lost, back in order?: SEEDS=10000, minutes
+	$(KEEPER_SIM) --seeds 1-$(SEEDS)
 replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
@@ -183,7 +191,7 @@ check: ## every test, from nothing (root for the lab): what is missing is instal
 	scripts/install-deps run build test
 	$(MAKE) tests
 tests: ## every test, one kind after the other
-	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(STORE_BIN) $(STORE_SIM) $(REPLAY)
+	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(STORE_BIN) $(STORE_SIM) $(KEEPER_SIM) $(REPLAY)
 	$(MAKE) unit
 	$(MAKE) sim
 	$(MAKE) replay

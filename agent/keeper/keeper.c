@@ -227,9 +227,16 @@ static void keeper_think(struct keeper *k)
 
 static void advance(struct keeper *k, uint64_t now_ms)
 {
-    if (now_ms > k->now_ms) {
-        k->now_ms = now_ms;
+    if (now_ms <= k->now_ms) {
+        return;
     }
+    if (now_ms - k->now_ms > KEEPER_PAUSE_MS) {
+        /* We were not there to hear: what is silent may speak first. */
+        k->warden_seen_ms = k->warden_seen_ms != 0 ? now_ms : 0;
+        k->well_ms[0] = now_ms;
+        k->well_ms[1] = now_ms;
+    }
+    k->now_ms = now_ms;
 }
 
 /* ---- what was seen */
@@ -238,12 +245,6 @@ void keeper_tick(struct keeper *k, uint64_t now_ms, uint64_t wall_ms)
 {
     advance(k, now_ms);
     k->wall_ms = wall_ms;
-    if (k->now_ms - k->last_tick_ms > KEEPER_PAUSE_MS) {
-        /* We were not there to hear: what is silent may speak first. */
-        k->warden_seen_ms = k->warden_seen_ms != 0 ? k->now_ms : 0;
-        k->well_ms[0] = k->now_ms;
-        k->well_ms[1] = k->now_ms;
-    }
     k->last_tick_ms = k->now_ms;
     keeper_think(k);
 }
@@ -328,6 +329,7 @@ void keeper_see_warden(struct keeper *k, uint64_t now_ms,
     }
     k->warden = *warden;
     k->warden_seen_ms = k->now_ms;
+    keeper_hand_shown(k);
     keeper_think(k);
 }
 
@@ -346,6 +348,9 @@ void keeper_see_done(struct keeper *k, uint64_t now_ms, const struct keeper_done
 void keeper_see_progress(struct keeper *k, const char *text)
 {
     (void)rc_text_put(k->progress, sizeof k->progress, text);
+    if (k->hand.kind == KEEPER_REWIND || k->hand.kind == KEEPER_COPY) {
+        k->hand.until_ms = k->now_ms + KEEPER_REPAIR_SILENT_MS;
+    }
 }
 
 /* ---- what is to be done */

@@ -216,7 +216,8 @@ struct keeper_done {
     uint32_t on_tli; /* the timeline that was read about: the other's current one */
 };
 void keeper_see_done(struct keeper *k, uint64_t now_ms, const struct keeper_done *done);
-/* Of a rewind or copy that takes long, for people; no answer yet. */
+/* Of a rewind or copy, for people; no answer yet. At least every 20 s: after 60 s without a word
+ * it is taken as lost. */
 void keeper_see_progress(struct keeper *k, const char *text);
 
 /* ---- what is to be done */
@@ -248,7 +249,7 @@ enum keeper_action_kind {
     KEEPER_PROMOTE, /* pg_promote(false) to `timeline`: first it puts history files that fork at
                         * 0/1 for all timelines below it that pg_wal has none of, so that PostgreSQL
                         * takes this one. Done: sent. Sent again and again */
-    KEEPER_CHECKPOINT,
+    KEEPER_CHECKPOINT, /* beside all others, on a connection of its own; not answered */
     KEEPER_READ_HISTORY, /* IDENTIFY_SYSTEM and TIMELINE_HISTORY of `node`, `address`, `port` */
     KEEPER_REWIND, /* from there; nothing runs here. Done: startable as its standby */
     KEEPER_COPY,   /* pg_basebackup from there, swapped in. Done: startable */

@@ -16,8 +16,9 @@ enum {
     KEEPER_RENEWALS_MAX = 16, /* under way */
     KEEPER_STORE_WAIT_MS = 2000,
     KEEPER_WARDEN_SILENT_MS = 300,
+    KEEPER_REPAIR_SILENT_MS = 60000, /* without a word of its progress it is lost */
     KEEPER_SETTLE_MS = 200, /* S2: until the flag that backends test has followed */
-    KEEPER_PAUSE_MS = 200   /* between two ticks: it was ourselves who stood still */
+    KEEPER_PAUSE_MS = 200   /* between two events: it was ourselves who stood still */
 };
 
 /* What a transaction is for. */
@@ -238,6 +239,8 @@ enum keeper_process keeper_process(const struct keeper *k);
 /* The last probe is of the present run and answered. */
 bool keeper_knows(const struct keeper *k);
 bool keeper_is_hung(const struct keeper *k);
+/* The warden's words show that a start or stop is done, whatever became of its answer. */
+void keeper_hand_shown(struct keeper *k);
 void keeper_hand_done(struct keeper *k, const struct keeper_done *done,
                       const struct keeper_hand *was);
 

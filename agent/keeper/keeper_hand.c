@@ -118,6 +118,19 @@ bool keeper_is_hung(const struct keeper *k)
 
 /* ---- what became of an order */
 
+void keeper_hand_shown(struct keeper *k)
+{
+    bool is_started = k->hand.kind == KEEPER_START && k->warden.process == KEEPER_RUNNING;
+    bool is_stopped =
+        (k->hand.kind == KEEPER_STOP_FAST || k->hand.kind == KEEPER_STOP_IMMEDIATE) &&
+        k->warden.process == KEEPER_NO_PROCESS;
+
+    if (k->hand.id != 0 && (is_started || is_stopped)) {
+        k->hand.id = 0;
+        k->has_looked = false;
+    }
+}
+
 static void names_set(struct keeper *k, const struct keeper_hand *was, bool is_done)
 {
     if (!is_done) {

@@ -5,7 +5,7 @@
 #include "agent/keeper/keeper_core.h"
 #include "base/text.h"
 
-enum { SLOTS_EVERY_MS = 5000, SLOTS_MS = 3000, CHECKPOINT_MS = 600000 };
+enum { SLOTS_EVERY_MS = 5000, SLOTS_MS = 3000 };
 
 /* Slots for all others: each has the WAL the others need when it is promoted. */
 static void keep_slots(struct keeper *k)
@@ -69,9 +69,9 @@ void keeper_on_primary(struct keeper *k)
     }
     bool is_at_rest = keeper_sync_think(k);
     keeper_tell_state(k);
-    if (k->wants_checkpoint && is_at_rest && keeper_hand_is_free(k)) {
+    if (k->wants_checkpoint && is_at_rest) {
         /* pg_rewind before 16 compares the control files' timelines. */
-        k->wants_checkpoint = keeper_order(k, KEEPER_CHECKPOINT, CHECKPOINT_MS) == NULL;
+        k->wants_checkpoint = keeper_push(k, KEEPER_CHECKPOINT) == NULL;
     }
     if (is_at_rest) {
         keep_slots(k);

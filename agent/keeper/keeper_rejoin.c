@@ -7,8 +7,6 @@
 enum {
     STOP_MS = 30000,
     LOOK_MS = 5000,
-    REWIND_MS = 600000,
-    COPY_MS = 24 * 3600 * 1000,
     FAILURES_MAX = 3,
     TRY_LEAST_MS = 1000,
     TRY_SHIFT_MAX = 5,
@@ -60,13 +58,14 @@ static void repair(struct keeper *k)
         kind = KEEPER_COPY;
     }
     k->rejoin_term = k->view.lease_at.term;
-    (void)keeper_order_at(k, kind, must_copy ? COPY_MS : REWIND_MS, k->view.lease.node);
+    (void)keeper_order_at(k, kind, KEEPER_REPAIR_SILENT_MS, k->view.lease.node);
 }
 
-/* Section 9, rule 1: not before the new primary is open. */
+/* Section 9, rule 1: not before the new primary has opened its term. (Not: before clients may
+ * come, as a strict one waits for us.) */
 static bool has_source(const struct keeper *k)
 {
-    return keeper_lease_is_open(k) && k->view.lease.writable;
+    return keeper_lease_is_open(k);
 }
 
 /* Nobody to repair from, and ours can stand for election as it is. */

@@ -69,9 +69,7 @@ static void watch_stream(struct keeper *k)
         k->stuck_since_ms = k->now_ms;
         k->retry_follow_ms = k->now_ms + STUCK_LOOK_MS;
     }
-    bool is_reachable =
-        keeper_view_seat(&k->view, k->view.lease.node) != NULL && k->view.lease.writable;
-    if (k->now_ms - k->stuck_since_ms > STUCK_COPY_MS && is_reachable) {
+    if (k->now_ms - k->stuck_since_ms > STUCK_COPY_MS) {
         k->wants_copy = true;
         keeper_rejoin(k, "it does not stream: the WAL it needs may be gone");
     } else if (k->now_ms >= k->retry_follow_ms) {
