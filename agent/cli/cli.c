@@ -124,6 +124,7 @@ static const struct cli_command commands[] = {
     {"operator", "the engine of the store: its members and how they are",
      "usage: rollcall operator raft list-peers\n"
      "       rollcall operator autopilot get-config\n"
+     "       rollcall operator autopilot set-config [-SETTING=VALUE ...]\n"
      "       rollcall operator autopilot state\n\n"
      "The words are Consul's; who is shown are the members of the etcd cluster, or the one "
      "server with\nSQLite.\n",

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cli/autopilot.h"
 #include "agent/cli/client.h"
 #include "agent/cli/columns.h"
 #include "agent/cli/commands.h"
@@ -124,10 +125,33 @@ int operator_run(const struct cli_command *self, int count, char **words)
         {"autopilot", "state", state},
     };
     struct cli_parsed parsed;
+    struct autopilot_flags set = {{NULL}};
+    const struct cli_flag flags[] = {
+        {"cleanup-dead-servers", CLI_TEXT, &set.given[AUTOPILOT_CLEANUP], "YES",
+         "these eight: autopilot set-config"},
+        {"last-contact-threshold", CLI_TEXT, &set.given[AUTOPILOT_CONTACT], "TIME",
+         "kept and shown"},
+        {"max-trailing-logs", CLI_TEXT, &set.given[AUTOPILOT_TRAILING], "N",
+         "kept and shown"},
+        {"min-quorum", CLI_TEXT, &set.given[AUTOPILOT_QUORUM], "N", "kept and shown"},
+        {"server-stabilization-time", CLI_TEXT, &set.given[AUTOPILOT_STABILIZATION],
+         "TIME", "kept and shown"},
+        {"redundancy-zone-tag", CLI_TEXT, &set.given[AUTOPILOT_ZONE], "TAG",
+         "kept and shown"},
+        {"disable-upgrade-migration", CLI_TEXT, &set.given[AUTOPILOT_MIGRATION], "YES",
+         "kept and shown"},
+        {"upgrade-version-tag", CLI_TEXT, &set.given[AUTOPILOT_VERSION], "TAG",
+         "kept and shown"},
+    };
 
-    int err = cli_parse(self, NULL, 0, count, words, &parsed);
+    int err =
+        cli_parse(self, flags, sizeof flags / sizeof flags[0], count, words, &parsed);
     if (err != RC_OK) {
         return cli_parse_exit(err);
+    }
+    if (parsed.word_count == 2 && rc_text_equals(parsed.words[0], "autopilot") &&
+        rc_text_equals(parsed.words[1], "set-config")) {
+        return autopilot_set(&parsed.client, &set);
     }
     for (size_t i = 0; parsed.word_count == 2 && i < sizeof parts / sizeof parts[0];
          i++) {
@@ -137,5 +161,5 @@ int operator_run(const struct cli_command *self, int count, char **words)
         }
     }
     return cli_misuse(self,
-                      "wants raft list-peers, autopilot get-config or autopilot state");
+                      "wants raft list-peers, autopilot get-config, set-config or state");
 }

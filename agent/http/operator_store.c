@@ -91,38 +91,6 @@ void operator_raft_peer(struct http_api *api, struct http_exchange *x)
         "with `etcdctl member`, a SQLite store has one");
 }
 
-/* What autopilot would be told, as far as it has a meaning here: nothing is ever cleaned up or
- * promoted by us, the engine decides. */
-void operator_autopilot_configuration(struct http_api *api, struct http_exchange *x)
-{
-    if (!may(api, x, PERMIT_READ)) {
-        return;
-    }
-    struct rc_json json = exchange_json(x);
-    rc_json_object(&json);
-    rc_json_put_bool(&json, "CleanupDeadServers", false);
-    rc_json_put_string(&json, "LastContactThreshold", "200ms");
-    rc_json_put_u64(&json, "MaxTrailingLogs", 0);
-    rc_json_put_u64(&json, "MinQuorum", 0);
-    rc_json_put_string(&json, "ServerStabilizationTime", "0s");
-    rc_json_put_string(&json, "RedundancyZoneTag", "");
-    rc_json_put_bool(&json, "DisableUpgradeMigration", true);
-    rc_json_put_string(&json, "UpgradeVersionTag", "");
-    rc_json_put_u64(&json, "CreateIndex", 1);
-    rc_json_put_u64(&json, "ModifyIndex", 1);
-    rc_json_object_end(&json);
-    exchange_json_end(x);
-}
-
-void operator_autopilot_configure(struct http_api *api, struct http_exchange *x)
-{
-    if (may(api, x, PERMIT_WRITE)) {
-        exchange_error(x, 501,
-                       "There is no autopilot: the engine of the store decides by "
-                       "itself who leads and who votes");
-    }
-}
-
 /* ---- Health. */
 
 struct health {

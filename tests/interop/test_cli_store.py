@@ -270,6 +270,20 @@ def test_operators_see_the_engine(cli, pool):
     assert cli("operator", "raft").returncode == 2
 
 
+def test_settings_of_autopilot_are_kept(cli):
+    done = cli("operator", "autopilot", "set-config", "-min-quorum=3", "-server-stabilization-time=90s",
+               "-cleanup-dead-servers=true", "-redundancy-zone-tag=zone")
+    assert done.returncode == 0 and done.out == "Configuration updated!\n" and "decides by itself" in done.err
+    shown = cli.good("operator", "autopilot", "get-config")
+    assert "MinQuorum = 3\n" in shown and "ServerStabilizationTime = 1m30s\n" in shown
+    assert "CleanupDeadServers = true\n" in shown and 'RedundancyZoneTag = "zone"\n' in shown
+    assert cli("operator", "autopilot", "set-config", "-min-quorum=0").returncode == 0
+    shown = cli.good("operator", "autopilot", "get-config")
+    assert "MinQuorum = 0\n" in shown and "CleanupDeadServers = true\n" in shown
+    assert cli("operator", "autopilot", "set-config", "-min-quorum=many").returncode == 2
+    assert cli("operator", "autopilot", "set-config", "-last-contact-threshold=soon").returncode == 1
+
+
 def test_without_a_server_errors_say_so(pool, tmp_path):
     agent = pool.client("alone").start()
     cli = Cli(agent, tmp_path)
