@@ -110,6 +110,18 @@ void agent_service_deregister(struct http_api *api, struct http_exchange *x)
     request_written(api, x, err == RC_ENOTFOUND ? RC_OK : err);
 }
 
+/* python-consul before 1.0, and Patroni with it, asks by GET. No page in a browser can: those say
+ * where they come from. */
+void agent_service_deregister_by_get(struct http_api *api, struct http_exchange *x)
+{
+    if (x->is_local && x->request.origin == NULL && x->request.fetch_site == NULL) {
+        agent_service_deregister(api, x);
+        return;
+    }
+    exchange_header(x, "Allow", "OPTIONS,PUT");
+    exchange_error(x, 405, "method GET not allowed");
+}
+
 void agent_service_maintenance(struct http_api *api, struct http_exchange *x)
 {
     enum local_switch enable = LOCAL_OFF;

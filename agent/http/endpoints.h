@@ -34,6 +34,7 @@ http_handler agent_services;
 http_handler agent_service;
 http_handler agent_service_register;
 http_handler agent_service_deregister;
+http_handler agent_service_deregister_by_get;
 http_handler agent_service_maintenance;
 
 /* agent_checks.c: the checks registered here. */

@@ -49,6 +49,8 @@ static const struct route routes[] = {
      ROUTE_REFUSES_NS, ROUTE_HERE},
     {AGENT "service/deregister/", HTTP_PUT, agent_service_deregister, ROUTE_SERVICE_WRITE,
      ROUTE_REFUSES_NS, ROUTE_HERE},
+    {AGENT "service/deregister/", HTTP_GET, agent_service_deregister_by_get,
+     ROUTE_SERVICE_WRITE, ROUTE_REFUSES_NS, ROUTE_HERE},
     {AGENT "service/maintenance/", HTTP_PUT, agent_service_maintenance,
      ROUTE_SERVICE_WRITE, ROUTE_REFUSES_NS, ROUTE_HERE},
     {AGENT "checks", HTTP_GET, agent_checks, ROUTE_SERVICE_READ, ROUTE_REFUSES_NS,

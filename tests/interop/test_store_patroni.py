@@ -147,3 +147,13 @@ def test_a_prefix_is_watched_below_it(agent):
     agent.call("DELETE", f"{SCOPE}/tree/a")
     waiting.join(20)
     assert answers[0].status == 404 and answers[0].index > index
+
+
+def test_a_service_is_deregistered_by_get_from_this_machine_but_not_by_a_page(agent):
+    """python-consul 0.7.1, which Debian's Patroni uses, asks so."""
+    assert agent.call("PUT", "/v1/agent/service/register", {"Name": "demo", "ID": "demo/n1", "Tags": ["primary"]}).status == 200
+    for page in ({"Origin": "http://elsewhere"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert agent.call("GET", "/v1/agent/service/deregister/demo/n1", headers=page).status in (403, 405)
+    assert "demo/n1" in agent.call("GET", "/v1/agent/services").json
+    assert agent.call("GET", "/v1/agent/service/deregister/demo/n1").status == 200
+    assert "demo/n1" not in agent.call("GET", "/v1/agent/services").json
