@@ -213,7 +213,7 @@ size_t pgview_entries(const struct pgview *view, struct lineup_entry *out)
     for (size_t i = 0; i < word->count; i++) {
         const struct pgview_member *member = &word->members[i];
         bool holds = rc_text_equals(member->node, word->primary);
-        bool primary = holds && word->writable;
+        bool primary = holds && word->writable && !named; /* a name twice is one */
         enum upstream_role claim = primary                     ? UPSTREAM_ROLE_PRIMARY
                                    : member->in_pool && !holds ? UPSTREAM_ROLE_STANDBY
                                                                : UPSTREAM_ROLE_UNKNOWN;

@@ -72,6 +72,44 @@ static void as_stream(const uint8_t *data, size_t size, size_t cut)
     assert(pgwire_at_boundary(&whole) == pgwire_at_boundary(&parts));
 }
 
+/* A hidden notice is found at the same place however the bytes are cut, and nothing passes twice. */
+static void as_watched(const uint8_t *data, size_t size, size_t cut)
+{
+    struct pgwire_hopper whole = {0};
+    struct pgwire_hopper parts = {0};
+    size_t at = 0;
+    size_t later = 0;
+    enum pgwire_watch want = pgwire_hop_watching(&whole, data, size, &at);
+    enum pgwire_watch got = pgwire_hop_watching(&parts, data, cut, &later);
+    size_t from = got == PGWIRE_WATCH_PASS ? cut : later;
+    assert(from <= cut);
+    if (got != PGWIRE_WATCH_FOUND) {
+        got = pgwire_hop_watching(&parts, data + from, size - from, &later);
+        later += from;
+    }
+    assert(got == want);
+    assert(want == PGWIRE_WATCH_PASS || later == at);
+    assert(pgwire_at_boundary(&whole) == pgwire_at_boundary(&parts));
+}
+
+static void as_route(const uint8_t *data, size_t size)
+{
+    struct rc_buffer packet = {0};
+    struct pgwire_first first;
+    rc_buffer_append(&packet, data, size);
+    pgwire_read_first(packet.bytes, packet.size, &first);
+    if (first.kind == PGWIRE_STARTUP) {
+        size_t before = packet.size;
+        enum pgwire_route route = pgwire_route_of(&first);
+        assert(pgwire_strip_route(&packet, &first) == RC_OK);
+        assert(packet.size <= before);
+        assert(packet.size == before || route == PGWIRE_ROUTE_READ);
+        pgwire_read_first(packet.bytes, packet.size, &first);
+        assert(first.kind == PGWIRE_STARTUP);
+    }
+    rc_buffer_fini(&packet);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) {
@@ -85,5 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     as_hello(data, size, cut, PGHELLO_WANTS_ANY);
     as_probe(data, size);
     as_stream(data, size, cut);
+    as_watched(data, size, cut);
+    as_route(data, size);
     return 0;
 }
