@@ -247,16 +247,23 @@ void connection_pause(struct connection *connection)
 
 void connection_watch(struct connection *connection)
 {
-    if (!connection->watched && !held_wants(connection)) {
+    if (!connection->watched) {
         connection->watched = pump_watch(connection->http->pump, connection->descriptor,
                                          PUMP_HANGUP, connection) == RC_OK;
+    }
+}
+
+void connection_leave(struct connection *connection)
+{
+    if (!held_wants(connection)) {
+        connection_watch(connection);
     }
 }
 
 void connection_suspend(struct connection *connection)
 {
     connection_pause(connection);
-    connection_watch(connection);
+    connection_leave(connection);
 }
 
 void connection_resume(struct connection *connection)

@@ -45,7 +45,7 @@ static bool is_alike(const struct connection *a, const struct connection *b)
     const struct http_exchange *x = &a->exchange;
     const struct http_exchange *y = &b->exchange;
 
-    return x->method == y->method && x->expired == y->expired && a->closes == b->closes &&
+    return x->expired == y->expired && a->closes == b->closes &&
            has_same_target(&x->target, &y->target) && has_same_headers(a, b) &&
            has_same_rights(a, b);
 }

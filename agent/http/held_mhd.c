@@ -45,8 +45,7 @@ static bool may_be_lifted(const struct connection *connection)
     const struct http_exchange *x = &connection->exchange;
 
     return connection->http->lift.sink >= 0 && connection->is_countable &&
-           connection->is_modern && waits_long(x) &&
-           (x->method == HTTP_GET || x->method == HTTP_HEAD);
+           connection->is_modern && waits_long(x) && x->method == HTTP_GET;
 }
 
 bool held_wants(struct connection *connection)
@@ -119,8 +118,7 @@ static int keep_headers(struct connection *connection)
             at += its_size;
         }
     }
-    connection->exchange.method_name =
-        connection->exchange.method == HTTP_HEAD ? "HEAD" : "GET";
+    connection->exchange.method_name = "GET"; /* all that leave are */
     return RC_OK;
 }
 
@@ -301,7 +299,7 @@ static const char *date_of(struct http *http)
     return http->date;
 }
 
-/* Into http->head; `body_size` is what a GET gets. */
+/* Into http->head. */
 static void write_head(struct connection *connection, size_t body_size)
 {
     struct http *http = connection->http;
@@ -363,9 +361,6 @@ void held_answer(struct connection *connection)
     }
     parts[0].iov_base = http->head.bytes;
     parts[0].iov_len = http->head.size;
-    if (x->method == HTTP_HEAD) {
-        parts[1].iov_len = 0;
-    }
     struct connection *follower = crowd_next(connection);
     while (follower != NULL) {
         send_answer(follower, parts);

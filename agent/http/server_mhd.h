@@ -173,12 +173,14 @@ void http_answered(struct http_exchange *x);
 /* store_mhd.c: for http_api.resume; `context` is the struct http. */
 void http_go_on(void *context, struct http_exchange *x);
 
-/* Lets the connection wait for something that is over soon; a client that leaves is noticed
- * afterwards. connection_watch() looks out for that. */
+/* Lets the connection wait for something that is over soon. */
 void connection_pause(struct connection *connection);
-void connection_watch(struct connection *connection);
 
-/* Lets the connection wait, watching whether its client goes away. */
+/* Of one that waits on: it leaves libmicrohttpd, or else is watched for its client going away. */
+void connection_leave(struct connection *connection);
+void connection_watch(struct connection *connection); /* only the latter */
+
+/* Both: lets the connection wait. */
 void connection_suspend(struct connection *connection);
 
 /* Lets a connection whose wait is over run again. */

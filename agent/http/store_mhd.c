@@ -11,7 +11,7 @@ static void go_on_waiting(struct http *http, struct http_exchange *x)
     if (waiters_add(http->waiters, &x->waiter) == RC_OK) {
         answer_return(http, x);
         if (x->served == NULL) {
-            connection_watch(connection_of(&x->waiter));
+            connection_leave(connection_of(&x->waiter));
             crowd_disperse(connection_of(&x->waiter));
         }
         return;
