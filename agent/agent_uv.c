@@ -6,6 +6,7 @@
 
 #include "agent/cli/cli.h"
 #include "agent/http/permits.h"
+#include "agent/keeper_uv.h"
 #include "agent/prepared/prepared_book.h"
 #include "agent/watch_keys_uv.h"
 #include "base/err.h"
@@ -42,6 +43,7 @@ static void close_edges(struct agent *agent)
     }
     watch_keys_close(agent->watch_keys);
     agent->watch_keys = NULL;
+    agent_close_keeper(agent);
     if (agent->http != NULL) {
         agent->open++;
         forwarder_set_http(agent->forwarder, NULL);

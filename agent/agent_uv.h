@@ -90,6 +90,7 @@ struct agent {
     struct checks_uv *checks_edge;
     struct http *http;
     struct forwarder *forwarder;
+    struct keeper_uv *keeper_edge; /* NULL: no PostgreSQL is kept here */
     struct dns_server *dns;
     struct joiner *joiner;
     struct watcher *watcher;

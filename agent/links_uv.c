@@ -3,6 +3,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/forward_uv.h"
+#include "agent/keeper_uv.h"
 #include "agent/store_uv.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -12,6 +13,16 @@ static bool serves(void *context)
 {
     const struct agent *agent = context;
     return agent_store(agent) != NULL;
+}
+
+static void on_own_reply(void *context, http_ticket ticket,
+                         const struct http_reply *reply)
+{
+    struct agent *agent = context;
+
+    if (!agent_keeper_replied(agent, ticket, reply)) {
+        agent_on_own_reply(agent, ticket, reply);
+    }
 }
 
 int agent_open_links(struct agent *agent)
@@ -31,7 +42,7 @@ int agent_open_links(struct agent *agent)
         .keys = agent->link_keys.keys,
         .key_count = agent->link_keys.count,
         .serves = serves,
-        .replied = agent_on_own_reply,
+        .replied = on_own_reply,
         .context = agent,
     };
     int err = forwarder_start(&options, error, &agent->forwarder);

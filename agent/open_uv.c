@@ -8,6 +8,7 @@
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
 #include "agent/config_store.h"
+#include "agent/keeper_uv.h"
 #include "agent/prepared/prepared_book.h"
 #include "base/clock.h"
 #include "base/entropy.h"
@@ -554,7 +555,7 @@ int agent_open(struct agent *agent)
         open_local,         open_events,   open_snapshot,      open_gossip,
         open_handles,       open_checks,   open_gossip_edge,   agent_open_permits,
         agent_open_store,   open_http,     agent_open_links,   open_dns,
-        agent_open_queries, open_joiner,   agent_open_watches,
+        agent_open_queries, open_joiner,   agent_open_watches, agent_open_keeper,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

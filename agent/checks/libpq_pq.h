@@ -12,6 +12,8 @@ struct libpq {
     void (*free_options)(PQconninfoOption *options);
     void (*free_text)(void *text);
     PGconn *(*start)(const char *text);
+    PGconn *(*start_params)(const char *const *names, const char *const *values,
+                            int expands);
     PostgresPollingStatusType (*poll)(PGconn *connection);
     ConnStatusType (*status)(const PGconn *connection);
     int (*file)(const PGconn *connection);
@@ -26,6 +28,9 @@ struct libpq {
     PGresult *(*result)(PGconn *connection);
     ExecStatusType (*result_status)(const PGresult *result);
     char *(*result_error)(const PGresult *result);
+    char *(*result_field)(const PGresult *result, int field);
+    PGVerbosity (*verbosity)(PGconn *connection, PGVerbosity wanted);
+    int (*is_null)(const PGresult *result, int row, int column);
     int (*rows)(const PGresult *result);
     int (*columns)(const PGresult *result);
     char *(*value)(const PGresult *result, int row, int column);

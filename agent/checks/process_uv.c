@@ -217,6 +217,11 @@ static int spawn(struct process *p, uv_loop_t *loop, const struct process_order 
         stdio[0].flags = UV_CREATE_PIPE | UV_READABLE_PIPE;
         stdio[0].data.stream = (uv_stream_t *)&p->reads;
     }
+    if (order->user != 0 && geteuid() == 0) {
+        options.flags |= UV_PROCESS_SETUID | UV_PROCESS_SETGID;
+        options.uid = order->user;
+        options.gid = order->group;
+    }
     environment_init(&environment, order->variables);
     options.env = environment.texts;
     p->process.data = p;

@@ -35,6 +35,8 @@ struct process_order {
     enum process_keep keep;
     size_t keep_max; /* bytes of output */
     enum process_errors errors;
+    unsigned user; /* whom it runs as, with `group`, if we are root; 0: as we do */
+    unsigned group;
     /* It has ended, and with it all of its group. Not after process_kill(). */
     void (*ended)(void *context, const struct process_end *end);
     void *context;

@@ -55,14 +55,6 @@ int launch_mark_standby(const char *data_dir)
     return err;
 }
 
-static bool is_under_repair(const char *data_dir)
-{
-    char path[PATH_MAX];
-
-    (void)snprintf(path, sizeof path, "%s/" LAUNCH_REPAIR_MARK, data_dir);
-    return access(path, F_OK) == 0;
-}
-
 static int fail(int err, char *problem, const char *text)
 {
     (void)rc_text_put(problem, WARDEN_PROBLEM_MAX, text);
@@ -149,9 +141,8 @@ int launch_postmaster(const struct warden_order *order, const struct launch_user
     if (user->uid == 0) {
         return fail(RC_EDENIED, problem, "PostgreSQL must not run as root: set os_user");
     }
-    if (is_under_repair(place->data_dir)) {
-        return fail(RC_ECONFLICT, problem,
-                    "the data folder is under repair (" LAUNCH_REPAIR_MARK ")");
+    if (access(place->repair_mark, F_OK) == 0) {
+        return fail(RC_ECONFLICT, problem, "the data folder is under repair");
     }
     int err = launch_mark_standby(place->data_dir);
     if (err != RC_OK) {

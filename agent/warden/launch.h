@@ -9,9 +9,6 @@
 
 #include "agent/warden/warden.h"
 
-/* In the data folder while a repair of it is under way: what stands in it is not to be started. */
-#define LAUNCH_REPAIR_MARK "rollcall.repair"
-
 /* Who `user` is; looked up before memory is locked. */
 struct launch_user {
     uid_t uid;
@@ -24,7 +21,8 @@ int launch_find_user(const char *name, struct launch_user *out);
 
 struct launch_place {
     const char *data_dir;
-    const char *cgroup; /* joined by the child; NULL: ours */
+    const char *repair_mark; /* file that forbids a start: the data folder is half done */
+    const char *cgroup;      /* joined by the child; NULL: ours */
 };
 
 /* Makes standby.signal in the data folder, owned as the folder is. RC_OK, RC_ENOTFOUND (no data

@@ -41,11 +41,12 @@ struct turns {
     struct watchdog dog;
     struct launch_user user;
     struct tree *tree;
-    const char *cgroup;             /* NULL: none */
-    int files[PLACE_COUNT];         /* -1: none */
-    pid_t postmaster;               /* as long as its number is its own; 0: none */
-    char data_dir[WARDEN_PATH_MAX]; /* of the server */
-    uint64_t armed_ms;              /* of the timer */
+    char repair_mark[WARDEN_PATH_MAX]; /* beside the socket */
+    const char *cgroup;                /* NULL: none */
+    int files[PLACE_COUNT];            /* -1: none */
+    pid_t postmaster;                  /* as long as its number is its own; 0: none */
+    char data_dir[WARDEN_PATH_MAX];    /* of the server */
+    uint64_t armed_ms;                 /* of the timer */
     uint64_t echoed_ms;
     uint64_t alone_since_ms;
     uint64_t end_by_ms; /* 0: not told to end */
@@ -70,6 +71,7 @@ static void close_place(struct turns *t, enum place place)
 static void start(struct turns *t)
 {
     const struct launch_place place = {.data_dir = t->order.data_dir,
+                                       .repair_mark = t->repair_mark,
                                        .cgroup = t->cgroup};
     char problem[WARDEN_PROBLEM_MAX];
     pid_t pid = 0;
@@ -411,6 +413,10 @@ static int open_turns(struct turns *t, const struct warden_options *options)
         t->files[i] = -1;
     }
     watchdog_init(&t->dog, options->watchdog);
+    size_t stem = strlen(options->socket);
+    stem -= rc_text_ends_with(options->socket, ".sock") ? strlen(".sock") : 0;
+    (void)snprintf(t->repair_mark, sizeof t->repair_mark, "%.*s.repair", (int)stem,
+                   options->socket);
     if (options->cgroup[0] != '\0') {
         (void)mkdir(options->cgroup, 0755); /* is it missing, joining it does nothing */
         t->cgroup = options->cgroup;

@@ -145,7 +145,7 @@ def test_one_that_somebody_else_started_is_adopted(cluster, warden):
 
 
 def test_what_is_under_repair_is_not_started(cluster, warden):
-    (cluster.data / "rollcall.repair").write_text("rewind")
+    (cluster.folder / "w.repair").write_text("rewind")
     said = warden.order("start", data=cluster.data, words=cluster.arguments())
     assert said["state"] == "idle" and said["answer"] == 6 and "under repair" in said["problem"]
 

@@ -1,0 +1,23 @@
+/* keeper_uv.h - the keeper in this agent: joined with its warden, its hands, the store and the
+ * catalog. */
+#ifndef AGENT_KEEPER_UV_H
+#define AGENT_KEEPER_UV_H
+
+#include <stdbool.h>
+
+#include "agent/http/http.h"
+
+struct agent;
+
+/* Opens it if the settings have a cluster. RC_OK, or an error with one line in `agent->error`. */
+int agent_open_keeper(struct agent *agent);
+
+/* PostgreSQL goes on under its warden. `agent->open` counts it until it is closed. */
+void agent_close_keeper(struct agent *agent);
+
+/* The reply to what was forwarded under a ticket of FORWARDER_OWN. False: that is not one of the
+ * keeper's. */
+bool agent_keeper_replied(struct agent *agent, http_ticket ticket,
+                          const struct http_reply *reply);
+
+#endif

@@ -1,0 +1,19 @@
+#include "agent/postgres/place.h"
+
+void place_slot_name(const char *node, char out[PLACE_SLOT_MAX])
+{
+    static const char prefix[] = "rc_";
+    size_t size = 0;
+
+    for (; prefix[size] != '\0'; size++) {
+        out[size] = prefix[size];
+    }
+    for (; *node != '\0' && size < PLACE_SLOT_MAX - 1; node++) {
+        char c = *node;
+        if (c >= 'A' && c <= 'Z') {
+            c = (char)(c - 'A' + 'a');
+        }
+        out[size++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+    }
+    out[size] = '\0';
+}
