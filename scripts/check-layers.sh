@@ -17,7 +17,7 @@ find base dns agent proxy tests -name '*.[ch]' | sort | awk '
         edge["uv.h"] = "_uv"; edge["ares.h"] = "_ares"; edge["sodium.h"] = "_sodium"
         edge["msgpack.h"] = "_msgpack"; edge["microhttpd.h"] = "_mhd"
         edge["libpq-fe.h"] = "_pq"; edge["curl/curl.h"] = "_curl"
-        edge["sqlite3.h"] = "_sqlite"
+        edge["sqlite3.h"] = "_sqlite"; edge["nghttp2/nghttp2.h"] = "_nghttp2"
     }
     function folder_of(path) { # the longest listed folder above the file
         while (sub(/\/[^\/]*$/, "", path)) if (path in known) return path

@@ -9,49 +9,13 @@
 #include "agent/checks/http_rules.h"
 #include "agent/checks/http_run_curl.h"
 #include "base/err.h"
-#include "base/library.h"
 #include "base/text.h"
-#include "base/watch_uv.h"
 
 struct http {
     struct prober prober;
-    struct libcurl curl;
-    CURLM *multi; /* NULL: not loaded (yet) */
-    struct watch_timer *timer;
-    char error[256]; /* why libcurl could not be loaded */
+    struct multi_curl multi; /* opened by the first check */
+    char error[256];         /* why it could not be */
 };
-
-static int load(struct http *http)
-{
-    struct libcurl *curl = &http->curl;
-    const struct rc_symbol symbols[] = {
-        {"curl_global_init", (void **)&curl->global_init},
-        {"curl_easy_init", (void **)&curl->easy_init},
-        {"curl_easy_setopt", (void **)&curl->set},
-        {"curl_easy_getinfo", (void **)&curl->info},
-        {"curl_easy_strerror", (void **)&curl->text_of},
-        {"curl_easy_cleanup", (void **)&curl->easy_cleanup},
-        {"curl_multi_init", (void **)&curl->multi_init},
-        {"curl_multi_setopt", (void **)&curl->multi_set},
-        {"curl_multi_add_handle", (void **)&curl->add},
-        {"curl_multi_remove_handle", (void **)&curl->remove},
-        {"curl_multi_socket_action", (void **)&curl->act},
-        {"curl_multi_info_read", (void **)&curl->next_message},
-        {"curl_multi_assign", (void **)&curl->assign},
-        {"curl_multi_cleanup", (void **)&curl->multi_cleanup},
-        {"curl_slist_append", (void **)&curl->append},
-        {"curl_slist_free_all", (void **)&curl->free_list},
-        {"curl_url", (void **)&curl->url},
-        {"curl_url_set", (void **)&curl->url_set},
-        {"curl_url_get", (void **)&curl->url_get},
-        {"curl_url_cleanup", (void **)&curl->url_cleanup},
-        {"curl_free", (void **)&curl->free_text},
-    };
-
-    return rc_library_load("libcurl.so.4", "libcurl4", symbols,
-                           sizeof symbols / sizeof symbols[0], http->error,
-                           sizeof http->error);
-}
 
 /* ---- ending a run ---------------------------------------------------------------- */
 
@@ -117,105 +81,20 @@ static void finish(struct http_run *run, CURLcode code)
     report_failure(run, reason);
 }
 
-static void collect(struct http *http)
+static void on_end(void *context, void *transfer, CURLcode code)
 {
-    CURLMsg *message;
-    int left = 0;
-
-    while (http->multi != NULL &&
-           (message = http->curl.next_message(http->multi, &left)) != NULL) {
-        struct http_run *run = NULL;
-        CURLcode code = message->data.result;
-        if (message->msg == CURLMSG_DONE &&
-            http->curl.info(message->easy_handle, CURLINFO_PRIVATE, (char **)&run) ==
-                CURLE_OK &&
-            run != NULL) {
-            finish(run, code);
-        }
-    }
-}
-
-/* ---- libcurl's sockets and timer on our loop ------------------------------------- */
-
-static void on_ready(void *context, int file, unsigned events)
-{
-    struct http *http = context;
-    int running = 0;
-    int mask = ((events & WATCH_READ) != 0 ? CURL_CSELECT_IN : 0) |
-               ((events & WATCH_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
-
-    (void)http->curl.act(http->multi, file, mask, &running);
-    collect(http);
-}
-
-static void on_due(void *context)
-{
-    struct http *http = context;
-    int running = 0;
-
-    (void)http->curl.act(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(http);
-}
-
-/* Signature given by CURLMOPT_SOCKETFUNCTION. */
-static int on_socket(CURL *easy, curl_socket_t file, int what, void *context,
-                     void *socket_context)
-{
-    struct http *http = context;
-    struct watch *watch = socket_context;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        watch_uv_close(watch);
-        return 0;
-    }
-    if (watch == NULL) {
-        watch = watch_uv_open(http->prober.loop, file, on_ready, http);
-        if (watch == NULL) {
-            return -1;
-        }
-        (void)http->curl.assign(http->multi, file, watch);
-    }
-    watch_uv_set(watch, ((what & CURL_POLL_IN) != 0 ? WATCH_READ : WATCH_NOTHING) |
-                            ((what & CURL_POLL_OUT) != 0 ? WATCH_WRITE : WATCH_NOTHING));
-    return 0;
-}
-
-/* Signature given by CURLMOPT_TIMERFUNCTION. */
-static int on_timer_wanted(CURLM *multi, long after_ms, void *context)
-{
-    struct http *http = context;
-
-    (void)multi;
-    watch_uv_timer_set(http->timer, after_ms);
-    return 0;
+    (void)context;
+    finish(transfer, code);
 }
 
 static bool open_multi(struct http *http)
 {
-    struct libcurl *curl = &http->curl;
-
-    if (http->multi != NULL) {
+    if (http->multi.multi != NULL) {
         return true;
     }
-    if (load(http) != RC_OK) {
-        return false;
-    }
-    http->timer = watch_uv_timer_open(http->prober.loop, on_due, http);
-    if (http->timer != NULL && curl->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
-        http->multi = curl->multi_init();
-    }
-    if (http->multi == NULL) {
-        watch_uv_timer_close(http->timer);
-        http->timer = NULL;
-        (void)rc_text_put(http->error, sizeof http->error, "libcurl does not start");
-        return false;
-    }
-    (void)curl->multi_set(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    (void)curl->multi_set(http->multi, CURLMOPT_SOCKETDATA, http);
-    (void)curl->multi_set(http->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
-    (void)curl->multi_set(http->multi, CURLMOPT_TIMERDATA, http);
-    return true;
+    http->multi.on_end = on_end;
+    return multi_curl_open(&http->multi, http->prober.loop, http->error,
+                           sizeof http->error) == RC_OK;
 }
 
 /* ---- runs ------------------------------------------------------------------------ */
@@ -234,8 +113,8 @@ static void start(struct prober *prober, const struct probe_request *request)
     if (run == NULL) {
         return;
     }
-    run->curl = &http->curl;
-    run->multi = http->multi;
+    run->curl = &http->multi.curl;
+    run->multi = http->multi.multi;
     run->method = rc_text_copy(wanted->method == NULL ? "GET" : wanted->method);
     run->url = http_rules_public_url(wanted->http);
     if (run->method == NULL || run->url == NULL) {
@@ -255,10 +134,7 @@ static void close_multi(struct prober *prober)
 {
     struct http *http = (struct http *)prober;
 
-    if (http->multi != NULL) {
-        (void)http->curl.multi_cleanup(http->multi);
-    }
-    watch_uv_timer_close(http->timer);
+    multi_curl_close(&http->multi);
 }
 
 struct prober *http_curl_prober(struct uv_loop_s *loop, struct probe_sink sink)

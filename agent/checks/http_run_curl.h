@@ -5,35 +5,9 @@
 
 #include <stdbool.h>
 
-#include <curl/curl.h>
-
 #include "agent/checks/checks.h"
 #include "base/buffer.h"
-
-/* The part of libcurl that is used, filled by rc_library_load(). */
-struct libcurl {
-    CURLcode (*global_init)(long flags);
-    CURL *(*easy_init)(void);
-    CURLcode (*set)(CURL *easy, CURLoption option, ...);
-    CURLcode (*info)(CURL *easy, CURLINFO info, ...);
-    const char *(*text_of)(CURLcode code);
-    void (*easy_cleanup)(CURL *easy);
-    CURLM *(*multi_init)(void);
-    CURLMcode (*multi_set)(CURLM *multi, CURLMoption option, ...);
-    CURLMcode (*add)(CURLM *multi, CURL *easy);
-    CURLMcode (*remove)(CURLM *multi, CURL *easy);
-    CURLMcode (*act)(CURLM *multi, curl_socket_t file, int events, int *running);
-    CURLMsg *(*next_message)(CURLM *multi, int *left);
-    CURLMcode (*assign)(CURLM *multi, curl_socket_t file, void *context);
-    CURLMcode (*multi_cleanup)(CURLM *multi);
-    struct curl_slist *(*append)(struct curl_slist *list, const char *text);
-    void (*free_list)(struct curl_slist *list);
-    CURLU *(*url)(void);
-    CURLUcode (*url_set)(CURLU *url, CURLUPart part, const char *text, unsigned flags);
-    CURLUcode (*url_get)(const CURLU *url, CURLUPart part, char **text, unsigned flags);
-    void (*url_cleanup)(CURLU *url);
-    void (*free_text)(void *text);
-};
+#include "base/multi_curl.h"
 
 enum { HTTP_STATUS_MAX = 128 };
 

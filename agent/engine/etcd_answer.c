@@ -1,317 +1,260 @@
 /* etcd_answer.c - answers to what was asked for: transactions, pages, leases, watches. */
 #include "agent/engine/etcd_answer.h"
 
-#include "agent/engine/etcd_scan.h"
+#include "agent/engine/etcd_header.h"
+#include "agent/engine/protobuf.h"
 #include "base/err.h"
 #include "base/text.h"
 
-/* ResponseHeader: only the revision matters. */
-static uint64_t read_header(struct etcd_scan *scan)
-{
-    struct rc_span key;
-    uint64_t revision = 0;
+/* In every response. */
+enum { HEADER = 1 };
 
-    if (!etcd_scan_object(scan)) {
-        return 0;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "revision")) {
-            revision = etcd_scan_number(scan);
-        } else {
-            etcd_scan_skip(scan);
+struct etcd_header etcd_header_read(struct rc_cursor *in,
+                                    const struct protobuf_field *field)
+{
+    enum { MEMBER_ID = 2, REVISION = 3 };
+    struct etcd_header header = {0};
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
+
+    while (protobuf_next(&inner, &part)) {
+        if (part.number == MEMBER_ID) {
+            header.member = part.value;
+        } else if (part.number == REVISION) {
+            header.revision = part.value;
         }
     }
-    return revision;
+    protobuf_leave(in, &inner);
+    return header;
 }
 
-int etcd_answer_revision(void *bytes, size_t size, uint64_t *out)
+int etcd_answer_revision(struct rc_pack_bytes message, uint64_t *out)
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
     uint64_t revision = 0;
 
-    if (etcd_scan_object(&scan)) {
-        while (etcd_scan_key(&scan, &key)) {
-            if (rc_span_equals(key, "header")) {
-                revision = read_header(&scan);
-            } else {
-                etcd_scan_skip(&scan);
-            }
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            revision = etcd_header_read(&in, &field).revision;
         }
     }
-    if (scan.err == RC_OK) {
+    if (in.err == RC_OK) {
         *out = revision;
     }
-    return scan.err;
+    return in.err;
 }
 
 /* ---- transactions ----------------------------------------------------------------- */
 
-/* {"response_txn": {"succeeded": true, ...}} and its like. */
-static void read_response(struct etcd_scan *scan, struct etcd_txn_answer *out)
-{
-    struct rc_span key;
-    struct rc_span inner;
+enum { TXN_SUCCEEDED = 2, TXN_RESPONSES = 3, RESPONSE_TXN = 4 };
 
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (!rc_span_equals(key, "response_txn") ||
-            out->nested_count >= ETCD_NESTED_MAX) {
-            etcd_scan_skip(scan);
-            continue;
-        }
-        bool *succeeded = &out->nested[out->nested_count++];
-        if (!etcd_scan_object(scan)) {
-            continue;
-        }
-        while (etcd_scan_key(scan, &inner)) {
-            if (rc_span_equals(inner, "succeeded")) {
-                *succeeded = etcd_scan_bool(scan);
-            } else {
-                etcd_scan_skip(scan);
-            }
+/* Whether a TxnResponse inside of another says that its compares held. */
+static bool read_succeeded(struct rc_cursor *in, const struct protobuf_field *field)
+{
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
+    bool succeeded = false;
+
+    while (protobuf_next(&inner, &part)) {
+        if (part.number == TXN_SUCCEEDED) {
+            succeeded = part.value != 0;
         }
     }
+    protobuf_leave(in, &inner);
+    return succeeded;
 }
 
-int etcd_answer_txn(void *bytes, size_t size, struct etcd_txn_answer *out)
+/* ResponseOp: those that are transactions count. */
+static void read_response(struct rc_cursor *in, const struct protobuf_field *field,
+                          struct etcd_txn_answer *out)
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
 
-    *out = (struct etcd_txn_answer){0};
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "header")) {
-            out->revision = read_header(&scan);
-        } else if (rc_span_equals(key, "succeeded")) {
-            out->succeeded = etcd_scan_bool(&scan);
-        } else if (rc_span_equals(key, "responses") && etcd_scan_array(&scan)) {
-            while (etcd_scan_item(&scan)) {
-                read_response(&scan, out);
-            }
-        } else if (!rc_span_equals(key, "responses")) {
-            etcd_scan_skip(&scan);
+    while (protobuf_next(&inner, &part)) {
+        if (part.number == RESPONSE_TXN && out->nested_count < ETCD_NESTED_MAX) {
+            out->nested[out->nested_count++] = read_succeeded(&inner, &part);
         }
     }
-    return scan.err;
+    protobuf_leave(in, &inner);
+}
+
+int etcd_answer_txn(struct rc_pack_bytes message, struct etcd_txn_answer *out)
+{
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
+
+    *out = (struct etcd_txn_answer){0};
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            out->revision = etcd_header_read(&in, &field).revision;
+        } else if (field.number == TXN_SUCCEEDED) {
+            out->succeeded = field.value != 0;
+        } else if (field.number == TXN_RESPONSES) {
+            read_response(&in, &field, out);
+        }
+    }
+    return in.err;
 }
 
 /* ---- keys ------------------------------------------------------------------------- */
 
-static void read_kv(struct etcd_scan *scan, struct engine_item *out)
+/* KeyValue. */
+static struct engine_item read_item(struct rc_cursor *in,
+                                    const struct protobuf_field *field)
 {
-    struct rc_span key;
+    enum { KEY = 1, CREATE_REVISION = 2, MOD_REVISION = 3, VALUE = 5, LEASE = 6 };
+    struct engine_item item = {.key = rc_pack_text(""), .value = rc_pack_text("")};
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
 
-    *out = (struct engine_item){.key = rc_pack_text(""), .value = rc_pack_text("")};
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "key")) {
-            out->key = etcd_scan_bytes(scan);
-        } else if (rc_span_equals(key, "value")) {
-            out->value = etcd_scan_bytes(scan);
-        } else if (rc_span_equals(key, "create_revision")) {
-            out->create_revision = etcd_scan_number(scan);
-        } else if (rc_span_equals(key, "mod_revision")) {
-            out->mod_revision = etcd_scan_number(scan);
-        } else if (rc_span_equals(key, "lease")) {
-            out->lease = etcd_scan_number(scan);
-        } else {
-            etcd_scan_skip(scan);
+    while (protobuf_next(&inner, &part)) {
+        switch (part.number) {
+        case KEY:
+            item.key = part.bytes;
+            break;
+        case CREATE_REVISION:
+            item.create_revision = part.value;
+            break;
+        case MOD_REVISION:
+            item.mod_revision = part.value;
+            break;
+        case VALUE:
+            item.value = part.bytes;
+            break;
+        case LEASE:
+            item.lease = part.value;
+            break;
+        default: /* its version, and what later ones of etcd may add */
+            break;
         }
     }
+    protobuf_leave(in, &inner);
+    return item;
 }
 
-static void read_kvs(struct etcd_scan *scan, etcd_each *each, void *context,
+int etcd_answer_page(struct rc_pack_bytes message, etcd_each *each, void *context,
                      struct etcd_page_answer *out)
 {
-    struct engine_item item;
-
-    if (!etcd_scan_array(scan)) {
-        return;
-    }
-    while (etcd_scan_item(scan)) {
-        read_kv(scan, &item);
-        if (scan->err == RC_OK) {
-            out->count++;
-            each(context, &item);
-        }
-    }
-}
-
-int etcd_answer_page(void *bytes, size_t size, etcd_each *each, void *context,
-                     struct etcd_page_answer *out)
-{
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    enum { KVS = 2, MORE = 3 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
 
     *out = (struct etcd_page_answer){0};
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "header")) {
-            out->revision = read_header(&scan);
-        } else if (rc_span_equals(key, "kvs")) {
-            read_kvs(&scan, each, context, out);
-        } else if (rc_span_equals(key, "more")) {
-            out->has_more = etcd_scan_bool(&scan);
-        } else {
-            etcd_scan_skip(&scan);
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            out->revision = etcd_header_read(&in, &field).revision;
+        } else if (field.number == MORE) {
+            out->has_more = field.value != 0;
+        } else if (field.number == KVS) {
+            struct engine_item item = read_item(&in, &field);
+            if (in.err == RC_OK) {
+                out->count++;
+                each(context, &item);
+            }
         }
     }
-    return scan.err;
+    return in.err;
 }
 
 /* ---- leases ----------------------------------------------------------------------- */
 
-int etcd_answer_lease(void *bytes, size_t size, struct etcd_lease_answer *out)
+int etcd_answer_lease(struct rc_pack_bytes message, struct etcd_lease_answer *out)
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
-    bool is_inside = false;
+    enum { ID = 2, TTL = 3 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
 
     *out = (struct etcd_lease_answer){0};
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "header")) {
-            out->revision = read_header(&scan);
-        } else if (rc_span_equals(key, "ID")) {
-            out->lease = etcd_scan_number(&scan);
-        } else if (rc_span_equals(key, "TTL")) {
-            uint64_t ttl_s = etcd_scan_number(&scan);
-            out->ttl_s = ttl_s > INT64_MAX / 1000 ? 0 : ttl_s; /* negative: ended */
-        } else if (rc_span_equals(key, "result") && !is_inside) {
-            is_inside = etcd_scan_object(&scan); /* a stream's wrapping: go on inside */
-        } else {
-            etcd_scan_skip(&scan);
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            out->revision = etcd_header_read(&in, &field).revision;
+        } else if (field.number == ID) {
+            out->lease = field.value;
+        } else if (field.number == TTL) {
+            /* negative: ended */
+            out->ttl_s = field.value > INT64_MAX / 1000 ? 0 : field.value;
         }
     }
-    return scan.err;
+    return in.err;
 }
 
 /* ---- watches ---------------------------------------------------------------------- */
 
-static void read_event(struct etcd_scan *scan, const struct etcd_watcher *watcher)
+static void read_event(struct rc_cursor *in, const struct protobuf_field *field,
+                       const struct etcd_watcher *watcher)
 {
+    enum { TYPE = 1, KV = 2, DELETE = 1 };
     struct engine_item item = {.key = rc_pack_text(""), .value = rc_pack_text("")};
-    bool is_delete = false;
-    struct rc_span key;
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
+    uint64_t type = 0;
 
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "type")) {
-            is_delete = rc_span_equals(etcd_scan_text(scan), "DELETE");
-        } else if (rc_span_equals(key, "kv")) {
-            read_kv(scan, &item);
-        } else {
-            etcd_scan_skip(scan);
+    while (protobuf_next(&inner, &part)) {
+        if (part.number == TYPE) {
+            type = part.value;
+        } else if (part.number == KV) {
+            item = read_item(&inner, &part);
         }
     }
-    if (scan->err != RC_OK) {
+    protobuf_leave(in, &inner);
+    if (in->err != RC_OK) {
         return;
     }
-    if (is_delete) {
+    if (type == DELETE) {
         watcher->removed(watcher->context, item.key, item.mod_revision);
     } else {
         watcher->put(watcher->context, &item);
     }
 }
 
-static void read_events(struct etcd_scan *scan, const struct etcd_watcher *watcher,
-                        struct etcd_watch_answer *out)
-{
-    if (!etcd_scan_array(scan)) {
-        return;
-    }
-    while (etcd_scan_item(scan)) {
-        read_event(scan, watcher);
-        out->count++;
-    }
-}
-
-static void keep_text(struct rc_span from, char text[ENGINE_ERROR_MAX])
+static void keep_text(struct rc_pack_bytes from, char text[ENGINE_ERROR_MAX])
 {
     size_t size = from.size < ENGINE_ERROR_MAX ? from.size : ENGINE_ERROR_MAX - 1;
 
     for (size_t i = 0; i < size; i++) {
-        text[i] = from.at[i];
+        text[i] = (char)(from.at[i] == 0 ? ' ' : from.at[i]);
     }
     text[size] = '\0';
     rc_text_to_line(text, ENGINE_ERROR_MAX);
 }
 
-static void read_result(struct etcd_scan *scan, const struct etcd_watcher *watcher,
-                        struct etcd_watch_answer *out)
-{
-    struct rc_span key;
-
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "canceled")) {
-            out->is_canceled = etcd_scan_bool(scan);
-        } else if (rc_span_equals(key, "compact_revision")) {
-            out->compact_revision = etcd_scan_number(scan);
-        } else if (rc_span_equals(key, "cancel_reason")) {
-            keep_text(etcd_scan_text(scan), out->text);
-        } else if (rc_span_equals(key, "fragment")) {
-            out->is_fragment = etcd_scan_bool(scan);
-        } else if (rc_span_equals(key, "events")) {
-            read_events(scan, watcher, out);
-        } else {
-            etcd_scan_skip(scan);
-        }
-    }
-}
-
-/* The stream's error is an object with a message, or a text. */
-static void read_error(struct etcd_scan *scan, struct etcd_watch_answer *out)
-{
-    struct rc_span key;
-
-    out->is_canceled = true;
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "message")) {
-            keep_text(etcd_scan_text(scan), out->text);
-        } else {
-            etcd_scan_skip(scan);
-        }
-    }
-}
-
-int etcd_answer_watch(void *bytes, size_t size, const struct etcd_watcher *watcher,
+int etcd_answer_watch(struct rc_pack_bytes message, const struct etcd_watcher *watcher,
                       struct etcd_watch_answer *out)
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    enum {
+        CANCELED = 4,
+        COMPACT_REVISION = 5,
+        CANCEL_REASON = 6,
+        FRAGMENT = 7,
+        EVENTS = 11
+    };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
 
     *out = (struct etcd_watch_answer){0};
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "result")) {
-            read_result(&scan, watcher, out);
-        } else if (rc_span_equals(key, "error")) {
-            read_error(&scan, out);
-        } else {
-            etcd_scan_skip(&scan);
+    while (protobuf_next(&in, &field)) {
+        switch (field.number) {
+        case CANCELED:
+            out->is_canceled = field.value != 0;
+            break;
+        case COMPACT_REVISION:
+            out->compact_revision = field.value;
+            break;
+        case CANCEL_REASON:
+            keep_text(field.bytes, out->text);
+            break;
+        case FRAGMENT:
+            out->is_fragment = field.value != 0;
+            break;
+        case EVENTS:
+            read_event(&in, &field, watcher);
+            out->count += in.err == RC_OK;
+            break;
+        default: /* its header, whose revision may run ahead of its events */
+            break;
         }
     }
-    return scan.err;
+    return in.err;
 }

@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "agent/engine/etcd_json.h"
+#include "agent/engine/etcd_message.h"
+#include "agent/engine/grpc.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -13,7 +14,7 @@ struct etcd_ask {
     struct etcd_ask *next;
     struct etcd_asker *asker;
     enum etcd_asked what;
-    const char *path; /* static */
+    const char *method; /* static */
     struct rc_buffer body;
     etcd_ask_done *done;
     void *context;
@@ -71,12 +72,11 @@ static bool send(struct etcd_ask *ask)
     ask->endpoint = i;
     struct etcd_request request = {
         .endpoint = asker->endpoints->items[i].url,
-        .path = ask->path,
-        .body = rc_buffer_string(&ask->body),
+        .method = ask->method,
+        .body = ask->body.bytes,
         .body_size = ask->body.size,
         .token = asker->token,
         .time_limit_ms = asker->request_ms,
-        .may_repeat = ask->what == ETCD_READS,
         .on_reply = on_reply,
         .context = ask,
     };
@@ -115,7 +115,6 @@ static void on_login(void *context, const struct etcd_reply *reply)
 {
     struct etcd_asker *asker = context;
     const struct etcd_edge *edge = asker->edge;
-    struct etcd_refusal refusal = {.err = RC_EAGAIN};
 
     asker->login_call = NULL;
     asker->login = ETCD_LOGIN_WANTED;
@@ -126,19 +125,19 @@ static void on_login(void *context, const struct etcd_reply *reply)
         resume(asker, RC_EAGAIN, reply->text);
         return;
     }
-    if (reply->status == 200 &&
-        etcd_answer_token(reply->bytes, reply->size, asker->token) == RC_OK) {
+    if (reply->status == GRPC_OK &&
+        etcd_answer_token(reply->message, asker->token) == RC_OK) {
         asker->login = ETCD_LOGIN_DONE;
         resume(asker, RC_OK, "");
         return;
     }
-    etcd_answer_refusal(reply->bytes, reply->size, reply->status, &refusal);
+    const struct etcd_refusal refusal = etcd_answer_refusal(reply->status, reply->text);
     if (refusal.is_without_auth) {
         asker->login = ETCD_LOGIN_DONE; /* with no token, until one is asked for */
         resume(asker, RC_OK, "");
         return;
     }
-    resume(asker, refusal.err == RC_EUNKNOWN ? RC_EAGAIN : RC_EIO, refusal.text);
+    resume(asker, refusal.err == RC_EUNKNOWN ? RC_EAGAIN : RC_EIO, reply->text);
 }
 
 /* RC_OK: the login is under way. */
@@ -152,15 +151,15 @@ static int log_in(struct etcd_asker *asker)
     }
     asker->login_endpoint =
         etcd_endpoints_pick(asker->endpoints, 0, edge->now_ms(edge->context));
-    etcd_json_login(&body, asker->user, asker->password == NULL ? "" : asker->password);
+    etcd_message_login(&body, asker->user,
+                       asker->password == NULL ? "" : asker->password);
     const struct etcd_request request = {
         .endpoint = asker->endpoints->items[asker->login_endpoint].url,
-        .path = "/v3/auth/authenticate",
-        .body = rc_buffer_string(&body),
+        .method = ETCD_AUTHENTICATE,
+        .body = body.bytes,
         .body_size = body.size,
         .token = "",
         .time_limit_ms = asker->request_ms,
-        .may_repeat = true,
         .on_reply = on_login,
         .context = asker,
     };
@@ -179,14 +178,13 @@ static void on_refusal(struct etcd_ask *ask, const struct etcd_reply *reply)
 {
     struct etcd_asker *asker = ask->asker;
     const struct etcd_edge *edge = asker->edge;
-    struct etcd_refusal refusal;
+    const struct etcd_refusal refusal = etcd_answer_refusal(reply->status, reply->text);
 
-    etcd_answer_refusal(reply->bytes, reply->size, reply->status, &refusal);
     if (refusal.needs_login && asker->user != NULL && !ask->was_refused_token) {
         ask->was_refused_token = true;
         ask->tried = 0;
         if (log_in(asker) != RC_OK) {
-            fail(ask, RC_EAGAIN, refusal.text);
+            fail(ask, RC_EAGAIN, reply->text);
         }
         return;
     }
@@ -196,9 +194,9 @@ static void on_refusal(struct etcd_ask *ask, const struct etcd_reply *reply)
     bool may_try =
         refusal.is_of_member && (refusal.err != RC_EUNKNOWN || ask->what == ETCD_READS);
     if (may_try) {
-        send_or_fail(ask, refusal.err, refusal.text);
+        send_or_fail(ask, refusal.err, reply->text);
     } else {
-        fail(ask, refusal.needs_login ? RC_EIO : refusal.err, refusal.text);
+        fail(ask, refusal.needs_login ? RC_EIO : refusal.err, reply->text);
     }
 }
 
@@ -209,12 +207,11 @@ static void on_reply(void *context, const struct etcd_reply *reply)
     const struct etcd_edge *edge = asker->edge;
 
     ask->call = NULL;
-    if (reply->end == ETCD_REPLIED && reply->status == 200) {
+    if (reply->end == ETCD_REPLIED && reply->status == GRPC_OK) {
         etcd_endpoints_report(asker->endpoints, ask->endpoint, ETCD_ANSWERED,
                               edge->now_ms(edge->context));
         asker->is_led = true;
-        finish(ask, &(struct etcd_outcome){
-                        .text = "", .bytes = reply->bytes, .size = reply->size});
+        finish(ask, &(struct etcd_outcome){.text = "", .message = reply->message});
         return;
     }
     if (reply->end == ETCD_REPLIED) {
@@ -232,7 +229,7 @@ static void on_reply(void *context, const struct etcd_reply *reply)
 
 /* ---- asking ----------------------------------------------------------------------- */
 
-int etcd_ask(struct etcd_asker *asker, enum etcd_asked what, const char *path,
+int etcd_ask(struct etcd_asker *asker, enum etcd_asked what, const char *method,
              struct rc_buffer *body, etcd_ask_done *done, void *context)
 {
     struct etcd_ask *ask = body->err == RC_OK ? calloc(1, sizeof *ask) : NULL;
@@ -243,7 +240,7 @@ int etcd_ask(struct etcd_asker *asker, enum etcd_asked what, const char *path,
     }
     ask->asker = asker;
     ask->what = what;
-    ask->path = path;
+    ask->method = method;
     ask->body = *body;
     *body = (struct rc_buffer){.max = body->max};
     ask->done = done;

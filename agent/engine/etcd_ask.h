@@ -19,10 +19,9 @@
 enum etcd_asked { ETCD_READS, ETCD_WRITES };
 
 struct etcd_outcome {
-    int err;          /* as in engine_answer; RC_ECONFLICT: compacted */
-    const char *text; /* why; "" on RC_OK */
-    uint8_t *bytes;   /* RC_OK: the body; borrowed, may be changed */
-    size_t size;
+    int err;                      /* as in engine_answer; RC_ECONFLICT: compacted */
+    const char *text;             /* why; "" on RC_OK */
+    struct rc_pack_bytes message; /* RC_OK: what was answered; borrowed */
 };
 typedef void etcd_ask_done(void *context, const struct etcd_outcome *outcome);
 
@@ -47,7 +46,7 @@ struct etcd_asker {
 
 /* Asks. `body` is taken, and emptied. RC_OK, and `done` is called once, later; or RC_ENOMEM and
  * it never is. */
-int etcd_ask(struct etcd_asker *asker, enum etcd_asked what, const char *path,
+int etcd_ask(struct etcd_asker *asker, enum etcd_asked what, const char *method,
              struct rc_buffer *body, etcd_ask_done *done, void *context);
 
 /* Ends all: RC_EUNKNOWN for writes that were sent, RC_ECLOSED for the rest. `done` is called

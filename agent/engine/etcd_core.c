@@ -10,16 +10,14 @@
 #include "agent/engine/etcd_ask.h"
 #include "agent/engine/etcd_follow.h"
 #include "agent/engine/etcd_gate.h"
-#include "agent/engine/etcd_json.h"
 #include "agent/engine/etcd_look.h"
-#include "agent/engine/etcd_queue.h"
+#include "agent/engine/etcd_message.h"
+#include "agent/engine/etcd_rides.h"
 #include "base/err.h"
 #include "base/text.h"
 
 enum {
     REQUEST_MS = 1000,
-    RIDES_MAX =
-        4, /* requests with transactions under way at once: measured, see README.md */
     LEASE_STEP_MS = 1000,
     LEASE_MIN_MS = 2000 /* etcd's own, for its default election time-out */
 };
@@ -28,7 +26,7 @@ struct etcd_core;
 
 enum note_kind { NOTE_REFUSAL, NOTE_BARRIER, NOTE_GRANT, NOTE_KEEPALIVE, NOTE_REVOKE };
 
-/* A call that waits for its answer; transactions wait as struct etcd_write. */
+/* A call that waits for its answer; transactions wait in etcd_rides.h. */
 struct note {
     struct note *next;
     struct etcd_core *core;
@@ -53,8 +51,7 @@ struct etcd_core {
     char *user;
     char *password;
 
-    struct etcd_queue queue;
-    size_t rides;            /* under way */
+    struct etcd_rides rides;
     struct note *refusals;   /* to be answered at the next wake, newest first */
     struct note *barriers;   /* for the next read, newest first */
     struct note *shared;     /* of the read that is under way */
@@ -65,8 +62,6 @@ struct etcd_core {
     void (*on_closed)(void *context);
     void *closed_context;
 };
-
-static const char no_text[] = "";
 
 static struct etcd_core *core_of(struct engine *engine)
 {
@@ -155,129 +150,6 @@ static int err_of(const struct etcd_outcome *outcome)
 
 /* ---- transactions ----------------------------------------------------------------- */
 
-struct ride {
-    struct etcd_core *core;
-    size_t count;
-    struct etcd_write *writes[ETCD_RIDERS_MAX];
-};
-
-static void pump(struct etcd_core *core);
-
-static void end_write(struct etcd_write *write, const struct engine_answer *answer)
-{
-    write->done(write->context, answer);
-    etcd_write_destroy(write);
-}
-
-static void end_ride(struct ride *ride, int err, const char *text)
-{
-    for (size_t i = 0; i < ride->count; i++) {
-        end_write(ride->writes[i], &(struct engine_answer){.err = err, .text = text});
-    }
-}
-
-static void end_ride_well(struct ride *ride, const struct etcd_outcome *outcome)
-{
-    struct etcd_core *core = ride->core;
-    struct etcd_txn_answer txn;
-    int err = etcd_answer_txn(outcome->bytes, outcome->size, &txn);
-
-    if (err != RC_OK || txn.revision == 0 ||
-        (ride->count > 1 && txn.nested_count != ride->count)) {
-        end_ride(ride, RC_EUNKNOWN, "etcd: its answer to a transaction makes no sense");
-        return;
-    }
-    etcd_follow_owe(&core->follow, txn.revision);
-    for (size_t i = 0; i < ride->count; i++) {
-        bool succeeded = ride->count > 1 ? txn.nested[i] : txn.succeeded;
-        end_write(ride->writes[i], &(struct engine_answer){.text = no_text,
-                                                           .succeeded = succeeded,
-                                                           .revision = txn.revision});
-    }
-}
-
-/* One of several was refused, so all were: each goes alone. */
-static void part_ways(struct ride *ride)
-{
-    struct etcd_queue *queue = &ride->core->queue;
-
-    for (size_t i = ride->count; i > 0; i--) {
-        ride->writes[i - 1]->is_alone = true;
-        etcd_queue_put_first(queue, ride->writes[i - 1]);
-    }
-}
-
-static void on_ride_end(void *context, const struct etcd_outcome *outcome)
-{
-    struct ride *ride = context;
-    struct etcd_core *core = ride->core;
-    int err = err_of(outcome);
-    bool is_of_one = err == RC_ENOTFOUND || err == RC_EINVAL || err == RC_ETOOBIG;
-
-    core->rides--;
-    if (err == RC_EUNKNOWN && !core->is_closing) {
-        etcd_gate_shut(&core->gate);
-    }
-    if (err == RC_ENOSPC) {
-        etcd_look_full(&core->look, outcome->text);
-    }
-    if (err == RC_OK) {
-        end_ride_well(ride, outcome);
-    } else if (ride->count > 1 && is_of_one) {
-        part_ways(ride);
-    } else {
-        end_ride(ride, err, outcome->text);
-    }
-    free(ride);
-    if (!core->is_closing) {
-        pump(core);
-    }
-}
-
-static void write_body(const struct ride *ride, struct rc_buffer *body)
-{
-    if (ride->count == 1) {
-        *body = ride->writes[0]->json;
-        ride->writes[0]->json = (struct rc_buffer){0};
-        return;
-    }
-    etcd_json_nest_begin(body);
-    for (size_t i = 0; i < ride->count; i++) {
-        etcd_json_nest_add(body, &ride->writes[i]->json);
-    }
-    etcd_json_nest_end(body);
-}
-
-/* Sends what waits, as far as requests may be under way. Never answers from inside. */
-static void pump(struct etcd_core *core)
-{
-    while (!core->gate.is_shut && core->rides < RIDES_MAX && core->queue.count > 0) {
-        struct ride *ride = calloc(1, sizeof *ride);
-        struct rc_buffer body = {0};
-        if (ride == NULL) {
-            core->edge.wake(core->edge.context, 100); /* memory may come back */
-            return;
-        }
-        ride->core = core;
-        ride->count = etcd_queue_take(&core->queue, ride->writes);
-        write_body(ride, &body);
-        if (etcd_ask(&core->asker, ETCD_WRITES, "/v3/kv/txn", &body, on_ride_end, ride) ==
-            RC_OK) {
-            core->rides++;
-            continue;
-        }
-        for (size_t i = 0; i < ride->count; i++) {
-            struct etcd_write *write = ride->writes[i];
-            struct note *note = note_of(core, NOTE_REFUSAL, write->done, write->context);
-            if (note != NULL) {
-                refuse(note, RC_ENOMEM);
-            }
-            etcd_write_destroy(write);
-        }
-        free(ride);
-    }
-}
-
 static void txn(struct engine *engine, const struct engine_txn *wanted, engine_done *done,
                 void *context)
 {
@@ -285,18 +157,16 @@ static void txn(struct engine *engine, const struct engine_txn *wanted, engine_d
     struct etcd_write *write = etcd_write_create(prefix_of(core), wanted, done, context);
     int err = write == NULL ? RC_ENOMEM : core->is_closing ? RC_ECLOSED : write->err;
 
-    if (err != RC_OK) {
-        struct note *note = note_of(core, NOTE_REFUSAL, done, context);
-        const char *text = write != NULL ? write->text : NULL;
-        if (note != NULL) {
-            refuse_with(note, err, text != NULL ? text : rc_strerror(err));
-        }
-        etcd_write_destroy(write);
+    if (err == RC_OK) {
+        etcd_rides_put(&core->rides, write);
         return;
     }
-    write->asked_ms = core->edge.now_ms(core->edge.context);
-    etcd_queue_put(&core->queue, write);
-    pump(core);
+    struct note *note = note_of(core, NOTE_REFUSAL, done, context);
+    const char *text = write != NULL ? write->text : NULL;
+    if (note != NULL) {
+        refuse_with(note, err, text != NULL ? text : rc_strerror(err));
+    }
+    etcd_write_destroy(write);
 }
 
 /* ---- barriers --------------------------------------------------------------------- */
@@ -312,7 +182,7 @@ static void on_barrier(void *context, const struct etcd_outcome *outcome)
     core->shared = NULL;
     core->is_reading = false;
     if (with.err == RC_OK &&
-        (etcd_answer_revision(outcome->bytes, outcome->size, &with.revision) != RC_OK ||
+        (etcd_answer_revision(outcome->message, &with.revision) != RC_OK ||
          with.revision == 0)) {
         with.err = RC_EAGAIN;
         with.text = "etcd: its answer to a read makes no sense";
@@ -338,9 +208,9 @@ static void read_barrier(struct etcd_core *core)
     core->shared = core->barriers;
     core->barriers = NULL;
     core->shared_reached = core->follow.reached;
-    etcd_json_barrier(&body, prefix_of(core));
-    core->is_reading = etcd_ask(&core->asker, ETCD_READS, "/v3/kv/range", &body,
-                                on_barrier, core) == RC_OK;
+    etcd_message_barrier(&body, prefix_of(core));
+    core->is_reading =
+        etcd_ask(&core->asker, ETCD_READS, ETCD_RANGE, &body, on_barrier, core) == RC_OK;
     while (!core->is_reading && core->shared != NULL) {
         struct note *note = core->shared;
         core->shared = note->next;
@@ -378,7 +248,7 @@ static void on_lease(void *context, const struct etcd_outcome *outcome)
         answer(note, &with);
         return;
     }
-    if (etcd_answer_lease(outcome->bytes, outcome->size, &lease) != RC_OK) {
+    if (etcd_answer_lease(outcome->message, &lease) != RC_OK) {
         answer_err(note, RC_EUNKNOWN, "etcd: its answer about a lease makes no sense");
         return;
     }
@@ -397,8 +267,7 @@ static void on_lease(void *context, const struct etcd_outcome *outcome)
     answer(note, &with);
 }
 
-static void ask_lease(struct note *note, enum etcd_asked what, const char *path,
-                      const char *name)
+static void ask_lease(struct note *note, enum etcd_asked what, const char *method)
 {
     struct etcd_core *core = note->core;
     struct rc_buffer body = {0};
@@ -407,8 +276,8 @@ static void ask_lease(struct note *note, enum etcd_asked what, const char *path,
         refuse(note, RC_ECLOSED);
         return;
     }
-    etcd_json_number(&body, name, note->number);
-    if (etcd_ask(&core->asker, what, path, &body, on_lease, note) != RC_OK) {
+    etcd_message_number(&body, note->number);
+    if (etcd_ask(&core->asker, what, method, &body, on_lease, note) != RC_OK) {
         refuse(note, RC_ENOMEM);
     }
 }
@@ -422,7 +291,7 @@ static void grant(struct engine *engine, uint64_t ttl_ms, engine_done *done,
     if (note != NULL) {
         uint64_t ttl_s = ttl_ms / LEASE_STEP_MS + (ttl_ms % LEASE_STEP_MS != 0);
         note->number = ttl_s > 0 ? ttl_s : 1;
-        ask_lease(note, ETCD_WRITES, "/v3/lease/grant", "TTL");
+        ask_lease(note, ETCD_WRITES, ETCD_GRANT);
     }
 }
 
@@ -433,7 +302,7 @@ static void keepalive(struct engine *engine, uint64_t lease, engine_done *done,
 
     if (note != NULL) {
         note->number = lease;
-        ask_lease(note, ETCD_READS, "/v3/lease/keepalive", "ID"); /* harmless twice */
+        ask_lease(note, ETCD_READS, ETCD_KEEPALIVE); /* harmless twice */
     }
 }
 
@@ -444,7 +313,7 @@ static void revoke(struct engine *engine, uint64_t lease, engine_done *done,
 
     if (note != NULL) {
         note->number = lease;
-        ask_lease(note, ETCD_WRITES, "/v3/lease/revoke", "ID");
+        ask_lease(note, ETCD_WRITES, ETCD_REVOKE);
     }
 }
 
@@ -491,6 +360,7 @@ static void close_engine(struct engine *engine, void (*on_closed)(void *context)
     core->on_closed = on_closed;
     core->closed_context = context;
     core->is_closing = true;
+    etcd_rides_stop(&core->rides);
     core->edge.wake(core->edge.context, 0);
 }
 
@@ -503,13 +373,7 @@ static void finish_closing(struct etcd_core *core)
     etcd_follow_fini(&core->follow);
     etcd_look_fini(&core->look);
     etcd_gate_fini(&core->gate);
-    while (core->queue.count > 0) {
-        struct etcd_write *writes[ETCD_RIDERS_MAX];
-        size_t count = etcd_queue_take(&core->queue, writes);
-        for (size_t i = 0; i < count; i++) {
-            end_write(writes[i], &with);
-        }
-    }
+    etcd_rides_fini(&core->rides);
     struct note *waiting = core->barriers;
     core->barriers = NULL;
     answer_all(waiting, &with);
@@ -517,20 +381,6 @@ static void finish_closing(struct etcd_core *core)
         answer_refusals(core);
     }
     core->edge.close(core->edge.context, on_edge_closed, core);
-}
-
-/* What has waited at a shut gate for as long as a request may take. */
-static void give_up_old(struct etcd_core *core, uint64_t now_ms)
-{
-    const struct engine_answer with = {.err = RC_EAGAIN,
-                                       .text = "etcd: no member accepts writes"};
-    struct etcd_write *write = NULL;
-
-    while (now_ms > core->asker.request_ms &&
-           (write = etcd_queue_take_old(&core->queue, now_ms - core->asker.request_ms)) !=
-               NULL) {
-        end_write(write, &with);
-    }
 }
 
 static void on_wake(void *owner)
@@ -544,10 +394,7 @@ static void on_wake(void *owner)
     }
     answer_refusals(core);
     uint64_t gate_ms = etcd_gate_wake(&core->gate, now_ms);
-    if (core->gate.is_shut) {
-        give_up_old(core, now_ms);
-    }
-    pump(core);
+    etcd_rides_wake(&core->rides, now_ms);
     uint64_t follow_ms = etcd_follow_wake(&core->follow, now_ms);
     uint64_t look_ms = etcd_look_wake(&core->look, now_ms);
     uint64_t due_ms = follow_ms < look_ms ? follow_ms : look_ms;
@@ -604,6 +451,10 @@ int etcd_core_create(const struct etcd_options *options, const struct etcd_edge 
     etcd_follow_init(&core->follow, &core->asker, prefix_of(core));
     etcd_gate_init(&core->gate, &core->asker, prefix_of(core));
     etcd_look_init(&core->look, &core->asker, &core->follow, prefix_of(core));
+    core->rides = (struct etcd_rides){.asker = &core->asker,
+                                      .gate = &core->gate,
+                                      .follow = &core->follow,
+                                      .look = &core->look};
     core->edge.start(core->edge.context, on_wake, core);
     if (options->history_ms != 0) {
         core->look.compact_every_ms = options->history_ms;

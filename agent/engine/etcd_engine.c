@@ -1,11 +1,11 @@
-/* etcd_engine.c - the engine on a real loop: its core over the edge of libcurl. */
+/* etcd_engine.c - the engine on a real loop: its core over gRPC. */
 #include "agent/engine/etcd_engine.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "agent/engine/etcd_core.h"
-#include "agent/engine/etcd_http_curl.h"
+#include "agent/engine/etcd_grpc.h"
 #include "base/err.h"
 
 static const char *unreadable_of(const struct etcd_options *options)
@@ -36,7 +36,7 @@ int etcd_engine_open(struct uv_loop_s *loop, const struct etcd_options *options,
         return RC_EINVAL;
     }
     (void)snprintf(error, error_size, "out of memory");
-    int err = etcd_http_open(loop, options, &edge, error, error_size);
+    int err = etcd_grpc_open(loop, options, &edge, error, error_size);
     if (err != RC_OK) {
         return err;
     }

@@ -1,14 +1,14 @@
-/* etcd_engine.h - the store's truth in an etcd cluster, reached over its JSON gateway.
+/* etcd_engine.h - the store's truth in an etcd cluster, spoken to in its own gRPC.
  *
  * For pools where one server is not enough: etcd's members agree by Raft, and any number of
- * servers may stand before them. Speaks HTTP/1.1 to /v3/ (etcd 3.4 and later) through libcurl,
- * which is loaded when the first such engine is opened. Keys stand under `prefix`, so that one
+ * servers may stand before them. Speaks to etcd 3.4 and later over HTTP/2 by libcurl, which is
+ * loaded when the first such engine is opened. Keys stand under `prefix`, so that one
  * cluster may serve several pools; below it "engine/" is the engine's own and never shown.
  *
  * It holds to one member while that one answers well, and moves on when it does not. What was
  * surely not sent is tried at each member once; a write that was sent is never sent again.
  *
- * Sources: etcd API reference v3, gRPC gateway; "etcd API guarantees" (KV, Watch, Lease). */
+ * Sources: etcd API reference v3; gRPC over HTTP2; "etcd API guarantees" (KV, Watch, Lease). */
 #ifndef AGENT_ENGINE_ETCD_ENGINE_H
 #define AGENT_ENGINE_ETCD_ENGINE_H
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "agent/engine/etcd_hidden.h"
-#include "agent/engine/etcd_json.h"
+#include "agent/engine/etcd_message.h"
+#include "agent/engine/grpc.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -13,8 +14,6 @@ enum {
     PAGE_KEYS_FIRST = 200,
     PAGE_KEYS_MAX = 5000,
     PAGE_BYTES_AIM = 1 << 20,
-    LINE_MAX_BYTES =
-        64 << 20, /* one message of a watch: fragments are 1.5 MB of values */
     RETRY_FIRST_MS = 50,
     RETRY_MAX_MS = 1000,
     MARK_AFTER_MS = 20,      /* what is on its way needs no mark */
@@ -46,7 +45,6 @@ void etcd_follow_init(struct etcd_follow *follow, struct etcd_asker *asker,
     follow->prefix = prefix;
     follow->page_keys = PAGE_KEYS_FIRST;
     follow->mark_after_ms = MARK_AFTER_MS;
-    follow->line.max = LINE_MAX_BYTES;
 }
 
 static void end_watch(struct etcd_follow *follow)
@@ -57,7 +55,6 @@ static void end_watch(struct etcd_follow *follow)
         edge->cancel(edge->context, follow->call);
         follow->call = NULL;
     }
-    rc_buffer_clear(&follow->line);
     follow->open = 0;
     etcd_events_clear(&follow->events);
     follow->has_broken = false;
@@ -66,7 +63,6 @@ static void end_watch(struct etcd_follow *follow)
 void etcd_follow_fini(struct etcd_follow *follow)
 {
     end_watch(follow);
-    rc_buffer_fini(&follow->line);
     rc_buffer_fini(&follow->from);
     etcd_events_fini(&follow->events);
 }
@@ -181,7 +177,7 @@ static void on_page(void *context, const struct etcd_outcome *outcome)
     }
     bool is_first = follow->load_revision == 0;
     follow->page_bytes = 0;
-    int err = etcd_answer_page(outcome->bytes, outcome->size, on_page_key, follow, &page);
+    int err = etcd_answer_page(outcome->message, on_page_key, follow, &page);
     if (err != RC_OK || follow->from.err != RC_OK || page.revision == 0) {
         load_anew(follow);
         retry(follow, ETCD_LOAD_DUE);
@@ -213,9 +209,10 @@ static void load_page(struct etcd_follow *follow)
     struct rc_buffer body = {0};
     struct rc_pack_bytes from = {follow->from.bytes, follow->from.size};
 
-    etcd_json_page(&body, follow->prefix, from, follow->load_revision, follow->page_keys);
+    etcd_message_page(&body, follow->prefix, from, follow->load_revision,
+                      follow->page_keys);
     follow->state = ETCD_LOADING;
-    if (etcd_ask(follow->asker, ETCD_READS, "/v3/kv/range", &body, on_page, follow) !=
+    if (etcd_ask(follow->asker, ETCD_READS, ETCD_RANGE, &body, on_page, follow) !=
         RC_OK) {
         retry(follow, ETCD_LOAD_DUE);
     }
@@ -281,15 +278,17 @@ static void log_in_again(const struct etcd_follow *follow)
     }
 }
 
-static void on_line(struct etcd_follow *follow, uint8_t *bytes, size_t size)
+static void on_message(void *context, struct rc_pack_bytes message)
 {
+    struct etcd_follow *follow = context;
     const struct etcd_watcher watcher = {follow, on_event_put, on_event_removed};
     struct etcd_watch_answer answer;
 
-    if (size == 0) {
+    follow->heard_ms = now_of(follow);
+    if (follow->has_broken) {
         return;
     }
-    int err = etcd_answer_watch(bytes, size, &watcher, &answer);
+    int err = etcd_answer_watch(message, &watcher, &answer);
     if (err != RC_OK || (answer.is_canceled && answer.compact_revision == 0)) {
         follow->avoided = UINT32_C(1) << follow->endpoint;
         log_in_again(follow);
@@ -308,32 +307,6 @@ static void on_line(struct etcd_follow *follow, uint8_t *bytes, size_t size)
     }
 }
 
-static void on_piece(void *context, const uint8_t *bytes, size_t size)
-{
-    struct etcd_follow *follow = context;
-    size_t start = 0;
-
-    follow->heard_ms = now_of(follow);
-    rc_buffer_append(&follow->line, bytes, size);
-    if (follow->line.err != RC_OK) {
-        break_watch(follow);
-        return;
-    }
-    size_t searched = follow->line.size - size;
-    while (!follow->has_broken) {
-        uint8_t *end =
-            memchr(follow->line.bytes + searched, '\n', follow->line.size - searched);
-        if (end == NULL) {
-            break;
-        }
-        size_t at = (size_t)(end - follow->line.bytes);
-        on_line(follow, follow->line.bytes + start, at - start);
-        start = at + 1;
-        searched = start;
-    }
-    rc_buffer_consume(&follow->line, start);
-}
-
 static void on_watch_end(void *context, const struct etcd_reply *reply)
 {
     struct etcd_follow *follow = context;
@@ -345,7 +318,7 @@ static void on_watch_end(void *context, const struct etcd_reply *reply)
         etcd_endpoints_report(asker->endpoints, follow->endpoint, ETCD_FAILED,
                               now_of(follow));
     }
-    if (reply->end == ETCD_REPLIED && reply->status != 200) {
+    if (reply->end == ETCD_REPLIED && reply->status != GRPC_OK) {
         log_in_again(follow);
     }
     follow->avoided = UINT32_C(1) << follow->endpoint;
@@ -366,14 +339,14 @@ static void start_watch(struct etcd_follow *follow, uint64_t now_ms)
     end_watch(follow);
     follow->endpoint = etcd_endpoints_pick(asker->endpoints, avoided, now_ms);
     follow->avoided = 0;
-    etcd_json_watch(&body, follow->prefix, follow->reached + 1);
+    etcd_message_watch(&body, follow->prefix, follow->reached + 1);
     const struct etcd_request request = {
         .endpoint = asker->endpoints->items[follow->endpoint].url,
-        .path = "/v3/watch",
-        .body = rc_buffer_string(&body),
+        .method = ETCD_WATCH,
+        .body = body.bytes,
         .body_size = body.size,
         .token = asker->token,
-        .on_piece = on_piece,
+        .on_message = on_message,
         .on_reply = on_watch_end,
         .context = follow,
     };
@@ -400,7 +373,7 @@ static void on_marked(void *context, const struct etcd_outcome *outcome)
     }
     follow->is_marking = false;
     if (outcome->err != RC_OK ||
-        etcd_answer_revision(outcome->bytes, outcome->size, &revision) != RC_OK) {
+        etcd_answer_revision(outcome->message, &revision) != RC_OK) {
         return;
     }
     follow->marked = revision;
@@ -416,10 +389,10 @@ static void mark(struct etcd_follow *follow, uint64_t now_ms)
 {
     struct rc_buffer body = {0};
 
-    etcd_json_put(&body, follow->prefix, ETCD_MARK);
+    etcd_message_put(&body, follow->prefix, ETCD_MARK);
     follow->mark_due_ms = now_ms + MARK_AGAIN_MS;
-    follow->is_marking = etcd_ask(follow->asker, ETCD_WRITES, "/v3/kv/put", &body,
-                                  on_marked, follow) == RC_OK;
+    follow->is_marking =
+        etcd_ask(follow->asker, ETCD_WRITES, ETCD_PUT, &body, on_marked, follow) == RC_OK;
 }
 
 static uint64_t later(uint64_t a, uint64_t b)

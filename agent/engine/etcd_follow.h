@@ -45,7 +45,6 @@ struct etcd_follow {
     uint64_t page_bytes; /* of the page that is being read */
 
     struct etcd_call *call; /* the watch */
-    struct rc_buffer line;  /* of it, not whole yet */
     size_t endpoint;
     uint32_t avoided; /* bit of the endpoint whose watch was dead */
     bool has_broken;  /* must be begun anew once its own call has returned */

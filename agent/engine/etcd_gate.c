@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "agent/engine/etcd_hidden.h"
-#include "agent/engine/etcd_json.h"
+#include "agent/engine/etcd_message.h"
+#include "agent/engine/grpc.h"
 #include "base/err.h"
 
 enum { PROBE_EVERY_MS = 40 };
@@ -52,13 +53,10 @@ void etcd_gate_shut(struct etcd_gate *gate)
 /* Any answer but one of a member in trouble: what waits will get its own. */
 static bool is_taken(const struct etcd_reply *reply)
 {
-    struct etcd_refusal refusal;
-
-    if (reply->end != ETCD_REPLIED || reply->status == 200) {
+    if (reply->end != ETCD_REPLIED || reply->status == GRPC_OK) {
         return reply->end == ETCD_REPLIED;
     }
-    etcd_answer_refusal(reply->bytes, reply->size, reply->status, &refusal);
-    return !refusal.is_of_member;
+    return !etcd_answer_refusal(reply->status, reply->text).is_of_member;
 }
 
 static void on_probe(void *context, const struct etcd_reply *reply)
@@ -94,15 +92,14 @@ static void probe_next(struct etcd_gate *gate)
     }
     probe->endpoint = gate->next;
     gate->next = (gate->next + 1) % asker->endpoints->count;
-    etcd_json_put(&body, gate->prefix, ETCD_MARK);
+    etcd_message_put(&body, gate->prefix, ETCD_MARK);
     const struct etcd_request request = {
         .endpoint = asker->endpoints->items[probe->endpoint].url,
-        .path = "/v3/kv/put",
-        .body = rc_buffer_string(&body),
+        .method = ETCD_PUT,
+        .body = body.bytes,
         .body_size = body.size,
         .token = asker->token,
         .time_limit_ms = asker->request_ms,
-        .may_repeat = true,
         .on_reply = on_probe,
         .context = probe,
     };

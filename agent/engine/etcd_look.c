@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "agent/engine/etcd_hidden.h"
-#include "agent/engine/etcd_json.h"
+#include "agent/engine/etcd_message.h"
+#include "agent/engine/grpc.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -54,7 +55,7 @@ static void on_members(void *context, const struct etcd_outcome *outcome)
     struct etcd_member_answer members;
 
     if (outcome->err == RC_OK &&
-        etcd_answer_members(outcome->bytes, outcome->size, &members) == RC_OK) {
+        etcd_answer_members(outcome->message, &members) == RC_OK) {
         look->members = members;
     }
 }
@@ -64,8 +65,7 @@ static void on_alarms(void *context, const struct etcd_outcome *outcome)
     struct etcd_look *look = context;
     char text[ENGINE_ERROR_MAX];
 
-    if (outcome->err == RC_OK &&
-        etcd_answer_alarms(outcome->bytes, outcome->size, text) == RC_OK) {
+    if (outcome->err == RC_OK && etcd_answer_alarms(outcome->message, text) == RC_OK) {
         (void)rc_text_put(look->alarm, sizeof look->alarm, text);
     }
 }
@@ -82,8 +82,8 @@ static void on_glance(void *context, const struct etcd_reply *reply)
     if (reply->end != ETCD_REPLIED) {
         etcd_endpoints_report(endpoints, glance->endpoint, ETCD_FAILED,
                               edge->now_ms(edge->context));
-    } else if (reply->status == 200 &&
-               etcd_answer_status(reply->bytes, reply->size, &glance->status) == RC_OK) {
+    } else if (reply->status == GRPC_OK &&
+               etcd_answer_status(reply->message, &glance->status) == RC_OK) {
         etcd_endpoints_looked(endpoints, glance->endpoint, reply->took_us);
     }
 }
@@ -94,12 +94,9 @@ static void glance_at(struct etcd_look *look, size_t index)
     struct etcd_glance *glance = &look->glances[index];
     struct etcd_request request = {
         .endpoint = asker->endpoints->items[index].url,
-        .path = "/v3/maintenance/status",
-        .body = "{}",
-        .body_size = 2,
+        .method = ETCD_STATUS,
         .token = asker->token,
         .time_limit_ms = asker->request_ms,
-        .may_repeat = true,
         .on_reply = on_glance,
         .context = glance,
     };
@@ -109,14 +106,12 @@ static void glance_at(struct etcd_look *look, size_t index)
     }
 }
 
-static void ask(struct etcd_look *look, enum etcd_asked what, const char *path,
-                const char *text, etcd_ask_done *done)
+static void ask(struct etcd_look *look, const char *method, etcd_ask_done *done)
 {
-    struct rc_buffer body = {0};
+    struct rc_buffer body = {0}; /* all that is said by default */
 
-    rc_buffer_text(&body, text);
     /* Out of memory: the next look asks again. */
-    (void)etcd_ask(look->asker, what, path, &body, done, look);
+    (void)etcd_ask(look->asker, ETCD_READS, method, &body, done, look);
 }
 
 /* ---- compaction -------------------------------------------------------------------- */
@@ -127,13 +122,13 @@ static void on_anything(void *context, const struct etcd_outcome *outcome)
     (void)outcome; /* what did not work is tried in an hour */
 }
 
-static void ask_number(struct etcd_look *look, const char *path, const char *name,
-                       uint64_t value, etcd_ask_done *done)
+static void ask_number(struct etcd_look *look, const char *method, uint64_t value,
+                       etcd_ask_done *done)
 {
     struct rc_buffer body = {0};
 
-    etcd_json_number(&body, name, value);
-    (void)etcd_ask(look->asker, ETCD_WRITES, path, &body, done, look);
+    etcd_message_number(&body, value);
+    (void)etcd_ask(look->asker, ETCD_WRITES, method, &body, done, look);
 }
 
 /* The key is ours for this hour, or was taken by another server. */
@@ -143,12 +138,12 @@ static void on_elected(void *context, const struct etcd_outcome *outcome)
     struct etcd_txn_answer answer;
 
     bool is_ours = outcome->err == RC_OK &&
-                   etcd_answer_txn(outcome->bytes, outcome->size, &answer) == RC_OK &&
+                   etcd_answer_txn(outcome->message, &answer) == RC_OK &&
                    answer.succeeded;
     if (is_ours) {
-        ask_number(look, "/v3/kv/compaction", "revision", look->target, on_anything);
+        ask_number(look, ETCD_COMPACT, look->target, on_anything);
     } else if (outcome->err != RC_ECLOSED && outcome->err != RC_EUNKNOWN) {
-        ask_number(look, "/v3/lease/revoke", "ID", look->lease, on_anything);
+        ask_number(look, ETCD_REVOKE, look->lease, on_anything);
     }
 }
 
@@ -158,8 +153,7 @@ static void on_granted(void *context, const struct etcd_outcome *outcome)
     struct etcd_lease_answer lease;
     struct rc_buffer body = {0};
 
-    if (outcome->err != RC_OK ||
-        etcd_answer_lease(outcome->bytes, outcome->size, &lease) != RC_OK) {
+    if (outcome->err != RC_OK || etcd_answer_lease(outcome->message, &lease) != RC_OK) {
         return;
     }
     const struct engine_compare free_key = {rc_pack_text(ETCD_COMPACTOR),
@@ -171,8 +165,8 @@ static void on_granted(void *context, const struct etcd_outcome *outcome)
     const struct engine_txn txn = {
         .compares = &free_key, .compare_count = 1, .then = &put, .then_count = 1};
     look->lease = lease.lease;
-    etcd_json_txn(&body, look->prefix, &txn);
-    (void)etcd_ask(look->asker, ETCD_WRITES, "/v3/kv/txn", &body, on_elected, look);
+    etcd_message_txn(&body, look->prefix, &txn);
+    (void)etcd_ask(look->asker, ETCD_WRITES, ETCD_TXN, &body, on_elected, look);
 }
 
 static uint64_t revision_of(const struct etcd_look *look)
@@ -194,8 +188,7 @@ static void compact(struct etcd_look *look, uint64_t now_ms)
     }
     if (look->sample_ms != 0 && look->sample > 1 && !look->follow->has_compactor) {
         look->target = look->sample;
-        ask_number(look, "/v3/lease/grant", "TTL", look->compact_every_ms * 5 / 6 / 1000,
-                   on_granted);
+        ask_number(look, ETCD_GRANT, look->compact_every_ms * 5 / 6 / 1000, on_granted);
     }
     look->sample = revision_of(look);
     look->sample_ms = now_ms;
@@ -209,8 +202,8 @@ uint64_t etcd_look_wake(struct etcd_look *look, uint64_t now_ms)
         return look->due_ms;
     }
     look->due_ms = now_ms + LOOK_EVERY_MS;
-    ask(look, ETCD_READS, "/v3/cluster/member/list", "{}", on_members);
-    ask(look, ETCD_READS, "/v3/maintenance/alarm", "{\"action\":\"GET\"}", on_alarms);
+    ask(look, ETCD_MEMBERS, on_members);
+    ask(look, ETCD_ALARM, on_alarms);
     for (size_t i = 0; i < look->asker->endpoints->count; i++) {
         glance_at(look, i);
     }

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "agent/engine/etcd_json.h"
+#include "agent/engine/etcd_message.h"
 #include "agent/store/txn_check.h"
 #include "base/err.h"
 #include "base/table.h"
@@ -14,7 +14,7 @@ enum {
     MET_SLOTS = 1024, /* a power of two, on the stack: 8 KB */
     MET_MAX = MET_SLOTS / 2,
     LOOK_AHEAD = 256, /* writes */
-    JSON_MAX = 8 << 20
+    MESSAGE_MAX = 2 << 20
 };
 
 /* ---- a transaction as it waits ---------------------------------------------------- */
@@ -50,9 +50,9 @@ struct etcd_write *etcd_write_create(struct rc_pack_bytes prefix,
     }
     size_t count = txn->compare_count + txn->then_count + txn->otherwise_count;
     write->marks = calloc(count + 1, sizeof *write->marks);
-    write->json.max = JSON_MAX;
-    etcd_json_txn(&write->json, prefix, txn);
-    if (write->marks == NULL || write->json.err != RC_OK) {
+    write->message.max = MESSAGE_MAX;
+    etcd_message_txn(&write->message, prefix, txn);
+    if (write->marks == NULL || write->message.err != RC_OK) {
         etcd_write_destroy(write);
         return NULL;
     }
@@ -70,7 +70,7 @@ struct etcd_write *etcd_write_create(struct rc_pack_bytes prefix,
 void etcd_write_destroy(struct etcd_write *write)
 {
     if (write != NULL) {
-        rc_buffer_fini(&write->json);
+        rc_buffer_fini(&write->message);
         free(write->marks);
         free(write);
     }
@@ -177,15 +177,15 @@ size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RID
         return 1;
     }
     size_t count = 1;
-    size_t bytes = out[0]->json.size;
+    size_t bytes = out[0]->message.size;
     struct etcd_write *before = NULL;
     struct etcd_write **link = &queue->first;
     for (size_t i = 0; i < LOOK_AHEAD && *link != NULL && count < ETCD_RIDERS_MAX; i++) {
         const struct etcd_write *next = *link;
         bool fits = next->rides && !next->is_alone && !meets(&met, next) &&
-                    bytes + next->json.size <= ETCD_RIDE_BYTES_MAX;
+                    bytes + next->message.size <= ETCD_RIDE_BYTES_MAX;
         if (fits && remember(&met, next)) {
-            bytes += next->json.size;
+            bytes += next->message.size;
             out[count++] = take(queue, link, before);
             continue;
         }

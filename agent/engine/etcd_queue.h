@@ -23,15 +23,15 @@
 enum {
     ETCD_RIDERS_MAX = ETCD_NESTED_MAX,
     ETCD_RIDE_OPS_MAX = 64,         /* of a transaction that may ride: 64 + 64 = 128 */
-    ETCD_RIDE_BYTES_MAX = 256 << 10 /* of JSON in a shared request */
+    ETCD_RIDE_BYTES_MAX = 256 << 10 /* of a shared request */
 };
 
 struct etcd_write {
     struct etcd_write *next;
     engine_done *done;
     void *context;
-    struct rc_buffer json; /* TxnRequest */
-    uint64_t *marks;       /* hashes of its keys; the lowest bit: it writes it */
+    struct rc_buffer message; /* TxnRequest */
+    uint64_t *marks;          /* hashes of its keys; the lowest bit: it writes it */
     size_t mark_count;
     bool rides; /* may share a request */
     uint64_t asked_ms;

@@ -3,201 +3,151 @@
 #include <string.h>
 
 #include "agent/engine/etcd_answer.h"
-#include "agent/engine/etcd_scan.h"
+#include "agent/engine/etcd_header.h"
+#include "agent/engine/protobuf.h"
 #include "base/err.h"
 #include "base/text.h"
 
-static void put_span(char *space, size_t size, struct rc_span text)
+/* One line of what fits. */
+static void put_line(char *space, size_t size, struct rc_pack_bytes text)
 {
-    (void)snprintf(space, size, "%.*s", (int)(text.size < 1024 ? text.size : 1024),
-                   text.at);
+    size_t used = text.size < size ? text.size : size - 1;
+
+    memcpy(space, text.at, used);
+    space[used] = '\0';
     rc_text_to_line(space, size);
 }
 
 /* ---- members ---------------------------------------------------------------------- */
 
-static void read_status_header(struct etcd_scan *scan, struct etcd_status_answer *out)
+int etcd_answer_status(struct rc_pack_bytes message, struct etcd_status_answer *out)
 {
-    struct rc_span key;
-
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "member_id")) {
-            out->member = etcd_scan_number(scan);
-        } else if (rc_span_equals(key, "revision")) {
-            out->revision = etcd_scan_number(scan);
-        } else {
-            etcd_scan_skip(scan);
-        }
-    }
-}
-
-int etcd_answer_status(void *bytes, size_t size, struct etcd_status_answer *out)
-{
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    enum { HEADER = 1, DB_SIZE = 3, LEADER = 4 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
 
     *out = (struct etcd_status_answer){0};
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "header")) {
-            read_status_header(&scan, out);
-        } else if (rc_span_equals(key, "leader")) {
-            out->leader = etcd_scan_number(&scan);
-        } else if (rc_span_equals(key, "dbSize")) {
-            out->size_bytes = etcd_scan_number(&scan);
-        } else {
-            etcd_scan_skip(&scan);
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            struct etcd_header header = etcd_header_read(&in, &field);
+            out->member = header.member;
+            out->revision = header.revision;
+        } else if (field.number == DB_SIZE) {
+            out->size_bytes = field.value;
+        } else if (field.number == LEADER) {
+            out->leader = field.value;
         }
     }
-    return scan.err;
+    return in.err;
 }
 
-/* The first of the member's client URLs. */
-static void read_address(struct etcd_scan *scan, struct engine_member *out)
+static void read_member(struct rc_cursor *in, const struct protobuf_field *field,
+                        struct etcd_member_answer *out)
 {
-    if (!etcd_scan_array(scan)) {
-        return;
-    }
-    while (etcd_scan_item(scan)) {
-        struct rc_span url = etcd_scan_text(scan);
-        if (out->address[0] == '\0') {
-            put_span(out->address, sizeof out->address, url);
-        }
-    }
-}
-
-static void read_member(struct etcd_scan *scan, struct etcd_member_answer *out)
-{
+    enum { ID = 1, NAME = 2, CLIENT_URLS = 4, IS_LEARNER = 5 };
     struct engine_member member = {.is_voter = true};
-    struct rc_span key;
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
     uint64_t id = 0;
 
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (rc_span_equals(key, "ID")) {
-            id = etcd_scan_number(scan);
-        } else if (rc_span_equals(key, "name")) {
-            put_span(member.name, sizeof member.name, etcd_scan_text(scan));
-        } else if (rc_span_equals(key, "clientURLs")) {
-            read_address(scan, &member);
-        } else if (rc_span_equals(key, "isLearner")) {
-            member.is_voter = !etcd_scan_bool(scan);
-        } else {
-            etcd_scan_skip(scan);
+    while (protobuf_next(&inner, &part)) {
+        if (part.number == ID) {
+            id = part.value;
+        } else if (part.number == NAME) {
+            put_line(member.name, sizeof member.name, part.bytes);
+        } else if (part.number == CLIENT_URLS && member.address[0] == '\0') {
+            put_line(member.address, sizeof member.address, part.bytes);
+        } else if (part.number == IS_LEARNER) {
+            member.is_voter = part.value == 0;
         }
     }
-    if (scan->err == RC_OK && out->count < ENGINE_MEMBERS_MAX) {
+    protobuf_leave(in, &inner);
+    if (in->err == RC_OK && out->count < ENGINE_MEMBERS_MAX) {
         (void)snprintf(member.id, sizeof member.id, "%llx", (unsigned long long)id);
         out->ids[out->count] = id;
         out->members[out->count++] = member;
     }
 }
 
-int etcd_answer_members(void *bytes, size_t size, struct etcd_member_answer *out)
+int etcd_answer_members(struct rc_pack_bytes message, struct etcd_member_answer *out)
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    enum { MEMBERS = 2 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
 
     out->count = 0;
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (!rc_span_equals(key, "members")) {
-            etcd_scan_skip(&scan);
-        } else if (etcd_scan_array(&scan)) {
-            while (etcd_scan_item(&scan)) {
-                read_member(&scan, out);
-            }
+    while (protobuf_next(&in, &field)) {
+        if (field.number == MEMBERS) {
+            read_member(&in, &field, out);
         }
     }
-    return scan.err;
+    return in.err;
 }
 
 /* ---- alarms ----------------------------------------------------------------------- */
 
 /* What an operator is told to do about each alarm of etcd. */
 static const struct {
-    const char *name;
+    uint64_t type; /* AlarmType */
     const char *advice;
 } alarms[] = {
-    {"NOSPACE", "etcd has used up its quota and refuses writes: compact and defragment "
-                "it, or raise --quota-backend-bytes, then `etcdctl alarm disarm`"},
-    {"CORRUPT", "a member of etcd is corrupt and refuses requests: replace that member"},
+    {1, "etcd has used up its quota and refuses writes: compact and defragment "
+        "it, or raise --quota-backend-bytes, then `etcdctl alarm disarm`"},
+    {2, "a member of etcd is corrupt and refuses requests: replace that member"},
 };
 
-static void read_alarm(struct etcd_scan *scan, char text[ENGINE_ERROR_MAX])
+/* AlarmMember. */
+static void read_alarm(struct rc_cursor *in, const struct protobuf_field *field,
+                       char text[ENGINE_ERROR_MAX])
 {
-    struct rc_span key;
+    enum { ALARM = 2 };
+    struct rc_cursor inner = protobuf_enter(field);
+    struct protobuf_field part;
 
-    if (!etcd_scan_object(scan)) {
-        return;
-    }
-    while (etcd_scan_key(scan, &key)) {
-        if (!rc_span_equals(key, "alarm")) {
-            etcd_scan_skip(scan);
-            continue;
-        }
-        struct rc_span name = etcd_scan_text(scan);
+    while (protobuf_next(&inner, &part)) {
         for (size_t i = 0; i < sizeof alarms / sizeof alarms[0]; i++) {
-            if (rc_span_equals(name, alarms[i].name)) {
+            if (part.number == ALARM && part.value == alarms[i].type) {
                 (void)rc_text_put(text, ENGINE_ERROR_MAX, alarms[i].advice);
             }
         }
     }
+    protobuf_leave(in, &inner);
 }
 
-int etcd_answer_alarms(void *bytes, size_t size, char text[ENGINE_ERROR_MAX])
+int etcd_answer_alarms(struct rc_pack_bytes message, char text[ENGINE_ERROR_MAX])
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
+    enum { ALARMS = 2 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
 
     text[0] = '\0';
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (!rc_span_equals(key, "alarms")) {
-            etcd_scan_skip(&scan);
-        } else if (etcd_scan_array(&scan)) {
-            while (etcd_scan_item(&scan)) {
-                read_alarm(&scan, text);
-            }
+    while (protobuf_next(&in, &field)) {
+        if (field.number == ALARMS) {
+            read_alarm(&in, &field, text);
         }
     }
-    return scan.err;
+    return in.err;
 }
 
-int etcd_answer_token(void *bytes, size_t size, char out[ETCD_TOKEN_MAX])
+int etcd_answer_token(struct rc_pack_bytes message, char out[ETCD_TOKEN_MAX])
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span token = {"", 0};
-    struct rc_span key;
+    enum { TOKEN = 2 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct rc_pack_bytes token = rc_pack_text("");
+    struct protobuf_field field;
 
-    if (!etcd_scan_object(&scan)) {
-        return RC_EMALFORMED;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "token")) {
-            token = etcd_scan_text(&scan);
-        } else {
-            etcd_scan_skip(&scan);
+    while (protobuf_next(&in, &field)) {
+        if (field.number == TOKEN) {
+            token = field.bytes;
         }
     }
-    if (scan.err != RC_OK || token.size == 0) {
-        return RC_EMALFORMED;
+    if (in.err != RC_OK || token.size == 0) {
+        return in.err != RC_OK ? in.err : RC_EMALFORMED;
     }
     if (token.size >= ETCD_TOKEN_MAX) {
         return RC_ETOOBIG;
     }
-    put_span(out, ETCD_TOKEN_MAX, token);
+    put_line(out, ETCD_TOKEN_MAX, token);
     return RC_OK;
 }
 
@@ -249,63 +199,29 @@ static const struct {
     {RC_EIO, BLAME_NOBODY},      /* FAILED_PRECONDITION */
     {RC_EUNKNOWN, BLAME_MEMBER}, /* ABORTED */
     {RC_EIO, BLAME_NOBODY},      /* OUT_OF_RANGE */
-    {RC_EIO, BLAME_NOBODY},      /* UNIMPLEMENTED */
+    {RC_EIO, BLAME_MEMBER},      /* UNIMPLEMENTED: that is no etcd, or an old one */
     {RC_EUNKNOWN, BLAME_MEMBER}, /* INTERNAL */
     {RC_EUNKNOWN, BLAME_MEMBER}, /* UNAVAILABLE */
     {RC_EUNKNOWN, BLAME_MEMBER}, /* DATA_LOSS */
     {RC_EAGAIN, BLAME_TOKEN},    /* UNAUTHENTICATED */
 };
 
-static void blame(struct etcd_refusal *out, int err, enum blame whose)
+static struct etcd_refusal blame(int err, enum blame whose)
 {
-    out->err = err;
-    out->is_of_member = whose == BLAME_MEMBER;
-    out->needs_login = whose == BLAME_TOKEN;
-    out->is_without_auth = whose == BLAME_NO_AUTH;
+    return (struct etcd_refusal){.err = err,
+                                 .is_of_member = whose == BLAME_MEMBER,
+                                 .needs_login = whose == BLAME_TOKEN,
+                                 .is_without_auth = whose == BLAME_NO_AUTH};
 }
 
-/* {"error": text, "message": text, "code": number}; false when it is not etcd's. */
-static bool read_refusal(void *bytes, size_t size, struct etcd_refusal *out,
-                         uint64_t *code)
+struct etcd_refusal etcd_answer_refusal(int status, const char *text)
 {
-    struct etcd_scan scan = etcd_scan_over(bytes, size);
-    struct rc_span key;
-
-    if (!etcd_scan_object(&scan)) {
-        return false;
-    }
-    while (etcd_scan_key(&scan, &key)) {
-        if (rc_span_equals(key, "error") || rc_span_equals(key, "message")) {
-            put_span(out->text, sizeof out->text, etcd_scan_text(&scan));
-        } else if (rc_span_equals(key, "code")) {
-            *code = etcd_scan_number(&scan);
-        } else {
-            etcd_scan_skip(&scan);
-        }
-    }
-    return scan.err == RC_OK && out->text[0] != '\0';
-}
-
-void etcd_answer_refusal(void *bytes, size_t size, long http_status,
-                         struct etcd_refusal *out)
-{
-    uint64_t code = 0;
-
-    *out = (struct etcd_refusal){0};
-    if (!read_refusal(bytes, size, out, &code)) {
-        (void)snprintf(out->text, sizeof out->text,
-                       "HTTP status %ld, not an answer of etcd", http_status);
-        bool is_known = http_status >= 400 && http_status < 500; /* not even looked at */
-        blame(out, is_known ? RC_EIO : RC_EUNKNOWN, BLAME_MEMBER);
-        return;
-    }
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        if (strstr(out->text, refusals[i].words) != NULL) {
-            blame(out, refusals[i].err, refusals[i].blame);
-            return;
+        if (strstr(text, refusals[i].words) != NULL) {
+            return blame(refusals[i].err, refusals[i].blame);
         }
     }
-    size_t known = sizeof codes / sizeof codes[0];
-    blame(out, code < known ? codes[code].err : RC_EUNKNOWN,
-          code < known ? codes[code].blame : BLAME_MEMBER);
+    bool is_known = status >= 0 && (size_t)status < sizeof codes / sizeof codes[0];
+    return is_known ? blame(codes[status].err, codes[status].blame)
+                    : blame(RC_EUNKNOWN, BLAME_MEMBER);
 }

@@ -7,22 +7,63 @@
 #include <cmocka.h>
 
 #include "agent/engine/etcd_answer.h"
+#include "agent/engine/grpc.h"
+#include "agent/engine/protobuf.h"
 #include "base/err.h"
 
 enum { TEXT_MAX = 2048 };
 
-/* Answers are read in place, so each is copied first. */
-static char space[TEXT_MAX];
 static char told[TEXT_MAX];
 
-static size_t put(const char *text)
-{
-    size_t size = strlen(text);
+/* The message that is being written. */
+static struct rc_buffer out;
 
-    assert_true(size < sizeof space);
-    memcpy(space, text, size + 1);
+static struct rc_pack_bytes written(void)
+{
+    assert_int_equal(out.err, RC_OK);
     told[0] = '\0';
-    return size;
+    return (struct rc_pack_bytes){out.bytes, out.size};
+}
+
+static void put(uint32_t number, uint64_t value)
+{
+    protobuf_put_number(&out, number, value);
+}
+
+static void put_text(uint32_t number, const char *text)
+{
+    protobuf_put_bytes(&out, number, rc_pack_text(text));
+}
+
+static size_t begin(uint32_t number)
+{
+    return protobuf_open(&out, number);
+}
+
+static void end(size_t place)
+{
+    protobuf_close(&out, place);
+}
+
+/* A response's begin: cluster 1, member 2, revision 9. */
+static void put_header(void)
+{
+    rc_buffer_clear(&out);
+    size_t header = begin(1);
+    put(1, 1);
+    put(2, 2);
+    put(3, 9);
+    put(4, 3);
+    end(header);
+}
+
+static void put_key(const char *key, uint64_t mod_revision)
+{
+    size_t place = begin(2);
+
+    put_text(1, key);
+    put(3, mod_revision);
+    end(place);
 }
 
 static void tell(const char *what, const struct engine_item *item)
@@ -52,18 +93,29 @@ static void on_removed(void *context, struct rc_pack_bytes key, uint64_t revisio
 
 static const struct etcd_watcher watcher = {NULL, on_put, on_removed};
 
-#define HEADER "\"header\":{\"cluster_id\":\"1\",\"member_id\":\"2\",\"revision\":\"9\"}"
-
 static void transaction_says_what_became_of_each_inside(void **state)
 {
     struct etcd_txn_answer answer;
     (void)state;
-    size_t size =
-        put("{" HEADER ",\"succeeded\":true,\"responses\":[{\"response_txn\":{\"header\":"
-            "{}}},{\"response_txn\":{\"header\":{},\"succeeded\":true,\"responses\":[{"
-            "\"response_put\":{\"header\":{\"revision\":\"9\"}}}]}}]}");
+    put_header();
+    put(2, 1);
+    for (uint64_t i = 0; i < 2; i++) {
+        size_t response = begin(3);
+        size_t inner = begin(4);
+        size_t header = begin(1);
+        end(header);
+        if (i == 1) {
+            put(2, 1);
+        }
+        end(inner);
+        end(response);
+    }
+    size_t response = begin(3); /* of a put: no transaction */
+    size_t put_response = begin(2);
+    end(put_response);
+    end(response);
 
-    assert_int_equal(etcd_answer_txn(space, size, &answer), RC_OK);
+    assert_int_equal(etcd_answer_txn(written(), &answer), RC_OK);
 
     assert_int_equal(answer.revision, 9);
     assert_true(answer.succeeded);
@@ -72,32 +124,58 @@ static void transaction_says_what_became_of_each_inside(void **state)
     assert_true(answer.nested[1]);
 }
 
+static void more_transactions_than_were_sent_are_not_counted(void **state)
+{
+    struct etcd_txn_answer answer;
+    (void)state;
+    put_header();
+    for (size_t i = 0; i < ETCD_NESTED_MAX + 5; i++) {
+        size_t response = begin(3);
+        size_t inner = begin(4);
+        end(inner);
+        end(response);
+    }
+
+    assert_int_equal(etcd_answer_txn(written(), &answer), RC_OK);
+    assert_int_equal(answer.nested_count, ETCD_NESTED_MAX);
+}
+
 static void missing_fields_are_zero(void **state)
 {
     struct etcd_txn_answer txn;
     struct etcd_lease_answer lease;
     (void)state;
 
-    assert_int_equal(etcd_answer_txn(space, put("{" HEADER "}"), &txn), RC_OK);
+    put_header();
+    assert_int_equal(etcd_answer_txn(written(), &txn), RC_OK);
     assert_false(txn.succeeded);
-    assert_int_equal(
-        etcd_answer_lease(space, put("{\"result\":{" HEADER ",\"ID\":\"6\"}}"), &lease),
-        RC_OK);
+    put(2, 6);
+    assert_int_equal(etcd_answer_lease(written(), &lease), RC_OK);
     assert_int_equal(lease.lease, 6);
     assert_int_equal(lease.ttl_s, 0);
+    put(3, (uint64_t)-1);
+    assert_int_equal(etcd_answer_lease(written(), &lease), RC_OK);
+    assert_int_equal(lease.ttl_s, 0); /* that is: none */
 }
 
 static void page_tells_each_key(void **state)
 {
     struct etcd_page_answer page;
     (void)state;
-    size_t size =
-        put("{" HEADER ",\"kvs\":[{\"key\":\"YQ==\",\"create_revision\":\"2\","
-            "\"mod_revision\":\"3\",\"version\":\"1\",\"value\":\"dmFs\",\"lease\":"
-            "\"9223372036854775807\"},{\"key\":\"YWI=\",\"mod_revision\":\"4\"}],"
-            "\"more\":true,\"count\":\"5\"}");
+    put_header();
+    size_t item = begin(2);
+    put_text(1, "a");
+    put(2, 2);
+    put(3, 3);
+    put(4, 1);
+    put_text(5, "val");
+    put(6, INT64_MAX);
+    end(item);
+    put_key("ab", 4);
+    put(3, 1);
+    put(4, 5);
 
-    assert_int_equal(etcd_answer_page(space, size, on_put, NULL, &page), RC_OK);
+    assert_int_equal(etcd_answer_page(written(), on_put, NULL, &page), RC_OK);
 
     assert_string_equal(told,
                         "put a=val 2/3 lease 9223372036854775807; put ab= 0/4 lease 0; ");
@@ -110,11 +188,17 @@ static void watch_tells_puts_and_deletes(void **state)
 {
     struct etcd_watch_answer answer;
     (void)state;
-    size_t size = put("{\"result\":{" HEADER ",\"fragment\":true,\"events\":[{\"kv\":{"
-                      "\"key\":\"YQ==\",\"mod_revision\":\"8\"}},{\"type\":\"DELETE\","
-                      "\"kv\":{\"key\":\"YWJj\",\"mod_revision\":\"9\"}}]}}");
+    put_header();
+    put(7, 1);
+    size_t event = begin(11);
+    put_key("a", 8);
+    end(event);
+    event = begin(11);
+    put(1, 1);
+    put_key("abc", 9);
+    end(event);
 
-    assert_int_equal(etcd_answer_watch(space, size, &watcher, &answer), RC_OK);
+    assert_int_equal(etcd_answer_watch(written(), &watcher, &answer), RC_OK);
 
     assert_string_equal(told, "put a= 0/8 lease 0; removed abc= 0/9 lease 0; ");
     assert_true(answer.is_fragment);
@@ -126,58 +210,62 @@ static void watch_that_came_too_late_says_so(void **state)
 {
     struct etcd_watch_answer answer;
     (void)state;
-    size_t size = put("{\"result\":{" HEADER ",\"canceled\":true,\"compact_revision\":"
-                      "\"77\",\"cancel_reason\":\"etcdserver: compacted\\u0021\"}}");
+    put_header();
+    put(4, 1);
+    put(5, 77);
+    put_text(6, "etcdserver: compacted\n");
 
-    assert_int_equal(etcd_answer_watch(space, size, &watcher, &answer), RC_OK);
+    assert_int_equal(etcd_answer_watch(written(), &watcher, &answer), RC_OK);
 
     assert_true(answer.is_canceled);
     assert_int_equal(answer.compact_revision, 77);
-    assert_string_equal(answer.text, "etcdserver: compacted!");
+    assert_string_equal(answer.text, "etcdserver: compacted\\n");
 }
 
 static void refusals_mean_what_they_say(void **state)
 {
     static const struct {
         const char *why;
-        const char *body;
+        const char *text;
+        int status;
         int err;
         bool is_of_member;
         bool needs_login;
     } cases[] = {
-        {"lease gone", "{\"error\":\"etcdserver: requested lease not found\",\"code\":5}",
+        {"lease gone", "etcdserver: requested lease not found", GRPC_NOT_FOUND,
          RC_ENOTFOUND, false, false},
-        {"full", "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}",
+        {"full", "etcdserver: mvcc: database space exceeded", GRPC_RESOURCE_EXHAUSTED,
          RC_ENOSPC, false, false},
-        {"timed out", "{\"error\":\"etcdserver: request timed out\",\"code\":14}",
-         RC_EUNKNOWN, true, false},
-        {"no leader", "{\"error\":\"etcdserver: no leader\",\"code\":14}", RC_EAGAIN,
+        {"too many operations", "etcdserver: too many operations in txn request",
+         GRPC_INVALID_ARGUMENT, RC_ETOOBIG, false, false},
+        {"timed out", "etcdserver: request timed out", GRPC_UNAVAILABLE, RC_EUNKNOWN,
          true, false},
-        {"token ended", "{\"error\":\"etcdserver: invalid auth token\",\"code\":16}",
-         RC_EAGAIN, false, true},
-        {"compacted",
-         "{\"error\":\"etcdserver: mvcc: required revision has been compacted\"}",
-         RC_ECONFLICT, false, false},
-        {"may not", "{\"error\":\"etcdserver: permission denied\",\"code\":7}", RC_EIO,
+        {"no leader", "etcdserver: no leader", GRPC_UNAVAILABLE, RC_EAGAIN, true, false},
+        {"token ended", "etcdserver: invalid auth token", GRPC_UNAUTHENTICATED, RC_EAGAIN,
+         false, true},
+        {"compacted", "etcdserver: mvcc: required revision has been compacted",
+         GRPC_OUT_OF_RANGE, RC_ECONFLICT, false, false},
+        {"may not", "etcdserver: permission denied", GRPC_PERMISSION_DENIED, RC_EIO,
          false, false},
-        {"new words, known code", "{\"error\":\"strange\",\"code\":14}", RC_EUNKNOWN,
-         true, false},
-        {"new words, new code", "{\"error\":\"strange\",\"code\":99}", RC_EUNKNOWN, true,
+        {"new words, known status", "strange", GRPC_UNAVAILABLE, RC_EUNKNOWN, true,
          false},
-        {"no JSON", "<html>", RC_EUNKNOWN, true, false},
-        {"nothing", "", RC_EUNKNOWN, true, false},
+        {"new words, new status", "strange", 99, RC_EUNKNOWN, true, false},
+        {"nothing was said", "", -1, RC_EUNKNOWN, true, false},
+        {"no such method: no etcd", "", GRPC_UNIMPLEMENTED, RC_EIO, true, false},
     };
-    struct etcd_refusal refusal;
     (void)state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        etcd_answer_refusal(space, put(cases[i].body), 503, &refusal);
+        struct etcd_refusal refusal = etcd_answer_refusal(cases[i].status, cases[i].text);
         if (refusal.err != cases[i].err ||
             refusal.is_of_member != cases[i].is_of_member ||
-            refusal.needs_login != cases[i].needs_login || refusal.text[0] == '\0') {
-            fail_msg("%s: %s, %s", cases[i].why, rc_strerror(refusal.err), refusal.text);
+            refusal.needs_login != cases[i].needs_login) {
+            fail_msg("%s: %s", cases[i].why, rc_strerror(refusal.err));
         }
     }
+    assert_true(etcd_answer_refusal(GRPC_FAILED_PRECONDITION,
+                                    "etcdserver: authentication is not enabled")
+                    .is_without_auth);
 }
 
 static void members_states_and_alarms_are_read(void **state)
@@ -188,60 +276,90 @@ static void members_states_and_alarms_are_read(void **state)
     char token[ETCD_TOKEN_MAX];
     (void)state;
 
-    size_t size = put("{\"members\":[{\"ID\":\"255\",\"name\":\"m0\",\"clientURLs\":["
-                      "\"http://a\",\"http://b\"]},{\"ID\":\"1\",\"isLearner\":true}]}");
-    assert_int_equal(etcd_answer_members(space, size, &members), RC_OK);
+    put_header();
+    size_t member = begin(2);
+    put(1, 255);
+    put_text(2, "m0");
+    put_text(3, "http://peer");
+    put_text(4, "http://a");
+    put_text(4, "http://b");
+    end(member);
+    member = begin(2);
+    put(1, 1);
+    put(5, 1);
+    end(member);
+    assert_int_equal(etcd_answer_members(written(), &members), RC_OK);
     assert_int_equal(members.count, 2);
     assert_string_equal(members.members[0].id, "ff");
+    assert_string_equal(members.members[0].name, "m0");
     assert_string_equal(members.members[0].address, "http://a");
     assert_true(members.members[0].is_voter);
     assert_false(members.members[1].is_voter);
 
-    size = put("{" HEADER ",\"dbSize\":\"4096\",\"leader\":\"2\"}");
-    assert_int_equal(etcd_answer_status(space, size, &status), RC_OK);
+    put_header();
+    put_text(2, "3.4.23");
+    put(3, 4096);
+    put(4, 2);
+    assert_int_equal(etcd_answer_status(written(), &status), RC_OK);
     assert_int_equal(status.member, 2);
     assert_int_equal(status.leader, 2);
     assert_int_equal(status.size_bytes, 4096);
+    assert_int_equal(status.revision, 9);
 
-    size = put("{\"alarms\":[{\"memberID\":\"2\",\"alarm\":\"NOSPACE\"}]}");
-    assert_int_equal(etcd_answer_alarms(space, size, alarm), RC_OK);
-    assert_non_null(strstr(alarm, "quota"));
-    assert_int_equal(etcd_answer_alarms(space, put("{}"), alarm), RC_OK);
+    put_header();
+    assert_int_equal(etcd_answer_alarms(written(), alarm), RC_OK);
     assert_string_equal(alarm, "");
+    size_t place = begin(2);
+    put(1, 2);
+    put(2, 1);
+    end(place);
+    assert_int_equal(etcd_answer_alarms(written(), alarm), RC_OK);
+    assert_non_null(strstr(alarm, "quota"));
 
-    assert_int_equal(etcd_answer_token(space, put("{\"token\":\"abc.1\"}"), token),
-                     RC_OK);
+    put_header();
+    assert_int_equal(etcd_answer_token(written(), token), RC_EMALFORMED);
+    put_text(2, "abc.1");
+    assert_int_equal(etcd_answer_token(written(), token), RC_OK);
     assert_string_equal(token, "abc.1");
 }
 
-static void what_is_no_answer_is_refused(void **state)
+static void texts_longer_than_their_place_are_cut_or_refused(void **state)
 {
-    static const char *const cases[] = {
-        "",
-        "[",
-        "{",
-        "{\"a\"",
-        "{\"a\":",
-        "{\"header\":[]}",
-        "{\"result\":5}",
-        "{\"a\":}",
-        "{\"result\":{\"events\":[{\"kv\":{\"key\":\"YQ\"}}]}}",
-        "{\"result\":{\"events\":[{\"kv\":{\"key\":\"Y*==\"}}]}}",
-        "{\"result\":{\"events\":[{\"kv\":{\"mod_revision\":\"x\"}}]}}",
-        "{\"result\":{\"cancel_reason\":\"\\q\"}}",
-        "{\"result\":{\"cancel_reason\":\"\\u1"};
-    struct etcd_watch_answer answer;
+    struct etcd_member_answer members;
+    char token[ETCD_TOKEN_MAX];
+    char name[ETCD_TOKEN_MAX + 1];
     (void)state;
 
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t size = put(cases[i]);
-        if (strcmp(cases[i], "{\"header\":[]}") == 0) {
-            struct etcd_txn_answer txn;
-            assert_int_equal(etcd_answer_txn(space, size, &txn), RC_EMALFORMED);
-            continue;
-        }
-        if (etcd_answer_watch(space, size, &watcher, &answer) != RC_EMALFORMED) {
-            fail_msg("%s was taken", cases[i]);
+    memset(name, 'x', ETCD_TOKEN_MAX);
+    name[ETCD_TOKEN_MAX] = '\0';
+    put_header();
+    put_text(2, name);
+    assert_int_equal(etcd_answer_token(written(), token), RC_ETOOBIG);
+    put_header();
+    size_t member = begin(2);
+    put_text(2, name);
+    end(member);
+    assert_int_equal(etcd_answer_members(written(), &members), RC_OK);
+    assert_int_equal(strlen(members.members[0].name), ENGINE_NAME_MAX - 1);
+}
+
+/* Every beginning of a good answer that ends inside a field is none. */
+static void what_is_cut_is_refused_or_shorter(void **state)
+{
+    struct etcd_watch_answer answer;
+    (void)state;
+    put_header();
+    size_t event = begin(11);
+    put_key("abc", 8);
+    end(event);
+    struct rc_pack_bytes whole = written();
+
+    for (size_t size = 0; size < whole.size; size++) {
+        told[0] = '\0';
+        int err =
+            etcd_answer_watch((struct rc_pack_bytes){whole.at, size}, &watcher, &answer);
+        if (told[0] != '\0' || (err == RC_OK && size != 0 && size != 10)) {
+            fail_msg("%zu bytes were taken", size);
         }
     }
 }
@@ -250,14 +368,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transaction_says_what_became_of_each_inside),
+        cmocka_unit_test(more_transactions_than_were_sent_are_not_counted),
         cmocka_unit_test(missing_fields_are_zero),
         cmocka_unit_test(page_tells_each_key),
         cmocka_unit_test(watch_tells_puts_and_deletes),
         cmocka_unit_test(watch_that_came_too_late_says_so),
         cmocka_unit_test(refusals_mean_what_they_say),
         cmocka_unit_test(members_states_and_alarms_are_read),
-        cmocka_unit_test(what_is_no_answer_is_refused),
+        cmocka_unit_test(texts_longer_than_their_place_are_cut_or_refused),
+        cmocka_unit_test(what_is_cut_is_refused_or_shorter),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rc_buffer_fini(&out);
+    return failed;
 }
