@@ -50,8 +50,50 @@ static void say(const struct keeper_action *action)
     rc_log(levels[action->level], "keeper", "%s", action->text);
 }
 
+/* For people who look for a fault: what was ordered of whom. */
+static const char *const names[KEEPER_ACTION_COUNT] = {
+    [KEEPER_OPEN_SESSION] = "open a session",
+    [KEEPER_RENEW] = "renew",
+    [KEEPER_TXN] = "write records",
+    [KEEPER_ARM] = "arm",
+    [KEEPER_DISARM] = "disarm",
+    [KEEPER_KILL] = "kill",
+    [KEEPER_LOOK] = "look",
+    [KEEPER_START] = "start",
+    [KEEPER_STOP_FAST] = "stop",
+    [KEEPER_STOP_IMMEDIATE] = "stop at once",
+    [KEEPER_DETACH] = "detach",
+    [KEEPER_FOLLOW] = "follow",
+    [KEEPER_SET_NAMES] = "set names",
+    [KEEPER_MARK_WAL] = "mark the WAL",
+    [KEEPER_PROMOTE] = "promote",
+    [KEEPER_CHECKPOINT] = "checkpoint",
+    [KEEPER_READ_HISTORY] = "read the history",
+    [KEEPER_REWIND] = "rewind",
+    [KEEPER_COPY] = "copy",
+    [KEEPER_INITDB] = "initdb",
+    [KEEPER_SET_SLOTS] = "set slots",
+    [KEEPER_RELOAD] = "reload",
+    [KEEPER_REGISTER] = "register",
+    [KEEPER_SAY] = "say",
+};
+
+static void tell_action(const struct keeper_action *action)
+{
+    enum rc_log_level level =
+        action->kind >= KEEPER_LOOK && action->kind < KEEPER_REGISTER ? RC_LOG_DEBUG
+                                                                      : RC_LOG_TRACE;
+    bool has_text = action->text != NULL && action->kind != KEEPER_SAY;
+
+    rc_log(level, "keeper", "order %llu: %s%s%s%s%s", (unsigned long long)action->id,
+           names[action->kind], action->node != NULL ? " of " : "",
+           action->node != NULL ? action->node : "", has_text ? " " : "",
+           has_text ? action->text : "");
+}
+
 static void carry_out(struct keeper_uv *u, const struct keeper_action *action)
 {
+    tell_action(action);
     switch (action->kind) {
     case KEEPER_OPEN_SESSION:
     case KEEPER_RENEW:
@@ -135,8 +177,14 @@ void keeper_uv_pump(struct keeper_uv *u)
 
 static void on_done(void *context, const struct keeper_done *done)
 {
+    static const char *const ends[] = {
+        [KEEPER_DONE] = "done",     [KEEPER_REFUSED] = "refused", [KEEPER_GONE] = "gone",
+        [KEEPER_FAILED] = "failed", [KEEPER_UNKNOWN] = "unclear",
+    };
     struct keeper_uv *u = context;
 
+    rc_log(RC_LOG_DEBUG, "keeper", "order %llu: %s%s%s", (unsigned long long)done->id,
+           ends[done->end], done->text[0] != '\0' ? ", " : "", done->text);
     keeper_see_done(u->keeper, warden_clock_ms(), done);
     keeper_uv_pump(u);
 }

@@ -5,8 +5,11 @@
 
 #include "agent/postgres/hands_state.h"
 #include "agent/postgres/timeline.h"
+#include "agent/warden/warden_socket.h"
 #include "base/err.h"
 #include "base/text.h"
+
+enum { PG_CTL_MS = 300 };
 
 /* ---- Start: the fragment, then the warden. */
 
@@ -78,10 +81,26 @@ static void start_it(struct hands *h)
     (void)hands_tell_warden(h, &order, on_started);
 }
 
-void hands_start_server(struct hands *h)
+static void prepare(struct hands *h)
 {
     h->job.sets_conninfo = hands_order(h)->detached;
     hands_work(h, disk_configure, start_it);
+}
+
+/* Whoever has stopped it by pg_ctl waits there until it sees that nothing runs, and looks ten
+ * times a second. */
+void hands_start_server(struct hands *h)
+{
+    const struct warden *w = &h->echo.warden;
+    bool was_stopped =
+        h->has_echo && w->cause == WARDEN_CAUSE_ITSELF && w->exit_status == 0;
+    uint64_t since_ms = warden_clock_ms() - w->since_ms;
+
+    if (was_stopped && since_ms < PG_CTL_MS) {
+        hands_wait(h, PG_CTL_MS - since_ms, prepare);
+    } else {
+        prepare(h);
+    }
 }
 
 /* ---- Stop. */
