@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/catalog/definition.h"
+#include "agent/unique_tag.h"
 #include "agent/watch/watch_definition.h"
 #include "base/buffer.h"
 #include "base/logger.h"
@@ -184,6 +185,8 @@ struct agent_config {
     struct check_definition *checks;
     size_t watch_count;
     struct watch_definition *watches;
+    size_t unique_tag_count;
+    struct unique_tag *unique_tags; /* read at the start */
 
     /* What was read and understood, but has no effect here: "file:line:column: ...". */
     struct definition_list warnings;

@@ -245,6 +245,7 @@ const struct agent_config_key agent_config_keys[] = {
     {"check", NULL, &agent_config_checks_type, 0, CONFIG_ACTS, NULL},
     {"checks", NULL, &agent_config_checks_type, 0, CONFIG_ACTS, NULL},
     {"watches", NULL, &agent_config_watches_type, 0, CONFIG_ACTS, NULL},
+    {"unique_tag", NULL, &agent_config_unique_type, 0, CONFIG_ACTS, NULL},
 
     /* Consul's, and without meaning here: there is no Raft, no remote execution, no update
      * check, no coordinates to disable, and metrics are always there. */

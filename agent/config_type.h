@@ -26,6 +26,7 @@ extern const struct definition_field_type
     agent_config_services_type;                                     /* the whole struct */
 extern const struct definition_field_type agent_config_checks_type; /* the whole struct */
 extern const struct definition_field_type
-    agent_config_watches_type; /* the whole struct */
+    agent_config_watches_type;                                      /* the whole struct */
+extern const struct definition_field_type agent_config_unique_type; /* the whole struct */
 
 #endif

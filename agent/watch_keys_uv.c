@@ -12,7 +12,7 @@
 #include "base/logger.h"
 #include "base/text.h"
 
-enum { AGAIN_MS = 1000, AGAIN_MAX_MS = 60 * 1000, WORDS_MAX = 200 };
+enum { AGAIN_MS = 1000, AGAIN_MAX_MS = 10 * 1000, WORDS_MAX = 200 };
 
 /* One question and its last answer. */
 struct watched {
@@ -189,6 +189,9 @@ static void fail(struct watched *watched, const struct http_reply *reply)
     }
     watched->known = 0;
     watched->due_ms = rc_clock_ms() + (wait_ms < AGAIN_MAX_MS ? wait_ms : AGAIN_MAX_MS);
+    if (watched->failures == 1) {
+        agent_tell_watches(watched->keys->agent, WATCH_KEYS); /* it is not current now */
+    }
 }
 
 /* A server answers with a list, also for a single key; nothing there is 404 and no list. */
@@ -268,6 +271,14 @@ uint64_t watch_keys_read(const struct watch_keys *keys,
     }
     rc_buffer_append(out, watched->body.bytes, watched->body.size);
     return watched->index;
+}
+
+bool watch_keys_is_current(const struct watch_keys *keys,
+                           const struct watch_question *question)
+{
+    const struct watched *watched = find(keys, question);
+
+    return watched != NULL && watched->index != 0 && watched->failures == 0;
 }
 
 /* ---- Which. */

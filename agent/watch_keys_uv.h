@@ -29,6 +29,11 @@ uint64_t watch_keys_index(const struct watch_keys *keys,
 uint64_t watch_keys_read(const struct watch_keys *keys,
                          const struct watch_question *question, struct rc_buffer *out);
 
+/* Whether what is known was so the last time it was asked: false before the first answer, and from a
+ * failure until the next answer. */
+bool watch_keys_is_current(const struct watch_keys *keys,
+                           const struct watch_question *question);
+
 /* For forwarder_options.replied. False: the ticket is none of these. */
 bool watch_keys_replied(struct watch_keys *keys, http_ticket ticket,
                         const struct http_reply *reply);

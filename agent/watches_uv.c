@@ -3,6 +3,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/http/routes.h"
+#include "agent/unique_uv.h"
 #include "agent/watch_keys_uv.h"
 #include "base/clock.h"
 #include "base/entropy.h"
@@ -125,7 +126,28 @@ void agent_tell_watches(struct agent *agent, enum watch_subject subject)
     if (subject == WATCH_POOL && agent->watch_api != NULL) {
         agent->watch_api->members_index++;
     }
+    if (subject == WATCH_KEYS) {
+        agent_look_unique(agent);
+    }
     watcher_touch(agent->watcher, subject);
+}
+
+/* The keys of watches, and those that say who holds a tag. */
+static int follow_keys(struct agent *agent, const struct watch_definition *watches,
+                       size_t count)
+{
+    struct watch_definition *all = calloc(count + UNIQUE_TAGS_MAX, sizeof *all);
+
+    if (all == NULL) {
+        return RC_ENOMEM;
+    }
+    if (count > 0) {
+        memcpy(all, watches, count * sizeof *all);
+    }
+    size_t more = agent_unique_watches(&agent->config, all + count);
+    int err = watch_keys_set(agent->watch_keys, all, count + more);
+    free(all);
+    return err;
 }
 
 int agent_set_watches(struct agent *agent, const struct agent_config *config)
@@ -138,7 +160,7 @@ int agent_set_watches(struct agent *agent, const struct agent_config *config)
             allowed[count++] = config->watches[i];
         }
     }
-    int err = watch_keys_set(agent->watch_keys, allowed, count);
+    int err = follow_keys(agent, allowed, count);
     return err == RC_OK ? watcher_set(agent->watcher, allowed, count) : err;
 }
 
@@ -172,6 +194,9 @@ int agent_open_watches(struct agent *agent)
             .members_index = rc_clock_wall_ms() / 1000, /* as the API counts */
         };
         rc_random_init(&agent->watch_api->random, rc_entropy_u64());
+        err = agent_set_unique(agent);
+    }
+    if (err == RC_OK) {
         err = agent_set_watches(agent, &agent->config);
     }
     if (err != RC_OK) {
