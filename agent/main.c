@@ -7,6 +7,7 @@
 #include "agent/config.h"
 #include "agent/warden/warden_loop.h"
 #include "base/err.h"
+#include "base/secrecy.h"
 #include "base/text.h"
 
 static int agent_command(const struct cli_command *self, int count, char **words)
@@ -94,6 +95,7 @@ static const struct cli_command own_commands[] = {
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    rc_forbid_core_dumps();
     return cli_run(own_commands, sizeof own_commands / sizeof own_commands[0], argc - 1,
                    argv + 1);
 }

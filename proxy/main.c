@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/logger.h"
+#include "base/secrecy.h"
 #include "base/text.h"
 #include "proxy/config.h"
 #include "proxy/serve_uv.h"
@@ -118,6 +119,8 @@ static int check(const char *path)
 int main(int argc, char **argv)
 {
     struct options options;
+
+    rc_forbid_core_dumps();
     if (read_options(argc, argv, &options) != RC_OK) {
         return EXIT_FAILURE;
     }
