@@ -13,6 +13,8 @@ enum {
     STREAM_BLOCK_BYTES = 4096,
     STREAM_HELD_MAX = 256 * 1024, /* log lines waiting for a slow reader */
     OWN_HEADERS = 3,              /* see header_at() */
+    UNREAD_MAX_BYTES = 128 << 20, /* answers that wait for their readers, in all */
+    UNREAD_SMALL_BYTES = 64 * 1024,
 };
 
 /* ---- Answers. */
@@ -87,6 +89,30 @@ void answer_count(const struct http *http, struct http_exchange *x, size_t times
                   times);
 }
 
+/* An answer is kept until its client has read it: those who do not read must not fill the
+ * memory. Small answers always find room. */
+static void keep_unread(struct connection *connection)
+{
+    struct http_exchange *x = &connection->exchange;
+    struct http *http = connection->http;
+
+    if (x->out.size > UNREAD_SMALL_BYTES &&
+        http->unread_bytes + x->out.size > UNREAD_MAX_BYTES) {
+        http->freed_bytes += x->out.capacity;
+        rc_buffer_fini(&x->out);
+        exchange_error(x, 503, "Too many large answers wait to be read by their clients");
+    }
+    connection->unread_bytes = x->out.size;
+    http->unread_bytes += x->out.size;
+}
+
+void answer_was_read(struct connection *connection)
+{
+    assert(connection->http->unread_bytes >= connection->unread_bytes);
+    connection->http->unread_bytes -= connection->unread_bytes;
+    connection->unread_bytes = 0;
+}
+
 /* The bytes stay in the connection's buffer until the answer is out. */
 enum MHD_Result answer_queue(struct connection *connection)
 {
@@ -94,6 +120,9 @@ enum MHD_Result answer_queue(struct connection *connection)
 
     if (x->out.err != RC_OK) {
         exchange_error(x, 500, "%s", rc_strerror(x->out.err));
+    }
+    if (connection->mhd != NULL && x->page == NULL) {
+        keep_unread(connection);
     }
     answer_count(connection->http, x, 1 + connection->follower_count);
     connection->state = CONNECTION_DONE;

@@ -170,6 +170,7 @@ void connection_end(struct connection *connection)
     waiters_remove(http->waiters, &connection->exchange.waiter);
     end_watch(connection);
     answer_end_stream(connection);
+    answer_was_read(connection);
     held_end(connection);
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
@@ -542,6 +543,7 @@ void connection_rest(struct connection *connection)
 {
     waiters_remove(connection->http->waiters, &connection->exchange.waiter);
     answer_end_stream(connection);
+    answer_was_read(connection);
     forget(connection);
     answer_return(connection->http, &connection->exchange);
     connection->state = CONNECTION_IDLE;

@@ -88,9 +88,12 @@ bool guard_admits(const struct http_api *api, struct http_exchange *x,
                        "use an IP address, \"localhost\" or the node's name");
         return false;
     }
-    if (is_write(x) && !origin_is_ours(x)) {
+    /* Pages may be linked to from anywhere; the API is asked by our own pages alone. */
+    bool is_api = strncmp(x->target.path, "/v1/", 4) == 0;
+    if ((is_api || is_write(x)) && !origin_is_ours(x)) {
         exchange_error(x, 403,
-                       "Access is restricted: a page of another site may not write here");
+                       "Access is restricted: a page of another site may not %s here",
+                       is_write(x) ? "write" : "ask");
         return false;
     }
     return true;

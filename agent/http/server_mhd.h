@@ -62,6 +62,7 @@ struct connection {
     uint64_t body_max;
     uint64_t body_seen;
     uint64_t body_ignored; /* bytes of a body over its maximum */
+    size_t unread_bytes;   /* of its answer, while libmicrohttpd sends it */
     uint64_t bytes_read;   /* of all its requests */
     bool is_countable;     /* that is known */
     bool is_modern;        /* this request is HTTP/1.1 */
@@ -112,6 +113,7 @@ struct http {
     struct rc_table *forwarded; /* http_ticket -> struct http_exchange, of connections */
     size_t connection_peak;     /* this and the next: since memory was last given back */
     size_t freed_bytes;
+    size_t unread_bytes;                      /* of all connections */
     struct rc_buffer spares[HTTP_SPARES_MAX]; /* emptied, for the next answers */
     size_t spare_count;
     uint64_t sweep_at_ms;
@@ -140,6 +142,8 @@ void connection_completed(void *closure, struct MHD_Connection *mhd, void **cont
 
 /* answer_mhd.c: sends what the exchange holds, or log lines as they come, as the answer. */
 enum MHD_Result answer_queue(struct connection *connection);
+/* It is out, or will never be. */
+void answer_was_read(struct connection *connection);
 enum MHD_Result answer_stream(struct connection *connection);
 void answer_end_stream(struct connection *connection); /* when it streams */
 
