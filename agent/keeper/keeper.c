@@ -181,6 +181,7 @@ static void guard(struct keeper *k)
     if (keeper_process(k) == KEEPER_RUNNING && k->now_ms >= k->next_kill_ms) {
         keeper_say(k, KEEPER_ALARM, "PostgreSQL is writable without the lease: killed");
         k->wants_copy = true; /* its timeline is nobody's */
+        k->is_distrusted = true;
         keeper_kill(k);
     }
 }

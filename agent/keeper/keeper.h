@@ -189,6 +189,8 @@ enum keeper_disk {
     KEEPER_DISK_EMPTY,   /* no data directory, or an empty one */
     KEEPER_DISK_CLEAN,   /* control file: shut down (also in recovery) */
     KEEPER_DISK_CRASHED, /* in production, in recovery */
+    KEEPER_DISK_UNREADY, /* a rewind or copy was finished, but needs WAL from its source until it
+                          * is consistent (backup_label, or a backup start in the control file) */
     KEEPER_DISK_BROKEN, /* a rewind or a copy was begun and not finished (marker), unreadable */
 };
 

@@ -192,6 +192,8 @@ struct keeper {
 
     /* rejoining */
     bool wants_copy;
+    bool
+        is_distrusted; /* written without the lease: never to be started again as it is */
     unsigned failures;
     uint64_t next_try_ms;
     uint64_t rejoin_term;

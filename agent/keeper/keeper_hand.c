@@ -195,6 +195,7 @@ static void repaired(struct keeper *k, const struct keeper_done *done,
         return;
     }
     k->wants_copy = false;
+    k->is_distrusted = false;
     k->needs_source = true;
     k->rejoin_term = was->term;
     k->rejoins++;

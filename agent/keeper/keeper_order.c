@@ -71,6 +71,10 @@ static void reinit(struct keeper *k)
 /* Those that need the hands are begun only when they are free. */
 static bool is_ready_for(const struct keeper *k, enum keeper_order_kind kind)
 {
+    if (kind == KEEPER_ORDER_REINIT && k->state != KEEPER_PRIMARY &&
+        !keeper_lease_is_open(k)) {
+        return false; /* there is nobody to copy from, and ours may be needed */
+    }
     bool needs_hands = kind == KEEPER_ORDER_RELOAD || kind == KEEPER_ORDER_RESTART ||
                        kind == KEEPER_ORDER_STOP;
 

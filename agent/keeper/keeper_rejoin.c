@@ -72,7 +72,7 @@ static bool has_source(const struct keeper *k)
 static bool is_pointless(const struct keeper *k)
 {
     return (keeper_lease_is_free(k) || keeper_lease_is_mine(k)) && k->has_looked &&
-           !k->wants_copy &&
+           !k->is_distrusted &&
            (k->look.disk == KEEPER_DISK_CLEAN || k->look.disk == KEEPER_DISK_CRASHED);
 }
 
@@ -96,7 +96,8 @@ void keeper_on_rejoining(struct keeper *k)
     if (process == KEEPER_RUNNING) {
         if (has_source(k)) {
             (void)keeper_order(k, KEEPER_STOP_FAST, STOP_MS);
-        } else if (keeper_lease_is_free(k) && !k->wants_copy) {
+        } else if (keeper_lease_is_free(k) && !k->is_distrusted) {
+            k->wants_copy = false;
             keeper_become(k, KEEPER_INIT);
         }
         return;
@@ -104,6 +105,7 @@ void keeper_on_rejoining(struct keeper *k)
     if (!k->has_looked) {
         (void)keeper_order(k, KEEPER_LOOK, LOOK_MS);
     } else if (is_pointless(k)) {
+        k->wants_copy = false;
         keeper_become(k, KEEPER_INIT);
     } else if (has_source(k) && k->now_ms >= k->next_try_ms) {
         repair(k);

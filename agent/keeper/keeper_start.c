@@ -95,6 +95,9 @@ static void await_source(struct keeper *k)
 {
     bool is_late = k->now_ms - k->run_seen_ms > SOURCE_MS;
 
+    if (k->rejoin_term == 0 && keeper_lease_is_open(k)) {
+        k->rejoin_term = k->view.lease_at.term; /* a keeper before us has repaired it */
+    }
     if (k->needs_source && keeper_lease_is_open(k) &&
         (is_late || k->view.lease_at.term != k->rejoin_term)) {
         k->wants_copy = true;
@@ -218,11 +221,15 @@ static void init_stopped(struct keeper *k)
         no_data(k);
         return;
     }
+    if (k->look.disk == KEEPER_DISK_UNREADY && !k->needs_source) {
+        k->needs_source = true;
+        k->rejoin_term = 0;
+    }
     if (k->wants_copy && keeper_lease_is_open(k)) {
         keeper_rejoin(k, "its data is not to be trusted");
         return;
     }
-    if (data_of_others(k) || k->now_ms < k->next_start_ms || k->wants_copy) {
+    if (data_of_others(k) || k->now_ms < k->next_start_ms || k->is_distrusted) {
         return;
     }
     struct keeper_action *action = keeper_order(k, KEEPER_START, START_MS);

@@ -407,7 +407,12 @@ static struct ksim_world *make_world(uint64_t seed, enum keeper_sim_trace trace,
     w->was_async = mode == KEEPER_ASYNC;
     w->fault_kinds = (uint32_t)rc_random_next(&w->random);
     w->next_fault_ms = UINT64_MAX;
-    if (w->node_count > 3 && ksim_below(w, 2) == 0) {
+    bool is_plain = true; /* enough could confirm */
+    for (int i = 0; i < w->node_count; i++) {
+        const struct keeper_options *o = &w->nodes[i].options;
+        is_plain = is_plain && !o->no_sync && o->upstream == NULL;
+    }
+    if (w->node_count > 3 && is_plain && ksim_below(w, 2) == 0) {
         ksim_store_put(w, "settings", "{\"k\":2}");
     }
     return w;

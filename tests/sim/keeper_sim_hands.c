@@ -70,10 +70,11 @@ static void look(struct ksim_node *n, struct keeper_done *done)
 {
     const struct ksim_disk *disk = &n->pg.disk;
 
-    done->disk = disk->is_empty    ? KEEPER_DISK_EMPTY
-                 : disk->is_broken ? KEEPER_DISK_BROKEN
-                 : disk->is_clean  ? KEEPER_DISK_CLEAN
-                                   : KEEPER_DISK_CRASHED;
+    done->disk = disk->is_empty           ? KEEPER_DISK_EMPTY
+                 : disk->is_broken        ? KEEPER_DISK_BROKEN
+                 : disk->is_standby_start ? KEEPER_DISK_UNREADY
+                 : disk->is_clean         ? KEEPER_DISK_CLEAN
+                                          : KEEPER_DISK_CRASHED;
     done->was_primary = disk->was_primary;
     done->tli = disk->tli;
     done->lsn = disk->lsn;
