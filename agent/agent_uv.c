@@ -8,6 +8,7 @@
 #include "agent/http/permits.h"
 #include "agent/keeper_uv.h"
 #include "agent/prepared/prepared_book.h"
+#include "agent/revoked_uv.h"
 #include "agent/watch_keys_uv.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -101,6 +102,7 @@ void agent_close(struct agent *agent)
 static void destroy_parts(struct agent *agent)
 {
     free(agent->watch_api);
+    agent_close_revoked(agent);
     dns_view_destroy(agent->dns_view);
     permits_destroy(agent->permits);
     collector_destroy(agent->collector);

@@ -91,6 +91,7 @@ struct agent {
     struct http *http;
     struct forwarder *forwarder;
     struct keeper_uv *keeper_edge; /* NULL: no PostgreSQL is kept here */
+    struct revoked *revoked;
     struct dns_server *dns;
     struct joiner *joiner;
     struct watcher *watcher;
@@ -114,6 +115,9 @@ int agent_run(size_t count, char *const *words);
 /* Opens every part, in order. RC_OK, or an error with one line in `agent->error`; what is open by
  * then is closed by agent_close(). */
 int agent_open(struct agent *agent);
+
+/* Our node as the catalog shows it. RC_OK, or an error with one line in `agent->error`. */
+int agent_set_node(struct agent *agent);
 
 /* ---- turn_uv.c: from part to part. */
 

@@ -1,4 +1,4 @@
-/* forward_state_uv.h - the forwarder from inside: for forward_uv.c and serve_uv.c. */
+/* forward_state_uv.h - the forwarder from inside: for forward*_uv.c and serve_uv.c. */
 #ifndef AGENT_FORWARD_STATE_UV_H
 #define AGENT_FORWARD_STATE_UV_H
 
@@ -29,6 +29,26 @@ struct forwarder {
     void (*on_closed)(void *context);
     void *closed_context;
 };
+
+static inline uint64_t forward_now_ms(const struct forwarder *f)
+{
+    return uv_now(f->options.loop);
+}
+
+/* forward_uv.c: does what the courier wants by now; ends the link to the server, without asking
+ * the courier. */
+void forward_carry_out(struct forwarder *f);
+void forward_end_current(struct forwarder *f);
+
+/* forward_places_uv.c: nothing leaves this machine in plain, unless somebody wrote that it may;
+ * tells the courier which servers there are. */
+bool forward_may_link(const struct forwarder *f, const struct rc_address *address);
+void forward_look_for_servers(struct forwarder *f);
+
+/* forward_keys_uv.c: ends links under keys that are gone; whether the other side has proven a
+ * credential that was revoked. */
+void forward_retire(struct forwarder *f);
+bool forward_is_revoked(const struct forwarder *f, const struct handshake_peer *peer);
 
 /* forward_words_uv.c: makes the metrics. RC_OK or RC_ETOOBIG. */
 int forward_words_metrics(struct forwarder *f);

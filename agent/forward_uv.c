@@ -13,105 +13,8 @@
 
 enum {
     COMPLAIN_MS = 10 * 1000,
-    RETIRE_MS = 3000, /* those who ask renew their links within that */
     TELL_DISTRUST_MS = 60 * 1000,
 };
-
-static void carry_out(struct forwarder *f);
-
-static uint64_t now_ms(const struct forwarder *f)
-{
-    return uv_now(f->options.loop);
-}
-
-/* ---- Which servers there are. */
-
-/* Nothing leaves this machine in plain, unless somebody wrote that it may. */
-static bool may_link(const struct forwarder *f, const struct rc_address *address)
-{
-    return !link_settings_is_plain(&f->ring) || f->settings.allow_plaintext ||
-           rc_address_is_loopback(address);
-}
-
-static bool admits(void *context, const struct rc_address *from)
-{
-    return may_link(context, from);
-}
-
-static bool is_server(const struct forwarder *f, const struct gossip_member *member)
-{
-    const char *engine = gossip_member_tag(member, CONFIG_STORE_TAG);
-    const char *port = gossip_member_tag(member, "port");
-
-    return (member->status == GOSSIP_ALIVE || member->status == GOSSIP_SUSPECT) &&
-           engine != NULL && !rc_text_equals(engine, "none") && port != NULL &&
-           member != gossip_self(f->options.gossip) &&
-           rc_text_equals_nocase(gossip_member_tag(member, "dc"), f->options.datacenter);
-}
-
-static double distance_of(const struct forwarder *f, const char *name)
-{
-    struct gossip_coordinate ours;
-    struct gossip_coordinate theirs;
-
-    if (gossip_coordinate(f->options.gossip, f->options.node_name, &ours) != RC_OK ||
-        gossip_coordinate(f->options.gossip, name, &theirs) != RC_OK) {
-        return HUGE_VAL;
-    }
-    return gossip_coordinate_distance(&ours, &theirs);
-}
-
-static bool place_of(const struct forwarder *f, const struct gossip_member *member,
-                     struct courier_place *out)
-{
-    uint64_t port = 0;
-
-    if (rc_text_to_u64(gossip_member_tag(member, "port"), UINT16_MAX, &port) != RC_OK ||
-        port == 0) {
-        return false;
-    }
-    (void)rc_text_put(out->name, sizeof out->name, member->said->name);
-    out->address = member->said->address;
-    out->address.port = (uint16_t)port;
-    out->distance_s = distance_of(f, out->name);
-    return true;
-}
-
-static void look_for_servers(struct forwarder *f)
-{
-    struct courier_place *places = calloc(COURIER_PLACES_MAX, sizeof *places);
-    size_t count = 0;
-    size_t position = 0;
-
-    f->places_are_stale = false;
-    f->plain_would_do = false;
-    if (places == NULL) {
-        return; /* those of the last time will do */
-    }
-    const struct gossip_member *member = gossip_next_member(f->options.gossip, &position);
-    while (member != NULL && count < COURIER_PLACES_MAX) {
-        if (is_server(f, member) && place_of(f, member, &places[count])) {
-            bool may = may_link(f, &places[count].address);
-            f->plain_would_do = f->plain_would_do || !may;
-            count += may ? 1 : 0;
-        }
-        member = gossip_next_member(f->options.gossip, &position);
-    }
-    courier_set_places(f->courier, places, count);
-    f->plain_would_do = f->plain_would_do && count == 0;
-    free(places);
-}
-
-bool forwarder_knows_server(const struct forwarder *f)
-{
-    size_t position = 0;
-    const struct gossip_member *member = gossip_next_member(f->options.gossip, &position);
-
-    while (member != NULL && !is_server(f, member)) {
-        member = gossip_next_member(f->options.gossip, &position);
-    }
-    return member != NULL;
-}
 
 void forwarder_members_changed(struct forwarder *f)
 {
@@ -120,7 +23,7 @@ void forwarder_members_changed(struct forwarder *f)
     }
     f->places_are_stale = true;
     if (courier_open_count(f->courier) > 0) {
-        carry_out(f); /* somebody may wait for a server to come */
+        forward_carry_out(f); /* somebody may wait for a server to come */
     }
 }
 
@@ -148,7 +51,7 @@ static void fail(struct forwarder *f, http_ticket ticket, const char *text)
     finish(f, ticket, &reply);
 }
 
-static void end_current(struct forwarder *f)
+void forward_end_current(struct forwarder *f)
 {
     if (f->current != NULL) {
         link_uv_end(f->current);
@@ -162,10 +65,10 @@ static void dial(struct forwarder *f, const struct courier_place *place)
 
     rc_address_format(&place->address, address);
     rc_log(RC_LOG_DEBUG, "link", "calling server %s at %s", place->name, address);
-    end_current(f);
+    forward_end_current(f);
     if (link_host_dial(f->host, &place->address, &f->current) != RC_OK) {
         f->current = NULL;
-        courier_down(f->courier, now_ms(f));
+        courier_down(f->courier, forward_now_ms(f));
     }
 }
 
@@ -190,7 +93,7 @@ static void carry_out_one(struct forwarder *f, const struct courier_action *acti
         link_uv_cancel(f->current, action->number);
         return;
     case COURIER_CLOSE:
-        end_current(f);
+        forward_end_current(f);
         return;
     case COURIER_FAIL:
         fail(f, action->ticket, action->text);
@@ -198,32 +101,14 @@ static void carry_out_one(struct forwarder *f, const struct courier_action *acti
     }
 }
 
-/* Links under keys that are gone. */
-static void retire(struct forwarder *f)
-{
-    struct link_uv *next = link_host_next(f->host, NULL);
-
-    f->retire_at_ms = 0;
-    while (next != NULL) {
-        struct link_uv *connection = next;
-        next = link_host_next(f->host, next);
-        if (connection != f->current &&
-            handshake_ring_find(&f->ring, link_key_id(link_uv_link(connection))) ==
-                NULL) {
-            serve_forget(f, connection);
-            link_uv_end(connection);
-        }
-    }
-}
-
 static void on_timer(uv_timer_t *timer)
 {
     struct forwarder *f = timer->data;
 
-    if (f->retire_at_ms != 0 && now_ms(f) >= f->retire_at_ms) {
-        retire(f);
+    if (f->retire_at_ms != 0 && forward_now_ms(f) >= f->retire_at_ms) {
+        forward_retire(f);
     }
-    carry_out(f);
+    forward_carry_out(f);
 }
 
 static void arm(struct forwarder *f)
@@ -237,11 +122,11 @@ static void arm(struct forwarder *f)
         (void)uv_timer_stop(&f->timer);
         return;
     }
-    uint64_t wait_ms = due_ms > now_ms(f) ? due_ms - now_ms(f) : 0;
+    uint64_t wait_ms = due_ms > forward_now_ms(f) ? due_ms - forward_now_ms(f) : 0;
     (void)uv_timer_start(&f->timer, on_timer, wait_ms, 0); /* fails only when closing */
 }
 
-static void carry_out(struct forwarder *f)
+void forward_carry_out(struct forwarder *f)
 {
     struct courier_action action;
 
@@ -249,9 +134,9 @@ static void carry_out(struct forwarder *f)
         return;
     }
     if (f->places_are_stale && courier_current(f->courier) == NULL) {
-        look_for_servers(f);
+        forward_look_for_servers(f);
     }
-    while (courier_next(f->courier, now_ms(f), &action)) {
+    while (courier_next(f->courier, forward_now_ms(f), &action)) {
         carry_out_one(f, &action);
     }
     arm(f);
@@ -259,17 +144,16 @@ static void carry_out(struct forwarder *f)
 
 /* ---- What the link to the server says. */
 
-static void tell_distrust(struct forwarder *f, const char *name)
+static void tell_distrust(struct forwarder *f, const char *name, const char *why)
 {
     f->distrusted++;
-    if (f->told_distrust_ms != 0 && now_ms(f) - f->told_distrust_ms < TELL_DISTRUST_MS) {
+    if (f->told_distrust_ms != 0 &&
+        forward_now_ms(f) - f->told_distrust_ms < TELL_DISTRUST_MS) {
         return;
     }
-    f->told_distrust_ms = now_ms(f);
-    rc_log(RC_LOG_ERROR, "link",
-           "%s calls itself a server and does not prove one of link.server_public_keys: "
-           "nothing is sent there",
-           name);
+    f->told_distrust_ms = forward_now_ms(f);
+    rc_log(RC_LOG_ERROR, "link", "%s calls itself a server and %s: nothing is sent there",
+           name, why);
 }
 
 static void on_up(struct forwarder *f, const struct link_event *event)
@@ -277,13 +161,16 @@ static void on_up(struct forwarder *f, const struct link_event *event)
     const struct courier_place *place;
     char address[RC_ADDRESS_TEXT_MAX];
 
-    if (!link_settings_trusts(&f->settings, event->peer)) {
-        tell_distrust(f, event->name);
-        end_current(f);
-        courier_down(f->courier, now_ms(f));
+    bool is_revoked = forward_is_revoked(f, event->peer);
+    if (is_revoked || !link_settings_trusts(&f->settings, event->peer)) {
+        tell_distrust(f, event->name,
+                      is_revoked ? "proves a key that was revoked"
+                                 : "does not prove one of link.server_public_keys");
+        forward_end_current(f);
+        courier_down(f->courier, forward_now_ms(f));
         return;
     }
-    courier_up(f->courier, now_ms(f));
+    courier_up(f->courier, forward_now_ms(f));
     place = courier_current(f->courier);
     rc_address_format(&place->address, address);
     rc_log(RC_LOG_INFO, "link", "requests for servers go to %s at %s", place->name,
@@ -302,7 +189,7 @@ static void on_replied(struct forwarder *f, const struct link_event *event)
         .body = from->body,
         .body_size = from->body_size,
     };
-    uint64_t ticket = courier_answered(f->courier, now_ms(f), event->number);
+    uint64_t ticket = courier_answered(f->courier, forward_now_ms(f), event->number);
 
     for (size_t i = 0; i < from->header_count; i++) {
         headers[i] =
@@ -323,7 +210,7 @@ static void on_current_event(struct forwarder *f, const struct link_event *event
         on_replied(f, event);
         break;
     case LINK_REFUSED:
-        courier_refused(f->courier, now_ms(f), event->number);
+        courier_refused(f->courier, forward_now_ms(f), event->number);
         break;
     case LINK_ASKED: /* whom we called does not ask us */
         link_uv_refuse(f->current, event->number);
@@ -333,7 +220,7 @@ static void on_current_event(struct forwarder *f, const struct link_event *event
     case LINK_NOTHING:
         return;
     }
-    carry_out(f);
+    forward_carry_out(f);
 }
 
 static void on_event(void *context, struct link_uv *connection,
@@ -351,10 +238,10 @@ static void on_event(void *context, struct link_uv *connection,
 /* Every request may try in vain: once in a while is enough to read. */
 static bool may_complain(struct forwarder *f)
 {
-    if (f->complained_ms != 0 && now_ms(f) - f->complained_ms < COMPLAIN_MS) {
+    if (f->complained_ms != 0 && forward_now_ms(f) - f->complained_ms < COMPLAIN_MS) {
         return false;
     }
-    f->complained_ms = now_ms(f);
+    f->complained_ms = forward_now_ms(f);
     return true;
 }
 
@@ -385,8 +272,8 @@ static void on_lost(void *context, struct link_uv *connection, int err)
         tell_loss(f, connection, err);
         f->current = NULL;
         f->places_are_stale = true; /* distances and addresses may be others now */
-        courier_down(f->courier, now_ms(f));
-        carry_out(f);
+        courier_down(f->courier, forward_now_ms(f));
+        forward_carry_out(f);
     }
 }
 
@@ -411,7 +298,7 @@ void forwarder_forward(struct forwarder *f, const struct http_relay *relay,
     };
 
     if (f->places_are_stale && courier_current(f->courier) == NULL) {
-        look_for_servers(f);
+        forward_look_for_servers(f);
     }
     if (f->plain_would_do) {
         fail(f, ticket,
@@ -424,76 +311,17 @@ void forwarder_forward(struct forwarder *f, const struct http_relay *relay,
     } else {
         rc_entropy(request.request_id, sizeof request.request_id);
     }
-    if (courier_ask(f->courier, now_ms(f), &request, ticket) != RC_OK) {
+    if (courier_ask(f->courier, forward_now_ms(f), &request, ticket) != RC_OK) {
         fail(f, ticket, rc_strerror(RC_ENOMEM));
         return;
     }
-    carry_out(f);
+    forward_carry_out(f);
 }
 
 void forwarder_forget(struct forwarder *f, http_ticket ticket)
 {
     courier_forget(f->courier, ticket);
-    carry_out(f);
-}
-
-/* ---- Keys and settings. */
-
-/* A link that must not be used any more; what was asked over it is asked again. */
-static void renew_current(struct forwarder *f, const char *why)
-{
-    if (f->current == NULL) {
-        return;
-    }
-    rc_log(RC_LOG_INFO, "link", "the link to %s is made anew: %s",
-           link_peer_name(link_uv_link(f->current)), why);
-    end_current(f);
-    courier_renew(f->courier, now_ms(f));
-}
-
-void forwarder_set_keys(struct forwarder *f, const struct gossip_key *keys, size_t count)
-{
-    if (f == NULL) {
-        return;
-    }
-    link_settings_ring(&f->settings, keys, count, &f->ring);
-    f->places_are_stale = true;
-    f->retire_at_ms = now_ms(f) + RETIRE_MS;
-    if (f->current != NULL && link_is_up(link_uv_link(f->current)) &&
-        handshake_ring_find(&f->ring, link_key_id(link_uv_link(f->current))) == NULL) {
-        renew_current(f, "its key was removed");
-    }
-    carry_out(f);
-}
-
-int forwarder_check(const struct agent_config *config, char error[FORWARDER_ERROR_MAX])
-{
-    struct link_settings settings;
-
-    int err = link_settings_load(config, &settings, error);
-    link_settings_fini(&settings);
-    return err;
-}
-
-void forwarder_reload(struct forwarder *f, const struct agent_config *config)
-{
-    struct link_settings fresh;
-    char error[FORWARDER_ERROR_MAX];
-
-    if (link_settings_load(config, &fresh, error) != RC_OK) {
-        rc_log(RC_LOG_ERROR, "link", "%s", error);
-        link_settings_fini(&fresh);
-        return;
-    }
-    fresh.allow_plaintext = f->settings.allow_plaintext; /* read at the start only */
-    link_settings_fini(&f->settings);
-    f->settings = fresh;
-    explicit_bzero(&fresh, sizeof fresh);
-    if (f->current != NULL && link_is_up(link_uv_link(f->current)) &&
-        !link_settings_trusts(&f->settings, link_peer(link_uv_link(f->current)))) {
-        renew_current(f, "its credential is not one of link.server_public_keys");
-    }
-    carry_out(f);
+    forward_carry_out(f);
 }
 
 /* ---- Life. */
@@ -548,6 +376,11 @@ void forwarder_close(struct forwarder *f, void (*on_closed)(void *context), void
         f->host = NULL;
     }
     uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+}
+
+static bool admits(void *context, const struct rc_address *from)
+{
+    return forward_may_link(context, from);
 }
 
 static int start_host(struct forwarder *f, char error[FORWARDER_ERROR_MAX])

@@ -2,7 +2,8 @@
  *
  * Joins links (who carries), gossip (which servers there are) and the HTTP interface (who asks,
  * who answers). An agent forwards; a server also listens and serves. serve_uv.c is the half of
- * a server. */
+ * a server; forward_places_uv.c knows which servers there are, forward_keys_uv.c whom to trust,
+ * forward_words_uv.c tells. */
 #ifndef AGENT_FORWARD_UV_H
 #define AGENT_FORWARD_UV_H
 
@@ -13,6 +14,7 @@
 #include "agent/http/http.h"
 #include "agent/link/courier.h"
 #include "agent/link/link_uv.h"
+#include "agent/link/revocation.h"
 #include "agent/link_settings.h"
 #include "base/json.h"
 
@@ -30,6 +32,7 @@ struct forwarder_options {
     const struct rc_address *listen;   /* NULL: not a server */
     const struct gossip_key *keys;     /* of the pool; copied */
     size_t key_count;
+    const struct revocation_list *revoked; /* borrowed until it is closed */
 
     /* Whether requests can be answered here: there is an engine. */
     bool (*serves)(void *context);
@@ -64,6 +67,17 @@ int forwarder_check(const struct agent_config *config, char error[FORWARDER_ERRO
 
 /* Takes over settings that were checked; if a file has changed since, all stays as it was. */
 void forwarder_reload(struct forwarder *forwarder, const struct agent_config *config);
+
+/* `revoked` has more: links to those and of those end. */
+void forwarder_revoked_changed(struct forwarder *forwarder);
+
+/* Whether link.server_public_keys has this one. */
+bool forwarder_pins(const struct forwarder *forwarder,
+                    const uint8_t key[CREDENTIAL_PUBLIC_SIZE]);
+
+/* Signs with our own credential; false: there is none. */
+bool forwarder_sign(const struct forwarder *forwarder,
+                    const uint8_t key[CREDENTIAL_PUBLIC_SIZE], struct revocation *out);
 
 /* Somebody came or went, or says something else of himself. */
 void forwarder_members_changed(struct forwarder *forwarder);

@@ -4,6 +4,7 @@
 #include "agent/agent_uv.h"
 #include "agent/forward_uv.h"
 #include "agent/keeper_uv.h"
+#include "agent/revoked_uv.h"
 #include "agent/store_uv.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -41,6 +42,7 @@ int agent_open_links(struct agent *agent)
         .listen = agent_store(agent) != NULL && listen.port != 0 ? &listen : NULL,
         .keys = agent->link_keys.keys,
         .key_count = agent->link_keys.count,
+        .revoked = agent_revocations(agent),
         .serves = serves,
         .replied = on_own_reply,
         .context = agent,
@@ -53,6 +55,7 @@ int agent_open_links(struct agent *agent)
                           error[0] != '\0' ? error : rc_strerror(err));
     }
     forwarder_set_http(agent->forwarder, agent->http);
+    forwarder_revoked_changed(agent->forwarder);
     return err;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/config_store.h"
 #include "agent/keeper_uv.h"
 #include "agent/prepared/prepared_book.h"
+#include "agent/revoked_uv.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/err.h"
@@ -60,7 +61,7 @@ static int open_identity(struct agent *agent)
     return identity_settle(&agent->config, &agent->identity, agent->error);
 }
 
-static int set_node(struct agent *agent)
+int agent_set_node(struct agent *agent)
 {
     char address[RC_ADDRESS_TEXT_MAX];
     struct catalog_pair meta[CATALOG_META_MAX];
@@ -79,6 +80,8 @@ static int set_node(struct agent *agent)
     for (size_t i = 0; i < given->count; i++) {
         meta[i] = (struct catalog_pair){given->items[i].key, given->items[i].value};
     }
+    size_t more =
+        agent_revoked_pairs(agent, meta + given->count, CATALOG_META_MAX - given->count);
     const struct catalog_node node = {
         .id = agent->identity.node_id,
         .address = address,
@@ -86,7 +89,7 @@ static int set_node(struct agent *agent)
         .tagged_addresses = tagged,
         .tagged_address_count = sizeof tagged / sizeof tagged[0],
         .meta = meta,
-        .meta_count = given->count,
+        .meta_count = given->count + more,
     };
     return catalog_set_node(agent->catalog, rc_clock_ms(), &node, agent->error);
 }
@@ -114,7 +117,7 @@ static int open_catalog(struct agent *agent)
     if (epoch->size > 0) {
         (void)catalog_import(agent->catalog, epoch->bytes, epoch->size);
     }
-    return set_node(agent);
+    return agent_set_node(agent);
 }
 
 static void wake_checks(void *context)
@@ -551,11 +554,12 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,          open_identity, open_catalog,       open_book,
-        open_local,         open_events,   open_snapshot,      open_gossip,
-        open_handles,       open_checks,   open_gossip_edge,   agent_open_permits,
-        agent_open_store,   open_http,     agent_open_links,   open_dns,
-        agent_open_queries, open_joiner,   agent_open_watches, agent_open_keeper,
+        open_data,          open_identity,      agent_open_revoked, open_catalog,
+        open_book,          open_local,         open_events,        open_snapshot,
+        open_gossip,        open_handles,       open_checks,        open_gossip_edge,
+        agent_open_permits, agent_open_store,   open_http,          agent_open_links,
+        open_dns,           agent_open_queries, open_joiner,        agent_open_watches,
+        agent_open_keeper,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

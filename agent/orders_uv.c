@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/agent_uv.h"
+#include "agent/revoked_uv.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -63,6 +64,7 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
     if (err == RC_OK) {
         gossip_set_cover(agent->gossip, agent_cover(&fresh));
         forwarder_reload(agent->forwarder, &fresh);
+        agent_revoked_nodes_changed(agent); /* other signers may count now */
         if (!rc_text_equals(fresh.encrypt, agent->config.encrypt)) {
             rc_log(RC_LOG_WARN, "keys",
                    "encrypt is read at the start only; `rollcall keyring` changes the "
@@ -156,5 +158,7 @@ struct http_operations agent_operations(struct agent *agent)
         .forward = agent_forward,
         .forget = agent_forget,
         .describe_links = agent_describe_links,
+        .sign_revocation = agent_sign_revocation,
+        .describe_revoked = agent_describe_revoked,
     };
 }

@@ -116,6 +116,12 @@ void serve_on_event(struct forwarder *f, struct link_uv *connection,
 
     switch (event->type) {
     case LINK_UP:
+        if (forward_is_revoked(f, event->peer)) {
+            rc_log(RC_LOG_WARN, "link", "%s proves a key that was revoked: it is not heard",
+                   event->name);
+            link_uv_end(connection);
+            return;
+        }
         rc_log(RC_LOG_DEBUG, "link", "%s may ask here", event->name);
         return;
     case LINK_ASKED:

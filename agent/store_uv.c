@@ -10,6 +10,7 @@
 #include "agent/config_store.h"
 #include "agent/engine/etcd_engine.h"
 #include "agent/engine/sqlite_engine.h"
+#include "agent/revoked_uv.h"
 #include "agent/store/engine_memory.h"
 #include "agent/store/store.h"
 #include "base/clock.h"
@@ -38,6 +39,7 @@ struct store_uv {
     unsigned open_handles;
     bool engine_is_open;
     bool looks_at_queries; /* one may have lost its session */
+    bool looks_at_revoked; /* settings have changed */
     uint64_t armed_ms;     /* deadline that `tick` runs for */
     bool has_leader;
     char alarm[ENGINE_ERROR_MAX];
@@ -76,6 +78,7 @@ static void on_changed(void *context, enum store_table table, struct rc_pack_byt
         http_tell_news(uv->agent->http, HTTP_NEWS_TOKENS);
     }
     uv->looks_at_queries = uv->looks_at_queries || table == STORE_QUERIES;
+    uv->looks_at_revoked = uv->looks_at_revoked || table == STORE_SETTINGS;
     if (table == STORE_SESSIONS || table == STORE_QUERIES) {
         agent_store_catalog_changed(uv->agent);
     }
@@ -89,6 +92,7 @@ static void on_reloaded(void *context)
         http_store_reloaded(uv->agent->http);
     }
     uv->looks_at_queries = true;
+    uv->looks_at_revoked = true;
     agent_store_catalog_changed(uv->agent);
 }
 
@@ -136,6 +140,10 @@ void agent_store_turn(struct agent *agent)
 
     if (uv == NULL || uv->store == NULL || !uv->engine_is_open) {
         return;
+    }
+    if (uv->looks_at_revoked) {
+        uv->looks_at_revoked = false;
+        agent_revoked_store_changed(agent);
     }
     uint64_t due_ms = deadline_ms(uv);
     if (due_ms == uv->armed_ms) {

@@ -2,6 +2,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
+#include "agent/revoked_uv.h"
 #include "agent/trouble.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -31,6 +32,17 @@ static void arm_tick(struct agent *agent)
     (void)uv_timer_start(&agent->tick, on_tick, wait_ms, 0);
 }
 
+static bool tells_of_nodes(const struct catalog_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].topic == CATALOG_TOPIC_NODES ||
+            changes[i].topic == CATALOG_TOPIC_ALL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void agent_turn(struct agent *agent)
 {
     const struct catalog_change *changes = NULL;
@@ -40,6 +52,9 @@ void agent_turn(struct agent *agent)
     size_t count = catalog_take_changes(agent->catalog, &changes);
     if (count > 0 && agent->http != NULL) {
         http_catalog_changed(agent->http, changes, count);
+    }
+    if (tells_of_nodes(changes, count)) {
+        agent_revoked_nodes_changed(agent);
     }
     if (count > 0) {
         agent_tell_watches(agent, WATCH_CATALOG);

@@ -125,7 +125,9 @@ static const struct cli_command commands[] = {
      "usage: rollcall operator raft list-peers\n"
      "       rollcall operator autopilot get-config\n"
      "       rollcall operator autopilot set-config [-SETTING=VALUE ...]\n"
-     "       rollcall operator autopilot state\n\n"
+     "       rollcall operator autopilot state\n"
+     "       rollcall operator link revoke KEY\n"
+     "       rollcall operator link revoked\n\n"
      "The words are Consul's; who is shown are the members of the etcd cluster, or the one "
      "server with\nSQLite.\n",
      operator_run},

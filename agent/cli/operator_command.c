@@ -1,5 +1,6 @@
 /* operator: the engine of the store, as Consul's operators ask about raft and autopilot. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/cli/autopilot.h"
@@ -113,6 +114,42 @@ static int state(const struct cli_client_flags *client)
     return CLI_DONE;
 }
 
+/* Keys of servers that the agent at hand does not trust any more. */
+static int list_revoked(const struct cli_client_flags *client)
+{
+    json_t *answer = NULL;
+    size_t i;
+    const json_t *one;
+
+    if (cli_get_json(client, "/v1/operator/link/revoked", "Error listing revoked keys",
+                     &answer) != RC_OK) {
+        return CLI_FAILED;
+    }
+    json_array_foreach(answer, i, one)
+    {
+        (void)printf("%s\n", text_of(one, "Key"));
+    }
+    json_decref(answer);
+    return CLI_DONE;
+}
+
+static int revoke(const struct cli_client_flags *client, const char *key)
+{
+    json_t *body = json_pack("{s:s}", "Key", key);
+    char *text = json_dumps(body, JSON_COMPACT);
+
+    json_decref(body);
+    int err = text != NULL ? cli_put(client, "/v1/operator/link/revoke", text,
+                                     "Error revoking the key")
+                           : RC_ENOMEM;
+    free(text);
+    if (err == RC_OK) {
+        (void)printf("Revoked. Agents refuse servers that prove this key as soon as they "
+                     "hear of it\n");
+    }
+    return err == RC_OK ? CLI_DONE : CLI_FAILED;
+}
+
 int operator_run(const struct cli_command *self, int count, char **words)
 {
     static const struct {
@@ -123,6 +160,7 @@ int operator_run(const struct cli_command *self, int count, char **words)
         {"raft", "list-peers", list_peers},
         {"autopilot", "get-config", get_config},
         {"autopilot", "state", state},
+        {"link", "revoked", list_revoked},
     };
     struct cli_parsed parsed;
     struct autopilot_flags set = {{NULL}};
@@ -153,6 +191,10 @@ int operator_run(const struct cli_command *self, int count, char **words)
         rc_text_equals(parsed.words[1], "set-config")) {
         return autopilot_set(&parsed.client, &set);
     }
+    if (parsed.word_count == 3 && rc_text_equals(parsed.words[0], "link") &&
+        rc_text_equals(parsed.words[1], "revoke")) {
+        return revoke(&parsed.client, parsed.words[2]);
+    }
     for (size_t i = 0; parsed.word_count == 2 && i < sizeof parts / sizeof parts[0];
          i++) {
         if (rc_text_equals(parsed.words[0], parts[i].group) &&
@@ -161,5 +203,6 @@ int operator_run(const struct cli_command *self, int count, char **words)
         }
     }
     return cli_misuse(self,
-                      "wants raft list-peers, autopilot get-config, set-config or state");
+                      "wants raft list-peers, autopilot get-config, set-config or state, "
+                      "link revoke KEY or link revoked");
 }

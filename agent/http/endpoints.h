@@ -155,6 +155,11 @@ http_handler snapshot_put;
 /* operator_store.c: the engine of the store, as Consul's raft and autopilot. */
 http_handler operator_raft_configuration;
 http_handler operator_raft_peer;
+/* operator_links.c: keys of servers that are not trusted any more. */
+http_handler operator_link_revoke;
+http_handler operator_link_revoked;
+
+/* operator_autopilot.c: settings of autopilot, which are kept. */
 http_handler operator_autopilot_configuration;
 http_handler operator_autopilot_configure;
 http_handler operator_autopilot_health;

@@ -81,6 +81,10 @@ struct http_reply {
     size_t body_size;
 };
 
+/* Settings of the store whose names begin so, each with a server's public key that was revoked. */
+#define HTTP_REVOKED_SETTING "link-revoked/"
+enum { HTTP_REVOCATION_MAX = 200 };
+
 /* What the interface asks of the agent as a whole. Any may be NULL: then the endpoint
  * answers 501. `context` comes back as first argument. */
 struct http_operations {
@@ -120,6 +124,14 @@ struct http_operations {
 
     /* Writes the object that tells how links to servers stand, every value a string. */
     void (*describe_links)(void *context, struct rc_json *json);
+
+    /* Makes a setting of the store that ends the public key `key` of a server, in words of
+     * agent/link/revocation.h. RC_OK, or an error with `*why` (static). */
+    int (*sign_revocation)(void *context, const char *key, char out[HTTP_REVOCATION_MAX],
+                           const char **why);
+
+    /* Writes the list of those keys that this agent does not trust any more. */
+    void (*describe_revoked)(void *context, struct rc_json *json);
 
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;

@@ -130,6 +130,11 @@ static const struct route routes[] = {
     {"/v1/operator/keyring", HTTP_DELETE, operator_keyring_remove, ROUTE_KEYRING_WRITE,
      ROUTE_IGNORES_NS, ROUTE_HERE},
 
+    {"/v1/operator/link/revoked", HTTP_GET, operator_link_revoked, ROUTE_KEYRING_READ,
+     ROUTE_IGNORES_NS, ROUTE_HERE},
+    {"/v1/operator/link/revoke", HTTP_PUT, operator_link_revoke, ROUTE_KEYRING_WRITE,
+     ROUTE_IGNORES_NS, ROUTE_AT_SERVER},
+
     {"/v1/kv/", HTTP_GET, kv_answer_get, ROUTE_KEY_READ, ROUTE_REFUSES_NS,
      ROUTE_AT_SERVER},
     {"/v1/kv/", HTTP_PUT, kv_answer_put, ROUTE_KEY_WRITE, ROUTE_REFUSES_NS,

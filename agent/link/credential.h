@@ -31,6 +31,12 @@ void credential_from_seed(const uint8_t seed[CREDENTIAL_SEED_SIZE],
 /* Wipes it. */
 void credential_fini(struct credential *credential);
 
+/* Signs, and whether this key has signed that. */
+void credential_sign(const struct credential *credential, const void *message,
+                     size_t size, uint8_t out[CREDENTIAL_SIGNATURE_SIZE]);
+bool credential_verify(const uint8_t key[CREDENTIAL_PUBLIC_SIZE], const void *message,
+                       size_t size, const uint8_t signature[CREDENTIAL_SIGNATURE_SIZE]);
+
 /* "rollcall-server-public:<base64>", as configurations name it. */
 void credential_show_public(const uint8_t key[CREDENTIAL_PUBLIC_SIZE],
                             char out[CREDENTIAL_TEXT_MAX]);

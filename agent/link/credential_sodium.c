@@ -29,6 +29,19 @@ void credential_fini(struct credential *credential)
     sodium_memzero(credential, sizeof *credential);
 }
 
+void credential_sign(const struct credential *credential, const void *message,
+                     size_t size, uint8_t out[CREDENTIAL_SIGNATURE_SIZE])
+{
+    assert(credential->is_set);
+    (void)crypto_sign_detached(out, NULL, message, size, credential->secret); /* always 0 */
+}
+
+bool credential_verify(const uint8_t key[CREDENTIAL_PUBLIC_SIZE], const void *message,
+                       size_t size, const uint8_t signature[CREDENTIAL_SIGNATURE_SIZE])
+{
+    return crypto_sign_verify_detached(signature, message, size, key) == 0;
+}
+
 static void show(const char *head, const uint8_t key[KEY_SIZE],
                  char out[CREDENTIAL_TEXT_MAX])
 {

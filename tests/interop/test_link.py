@@ -347,6 +347,47 @@ def test_only_a_server_with_the_credential_is_asked(pool):
     until(LONG, lambda: one.ask("GET", "/v1/kv/x")[0] == 500 and "calls itself a server" in one.said(), one.link)
 
 
+def test_a_revoked_credential_is_trusted_by_nobody_whatever_its_file_says(pool):
+    """No file is touched but the server's own, which gets another key."""
+    key = new_key()
+    stolen, stolen_public = server_key(pool.folder, "k1")
+    fresh, fresh_public = server_key(pool.folder, "k2")
+    server = pool.add("s1", SERVER, "-server", config={"encrypt": key, "link": {"server_key_file": stolen}}, join=ONE)
+    pinned = {"encrypt": key, "link": {"server_public_keys": [stolen_public, fresh_public]}}
+    one, two = pool.add("a1", ONE, config=pinned), pool.add("a2", TWO, config=pinned)
+    reaches(one)
+    reaches(two)
+
+    def run(agent, *words):
+        return subprocess.run([ROLLCALL, "operator", "link", *words, "-http-addr", agent.ip + ":8500"],
+                              capture_output=True, text=True, timeout=LONG, check=False)
+
+    assert run(one, "revoked").stdout == ""
+    assert run(one, "revoke", "nonsense").returncode == 1
+    assert run(one, "revoke", stolen_public).returncode == 0
+    for agent in (server, one, two):
+        until(LONG, lambda a=agent: run(a, "revoked").stdout == stolen_public + "\n", agent.said)
+    for agent in (one, two):
+        until(LONG, lambda a=agent: a.ask("GET", "/v1/kv/x")[0] == 500 and "proves a key that was revoked" in a.said(),
+              agent.link)
+    assert "was revoked: others send nothing here" in server.said()
+    server.stop()
+    server.configure({"encrypt": key, "link": {"server_key_file": fresh}})
+    server.start()
+    reaches(one)
+    reaches(two)
+    two.stop()  # it was kept
+    two.log.unlink()
+    two.start()
+    assert run(two, "revoked").stdout == stolen_public + "\n"
+    late = pool.add("a3", "127.0.0.5", config=pinned)  # hears of it from the pool
+    until(LONG, lambda: run(late, "revoked").stdout == stolen_public + "\n", late.said)
+    server.stop()
+    server.configure({"encrypt": key, "link": {"server_key_file": stolen}})
+    server.start()
+    until(LONG, lambda: late.ask("GET", "/v1/kv/x")[0] == 500 and "proves a key that was revoked" in late.said(), late.link)
+
+
 def test_bad_settings_are_told_and_change_nothing(pool):
     secret, public = server_key(pool.folder, "k1")
     server = pool.add("s1", SERVER, "-server", config={"link": {"server_key_file": secret}})
