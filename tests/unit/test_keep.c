@@ -13,44 +13,21 @@
 #include "agent/keep.h"
 #include "base/err.h"
 #include "base/file.h"
-
-struct folder {
-    char path[64];
-    char file[96];
-    char broken[96];
-};
+#include "tests/unit/temp_folder.h"
 
 static int make_folder(void **state)
 {
-    struct folder *folder = calloc(1, sizeof *folder);
-    (void)snprintf(folder->path, sizeof folder->path, "/tmp/rollcall-keep-XXXXXX");
-    *state = folder;
-    if (mkdtemp(folder->path) == NULL) {
-        return -1;
-    }
-    (void)snprintf(folder->file, sizeof folder->file, "%s/node.json", folder->path);
-    (void)snprintf(folder->broken, sizeof folder->broken, "%s.broken", folder->file);
-    return 0;
+    return temp_folder_make(state, "node.json", NULL);
 }
 
-static int remove_folder(void **state)
-{
-    struct folder *folder = *state;
-    (void)unlink(folder->file);
-    (void)unlink(folder->broken);
-    int err = rmdir(folder->path); /* fails if keep leaves something else behind */
-    free(folder);
-    return err;
-}
-
-static void write_file(const struct folder *folder, const char *text)
+static void write_file(const struct temp_folder *folder, const char *text)
 {
     assert_int_equal(rc_file_replace(folder->file, text, strlen(text)), RC_OK);
 }
 
 static void what_was_saved_is_loaded_again(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     static const uint8_t epoch[] = {0, 1, 2, 0xff};
     struct keep saved = {.incarnation = 4294967294U};
     struct keep loaded;
@@ -72,7 +49,7 @@ static void what_was_saved_is_loaded_again(void **state)
 
 static void a_first_start_knows_nothing(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct keep keep;
     memset(&keep, 0xaa, sizeof keep);
 
@@ -86,7 +63,7 @@ static void a_first_start_knows_nothing(void **state)
 
 static void an_empty_memory_survives_too(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct keep keep = {0};
 
     assert_int_equal(keep_save(folder->path, &keep), RC_OK);
@@ -119,7 +96,7 @@ static void a_damaged_file_is_set_aside_and_told(void **state)
         {"epoch is not base64",
          "{\"node_id\": \"x\", \"incarnation\": 1, \"epoch\": \"!!!!\"}"},
     };
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct keep keep;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -164,13 +141,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_saved_is_loaded_again, make_folder,
-                                        remove_folder),
+                                        temp_folder_remove),
         cmocka_unit_test_setup_teardown(a_first_start_knows_nothing, make_folder,
-                                        remove_folder),
+                                        temp_folder_remove),
         cmocka_unit_test_setup_teardown(an_empty_memory_survives_too, make_folder,
-                                        remove_folder),
+                                        temp_folder_remove),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_set_aside_and_told, make_folder,
-                                        remove_folder),
+                                        temp_folder_remove),
         cmocka_unit_test(
             a_missing_folder_is_no_reason_to_stop_reading_but_nothing_is_saved),
         cmocka_unit_test(without_a_folder_nothing_is_kept),

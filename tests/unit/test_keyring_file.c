@@ -13,41 +13,15 @@
 #include "agent/keyring_file.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "tests/unit/temp_folder.h"
 
 static const struct gossip_key old = {.size = 32, .bytes = {1}};
 static const struct gossip_key fresh = {.size = 32, .bytes = {2}};
 static const struct gossip_key other = {.size = 16, .bytes = {3}};
 
-struct folder {
-    char path[64];
-    char list[96];
-    char broken[96];
-    char seen[96];
-};
-
 static int make_folder(void **state)
 {
-    struct folder *folder = calloc(1, sizeof *folder);
-    (void)snprintf(folder->path, sizeof folder->path, "/tmp/rollcall-keys-XXXXXX");
-    *state = folder;
-    if (mkdtemp(folder->path) == NULL) {
-        return -1;
-    }
-    (void)snprintf(folder->list, sizeof folder->list, "%s/keyring.json", folder->path);
-    (void)snprintf(folder->broken, sizeof folder->broken, "%s.broken", folder->list);
-    (void)snprintf(folder->seen, sizeof folder->seen, "%s/keyring.seen", folder->path);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    struct folder *folder = *state;
-    (void)unlink(folder->list);
-    (void)unlink(folder->broken);
-    (void)unlink(folder->seen);
-    int err = rmdir(folder->path); /* fails if something else is left behind */
-    free(folder);
-    return err;
+    return temp_folder_make(state, "keyring.json", "keyring.seen");
 }
 
 static bool is(const struct gossip_key *a, const struct gossip_key *b)
@@ -56,7 +30,7 @@ static bool is(const struct gossip_key *a, const struct gossip_key *b)
 }
 
 /* Settles with `configured` and expects `first` and `second` (NULL: no more), from `want`. */
-static void expect(const struct folder *folder, const struct gossip_key *configured,
+static void expect(const struct temp_folder *folder, const struct gossip_key *configured,
                    const struct gossip_key *first, const struct gossip_key *second,
                    enum keyring_source want)
 {
@@ -71,7 +45,7 @@ static void expect(const struct folder *folder, const struct gossip_key *configu
     assert_true(second == NULL || is(&list.keys[1], second));
 }
 
-static void save(const struct folder *folder, const struct gossip_key *configured,
+static void save(const struct temp_folder *folder, const struct gossip_key *configured,
                  const struct gossip_key *first, const struct gossip_key *second)
 {
     struct keyring_list list = {.keys = {*first}, .count = 1};
@@ -119,16 +93,16 @@ static void a_configuration_that_the_pool_knows_follows_the_pool(void **state)
 
 static void a_file_of_serf_is_taken_at_its_word(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     static const char text[] = "[\n  \"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n]";
 
-    assert_int_equal(rc_file_replace(folder->list, text, strlen(text)), RC_OK);
+    assert_int_equal(rc_file_replace(folder->file, text, strlen(text)), RC_OK);
     expect(folder, &old, &fresh, &old, KEYRING_FROM_FILE_LACKING);
 }
 
 static void a_full_file_still_makes_room_for_the_configured_key(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct keyring_list list = {.count = GOSSIP_KEYS_MAX};
     enum keyring_source source;
 
@@ -157,18 +131,18 @@ static void a_torn_or_bad_file_is_refused_and_kept_aside(void **state)
         "[\"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\", \"\"]",
         "[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\"]",
     };
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct keyring_list list;
     enum keyring_source source;
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        assert_int_equal(rc_file_replace(folder->list, texts[i], strlen(texts[i])),
+        assert_int_equal(rc_file_replace(folder->file, texts[i], strlen(texts[i])),
                          RC_OK);
         if (keyring_file_settle(folder->path, &old, &list, &source) != RC_EMALFORMED) {
             fail_msg("'%s' was taken", texts[i]);
         }
         assert_int_equal(list.count, 0);
-        assert_int_equal(access(folder->list, F_OK), -1);
+        assert_int_equal(access(folder->file, F_OK), -1);
         assert_int_equal(access(folder->broken, F_OK), 0);
         expect(folder, &old, &old, NULL, KEYRING_FROM_CONFIG); /* the next start */
     }
@@ -176,13 +150,13 @@ static void a_torn_or_bad_file_is_refused_and_kept_aside(void **state)
 
 static void nobody_else_may_read_it(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct stat found;
 
     save(folder, &old, &old, NULL);
-    assert_int_equal(stat(folder->list, &found), 0);
+    assert_int_equal(stat(folder->file, &found), 0);
     assert_int_equal(found.st_mode & 0777, 0600);
-    assert_int_equal(stat(folder->seen, &found), 0);
+    assert_int_equal(stat(folder->other, &found), 0);
     assert_int_equal(found.st_mode & 0777, 0600);
 }
 
@@ -199,7 +173,8 @@ static void without_a_folder_nothing_is_kept(void **state)
     assert_int_equal(keyring_file_save("/nowhere", &old, &list), RC_EIO);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_FOLDER(test) \
+    cmocka_unit_test_setup_teardown(test, make_folder, temp_folder_remove)
 
 int main(void)
 {

@@ -14,39 +14,15 @@
 #include "agent/snapshot.h"
 #include "base/err.h"
 #include "base/file.h"
-
-struct folder {
-    char path[64];
-    char file[96];
-    char broken[112];
-};
+#include "tests/unit/temp_folder.h"
 
 static int make_folder(void **state)
 {
-    struct folder *folder = calloc(1, sizeof *folder);
-
-    (void)snprintf(folder->path, sizeof folder->path, "/tmp/rollcall-snapshot-XXXXXX");
-    *state = folder;
-    if (mkdtemp(folder->path) == NULL) {
-        return -1;
-    }
-    (void)snprintf(folder->file, sizeof folder->file, "%s/gossip.snapshot", folder->path);
-    (void)snprintf(folder->broken, sizeof folder->broken, "%s.broken", folder->file);
-    return 0;
+    return temp_folder_make(state, "gossip.snapshot", NULL);
 }
 
-static int remove_folder(void **state)
-{
-    struct folder *folder = *state;
-
-    (void)unlink(folder->file);
-    (void)unlink(folder->broken);
-    int err = rmdir(folder->path);
-    free(folder);
-    return err;
-}
-
-static struct snapshot *reopen(const struct folder *folder, enum snapshot_after after)
+static struct snapshot *reopen(const struct temp_folder *folder,
+                               enum snapshot_after after)
 {
     struct snapshot *s = NULL;
 
@@ -68,12 +44,12 @@ static void put(struct snapshot *s, const char *name, const char *address)
     snapshot_member(s, name, &place);
 }
 
-static void write_file(const struct folder *folder, const char *text)
+static void write_file(const struct temp_folder *folder, const char *text)
 {
     assert_int_equal(rc_file_replace(folder->file, text, strlen(text)), RC_OK);
 }
 
-static void expect_file(const struct folder *folder, const char *want)
+static void expect_file(const struct temp_folder *folder, const char *want)
 {
     struct rc_buffer text = {0};
 
@@ -93,7 +69,7 @@ static void expect_address(const struct snapshot *s, size_t place, const char *w
 
 static void it_is_a_log_in_serfs_format(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
     const uint64_t clocks[GOSSIP_CLOCK_COUNT] = {8, 3, 1};
 
@@ -116,7 +92,7 @@ static void it_is_a_log_in_serfs_format(void **state)
 
 static void what_was_written_is_known_again(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s;
     uint64_t clocks[GOSSIP_CLOCK_COUNT];
 
@@ -138,7 +114,7 @@ static void what_was_written_is_known_again(void **state)
 
 static void a_leave_forgets_unless_we_are_to_rejoin(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     const uint64_t clocks[GOSSIP_CLOCK_COUNT] = {8, 3, 2};
     uint64_t last[GOSSIP_CLOCK_COUNT];
     struct snapshot *s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
@@ -185,7 +161,7 @@ static void what_is_torn_is_lost_and_nothing_else(void **state)
         {"a clock near the end of time", "clock: 18446744073709551615\n", 28, 0},
         {"another language", "\xff\xfe\n\x01\x02 \n", 7, 0},
     };
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(rc_file_replace(folder->file, cases[i].text, cases[i].size),
@@ -202,7 +178,7 @@ static void what_is_torn_is_lost_and_nothing_else(void **state)
 
 static void nothing_is_glued_to_an_unfinished_line(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s;
 
     write_file(folder, "alive: n1 10.0.0.1:7946\nalive: n2 10.0.0.2:79");
@@ -216,7 +192,7 @@ static void nothing_is_glued_to_an_unfinished_line(void **state)
 
 static void a_file_that_has_outgrown_its_contents_is_written_anew(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
     struct stat found;
 
@@ -237,7 +213,7 @@ static void a_file_that_has_outgrown_its_contents_is_written_anew(void **state)
 
 static void thousands_are_kept_but_not_without_end(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
 
     for (unsigned i = 0; i < SNAPSHOT_MEMBERS_MAX + 10; i++) {
@@ -254,7 +230,7 @@ static void thousands_are_kept_but_not_without_end(void **state)
 
 static void names_that_break_lines_are_not_kept(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
     struct rc_address portless = {RC_ADDRESS_IPV4, {10, 0, 0, 1}, 0};
 
@@ -267,7 +243,7 @@ static void names_that_break_lines_are_not_kept(void **state)
 
 static void a_disk_that_is_full_is_tried_again(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s = reopen(folder, SNAPSHOT_FORGET_AFTER_LEAVE);
 
     put(s, "n1", "10.0.0.1:7946");
@@ -285,7 +261,7 @@ static void a_disk_that_is_full_is_tried_again(void **state)
 
 static void what_is_no_file_is_set_aside(void **state)
 {
-    const struct folder *folder = *state;
+    const struct temp_folder *folder = *state;
     struct snapshot *s;
 
     assert_int_equal(mkdir(folder->file, 0700), 0);
@@ -311,7 +287,8 @@ static void without_a_folder_nothing_is_kept(void **state)
     snapshot_close(s);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_FOLDER(test) \
+    cmocka_unit_test_setup_teardown(test, make_folder, temp_folder_remove)
 
 int main(void)
 {
