@@ -138,7 +138,10 @@ static void names_set(struct keeper *k, const struct keeper_hand *was, bool is_d
         return;
     }
     (void)rc_text_put(k->probe.names, sizeof k->probe.names, was->text);
-    if (k->term != 0) {
+    /* Those that block were asked for by a standby, and are no rule: a lease that came before
+     * they were set begins with nothing known. */
+    bool is_block = was->names.k == 0 && strcmp(was->text, KEEPER_BLOCKED_NAMES) == 0;
+    if (k->term != 0 && !is_block) {
         k->names = was->names;
         k->names_are_known = true;
         k->is_caught_up = false;
