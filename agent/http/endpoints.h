@@ -141,7 +141,7 @@ http_handler session_list;
 /* txn_endpoints.c: several of these at once, or none. */
 http_handler txn_put;
 
-/* prepared_endpoints.c: questions that have a name. */
+/* prepared_endpoints.c and prepared_write.c: questions that have a name. */
 http_handler prepared_list;
 http_handler prepared_create;
 http_handler prepared_get;
