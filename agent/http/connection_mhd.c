@@ -321,9 +321,25 @@ void *connection_target(void *closure, const char *raw, struct MHD_Connection *m
 struct framing {
     unsigned lengths;
     unsigned encodings;
+    unsigned hosts;
+    unsigned unclean;
     uint64_t length;
     int length_err;
 };
+
+/* RFC 9112 section 5: a name ends at its colon; no control characters but tabs in a value. */
+static bool header_is_clean(const char *name, const char *value)
+{
+    if (strpbrk(name, " \t") != NULL) {
+        return false;
+    }
+    for (const char *at = value; at != NULL && *at != '\0'; at++) {
+        if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const char *name,
                                  const char *value)
@@ -338,7 +354,10 @@ static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const c
                                   : rc_text_to_u64(value, UINT64_MAX, &framing->length);
     } else if (rc_text_equals_nocase(name, "Transfer-Encoding")) {
         framing->encodings++;
+    } else if (rc_text_equals_nocase(name, "Host")) {
+        framing->hosts++;
     }
+    framing->unclean += header_is_clean(name, value) ? 0 : 1;
     return MHD_YES;
 }
 
@@ -416,6 +435,9 @@ static enum MHD_Result on_head(struct connection *connection, const char *method
     read_framing(connection, &framing);
     if (!framing_is_sound(&framing)) {
         return refuse(connection, 400, "Bad request: contradicting body lengths");
+    }
+    if (framing.unclean > 0 || framing.hosts > 1) {
+        return refuse(connection, 400, "Bad request: malformed or contradicting headers");
     }
     connection->body_max =
         routes_body_max(x->target.path, connection->http->limits.body_max_bytes);

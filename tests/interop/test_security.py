@@ -230,3 +230,73 @@ def test_a_stolen_key_is_worth_nothing_after_the_drill_in_a_pool_of_fifty(tmp_pa
         for agent in pool.all:
             agent.kill()
         space.leave()
+
+
+# ---- Requests of two meanings: row 5. Whatever is refused, the rest of the bytes is no request.
+
+
+HIDDEN = b"PUT /v1/kv/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
+AMBIGUOUS = {
+    "a length and chunks": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks and a length": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 70\r\n\r\n",
+    "two equal lengths in one line": b"Content-Length: 0, 0\r\n\r\n",
+    "a signed length": b"Content-Length: +0\r\n\r\n",
+    "a length of two numbers": b"Content-Length: 0 70\r\n\r\n",
+    "an unknown coding": b"Transfer-Encoding: xchunked\r\n\r\n",
+    "chunked twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked first": b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a name before a space": b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "a folded line": b"X: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a bare return": b"X: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a chunk of a signed size": b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
+    "a chunk of an endless size": b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff0\r\n\r\n",
+    "a chunk of a size in words": b"Transfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n",
+    "a chunk whose end is missing": b"Transfer-Encoding: chunked\r\n\r\n1\r\nab0\r\n\r\n",
+    "two hosts": b"Host: evil.example\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("why", AMBIGUOUS)
+def test_a_request_of_two_meanings_hides_no_other(agents_once, why):
+    agent = agents_once
+    agent.call("DELETE", "/v1/kv/smuggled")
+    with socket.create_connection((agent.address, 8500), timeout=20) as stranger:
+        stranger.sendall(b"PUT /v1/kv/seen HTTP/1.1\r\nHost: localhost\r\n" + AMBIGUOUS[why] + HIDDEN)
+        stranger.shutdown(socket.SHUT_WR)
+        got = b""
+        try:
+            while piece := stranger.recv(65536):
+                got += piece
+        except ConnectionResetError:
+            pass
+    assert agent.call("GET", "/v1/kv/smuggled").status == 404, got
+    assert b"HTTP/1.1 2" not in got and got.count(b"HTTP/1.1 4") == got.count(b"HTTP/1.1 "), got
+
+
+@pytest.fixture(scope="module")
+def agents_once(tmp_path_factory):
+    made = Agents(tmp_path_factory.mktemp("once"))
+    yield made.server("s1").start().ready()
+    made.end()
+
+
+# ---- Programs by the API: row 8.
+
+
+def test_no_registration_brings_a_program_along(agents_once, tmp_path):
+    agent, touched = agents_once, tmp_path / "touched"
+    run = ["touch", str(touched)]
+    kinds = [{"Args": run}, {"args": run}, {"ScriptArgs": run}, {"script_args": run}, {"scriptargs": run}, {"Script": " ".join(run)},
+             {"script": " ".join(run)}, {"Args": run, "TTL": "10s"}, {"Args": run, "HTTP": "http://127.0.0.1:1/"},
+             {"DockerContainerID": "c", "Shell": "/bin/sh", "Args": run}]
+    for kind in kinds:
+        check = {"Interval": "10ms", "Name": "c", **kind}
+        for path, body in (("service/register", {"Name": "web", "Check": check}), ("service/register", {"Name": "web", "Checks": [check]}),
+                           ("service/register", {"Name": "web", "check": check, "Checks": [{"TTL": "1h"}, check]}),
+                           ("check/register", check), ("service/register?replace-existing-checks", {"name": "web", "checks": [check]})):
+            reply = agent.call("PUT", f"/v1/agent/{path}", body)
+            if len(kind) == 1 and "script" not in [key.lower() for key in kind]:  # that word Consul has given up
+                assert reply.status >= 400, (path, body)
+    time.sleep(0.3)
+    assert not touched.exists()
