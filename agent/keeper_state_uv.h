@@ -25,6 +25,8 @@ struct keeper_errand {
     uint64_t id; /* of the action; 0: the place is free */
     http_ticket ticket;
     bool is_forwarded;
+    bool has_failed; /* as `end` says; told with the next beat, so that nothing spins */
+    enum keeper_end end;
 };
 
 struct keeper_uv {
@@ -85,6 +87,8 @@ void keeper_uv_look(struct keeper_uv *u);
 /* As soon as possible, even if somebody does. */
 void keeper_uv_look_anew(struct keeper_uv *u);
 void keeper_uv_forget_all(struct keeper_uv *u);
+/* Tells the keeper what has failed since the last beat. */
+void keeper_uv_tell_failures(struct keeper_uv *u);
 
 /* ---- keeper_warden_uv.c */
 int keeper_uv_open_warden(struct keeper_uv *u);

@@ -59,10 +59,12 @@ static void start_errand(struct keeper_uv *u, struct keeper_errand *errand,
 
 static void forget(struct keeper_uv *u, struct keeper_errand *errand)
 {
-    if (errand->id == 0) {
+    bool is_open = errand->id != 0 && !errand->has_failed;
+
+    errand->id = 0;
+    if (!is_open) {
         return;
     }
-    errand->id = 0;
     if (errand->is_forwarded && u->agent->forwarder != NULL) {
         forwarder_forget(u->agent->forwarder, errand->ticket);
     } else if (!errand->is_forwarded && u->agent->http != NULL) {
@@ -88,27 +90,49 @@ static void keep_session(struct keeper_uv *u, const char *session)
     (void)keeper_uv_order(u, &order);
 }
 
+static void tell_keeper(struct keeper_uv *u, enum keeper_action_kind kind,
+                        const struct keeper_answer *answer)
+{
+    keeper_see_store(u->keeper, warden_clock_ms(), answer);
+    if (kind == KEEPER_TXN && answer->end != KEEPER_DONE) {
+        keeper_uv_look_anew(u);
+    }
+    keeper_uv_pump(u);
+}
+
 static void on_answer(struct keeper_errand *errand, const struct http_reply *reply)
 {
     struct keeper_uv *u = errand->owner;
     struct keeper_answer answer = {.id = errand->id};
     char session[KEEPER_SESSION_MAX];
 
-    errand->id = 0;
     keeper_request_read(errand->kind, reply, session, &answer);
     if (answer.end == KEEPER_FAILED || answer.end == KEEPER_UNKNOWN) {
         rc_log(RC_LOG_DEBUG, "keeper", "the store answers %u: %.*s", reply->status,
                (int)(reply->body_size < 200 ? reply->body_size : 200),
                reply->body_size > 0 ? (const char *)reply->body : "");
+        errand->has_failed = true;
+        errand->end = answer.end;
+        return;
     }
+    errand->id = 0;
     if (errand->kind == KEEPER_OPEN_SESSION && answer.end == KEEPER_DONE) {
         keep_session(u, session);
     }
-    keeper_see_store(u->keeper, warden_clock_ms(), &answer);
-    if (errand->kind == KEEPER_TXN && answer.end != KEEPER_DONE) {
-        keeper_uv_look_anew(u);
+    tell_keeper(u, errand->kind, &answer);
+}
+
+void keeper_uv_tell_failures(struct keeper_uv *u)
+{
+    for (size_t i = 0; i < KEEPER_REQUESTS_MAX; i++) {
+        struct keeper_errand *errand = &u->errands[i];
+        if (errand->id != 0 && errand->has_failed) {
+            const struct keeper_answer answer = {
+                .id = errand->id, .end = errand->end, .session = ""};
+            errand->id = 0;
+            tell_keeper(u, errand->kind, &answer);
+        }
     }
-    keeper_uv_pump(u);
 }
 
 static void on_view(struct keeper_uv *u, const struct http_reply *reply)
@@ -151,7 +175,8 @@ bool agent_keeper_replied(struct agent *agent, http_ticket ticket,
         return true;
     }
     for (size_t i = 0; i < KEEPER_REQUESTS_MAX; i++) {
-        if (u->errands[i].id != 0 && u->errands[i].ticket == ticket) {
+        if (u->errands[i].id != 0 && !u->errands[i].has_failed &&
+            u->errands[i].ticket == ticket) {
             on_answer(&u->errands[i], reply);
             return true;
         }
@@ -184,6 +209,7 @@ void keeper_uv_ask(struct keeper_uv *u, const struct keeper_action *action)
     errand->id = action->id;
     errand->kind = action->kind;
     errand->ticket = 0;
+    errand->has_failed = false;
     if (keeper_request_write(action, u->place.cluster, u->place.node, &text) == RC_OK) {
         start_errand(u, errand, &text);
     } else {

@@ -16,7 +16,7 @@
 #include "base/logger.h"
 #include "base/text.h"
 
-enum { BEAT_EVERY_MS = 200 };
+enum { BEAT_EVERY_MS = 100 };
 
 /* ---- What it wants. */
 
@@ -212,6 +212,7 @@ static void on_beat(uv_timer_t *timer)
     struct keeper_uv *u = timer->data;
 
     keeper_uv_watch_over(u);
+    keeper_uv_tell_failures(u);
     keeper_uv_look(u);
     keeper_uv_refresh_entry(u);
     keeper_uv_pump(u);
