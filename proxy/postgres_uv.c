@@ -181,9 +181,9 @@ static void accept_client(struct worker *worker, struct worker_listener *listene
 static void cut(struct session *s, const struct snapshot_pool *pool)
 {
     bool unknown = pool != NULL && pool->view_lost;
-    rc_metric_add(s->postgres->cut, 1);
-    session_count(s, unknown ? PGTALLY_CUT_VIEW : PGTALLY_CUT_TERM);
     if (s->stage == STAGE_OPEN || s->hello.passed_anything) {
+        rc_metric_add(s->postgres->cut, 1);
+        session_count(s, unknown ? PGTALLY_CUT_VIEW : PGTALLY_CUT_TERM);
         session_refuse(s, "57P01",
                        unknown ? "rollcall-proxy: it is not known who is primary"
                                : "rollcall-proxy: this server is no longer the primary");
