@@ -277,7 +277,7 @@ def test_the_same_with_two_servers_before_etcd(tmp_path):
 @pytest.mark.skipif(bool(etcd_cluster.why_not() or wires.why_not()), reason="wants etcd, root and /dev/net/tun")
 @pytest.mark.parametrize("engine", [pytest.param("sqlite", marks=pytest.mark.slow), "etcd"])
 def test_the_same_while_wires_are_cut_lossy_and_slow(engine):
-    ops, seed = os.environ.get("STORE_OPS", "2500"), os.environ.get("STORE_SEED", str(random.randrange(10**6)))
+    ops, seed = os.environ.get("STORE_OPS", "1500"), os.environ.get("STORE_SEED", str(random.randrange(10**6)))
     done = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--wires", "--ops", ops, "--seed", seed,
                            *(["--etcd"] if engine == "etcd" else [])], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,7 +14,7 @@ import etcd_cluster
 from store_agents import Agents, until
 
 SEED = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
-ROUNDS = int(os.environ.get("STORE_ROUNDS", 10))
+ROUNDS = int(os.environ.get("STORE_ROUNDS", 6))
 NO_ETCD = pytest.mark.skipif(bool(etcd_cluster.why_not()), reason=etcd_cluster.why_not())
 
 
