@@ -212,7 +212,10 @@ void keeper_uv_kill(struct keeper_uv *u)
 
     hands_kill(u->hands);
     bool is_told = keeper_uv_order(u, &order) != 0;
-    if (is_told && now_ms - u->echo.boot_ms <= WARDEN_SILENT_MS) {
+    if (u->warden != NULL) {
+        warden_client_read(u->warden);
+    }
+    if (is_told && now_ms <= u->echo.boot_ms + WARDEN_SILENT_MS) {
         return;
     }
     const struct tree_roots roots = roots_of(u);

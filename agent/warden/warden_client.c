@@ -61,6 +61,13 @@ static void on_ready(void *context, int file, unsigned events)
     }
 }
 
+void warden_client_read(struct warden_client *c)
+{
+    if (c->file >= 0) {
+        on_ready(c, c->file, WATCH_READ);
+    }
+}
+
 static void look(void *context)
 {
     struct warden_client *c = context;

@@ -24,6 +24,9 @@ int warden_client_start(const struct warden_client_options *options,
                         struct warden_client **out);
 void warden_client_close(struct warden_client *client); /* NULL is allowed */
 
+/* Reads what it has said by now: after having been held up oneself. */
+void warden_client_read(struct warden_client *client);
+
 /* Sends an order, whose number it sets and returns; 0: there is no warden now, or it does not
  * read. */
 uint64_t warden_client_order(struct warden_client *client, struct warden_order *order);
