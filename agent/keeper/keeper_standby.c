@@ -5,7 +5,7 @@
 #include "base/text.h"
 
 enum {
-    HISTORY_MS = 5000,
+    HISTORY_MS = 2000,
     FOLLOW_MS = 5000,
     STUCK_LOOK_MS = 5000,  /* not streaming: the histories are compared again */
     STUCK_COPY_MS = 30000, /* the WAL it needs is gone */

@@ -217,27 +217,18 @@ static void arm(struct ksim_node *n, const struct keeper_action *action)
 
 static void do_action(struct ksim_node *n, const struct keeper_action *action)
 {
-    switch ((int)action->kind) {
-    case KEEPER_OPEN_SESSION:
-    case KEEPER_RENEW:
-    case KEEPER_TXN:
+    enum keeper_action_kind kind = action->kind;
+
+    if (kind == KEEPER_OPEN_SESSION || kind == KEEPER_RENEW || kind == KEEPER_TXN) {
         ksim_store_ask(n, action);
-        break;
-    case KEEPER_ARM:
-    case KEEPER_DISARM:
+    } else if (kind == KEEPER_ARM || kind == KEEPER_DISARM) {
         arm(n, action);
-        break;
-    case KEEPER_KILL:
+    } else if (kind == KEEPER_KILL) {
         kill_all(n);
-        break;
-    case KEEPER_SAY:
+    } else if (kind == KEEPER_SAY) {
         ksim_note(n->world, n, "%s", action->text);
-        break;
-    case KEEPER_REGISTER:
-        break;
-    default: /* all others are the hands': an enum of many, of which few are named here */
+    } else if (kind != KEEPER_REGISTER) {
         ksim_hands_take(n, action);
-        break;
     }
 }
 
