@@ -383,6 +383,14 @@ static bool admits(void *context, const struct rc_address *from)
     return forward_may_link(context, from);
 }
 
+/* What the route takes, as if its client had come to us. */
+static size_t on_body_max(void *context, const char *target)
+{
+    const struct forwarder *f = context;
+
+    return f->http != NULL ? http_body_max(f->http, target) : LINK_BODY_MAX;
+}
+
 static int start_host(struct forwarder *f, char error[FORWARDER_ERROR_MAX])
 {
     const struct link_host_options options = {
@@ -391,6 +399,7 @@ static int start_host(struct forwarder *f, char error[FORWARDER_ERROR_MAX])
         .ring = &f->ring,
         .credential = &f->settings.credential,
         .context = f,
+        .body_max = on_body_max,
         .admits = admits,
         .on_event = on_event,
         .on_lost = on_lost,

@@ -102,8 +102,10 @@ static void keep_unread(struct connection *connection)
         rc_buffer_fini(&x->out);
         exchange_error(x, 503, "Too many large answers wait to be read by their clients");
     }
-    connection->unread_bytes = x->out.size;
-    http->unread_bytes += x->out.size;
+    if (connection->mhd != NULL) { /* what is held counts when it was not taken at once */
+        connection->unread_bytes = x->out.size;
+        http->unread_bytes += x->out.size;
+    }
 }
 
 void answer_was_read(struct connection *connection)
@@ -121,7 +123,7 @@ enum MHD_Result answer_queue(struct connection *connection)
     if (x->out.err != RC_OK) {
         exchange_error(x, 500, "%s", rc_strerror(x->out.err));
     }
-    if (connection->mhd != NULL && x->page == NULL) {
+    if (x->page == NULL) {
         keep_unread(connection);
     }
     answer_count(connection->http, x, 1 + connection->follower_count);

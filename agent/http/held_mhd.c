@@ -213,6 +213,7 @@ static void drop_rest(struct connection *connection)
 
     connection->rest = NULL;
     if (rest != NULL && --rest->holders == 0) {
+        connection->http->unread_bytes -= rest->size;
         if (connection->http->last_rest == rest) {
             connection->http->last_rest = NULL;
         }
@@ -287,6 +288,7 @@ static struct held_rest *hold_rest(struct http *http, const struct iovec parts[2
         memcpy(rest->bytes + parts[0].iov_len, parts[1].iov_base, parts[1].iov_len);
     }
     http->last_rest = rest;
+    http->unread_bytes += size;
     return rest;
 }
 

@@ -273,10 +273,13 @@ void http_finish_text(struct http *http, http_ticket ticket, unsigned status,
 void http_finish_reply(struct http *http, http_ticket ticket,
                        const struct http_reply *reply);
 
+/* How long the body of a request to `target` (path and query, encoded) may be. */
+size_t http_body_max(const struct http *http, const char *target);
+
 /* Answers a request that another agent has sent here: it goes the way of any other, through
  * the same handlers, may wait as long as it asks to, and is called by `relay->node` and with
  * `relay->token`. Only what is answered at servers is answered (routes.h). All of `relay` is
- * copied. `done` is called later, once, from the loop; `reply` is borrowed during that.
+ * copied, but a body that is longer than http_body_max(): that may be NULL, and is refused. `done` is called later, once, from the loop; `reply` is borrowed during that.
  * Returns a ticket for http_serve_end(), or 0: no memory, `done` is not called. */
 typedef void http_served(void *context, const struct http_reply *reply);
 http_ticket http_serve(struct http *http, const struct http_relay *relay,

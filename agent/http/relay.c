@@ -58,6 +58,7 @@ void relay_forward(struct http_api *api, struct http_exchange *x)
     x->is_forwarded = true;
     x->ticket = ++api->last_ticket; /* stands first: it may finish at once */
     api->operations.forward(api->operations.context, &relay, x->ticket);
+    rc_buffer_fini(&x->body); /* whoever carries it has its own */
     rc_buffer_fini(&target);
 }
 

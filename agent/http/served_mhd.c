@@ -20,6 +20,7 @@ struct served {
     bool is_answered; /* by http_finish() and its like */
     http_ticket ticket;
     int target_err;
+    size_t refused_size; /* of a body that is too long; 0: it is not */
     struct http_exchange exchange;
     char *method;
     char *node;
@@ -114,7 +115,9 @@ static int copy(struct served *served, const struct http_relay *relay)
     served->method = rc_text_copy(relay->method);
     served->node = rc_text_copy(relay->node);
     served->token = rc_text_copy(relay->token);
-    if (relay->body_size > 0) {
+    if (relay->body_size > http_body_max(served->http, relay->target)) {
+        served->refused_size = relay->body_size;
+    } else if (relay->body_size > 0) {
         rc_buffer_append(&x->body, relay->body, relay->body_size);
     }
     served->target_err = target_parse(&x->target, relay->target, strlen(relay->target));
@@ -131,6 +134,17 @@ static int copy(struct served *served, const struct http_relay *relay)
         x->request_id = served->request_id;
     }
     return RC_OK;
+}
+
+size_t http_body_max(const struct http *http, const char *target)
+{
+    struct target parsed = {0};
+    int err = target_parse(&parsed, target, strlen(target));
+    uint64_t max =
+        routes_body_max(err == RC_OK ? parsed.path : NULL, http->limits.body_max_bytes);
+
+    target_fini(&parsed);
+    return (size_t)max;
 }
 
 http_ticket http_serve(struct http *http, const struct http_relay *relay,
@@ -194,6 +208,8 @@ static void answer(struct served *served)
     answer_borrow(served->http, x);
     if (served->target_err != RC_OK) {
         exchange_error(x, 400, "Bad request: malformed path or query");
+    } else if (served->refused_size > 0) {
+        routes_refuse_body(x, served->refused_size);
     } else {
         routes_answer(&served->http->api, x);
     }

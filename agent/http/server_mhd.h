@@ -113,7 +113,7 @@ struct http {
     struct rc_table *forwarded; /* http_ticket -> struct http_exchange, of connections */
     size_t connection_peak;     /* this and the next: since memory was last given back */
     size_t freed_bytes;
-    size_t unread_bytes;                      /* of all connections */
+    size_t unread_bytes; /* of all connections; those that are held share theirs */
     struct rc_buffer spares[HTTP_SPARES_MAX]; /* emptied, for the next answers */
     size_t spare_count;
     uint64_t sweep_at_ms;

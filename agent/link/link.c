@@ -49,6 +49,8 @@ struct link *link_create(const struct link_options *options, uint64_t now_ms)
     handshake_init(&link->handshake, options->role, options->ring, options->credential,
                    options->secret);
     (void)rc_text_put(link->name, sizeof link->name, options->name);
+    link->body_max = options->body_max;
+    link->context = options->context;
     link->made_ms = link->heard_ms = now_ms;
     if (options->role == HANDSHAKE_CALLER) {
         rc_buffer_append(&link->raw, hello, handshake_begin(&link->handshake, hello));
@@ -266,6 +268,12 @@ static int told_reply(struct link *link, struct link_open *open, struct link_eve
     return RC_OK;
 }
 
+static bool is_too_long(const struct link *link, const struct link_request *request)
+{
+    return link->body_max != NULL &&
+           request->body_size > link->body_max(link->context, request->target);
+}
+
 static int on_request(struct link *link, const struct link_message *message,
                       struct link_event *out)
 {
@@ -290,7 +298,9 @@ static int on_request(struct link *link, const struct link_message *message,
         return err;
     }
     open->body_size = open->head.request.body_size;
-    return open->body_size == 0 ? told_request(link, open, out) : RC_OK;
+    open->is_too_long = is_too_long(link, &open->head.request);
+    return open->body_size == 0 || open->is_too_long ? told_request(link, open, out)
+                                                     : RC_OK;
 }
 
 static int on_reply(struct link *link, const struct link_message *message,
@@ -342,6 +352,9 @@ static int on_body(struct link *link, const struct link_message *message,
 
     if (open == NULL) { /* refused, or cancelled meanwhile */
         return message->number <= last ? RC_OK : RC_EMALFORMED;
+    }
+    if (open->is_too_long) {
+        return RC_OK; /* it is being answered already */
     }
     int err = add_to_body(link, open, message, &is_complete);
     if (err != RC_OK || !is_complete) {

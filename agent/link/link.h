@@ -27,10 +27,11 @@ enum {
     LINK_IDLE_PING_MS = 20000, /* otherwise */
     LINK_SILENCE_MS = 2800,
     LINK_PIECE_BYTES = 16 << 10,
-    LINK_OPEN_MAX = 16384,         /* requests of one side at once */
-    LINK_ASSEMBLY_MAX = 128 << 20, /* bytes of bodies that are not complete yet */
+    LINK_OPEN_MAX = 16384,                           /* requests of one side at once */
+    LINK_ASSEMBLY_MAX = LINK_BODY_MAX + (128 << 20), /* of bodies not complete yet */
     /* Replies that the other side does not read: beyond the first it is refused more, beyond
-     * the second the link ends. */
+     * the second the link ends. The largest body does not count if it is large. */
+    LINK_LARGE_BYTES = 64 << 20,
     LINK_BACKLOG_MAX = 128 << 20,
     LINK_BACKLOG_END = 160 << 20
 };
@@ -43,6 +44,12 @@ struct link_options {
     const struct credential *credential;   /* likewise; may be not set */
     const char *name;                      /* of this node; copied */
     uint8_t secret[HANDSHAKE_SECRET_SIZE]; /* random */
+
+    /* How long the body of a request to this target (path and query, encoded) may be. One that
+     * has a longer body is told of at once, with its size and no bytes: those are not kept.
+     * NULL: LINK_BODY_MAX. */
+    size_t (*body_max)(void *context, const char *target);
+    void *context;
 };
 
 enum link_event_type {

@@ -38,7 +38,7 @@ enum {
     LINK_HEADERS_MAX = 16,
     LINK_HEADER_TEXT_MAX = 8192,
     LINK_REQUEST_ID_SIZE = 16,
-    LINK_BODY_MAX = 64 << 20
+    LINK_BODY_MAX = 256 << 20 /* a snapshot */
 };
 
 struct link_message {

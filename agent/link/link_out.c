@@ -32,6 +32,9 @@ int link_out_send(struct link *link, const struct link_message *head,
             (struct link_body){.kind = body_kind, .number = head->number, .size = size};
         memcpy(rest->bytes, body, size);
         link->body_bytes += size;
+        if (size > LINK_LARGE_BYTES && size > link->large_bytes) {
+            link->large_bytes = size;
+        }
     }
     link_message_write(&link->control, head);
     if (rest == NULL) {
@@ -49,6 +52,24 @@ int link_out_send(struct link *link, const struct link_message *head,
     return link->control.err;
 }
 
+/* One that is in no list any more. */
+static void free_body(struct link *link, struct link_body *body)
+{
+    size_t size = body->size;
+
+    link->body_bytes -= size;
+    free(body);
+    if (size < link->large_bytes || size <= LINK_LARGE_BYTES) {
+        return;
+    }
+    link->large_bytes = 0;
+    for (body = link->first_body; body != NULL; body = body->next) {
+        if (body->size > LINK_LARGE_BYTES && body->size > link->large_bytes) {
+            link->large_bytes = body->size;
+        }
+    }
+}
+
 void link_out_drop(struct link *link, enum link_message_kind kind, uint32_t number)
 {
     struct link_body **place = &link->first_body;
@@ -59,8 +80,7 @@ void link_out_drop(struct link *link, enum link_message_kind kind, uint32_t numb
         if (body->kind == kind && body->number == number) {
             *place = body->next;
             link->last_body = link->last_body == body ? before : link->last_body;
-            link->body_bytes -= body->size;
-            free(body);
+            free_body(link, body);
             return;
         }
         before = body;
@@ -83,7 +103,7 @@ void link_out_fini(struct link *link)
 
 size_t link_out_backlog(const struct link *link)
 {
-    return link->body_bytes + link->control.size - link->control_at;
+    return link->body_bytes - link->large_bytes + link->control.size - link->control_at;
 }
 
 bool link_has_output(const struct link *link)
@@ -148,8 +168,7 @@ static void add_piece(struct link *link)
     }
     body->next = NULL;
     if (body->sent == body->size) {
-        link->body_bytes -= body->size;
-        free(body);
+        free_body(link, body);
         return;
     }
     if (link->last_body != NULL) {

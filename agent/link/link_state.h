@@ -18,6 +18,7 @@ struct link_open {
     struct rc_buffer body;
     size_t body_size;  /* that it will have */
     bool is_delivered; /* to be answered by us */
+    bool is_too_long;  /* its body: not kept */
 };
 
 /* A body on its way out. */
@@ -31,6 +32,8 @@ struct link_body {
 };
 
 struct link {
+    size_t (*body_max)(void *context, const char *target);
+    void *context;
     struct handshake handshake;
     struct cipher *cipher;
     bool has_header;   /* of the other's stream */
@@ -60,6 +63,7 @@ struct link {
     struct link_body *first_body; /* whose turn it is */
     struct link_body *last_body;
     size_t body_bytes;      /* of all bodies on their way out */
+    size_t large_bytes;     /* of the largest, if above LINK_LARGE_BYTES */
     struct rc_buffer plain; /* of a frame that is made */
 
     uint64_t made_ms;
@@ -77,7 +81,7 @@ int link_out_send(struct link *link, const struct link_message *head,
 /* Drops what is left of a body. */
 void link_out_drop(struct link *link, enum link_message_kind kind, uint32_t number);
 void link_out_fini(struct link *link);
-/* Bytes that wait to be sent. */
+/* Bytes that wait to be sent, without those of one large body. */
 size_t link_out_backlog(const struct link *link);
 
 #endif

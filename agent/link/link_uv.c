@@ -345,6 +345,8 @@ static struct link_uv *make(struct link_host *host, enum link_side side)
         .ring = host->options.ring,
         .credential = host->options.credential,
         .name = host->options.name,
+        .body_max = host->options.body_max,
+        .context = host->options.context,
     };
 
     if (c == NULL) {

@@ -26,6 +26,9 @@ struct link_host_options {
     const struct credential *credential; /* likewise */
     void *context;
 
+    /* Of struct link_options, with the same `context`; may be NULL. */
+    size_t (*body_max)(void *context, const char *target);
+
     /* Whether someone from there may connect at all. */
     bool (*admits)(void *context, const struct rc_address *from);
 

@@ -36,6 +36,13 @@ static void set_ring(struct handshake_ring *ring, const char *keys)
     }
 }
 
+/* Of the called one. */
+static size_t body_max(void *context, const char *target)
+{
+    (void)context;
+    return strcmp(target, "/v1/short") == 0 ? 5000 : LINK_BODY_MAX;
+}
+
 static struct link *make_end(struct pair *pair, int which)
 {
     struct link_options options = {
@@ -43,6 +50,7 @@ static struct link *make_end(struct pair *pair, int which)
         .ring = &pair->rings[which],
         .credential = &pair->credentials[which],
         .name = which == 0 ? "web1" : "adm1",
+        .body_max = which == 0 ? NULL : body_max,
     };
     memset(options.secret, 7 + which, sizeof options.secret);
     return link_create(&options, pair->now_ms);
@@ -449,7 +457,7 @@ static void what_is_refused_is_told_apart_from_a_reply(void **state)
 static void whoever_does_not_read_replies_is_refused_more(void **state)
 {
     struct pair *pair = *state;
-    char *body = calloc(1, LINK_BODY_MAX);
+    char *body = calloc(1, LINK_LARGE_BYTES);
     make(pair, "a", "a");
     connect_ends(pair);
 
@@ -458,13 +466,61 @@ static void whoever_does_not_read_replies_is_refused_more(void **state)
         uint32_t number = ask(pair, "/v1/kv/x", NULL, 0);
         carry(pair, 0);
         expect(pair, 1, LINK_ASKED);
-        assert_int_equal(answer(pair, number, body, LINK_BODY_MAX), RC_OK);
+        assert_int_equal(answer(pair, number, body, LINK_LARGE_BYTES), RC_OK);
     }
     free(body);
     (void)ask(pair, "/v1/kv/x", NULL,
               0); /* the heads alone are more than the limit now */
     carry(pair, 0);
     expect(pair, 1, LINK_NOTHING);
+}
+
+static void one_large_reply_keeps_nobody_else_out(void **state)
+{
+    enum { SNAPSHOT_BYTES = LINK_BACKLOG_MAX + 1000 };
+    struct pair *pair = *state;
+    char *body = calloc(1, SNAPSHOT_BYTES);
+    make(pair, "a", "a");
+    connect_ends(pair);
+
+    assert_non_null(body);
+    uint32_t number = ask(pair, "/v1/snapshot", NULL, 0);
+    carry(pair, 0);
+    expect(pair, 1, LINK_ASKED);
+    assert_int_equal(answer(pair, number, body, SNAPSHOT_BYTES), RC_OK);
+    free(body);
+    number = ask(pair, "/v1/kv/x", NULL, 0);
+    carry(pair, 0);
+    expect(pair, 1, LINK_ASKED);
+    assert_int_equal(answer(pair, number, "[]", 2), RC_OK);
+    carry(pair, 1);
+    assert_int_equal(expect(pair, 0, LINK_REPLIED).number, number); /* ahead of it */
+    assert_int_equal(expect(pair, 0, LINK_REPLIED).reply->body_size, SNAPSHOT_BYTES);
+}
+
+static void a_body_that_is_too_long_for_its_target_is_told_of_and_not_kept(void **state)
+{
+    static const char body[5001];
+    struct pair *pair = *state;
+    make(pair, "a", "a");
+    connect_ends(pair);
+
+    uint32_t number = ask(pair, "/v1/short", body, sizeof body);
+    uint32_t other = ask(pair, "/v1/kv/x", body, sizeof body);
+    carry(pair, 0);
+    struct link_event asked = expect(pair, 1, LINK_ASKED);
+    assert_int_equal(asked.number, number);
+    assert_int_equal(asked.request->body_size, sizeof body);
+    assert_null(asked.request->body);
+    asked = expect(pair, 1, LINK_ASKED);
+    assert_int_equal(asked.number, other);
+    assert_non_null(asked.request->body);
+    expect(pair, 1, LINK_NOTHING);
+
+    assert_int_equal(answer(pair, number, "too long", 8), RC_OK);
+    carry(pair, 1);
+    assert_int_equal(expect(pair, 0, LINK_REPLIED).number, number);
+    assert_int_equal(link_open_count(pair->ends[1]), 1);
 }
 
 static void whoever_leaves_says_so_and_nothing_more(void **state)
@@ -678,6 +734,8 @@ int main(void)
         CLAIM(what_is_cancelled_is_not_answered),
         CLAIM(what_is_refused_is_told_apart_from_a_reply),
         CLAIM(whoever_does_not_read_replies_is_refused_more),
+        CLAIM(one_large_reply_keeps_nobody_else_out),
+        CLAIM(a_body_that_is_too_long_for_its_target_is_told_of_and_not_kept),
         CLAIM(whoever_leaves_says_so_and_nothing_more),
         CLAIM(a_dead_peer_is_noticed_within_three_seconds),
         CLAIM(a_link_at_rest_is_kept),
