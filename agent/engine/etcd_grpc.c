@@ -8,8 +8,11 @@
 #include "agent/engine/etcd_lane.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/pages.h"
 #include "base/text.h"
 #include "base/watch_uv.h"
+
+enum { SETTLED_MS = 2000 }; /* after a connection was made */
 
 struct etcd_grpc {
     struct multi_curl multi;
@@ -18,6 +21,7 @@ struct etcd_grpc {
     uint64_t wake_at_ms;        /* UINT64_MAX: not set */
     struct watch_timer *limits; /* of calls */
     uint64_t limits_at_ms;      /* UINT64_MAX: not set */
+    uint64_t release_at_ms;     /* of memory; UINT64_MAX: not set */
     struct etcd_lane lanes[ETCD_ENDPOINTS_MAX];
     size_t lane_count;
     struct etcd_files files;
@@ -38,6 +42,22 @@ static void set_limits(struct etcd_grpc *grpc, uint64_t at_ms)
     }
 }
 
+/* What TLS needs to begin is a megabyte more than to go on. */
+static void release(struct etcd_grpc *grpc, uint64_t now_ms)
+{
+    for (size_t i = 0; i < grpc->lane_count; i++) {
+        if (grpc->lanes[i].has_opened) {
+            grpc->lanes[i].has_opened = false;
+            grpc->release_at_ms = now_ms + SETTLED_MS;
+        }
+    }
+    if (now_ms >= grpc->release_at_ms) {
+        grpc->release_at_ms = UINT64_MAX;
+        rc_pages_release();
+    }
+    set_limits(grpc, grpc->release_at_ms);
+}
+
 static void on_limit(void *context)
 {
     struct etcd_grpc *grpc = context;
@@ -50,6 +70,7 @@ static void on_limit(void *context)
             set_limits(grpc, next_ms);
         }
     }
+    release(grpc, now_ms);
 }
 
 static void on_lane_wake(void *context)
@@ -259,6 +280,7 @@ int etcd_grpc_open(struct uv_loop_s *loop, const struct etcd_options *options,
     grpc->loop = loop;
     grpc->wake_at_ms = UINT64_MAX;
     grpc->limits_at_ms = UINT64_MAX;
+    grpc->release_at_ms = UINT64_MAX;
     int err = set_up(grpc, options, error, error_size);
     if (err != RC_OK) {
         destroy(grpc);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/pages.h"
 #include "base/text.h"
 
 enum {
@@ -210,10 +209,9 @@ static bool post(struct etcd_call *call)
 {
     const struct etcd_lane *lane = call->lane;
     const char *name = strstr(lane->endpoint, "://");
-    bool is_tls = rc_text_starts_with(lane->endpoint, "https://");
     const struct http2_header headers[] = {
         {":method", "POST"},
-        {":scheme", is_tls ? "https" : "http"},
+        {":scheme", lane->is_tls ? "https" : "http"},
         {":path", call->method},
         {":authority", name != NULL ? name + 3 : lane->endpoint},
         {"content-type", "application/grpc"},
@@ -251,10 +249,7 @@ static void on_open(void *context)
         lane->state = ETCD_LANE_OPEN;
         post_all(lane);
     }
-    if (!lane->was_open) {
-        lane->was_open = true;
-        rc_pages_release(); /* what TLS needed to begin */
-    }
+    lane->has_opened = true;
     etcd_lane_attend(lane);
 }
 
@@ -271,15 +266,17 @@ static void on_ready(void *context)
     struct etcd_lane *lane = context;
     uint8_t space[IN_BYTES];
     size_t got = 0;
+    bool is_drained = false; /* TLS keeps a part to itself, that the loop does not see */
     int err = RC_OK;
 
-    while (err == RC_OK && !lane->has_broken) {
+    while (err == RC_OK && !lane->has_broken && !is_drained) {
         err = etcd_wire_receive(lane->wire, space, sizeof space, &got);
         if (err == RC_OK) {
             err = http2_feed(lane->http2, space, got);
+            is_drained = !lane->is_tls && got < sizeof space;
         }
     }
-    if (err != RC_EAGAIN) {
+    if (err != RC_EAGAIN && err != RC_OK) {
         break_down(lane, err == RC_EMALFORMED ? "etcd: what answers there is not etcd"
                                               : "etcd: the connection was lost");
     } else if (lane->out.size > 0) {
@@ -410,8 +407,7 @@ void etcd_lane_attend(struct etcd_lane *lane)
 {
     struct etcd_call *call = NULL;
 
-    do {
-        flush(lane);
+    do { /* first what somebody waits for, then what HTTP/2 has to say */
         look_after(lane);
         lane->has_news = false;
         while ((call = next_news(lane)) != NULL) {
@@ -445,6 +441,7 @@ uint64_t etcd_lane_limit(struct etcd_lane *lane, uint64_t now_ms)
 bool etcd_lane_init(struct etcd_lane *lane, const char *endpoint)
 {
     lane->endpoint = rc_text_copy(endpoint);
+    lane->is_tls = rc_text_starts_with(endpoint, "https://");
     return lane->endpoint != NULL;
 }
 

@@ -44,11 +44,12 @@ struct etcd_lane {
     struct multi_curl *multi; /* borrowed, like `files` */
     const struct etcd_files *files;
     char *endpoint; /* owned */
+    bool is_tls;
     enum etcd_lane_state state;
     struct etcd_wire *wire;
     struct http2 *http2;
     struct rc_buffer out; /* taken from http2, not sent yet */
-    bool was_open;        /* at least once */
+    bool has_opened;      /* a connection was made; whoever sees it clears it */
     bool has_broken;      /* found while sending: to be closed when attended to */
     bool has_news;        /* some call has, or is over */
     struct etcd_call *calls;

@@ -141,6 +141,7 @@ void etcd_queue_put_first(struct etcd_queue *queue, struct etcd_write *write)
         queue->last = write;
     }
     queue->count++;
+    queue->left++;
 }
 
 /* Takes the one `*link` points to out; `before` is the one that holds the link, or NULL. */
@@ -165,22 +166,21 @@ static bool may_pass(struct met *met, const struct etcd_write *write)
     return write->rides && remember(met, write);
 }
 
-size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RIDERS_MAX])
+static size_t take_riders(struct etcd_queue *queue,
+                          struct etcd_write *out[ETCD_RIDERS_MAX])
 {
     struct met met = {.count = 0};
 
-    if (queue->first == NULL) {
-        return 0;
-    }
     out[0] = take(queue, &queue->first, NULL);
     if (!out[0]->rides || out[0]->is_alone || !remember(&met, out[0])) {
         return 1;
     }
+    size_t max = queue->riders_max != 0 ? queue->riders_max : ETCD_RIDERS_MAX;
     size_t count = 1;
     size_t bytes = out[0]->message.size;
     struct etcd_write *before = NULL;
     struct etcd_write **link = &queue->first;
-    for (size_t i = 0; i < LOOK_AHEAD && *link != NULL && count < ETCD_RIDERS_MAX; i++) {
+    for (size_t i = 0; i < LOOK_AHEAD && *link != NULL && count < max; i++) {
         const struct etcd_write *next = *link;
         bool fits = next->rides && !next->is_alone && !meets(&met, next) &&
                     bytes + next->message.size <= ETCD_RIDE_BYTES_MAX;
@@ -198,10 +198,19 @@ size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RID
     return count;
 }
 
+size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RIDERS_MAX])
+{
+    size_t count = queue->first == NULL ? 0 : take_riders(queue, out);
+
+    queue->left = queue->count;
+    return count;
+}
+
 struct etcd_write *etcd_queue_take_old(struct etcd_queue *queue, uint64_t before_ms)
 {
     if (queue->first == NULL || queue->first->asked_ms >= before_ms) {
         return NULL;
     }
+    queue->left -= queue->left > 0;
     return take(queue, &queue->first, NULL);
 }

@@ -51,6 +51,8 @@ struct etcd_queue {
     struct etcd_write *first;
     struct etcd_write *last;
     size_t count;
+    size_t riders_max; /* of those taken together; 0: ETCD_RIDERS_MAX */
+    size_t left; /* of them were there when others were taken, and could not go along */
 };
 
 void etcd_queue_put(struct etcd_queue *queue, struct etcd_write *write);
@@ -61,7 +63,7 @@ void etcd_queue_put_first(struct etcd_queue *queue, struct etcd_write *write);
 /* Takes out the first if it was asked before `before_ms`; else NULL. */
 struct etcd_write *etcd_queue_take_old(struct etcd_queue *queue, uint64_t before_ms);
 
-/* Takes out what goes next: at least one unless it is empty, at most ETCD_RIDERS_MAX. */
+/* Takes out what goes next: at least one unless it is empty, at most riders_max. */
 size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RIDERS_MAX]);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 enum {
-    RIDES_MAX = 4, /* requests under way at once: measured, see README.md */
+    RIDES_MAX = 4, /* requests under way at once */
     MEMORY_AGAIN_MS = 100
 };
 
@@ -50,9 +50,13 @@ static void end_ride_well(struct ride *ride, const struct etcd_outcome *outcome)
     }
 }
 
-/* One of several was refused, so all were: each goes alone. */
-static void part_ways(struct ride *ride)
+/* One of several was refused, so all were: each goes alone. If there were too many for this
+ * cluster's --max-txn-ops or --max-request-bytes, fewer go together from now on. */
+static void part_ways(struct ride *ride, int err)
 {
+    if (err == RC_ETOOBIG) {
+        ride->rides->queue.riders_max = ride->count / 2;
+    }
     for (size_t i = ride->count; i > 0; i--) {
         ride->writes[i - 1]->is_alone = true;
         etcd_queue_put_first(&ride->rides->queue, ride->writes[i - 1]);
@@ -76,7 +80,7 @@ static void on_ride_end(void *context, const struct etcd_outcome *outcome)
     if (err == RC_OK) {
         end_ride_well(ride, outcome);
     } else if (ride->count > 1 && is_of_one) {
-        part_ways(ride);
+        part_ways(ride, err);
     } else {
         end_ride(ride, err, outcome->text);
     }
@@ -124,12 +128,22 @@ static bool send_next(struct etcd_rides *rides)
     return true;
 }
 
+/* One request at a time, so that the next gathers as many as it can: that costs etcd least, and
+ * those at its end no more time (README.md). Only what could not go along, since it meets what
+ * went or there were too many, goes while others are under way. */
+static bool may_send(const struct etcd_rides *rides)
+{
+    bool is_next = rides->under_way == 0 || rides->queue.left > 0;
+
+    return is_next && !rides->is_closing && !rides->gate->is_shut &&
+           rides->under_way < RIDES_MAX && rides->queue.count > 0;
+}
+
 void etcd_rides_pump(struct etcd_rides *rides)
 {
     const struct etcd_edge *edge = rides->asker->edge;
 
-    while (!rides->is_closing && !rides->gate->is_shut && rides->under_way < RIDES_MAX &&
-           rides->queue.count > 0) {
+    while (may_send(rides)) {
         if (!send_next(rides)) {
             edge->wake(edge->context, MEMORY_AGAIN_MS);
             return;

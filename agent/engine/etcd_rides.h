@@ -1,6 +1,6 @@
 /* etcd_rides.h - transactions on their way: what waits, what is under way, how it ends.
  *
- * One goes at once, alone; what comes while so many are under way waits and rides together
+ * One goes at once, alone; what comes while it is under way waits and rides together
  * (etcd_queue.h). When one of several is refused all were, and each goes again alone. A write
  * that was lost shuts the gate (etcd_gate.h): the rest waits until writes are accepted. Pure. */
 #ifndef AGENT_ENGINE_ETCD_RIDES_H

@@ -114,6 +114,16 @@ def test_reads_go_on_though_others_write_in_the_same_etcd(one):
     assert report["done"] > 10 and report["stale"] == 0
 
 
+def test_fewer_writes_travel_together_where_fewer_are_taken():
+    cluster = made(1, options=("--max-txn-ops", "20"))
+    try:
+        report = finish(cluster.begin("put", 64, 2, request_ms=10000))
+        assert report["done"] > 64 and not set(report["errors"]) - {"closed", "outcome unknown"}
+        check_acknowledged(report, cluster.dump())
+    finally:
+        cluster.end()
+
+
 def test_foreign_keys_under_the_prefix_do_no_harm(one):
     for key in (b"junk/", b"junk/\xff\xfe\x00", b"junk/" + b"a" * 3000, b"junk/kv/" + b"\x00", b"junk/engine/other"):
         one.members[0].put(key, b"\x00\xff" * 100)

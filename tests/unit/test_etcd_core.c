@@ -142,16 +142,12 @@ static void reply_one(struct etcd_call *call)
     stage_reply(call, &message);
 }
 
-/* Fills all requests that may be under way; returns how many those are. */
+/* One is under way, and one waits; returns how many are under way. */
 static size_t fill(void)
 {
-    size_t count = 0;
-
-    while (stage_open_count(&stage, ETCD_TXN) == count && count < WRITES_MAX / 2) {
-        put_many(count, 1);
-        count++;
-    }
-    return count - 1; /* the last one waits */
+    put_many(0, 2);
+    assert_int_equal(stage_open_count(&stage, ETCD_TXN), 1);
+    return 1;
 }
 
 /* ---- transactions -------------------------------------------------------------------- */
@@ -191,6 +187,22 @@ static void what_waits_rides_together_and_each_has_its_outcome(void **state)
     }
 }
 
+static void writes_of_one_key_go_one_by_one_but_not_one_after_the_other(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        put(i, "same");
+    }
+    assert_int_equal(stage_open_count(&stage, ETCD_TXN), 1);
+
+    reply_one(stage_find(&stage, ETCD_TXN, NULL));
+    assert_int_equal(stage_open_count(&stage, ETCD_TXN), 4);
+    reply_one(stage_find(&stage, ETCD_TXN, NULL));
+
+    assert_int_equal(stage_open_count(&stage, ETCD_TXN), 4);
+    assert_int_equal(riders_of(stage_find(&stage, ETCD_TXN, NULL)), 0);
+}
+
 static void answer_that_lacks_a_rider_is_unknown_for_all(void **state)
 {
     (void)state;
@@ -219,6 +231,27 @@ static void riders_that_were_refused_go_again_alone(void **state)
     assert_int_equal(riders_of(alone), 0);
     reply_one(alone);
     assert_int_equal(outcomes[under_way].err, RC_OK);
+}
+
+static void cluster_that_takes_fewer_together_gets_fewer(void **state)
+{
+    (void)state;
+    put_many(0, 9);
+    reply_one(stage_find(&stage, ETCD_TXN, NULL));
+    assert_int_equal(riders_of(stage_find(&stage, ETCD_TXN, NULL)), 8);
+    stage_refuse(stage_find(&stage, ETCD_TXN, NULL), GRPC_INVALID_ARGUMENT,
+                 "etcdserver: too many operations in txn request");
+    struct etcd_call *call = NULL;
+    while ((call = stage_find(&stage, ETCD_TXN, NULL)) != NULL) {
+        assert_int_equal(riders_of(call), 0);
+        reply_one(call);
+    }
+
+    put_many(9, 9);
+    reply_one(stage_find(&stage, ETCD_TXN, NULL));
+
+    assert_int_equal(riders_of(stage_find(&stage, ETCD_TXN, NULL)), 4);
+    assert_int_equal(stage_open_count(&stage, ETCD_TXN), 2); /* and the other four */
 }
 
 static void lost_write_holds_the_next_ones_back(void **state)
@@ -406,8 +439,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(first_goes_alone_and_at_once),
         CLAIM(what_waits_rides_together_and_each_has_its_outcome),
+        CLAIM(writes_of_one_key_go_one_by_one_but_not_one_after_the_other),
         CLAIM(answer_that_lacks_a_rider_is_unknown_for_all),
         CLAIM(riders_that_were_refused_go_again_alone),
+        CLAIM(cluster_that_takes_fewer_together_gets_fewer),
         CLAIM(lost_write_holds_the_next_ones_back),
         CLAIM(what_waits_too_long_is_surely_not_done),
         CLAIM(want_of_memory_delays_a_write),
