@@ -53,12 +53,13 @@ static bool is_standing(const struct keeper_member_record *record)
     return record->state == KEEPER_STANDBY || record->state == KEEPER_ELECTING;
 }
 
-/* Its promise holds for everything that was ever opened: `sync` names the last such term. */
+/* Its promise holds for everything that was ever opened: `sync` names the last such term. One
+ * that does not know its own position cannot be compared with. */
 static bool is_frozen(const struct candidate_case *c,
                       const struct keeper_member_record *r)
 {
     return r->state == KEEPER_ELECTING && r->frozen >= c->view->sync.term &&
-           r->frozen != 0;
+           r->frozen != 0 && r->tli != 0;
 }
 
 static bool is_named(const struct candidate_case *c, const char *node)

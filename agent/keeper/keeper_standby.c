@@ -98,7 +98,9 @@ static void follow(struct keeper *k)
         (void)keeper_order_at(k, KEEPER_READ_HISTORY, HISTORY_MS, k->view.lease.node);
         return;
     }
-    (void)keeper_order_at(k, KEEPER_FOLLOW, FOLLOW_MS, target);
+    if (keeper_order_at(k, KEEPER_FOLLOW, FOLLOW_MS, target) != NULL) {
+        k->is_detached = false; /* from now on it may receive, whatever the answer is */
+    }
 }
 
 /* ---- standing */

@@ -36,7 +36,6 @@ void keeper_record_make(const struct keeper *k, struct keeper_member_record *out
 
     *out = (struct keeper_member_record){.state = k->state,
                                          .port = k->options.port,
-                                         .frozen = k->is_detached ? k->frozen : 0,
                                          .priority = k->options.priority,
                                          .no_failover = k->options.no_failover,
                                          .no_sync = k->options.no_sync};
@@ -49,6 +48,10 @@ void keeper_record_make(const struct keeper *k, struct keeper_member_record *out
                           k->has_looked ? k->look.sysid : "");
         return;
     }
+    /* A promise is worth what is told with it: without a position there is none. */
+    bool is_frozen = k->is_detached && k->probe.in_recovery &&
+                     k->probe.asked_ms >= k->detached_ms && !k->probe.has_receiver;
+    out->frozen = is_frozen ? k->frozen : 0;
     out->tli = k->probe.tli;
     out->lsn = k->probe.lsn;
     out->replay_lsn = k->probe.in_recovery ? k->probe.replay_lsn : k->probe.lsn;

@@ -371,6 +371,7 @@ static void make_node(struct ksim_world *w, int i, uint64_t ttl_ms, enum keeper_
                                 .restart_budget_ms = 10000,
                                 .probe_fail_ms = 3000};
     ksim_pg_init(n);
+    n->pg.lag_ms = ksim_below(w, 2) == 0 ? 0 : ksim_below(w, 600);
 }
 
 static struct ksim_world *make_world(uint64_t seed, enum keeper_sim_trace trace,
@@ -398,6 +399,9 @@ static struct ksim_world *make_world(uint64_t seed, enum keeper_sim_trace trace,
     w->was_async = mode == KEEPER_ASYNC;
     w->fault_kinds = (uint32_t)rc_random_next(&w->random);
     w->next_fault_ms = UINT64_MAX;
+    w->is_aiming = ksim_below(w, 2) == 0;
+    w->aimed = -1;
+    w->write_every_ms = ksim_between(w, 10, 50);
     bool is_plain = true; /* enough could confirm */
     for (int i = 0; i < w->node_count; i++) {
         const struct keeper_options *o = &w->nodes[i].options;

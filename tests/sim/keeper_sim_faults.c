@@ -189,9 +189,31 @@ static void note_blindness(struct ksim_world *w)
     }
 }
 
+/* What goes wrong in the midst of a change is rare unless it is looked for. */
+static void aim(struct ksim_world *w)
+{
+    struct keeper_status status;
+
+    for (int i = 0; i < w->node_count; i++) {
+        if (w->nodes[i].keeper == NULL) {
+            continue;
+        }
+        keeper_status(w->nodes[i].keeper, &status);
+        bool is_new = status.state != w->seen[i] && status.state != KEEPER_STANDBY;
+        w->seen[i] = status.state;
+        if (is_new && w->next_fault_ms != UINT64_MAX && ksim_below(w, 5) == 0) {
+            w->next_fault_ms = w->now_ms + ksim_below(w, 400);
+            w->aimed = i;
+        }
+    }
+}
+
 void ksim_faults_step(struct ksim_world *w)
 {
     note_blindness(w);
+    if (w->is_aiming && !w->is_calm) {
+        aim(w);
+    }
     if (w->is_calm || w->now_ms < w->next_fault_ms) {
         return;
     }
@@ -207,6 +229,8 @@ void ksim_faults_step(struct ksim_world *w)
             n = w->nodes[i].pg.runs && !w->nodes[i].pg.in_recovery ? &w->nodes[i] : n;
         }
     }
+    n = w->aimed >= 0 ? &w->nodes[w->aimed] : n;
+    w->aimed = -1;
     if (w->now_ms < n->down_until) {
         return;
     }

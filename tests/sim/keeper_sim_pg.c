@@ -10,7 +10,7 @@
 enum {
     SENDER_TIMEOUT_MS = 5000,
     LATE_FLAG_MS = 180, /* at most, from a setting to backends that go by it */
-    WRITE_EVERY_MS = 40,
+    CALM_WRITE_MS = 100,
     STALL_MS = 5000 /* wal_retrieve_retry_interval */
 };
 
@@ -184,6 +184,11 @@ static void receive(struct ksim_node *n, struct ksim_node *source)
     struct ksim_disk *mine = &n->pg.disk;
     const struct ksim_disk *theirs = &source->pg.disk;
 
+    if (n->world->now_ms < n->pg.next_batch_ms) {
+        source->pg.senders[n->number].heard_ms = n->world->now_ms;
+        return;
+    }
+    n->pg.next_batch_ms = n->world->now_ms + n->pg.lag_ms;
     if (theirs->lsn > mine->lsn) {
         memcpy(mine->wal + mine->lsn, theirs->wal + mine->lsn,
                (theirs->lsn - mine->lsn) * sizeof(uint32_t));
@@ -286,7 +291,8 @@ static void write(struct ksim_node *n)
     if (n->world->now_ms < pg->next_write_ms) {
         return;
     }
-    pg->next_write_ms = n->world->now_ms + WRITE_EVERY_MS;
+    pg->next_write_ms = n->world->now_ms + (n->world->is_calm ? (uint64_t)CALM_WRITE_MS
+                                                              : n->world->write_every_ms);
     uint64_t lsn = ksim_pg_append(n);
     pg->is_pending[lsn - 1] = true;
 }

@@ -62,6 +62,8 @@ struct ksim_pg {
     bool is_pending[KSIM_WAL_MAX];
     uint64_t pending_from;
     uint64_t next_write_ms;
+    uint64_t lag_ms; /* it receives in batches, so far apart */
+    uint64_t next_batch_ms;
     bool was_blind; /* keeper and warden both stood still during this run */
 };
 
@@ -169,6 +171,10 @@ struct ksim_world {
     bool is_calm;
     bool was_async;
     uint64_t next_fault_ms;
+    bool is_aiming; /* at nodes whose state has just changed */
+    int aimed;      /* -1: at nobody */
+    enum keeper_state seen[KSIM_NODES_MAX];
+    uint64_t write_every_ms;
     uint32_t fault_kinds;         /* drawn: which kinds this seed has */
     uint64_t next_id;             /* of a record of WAL */
     uint32_t acked[KSIM_WAL_MAX]; /* by position; 0: nobody was told */

@@ -198,8 +198,9 @@ static void do_op(struct ksim_store *s, const struct keeper_op *op, int session,
     set_value(key, op->value, s->index);
 }
 
-static void do_txn(struct ksim_store *s, struct ksim_message *m)
+static void do_txn(struct ksim_world *w, struct ksim_message *m)
 {
+    struct ksim_store *s = &w->store;
     int session = session_of(s, m->session);
 
     for (size_t i = 0; i < m->op_count; i++) {
@@ -214,6 +215,9 @@ static void do_txn(struct ksim_store *s, struct ksim_message *m)
     }
     s->index++;
     for (size_t i = 0; i < m->op_count; i++) {
+        if (m->ops[i].value[0] != '\0') {
+            ksim_note(w, &w->nodes[m->node], "  %s %s", m->ops[i].key, m->ops[i].value);
+        }
         do_op(s, &m->ops[i], session, &m->answer);
     }
     m->answer.end = KEEPER_DONE;
@@ -247,7 +251,7 @@ void ksim_store_serve(struct ksim_world *w, struct ksim_message *m)
         return; /* the keeper gives up by itself */
     }
     if (m->ask == KEEPER_TXN) {
-        do_txn(&w->store, m);
+        do_txn(w, m);
     } else {
         do_session(w, m);
     }

@@ -123,6 +123,16 @@ static void a_promise_for_an_older_term_does_not_count(void **state)
     assert_int_equal(w->choice.verdict, CANDIDATE_CANNOT);
 }
 
+static void a_promise_without_a_position_does_not_count(void **state)
+{
+    struct world *w = *state;
+
+    (void)reports(w, "db2", 1010);
+    reports(w, "db3", 0)->record.tli = 0;
+    choose(w, "db2");
+    assert_int_equal(w->choice.verdict, CANDIDATE_CANNOT);
+}
+
 static void the_promise_of_one_who_has_gone_still_counts(void **state)
 {
     struct world *w = *state;
@@ -293,6 +303,7 @@ int main(void)
         CLAIM(the_furthest_of_a_quorum_goes_at_once),
         CLAIM(without_a_quorum_nobody_may),
         CLAIM(a_promise_for_an_older_term_does_not_count),
+        CLAIM(a_promise_without_a_position_does_not_count),
         CLAIM(the_promise_of_one_who_has_gone_still_counts),
         CLAIM(who_never_confirmed_is_no_candidate_however_far),
         CLAIM(a_later_timeline_is_further_than_a_greater_position),
