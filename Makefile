@@ -228,6 +228,11 @@ SECONDS_LONG ?= 600
 lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under faults (root): is its holder alone? STORE=etcd|sqlite
 	unshare -n /usr/bin/python3 -B tests/interop/test_lock_safety.py --seconds $(SECONDS_LONG) --workers 5 \
 	    --store $(or $(STORE),sqlite) $(if $(SEED),--seed $(SEED)) $(OUT)/rollcall
+pg-matrix: $(BINS) ## every fault of PostgreSQL under keepers, with a writer that knows what it was told (root)
+	PG_MATRIX=1 ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_pg_matrix.py tests/interop/test_pg_three.py tests/interop/test_patroni.py
+PG_ROUNDS ?= 20
+pg-figures: $(BINS) ## for how long nobody can write when the primary goes, PG_ROUNDS=20 of each kind (root): printed, not judged
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/pg_figures.py $(PG_ROUNDS)
 figures: ## how fast the lab reacts and how little it takes (root): printed, not judged
 	$(MAKE) all
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/lab/figures.py
@@ -256,6 +261,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history store-partitions http-figures lock-safety figures lint format install clean help
+.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history store-partitions http-figures lock-safety pg-matrix pg-figures figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

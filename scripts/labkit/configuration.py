@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 WEBAPP_PORT = 8000
 CHECK_EVERY = "200ms"
+CLUSTER = "main"  # of PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Places:
     logs: str
     tls: str = ""  # certificates of etcd's members and their clients
     etcd: str = ""  # etcd's folder
+    postgres: str = ""  # PostgreSQL's folder, of the user postgres; "": the agent keeps no server
+    postgres_programs: str = "/usr/lib/postgresql/15/bin"
 
 
 def agent(inventory, node, secrets, places):
@@ -43,6 +46,8 @@ def agent(inventory, node, secrets, places):
     ]
     if node.server:
         lines += ["server = true", f"bootstrap_expect = {servers}", *_store(inventory, node, places)]
+    if "postgres" in node.runs and places.postgres:
+        lines += _postgres(node, places)
     return "\n".join(lines) + "\n"
 
 
@@ -56,6 +61,15 @@ def _store(inventory, node, places):
     endpoints = ", ".join(f'"https://{member.address}:2379"' for member in nearest_first)
     return ["store {", '  engine    = "etcd"', f"  endpoints = [{endpoints}]", f'  ca_file   = "{places.tls}/ca.pem"',
             f'  cert_file = "{places.tls}/node.pem"', f'  key_file  = "{places.tls}/node.key"', "}"]
+
+
+def _postgres(node, places):
+    """The server beside the agent, which the agent keeps: it makes it, starts it, and decides with the others who is primary."""
+    folder = places.postgres
+    return ["postgres {", f'  cluster    = "{CLUSTER}"', f'  address    = "{node.address}"', f'  data_dir   = "{folder}/main"',
+            f'  bin_dir    = "{places.postgres_programs}"', f'  hba_file   = "{folder}/pg_hba.conf"', '  mode       = "sync"',
+            f'  socket_dir = "{folder}"', f'  password_file = "{folder}/password"', f'  replication_password_file = "{folder}/password"',
+            "  initialize = true", "}"]
 
 
 def etcd(inventory, node, places):
@@ -95,21 +109,6 @@ service {{
   }}
 }}
 """)
-    if "postgres" in node.runs:
-        blocks.append(f"""\
-service {{
-  name    = "postgres"
-  address = "{node.address}"
-  port    = 5432
-  check {{
-    name          = "PostgreSQL answers"
-    postgres      = "host={node.address} port=5432 user=rollcall_probe dbname=postgres connect_timeout=2"
-    postgres_tags = true # the instance carries primary or standby, by what the server really is
-    interval      = "{CHECK_EVERY}"
-    timeout       = "2s"
-  }}
-}}
-""")
     return "".join(blocks)
 
 
@@ -128,7 +127,7 @@ pool todomvc {{
 }}
 
 pool postgres {{
-    from agent service postgres
+    from agent postgres {CLUSTER}
 }}
 
 listen http 0.0.0.0:80 {{
@@ -136,8 +135,8 @@ listen http 0.0.0.0:80 {{
     access_log file {places.logs}/access.log
 }}
 
-listen postgres 127.0.0.1:5432 {{ pool postgres; target primary; wait_for_primary 30s; probe_user rollcall_probe }}
-listen postgres 127.0.0.1:5433 {{ pool postgres; target standby; probe_user rollcall_probe }}
+listen postgres 127.0.0.1:5432 {{ pool postgres; target primary; wait_for_primary 30s }}
+listen postgres 127.0.0.1:5433 {{ pool postgres; target standby }}
 """
 
 
@@ -163,30 +162,15 @@ def webapp_environment(node, secrets):
     }
 
 
-def postgres(node):
-    """What differs from PostgreSQL's own defaults."""
-    return f"""\
-listen_addresses = '{node.address}'
-port = 5432
-unix_socket_directories = ''
-wal_level = replica
-max_wal_senders = 10
-wal_keep_size = 64MB
-wal_log_hints = on
-hot_standby = on
-wal_receiver_status_interval = 1s
-wal_retrieve_retry_interval = 500ms
-password_encryption = scram-sha-256
-shared_buffers = 32MB
-"""
-
-
 def postgres_access(inventory):
-    """pg_hba.conf: the probe may log in without a password, and has no rights at all."""
+    """pg_hba.conf: the probe may log in without a password, and has no rights at all; who replicates may read what a rewind needs."""
     return f"""\
 # type  database     user            address        method
+local   all          postgres                       peer
+local   all          rollcall                       scram-sha-256
 host    all          rollcall_probe  {inventory.network}  trust
 host    all          postgres        {inventory.network}  scram-sha-256
 host    todomvc      todomvc         {inventory.network}  scram-sha-256
 host    replication  replicator      {inventory.network}  scram-sha-256
+host    postgres     replicator      {inventory.network}  scram-sha-256
 """

@@ -1,15 +1,16 @@
-"""The PostgreSQL pair: a primary and a streaming standby, with Debian's programs.
+"""The PostgreSQL pair: each server is made, started and repaired by the keeper in the agent beside it.
 
-Promotion is by hand (`scripts/lab promote NODE`). A server that was primary and comes back while
-another one is primary is cloned anew from that one, so that there are never two.
+Who is primary is the keepers' business; here is only what the lab gives them (folders, rules of access, roles) and what it
+asks of them (`rollcall pg`).
 """
+import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from . import configuration
-from .programs import until
+from .programs import alive, until
 
 USER = "postgres"
 
@@ -23,28 +24,35 @@ def binaries():
 
 
 class Server:
-    """PostgreSQL on one node; `enter` is the command prefix into its namespace."""
+    """PostgreSQL on one node."""
 
     def __init__(self, lab, node):
         self.lab = lab
         self.node = node
-        self.data = lab.folder(node) / "postgres"
-        self.log = lab.folder(node) / "log" / "postgres.log"
+        self.folder = lab.folder(node) / "postgres"
+        self.data = self.folder / "main"
 
-    def _run(self, *command, **options):
-        prefix = [*self.lab.network.enter(self.node), "setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
-        return subprocess.run([*prefix, *map(str, command)], check=True, capture_output=True, text=True,
-                              cwd="/", **options)
-
-    def _control(self, *words, **options):
-        # The log of the server must not be our pipe: pg_ctl would hold it open for ever.
-        return self._run(binaries() / "pg_ctl", "-D", self.data, *words, **options)
+    def prepare(self):
+        """The folder that the keeper works in: its rules of access, and the password of those who need one."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        (self.folder / "pg_hba.conf").write_text(configuration.postgres_access(self.lab.inventory))
+        (self.folder / "password").write_text(self.lab.secrets.database)
+        for place in (self.folder, self.folder / "pg_hba.conf", self.folder / "password"):
+            place.chmod(0o700 if place.is_dir() else 0o600)
+            shutil.chown(place, USER, USER)
 
     def sql(self, text, user="postgres", database="postgres", password=None):
         """Asks this server directly, not through a proxy."""
         environment = {**os.environ, "PGPASSWORD": password or self.lab.secrets.database, "PGCONNECT_TIMEOUT": "3"}
-        return self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.node.address, "-U", user, database,
-                         input=text, env=environment).stdout.strip()
+        words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.node.address, "-U", user, database]
+        return subprocess.run([*self.lab.network.enter(self.node), *words], input=text, env=environment, check=True,
+                              capture_output=True, text=True, cwd="/").stdout.strip()
+
+    def sql_as_owner(self, text, database="postgres"):
+        """The same as the superuser, who may log in from the server's own host alone."""
+        words = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        return subprocess.run([*self.lab.network.enter(self.node), *words, "-h", str(self.folder), database], input=text, check=True,
+                              capture_output=True, text=True, cwd="/").stdout.strip()
 
     def pid(self):
         try:
@@ -53,7 +61,7 @@ class Server:
             return None
         # The file survives a kill, and its number may by now be somebody else's.
         try:
-            return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "postgres" else None
+            return pid if alive(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == "postgres" else None
         except OSError:
             return None
 
@@ -67,77 +75,64 @@ class Server:
             return None
         return "standby" if answer == "t" else "primary"
 
-    def _make_folder(self):
-        self.data.mkdir(mode=0o700)
-        shutil.chown(self.data, USER, USER)
+    def member(self):
+        """What its keeper says of it, and what it was ordered; None while there is none."""
+        view = self.lab.cluster()
+        return next((member for member in view["Members"] if member["Node"] == self.node.name), None) if view else None
 
-    def _initialize(self):
-        self._make_folder()
+    def start(self):
+        """Takes back an operator's stop; all else the keeper does by itself."""
+        member = until(self.member, f"{self.node.name}'s keeper is there")
+        if member["State"] in ("stopped", "fenced"):
+            self.lab.ask(self.node, "pg", "start" if member["State"] == "stopped" else "unfence", self.node.name)
+        until(lambda: self.pid() is not None, f"PostgreSQL runs on {self.node.name}")
+
+    def stop(self):
+        """An operator's stop: the keeper hands the primary over first, and leaves it stopped."""
+        self.lab.ask(self.node, "pg", "stop", self.node.name)
+        until(lambda: self.pid() is None, f"PostgreSQL has stopped on {self.node.name}")
+
+
+class Database:
+    """The pair as a whole."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def primary(self):
+        """The server that may be written, or None."""
+        view = self.lab.cluster()
+        primary = view["Primary"] if view else None
+        return self.lab.server(self.lab.inventory.node(primary["Node"])) if primary and primary["Writable"] else None
+
+    def is_whole(self):
+        """The standby follows, and may take over without a loss."""
+        view = self.lab.cluster()
+        return bool(view and view["Primary"] and view["Primary"]["Writable"] and not view["Intent"] and view["Sync"]
+                    and view["Sync"]["Names"] and view["Sync"]["Quorum"] > 0)
+
+    def make_roles(self):
+        """Once: who may log in, and the webapp's database."""
+        primary = until(self.primary, "a first primary")
+        if primary.sql_as_owner("SELECT 1 FROM pg_database WHERE datname = 'todomvc'") == "1":
+            return
         secret = self.lab.secrets.database
-        password_file = self.lab.folder(self.node) / "password"
-        password_file.write_text(secret)
-        password_file.chmod(0o600)
-        shutil.chown(password_file, USER, USER)
-        self._run(binaries() / "initdb", "-D", self.data, "-A", "scram-sha-256", "--pwfile", password_file,
-                  "-E", "UTF8", "--locale", "C.UTF-8", "--data-checksums")
-        password_file.unlink()
-        self._configure()
-        self._start()
-        self.sql(f"""
+        primary.sql_as_owner(f"""
+            SET synchronous_commit = local; -- the standby may not be there yet
+            ALTER ROLE postgres PASSWORD '{secret}';
             CREATE ROLE rollcall_probe LOGIN;
-            CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{secret}';
             CREATE ROLE todomvc LOGIN PASSWORD '{secret}';
             CREATE DATABASE todomvc OWNER todomvc;
         """)
 
-    def _configure(self):
-        own = self.data / "conf.d"
-        own.mkdir(exist_ok=True)
-        (own / "lab.conf").write_text(configuration.postgres(self.node))
-        main = self.data / "postgresql.conf"
-        if "include_dir = 'conf.d'" not in main.read_text():
-            with open(main, "a", encoding="utf-8") as file:
-                file.write("include_dir = 'conf.d'\n")
-        (self.data / "pg_hba.conf").write_text(configuration.postgres_access(self.lab.inventory))
-        for path in (own, own / "lab.conf"):
-            shutil.chown(path, USER, USER)
+    def promote(self, node):
+        """Moves the primary: with the old one's help while there is one, else without."""
+        kind = "switchover" if self.primary() else "failover"
+        return self.lab.ask(node, "pg", kind, "-to", node.name)
 
-    def clone(self, primary):
-        """Becomes a standby of `primary`, from nothing."""
-        self.stop()
-        if self.data.exists():
-            shutil.rmtree(self.data)
-        self._make_folder()
-        environment = {**os.environ, "PGPASSWORD": self.lab.secrets.database}
-        self._run(binaries() / "pg_basebackup", "-D", self.data, "-h", primary.node.address, "-U", "replicator",
-                  "-X", "stream", "-c", "fast", "-R", env=environment)
-        self._configure()
 
-    def _start(self):
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.touch()
-        shutil.chown(self.log, USER, USER)
-        self._control("start", "-w", "-t", "30", "-l", self.log)
-
-    def start(self, others):
-        """Starts as what it should be: the first ever primary, or a standby of whoever is primary."""
-        if self.pid() is not None:
-            return
-        primary = next((server for server in others if server.role() == "primary"), None)
-        if not self.data.exists():
-            if primary is None:
-                self._initialize()
-                return
-            self.clone(primary)
-        elif primary is not None and not (self.data / "standby.signal").exists():
-            print(f"{self.node.name}: was primary once, {primary.node.name} is now; cloning from it")
-            self.clone(primary)
-        self._start()
-
-    def stop(self):
-        if self.pid() is not None:
-            self._control("stop", "-m", "fast", "-w", "-t", "30")
-
-    def promote(self):
-        self._control("promote", "-w", "-t", "30")
-        until(lambda: self.role() == "primary", f"{self.node.name} is primary")
+def read_cluster(network, node):
+    """The cluster as the agent of a node shows it; None while it does not."""
+    done = subprocess.run([*network.enter(node), "curl", "-s", "-f", "-m", "5", f"http://127.0.0.1:8500/v1/postgres/{configuration.CLUSTER}"],
+                          capture_output=True, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None

@@ -1,5 +1,7 @@
 """The tour: the things the README tells you to try, done and shown one after the other."""
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,27 +88,79 @@ def _kill_a_node(tour):
     until(lambda: tour.lab.alive_members(tour.node("adm1")) == 5, "web1 is back")
 
 
-def _move_the_primary(tour):
-    servers = {node.name: tour.lab.server(node) for node in tour.lab.inventory.running("postgres")}
-    primary = next(name for name, server in servers.items() if server.role() == "primary")
-    standby = next(name for name in servers if name != primary)
-    tour.say(f"Stop PostgreSQL on {primary}; a write waits; promote {standby}; the write succeeds")
-    tour.lab.stop(tour.node(primary), "postgres")
-    write = subprocess.Popen(
-        [*tour.lab.network.enter(tour.node("web1")), "curl", "-s", "-m", "40", "-d",
-         '{"title": "written while the primary moved"}', "http://127.0.0.1/api/todos"],
-        stdout=subprocess.PIPE, text=True)
-    time.sleep(1)
-    print(f"  the write {'is waiting' if write.poll() is None else 'did not wait'}")
-    tour.lab.server(tour.node(standby)).promote()
-    promoted = time.monotonic()
-    print(f"  answer: {write.communicate()[0].strip()} ({time.monotonic() - promoted:.2f} s after the promotion)")
+WRITER = Path(__file__).resolve().parents[2] / "tests" / "interop" / "pg_writer.py"
+
+
+class Rows:
+    """Rows that are written through web1's proxy all the while, each in its own transaction."""
+
+    def __init__(self, tour):
+        self.lab, self.out = tour.lab, tour.lab.home / f"rows-{time.monotonic_ns()}"
+        node = tour.node("web1")
+        dsn = f"host=127.0.0.1 port=5432 user=todomvc dbname=todomvc connect_timeout=40 password={self.lab.secrets.database}"
+        self.lab.database.primary().sql("CREATE TABLE IF NOT EXISTS ledger (id bigint PRIMARY KEY, pad text);"
+                                        "ALTER TABLE ledger OWNER TO todomvc", database="todomvc")
+        self.process = subprocess.Popen([*self.lab.network.enter(node), sys.executable, "-B", str(WRITER), dsn, str(self.out), "2", "5", "60"])
+
+    def written(self):
+        """(seconds, server) of each acknowledged row."""
+        if not self.out.exists():
+            return []
+        words = (line.split() for line in self.out.read_text().splitlines())
+        return [(float(word[1]), int(word[2]), word[3]) for word in words if word[0] == "ack" and len(word) == 5]
+
+    def go_on(self, since, server=None):
+        until(lambda: sum(row[0] > since and server in (None, row[2]) for row in self.written()) > 50, "rows are written", every=0.1)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(70)
+
+    def verdict(self, since):
+        rows = self.written()
+        times = sorted(row[0] for row in rows)
+        gap = max(b - a for a, b in zip(times, times[1:]) if b > since)
+        there = set(self.lab.database.primary().sql("SELECT id FROM ledger", database="todomvc").split())
+        lost = sum(str(row[1]) not in there for row in rows)
+        return f"nobody could write for {1000 * gap:.0f} ms; {len(rows)} rows were acknowledged, {lost} of them are lost"
+
+
+def _fail_over(tour, title, act, after):
+    database = tour.lab.database
+    until(database.is_whole, "the standby follows")
+    primary = database.primary().node
+    tour.say(title.format(primary.name))
+    rows = Rows(tour)
+    try:
+        rows.go_on(time.monotonic() - 10)
+        began = time.monotonic()
+        act(primary)
+        until(lambda: (server := database.primary()) and server.node != primary, "another one is primary")
+        rows.go_on(began, database.primary().node.address)
+    finally:
+        rows.end()
+    after(primary)
+    until(database.is_whole, f"{primary.name} follows")
+    print(f"  {rows.verdict(began)}")
     tour.dig("web1", "primary.postgres.service.rollcall", "A")
-    tour.lab.start(tour.node(primary), "postgres")
-    print(f"  {primary} is back as {tour.lab.server(tour.node(primary)).role()}")
 
 
-def run(lab):
+def _move_the_primary(tour):
+    lab = tour.lab
+    _fail_over(tour, "Stop PostgreSQL on {}, the primary: the other one takes over",
+               lambda node: lab.stop(node, "postgres"), lambda node: lab.start(node, "postgres"))
+    _fail_over(tour, "Kill PostgreSQL's postmaster on {}", lambda node: os.kill(lab.server(node).pid(), signal.SIGKILL), lambda _: None)
+    _fail_over(tour, "Cut the power of {}", lab.kill, lab.start_node)
+    _fail_over(tour, "And a switchover, away from {}", lambda node: tour.run(node.name, str(lab.programs_folder / "rollcall"), "pg", "switchover"),
+               lambda _: None)
+    tour.run("adm1", str(lab.programs_folder / "rollcall"), "pg", "status")
+    tour.run("adm1", str(lab.programs_folder / "rollcall"), "pg", "history")
+
+
+PARTS = {None: (_look, _write_here_read_there, _stop_a_webapp, _kill_a_node, _move_the_primary), "failover": (_move_the_primary,)}
+
+
+def run(lab, part=None):
     tour = Tour(lab)
-    for step in (_look, _write_here_read_there, _stop_a_webapp, _kill_a_node, _move_the_primary):
+    for step in PARTS[part]:
         step(tour)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from . import certificates, configuration, inventory
-from .database import Server
+from .database import Database, Server, binaries, read_cluster
 from .network import Network
 from .programs import Program, until
 
@@ -94,7 +94,10 @@ class Lab:
             place.mkdir(exist_ok=True)
         for place in (folder / "log", folder / "data"):
             place.chmod(0o777 if place.name == "log" else 0o700)
-        shutil.chown(folder / "data", "nobody", "nogroup")
+        user, group = self._owner(node)
+        shutil.chown(folder / "data", user, group)
+        if "postgres" in node.runs:
+            self.server(node).prepare()
         places = self._places(node)
         if "etcd" in node.runs:
             self._certify(node)
@@ -103,7 +106,14 @@ class Lab:
 
     def _places(self, node):
         folder = self.folder(node)
-        return configuration.Places(str(folder / "data"), str(folder / "log"), str(folder / "tls"), str(folder / "etcd"))
+        programs = str(binaries()) if "postgres" in node.runs else ""
+        return configuration.Places(str(folder / "data"), str(folder / "log"), str(folder / "tls"), str(folder / "etcd"),
+                                    str(folder / "postgres"), programs)
+
+    @staticmethod
+    def _owner(node):
+        """Whom the agent runs as: the one that keeps a server of PostgreSQL as the server itself."""
+        return ("postgres", "postgres") if "postgres" in node.runs else ("nobody", "nogroup")
 
     def _certify(self, node):
         """Certificates, and a folder for etcd's data."""
@@ -128,6 +138,8 @@ class Lab:
         folder = self.folder(node)
         enter = [*self.network.enter(node), *UNPRIVILEGED]
         if service == "agent":
+            user, group = self._owner(node)
+            enter = [*self.network.enter(node), "setpriv", "--reuid", user, "--regid", group, "--groups", "nogroup"]
             return [*enter, str(self.programs_folder / "rollcall"), "agent", f"-config-dir={folder / 'config'}"]
         if service == "etcd":
             return [*enter, "/usr/bin/etcd"]
@@ -146,8 +158,7 @@ class Lab:
     def start(self, node, service):
         self._expect_service(node, service)
         if service == "postgres":
-            others = [self.server(other) for other in self.inventory.running("postgres") if other != node]
-            self.server(node).start(others)
+            self.server(node).start()
             return
         environment = {}
         if service == "etcd":
@@ -167,6 +178,15 @@ class Lab:
         if service == "postgres":
             return self.server(node).pid() is not None
         return self.program(node, service).pid() is not None
+
+    def cluster(self):
+        """The PostgreSQL cluster as any agent that answers shows it, or None."""
+        views = (read_cluster(self.network, node) for node in self.inventory.nodes if self.is_up(node, "agent"))
+        return next((view for view in views if view), None)
+
+    @property
+    def database(self):
+        return Database(self)
 
     # -- hosts ----------------------------------------------------------------------------------
 
@@ -209,11 +229,13 @@ class Lab:
             self._configure(node)
         for service in SERVICES:
             for node in self.inventory.running(service):
-                if service == "todomvc":
-                    continue
-                self.start(node, service)
+                if service in ("agent", "etcd", "proxy"):
+                    self.start(node, service)
         self._wait_for_members()
         self._wait_for_store()
+        self.database.make_roles()
+        for node in self.inventory.running("postgres"):
+            self.start(node, "postgres")
         self._migrate()
         for node in self.inventory.running("todomvc"):
             self.start(node, "todomvc")

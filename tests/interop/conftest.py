@@ -34,3 +34,13 @@ def mixed(request, tmp_path_factory):
     made = serf_pool.mixed_pool(tmp_path_factory.mktemp(request.param), key)
     yield made
     made.end()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test of PostgreSQL's keepers shows the cluster and the agents' last words, as they were then."""
+    outcome = yield
+    report = outcome.get_result()
+    pool = next((item.funcargs[name] for name in ("pool", "three", "loose") if hasattr(item.funcargs.get(name), "describe")), None)
+    if report.failed and pool is not None:
+        report.sections.append(("the cluster", pool.describe()))

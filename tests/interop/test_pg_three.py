@@ -1,0 +1,159 @@
+"""Rows of the fault matrix that want another cluster than two nodes in mode sync: three nodes, mode async, a small disk, a
+thousand clients. They are part of `make pg-matrix` only."""
+import os
+import resource
+import subprocess
+import threading
+import time
+
+import pytest
+
+import pg_pool
+from pg_pool import PROXY_PORT, TTL_S, Pool, until
+from pg_trial import Trial, stopped
+
+pytestmark = [pytest.mark.skipif(bool(pg_pool.why_not()), reason=pg_pool.why_not()),
+              pytest.mark.skipif(not os.environ.get("PG_MATRIX"), reason="make pg-matrix runs these")]
+
+
+def made(**options):
+    pool = Pool(**options)
+    try:
+        return pool.start()
+    except BaseException:
+        print(pool.describe())
+        pool.end()
+        raise
+
+
+@pytest.fixture(scope="module")
+def three():
+    pool = made(nodes=3)
+    yield pool
+    pool.end()
+
+
+@pytest.fixture(scope="module")
+def loose():
+    pool = made(mode="async")
+    yield pool
+    pool.end()
+
+
+def test_row_33_nobody_is_promoted_who_may_lack_what_was_acknowledged(three):
+    """Any one of two confirms: without the primary and one of them the third may lack rows, and its word is not enough."""
+    with Trial(three, "33") as trial:
+        gone, left = three.standbys()
+        trial.fault()
+        for name in (trial.primary.name, gone.name):
+            three.kill_node(name)
+        time.sleep(2 * TTL_S + 2)
+        view = three.view()
+        assert view["Primary"] is None, view
+        refused = three.pg("failover", "-to", left.name, check=False)
+        print(refused.stderr)
+        three.start_node(gone.name)
+        trial.goes_on()
+        three.start_node(trial.primary.name)
+
+
+def test_row_33_an_operator_may_accept_the_loss(three):
+    with Trial(three, "33b", may_lose=True) as trial:
+        gone, left = three.standbys()
+        trial.fault()
+        for name in (trial.primary.name, gone.name):
+            three.kill_node(name)
+        until(lambda: three.view()["Primary"] is None, "the lease is over")
+        three.pg("failover", "-to", left.name, "-accept-loss")
+        trial.taken_over(left)
+        for name in (trial.primary.name, gone.name):
+            three.start_node(name)
+
+
+def test_three_nodes_lose_one_after_the_other(three):
+    with Trial(three, "6 of three") as trial:
+        trial.fault(lambda: three.kill_node(trial.primary.name))
+        trial.goes_on()
+        three.start_node(trial.primary.name)
+
+
+@pytest.mark.parametrize("way", ["stop", "lost", "thaw"])
+def test_async_loses_at_most_what_was_under_way(loose, way):
+    with Trial(loose, f"async {way}", may_lose=way != "stop") as trial:
+        if way == "stop":
+            trial.fault(lambda: trial.primary.run("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups",
+                                                  pg_pool.binaries() / "pg_ctl", "-D", trial.primary.folder / "postgres" / "main",
+                                                  "stop", "-m", "fast", "-w", cwd="/"))
+            trial.taken_over()
+        elif way == "lost":
+            trial.fault(lambda: loose.kill_node(trial.primary.name))
+            trial.taken_over()
+            loose.start_node(trial.primary.name)
+        else:
+            with stopped(trial.primary.processes()):
+                trial.fault()
+                trial.taken_over()
+                time.sleep(5)
+            time.sleep(2)
+    print(f"async, {way}: {len(trial.lost)} rows lost")
+
+
+def test_row_37_a_thousand_clients_are_held_and_served(loose):
+    """They come while there is no primary; when there is one again all are served."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    loose.mend()
+    primary = loose.primary()
+    primary.sql("ALTER SYSTEM SET max_connections = 1200")
+    loose.pg("restart", primary.name, check=False)
+    loose.mend()
+    with Trial(loose, "37", may_lose=True) as trial:
+        script = ("import psycopg2, sys, threading, time\n"
+                  "done = []\n"
+                  "def one():\n"
+                  "    try:\n"
+                  f"        psycopg2.connect('host=127.0.0.1 port={PROXY_PORT} user=postgres dbname=postgres connect_timeout=60').close()\n"
+                  "        done.append(time.monotonic())\n"
+                  "    except psycopg2.Error as error:\n"
+                  "        print(error, file=sys.stderr)\n"
+                  "threads = [threading.Thread(target=one) for _ in range(1000)]\n"
+                  "[t.start() for t in threads]\n"
+                  "[t.join() for t in threads]\n"
+                  "print(len(done), max(done))\n")
+        trial.fault(lambda: loose.kill_node(trial.primary.name))
+        crowd = subprocess.Popen([*loose["c"].enter, "/usr/bin/python3", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        trial.taken_over()
+        out, err = crowd.communicate(timeout=120)
+        served, last = out.split()
+        print(f"{served} of 1000 were served, the last {float(last) - trial.fault_at:.1f} s after the fault")
+        assert int(served) == 1000, err[:500]
+        loose.start_node(trial.primary.name)
+
+
+def test_row_31_a_full_disk_moves_the_primary(tmp_path):
+    pool = Pool()
+    try:
+        for name in pool.keepers:
+            home = pool[name].folder / "postgres"
+            home.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={'400m' if name == 'pg1' else '2g'}", "none", str(home)], check=True)
+            pg_pool.shutil.chown(home, "postgres", "postgres")
+            home.chmod(0o700)
+        pool.start()
+        if pool.primary().name != "pg1":
+            pool.pg("switchover", "-to", "pg1")
+        with Trial(pool, "31") as trial:
+            assert trial.primary.name == "pg1"
+            filler = pool["pg1"].folder / "postgres" / "filler"
+            trial.fault(lambda: subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], capture_output=True, check=False))
+            fills = threading.Thread(target=lambda: trial.primary.run(
+                "psql", "-XAtq", f"host={trial.primary.address} user=postgres dbname=postgres", "-c",
+                "CREATE TABLE full_disk AS SELECT repeat('x', 1000) FROM generate_series(1, 1000000)", check=False))
+            fills.start()
+            trial.taken_over()
+            fills.join(60)
+            filler.unlink()
+    finally:
+        pool.end()
+        for name in pool.keepers:
+            subprocess.run(["umount", "-l", str(pool.folder / name / "postgres")], check=False, capture_output=True)
+        pg_pool.shutil.rmtree(pool.folder, ignore_errors=True)
