@@ -117,8 +117,8 @@ void serve_on_event(struct forwarder *f, struct link_uv *connection,
     switch (event->type) {
     case LINK_UP:
         if (forward_is_revoked(f, event->peer)) {
-            rc_log(RC_LOG_WARN, "link", "%s proves a key that was revoked: it is not heard",
-                   event->name);
+            rc_log(RC_LOG_WARN, "link",
+                   "%s proves a key that was revoked: it is not heard", event->name);
             link_uv_end(connection);
             return;
         }

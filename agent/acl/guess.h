@@ -25,7 +25,8 @@ struct guess_limits {
 
 struct guess_list;
 
-struct guess_list *guess_list_create(struct guess_limits limits); /* NULL: memory is out */
+struct guess_list *
+guess_list_create(struct guess_limits limits); /* NULL: memory is out */
 void guess_list_destroy(struct guess_list *list);
 
 /* `address` is a key of the caller's, such as a hash; `print` the beginning of the token's keyed

@@ -33,7 +33,8 @@ void credential_sign(const struct credential *credential, const void *message,
                      size_t size, uint8_t out[CREDENTIAL_SIGNATURE_SIZE])
 {
     assert(credential->is_set);
-    (void)crypto_sign_detached(out, NULL, message, size, credential->secret); /* always 0 */
+    (void)crypto_sign_detached(out, NULL, message, size,
+                               credential->secret); /* always 0 */
 }
 
 bool credential_verify(const uint8_t key[CREDENTIAL_PUBLIC_SIZE], const void *message,

@@ -455,11 +455,9 @@ static bool is_held_up(const struct store_request *r)
 /* Nothing is written: the answer must come from a moment after the question. */
 static void decide(struct store_request *r)
 {
-    if (r->is_stale) {
-        finish_planned(r);
-    } else if (r->fresh_revision == 0) {
+    if (!r->is_stale && r->fresh_revision == 0) {
         ask_barrier(r);
-    } else if (is_held_up(r)) {
+    } else if (!r->is_stale && is_held_up(r)) {
         request_move(r, REQUEST_WAITS);
     } else {
         finish_planned(r);

@@ -279,7 +279,7 @@ static void requests_that_take_too_long_leave_no_lease(void **state)
     const struct store_op op = {.verb = STORE_CAS,
                                 .key = rc_pack_text("k"),
                                 .value = rc_pack_text("1"),
-                                .ttl_ms = 3600 * 1000};
+                                .ttl_ms = 3600000};
     size_t done = 0;
 
     engine_memory_set_faults(w->memory, &slow);
