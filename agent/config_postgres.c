@@ -108,11 +108,12 @@ int config_postgres_check(const struct agent_config *config, char *error)
     if (!rc_text_equals(p->store_loss, "fence")) {
         return fail(error, "postgres.store_loss must be fence: hold is not done yet");
     }
-    if (p->initialize &&
+    /* With rules of the operator's own they may come in some other way. */
+    if (p->initialize && p->hba_file == NULL &&
         (p->password_file == NULL || p->replication_password_file == NULL)) {
         return fail(error, "postgres.initialize needs password_file and "
-                           "replication_password_file: the passwords that the new "
-                           "cluster's roles get");
+                           "replication_password_file, the passwords that the new "
+                           "cluster's roles get, or a hba_file of yours");
     }
     int err = check_times(p, error);
     return err == RC_OK ? check_paths(p, error) : err;

@@ -87,10 +87,11 @@ static void become_plain(void)
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++) {
-        (void)signal(number, SIG_DFL);
+        (void)signal(number,
+                     SIG_DFL); /* some cannot be set: they are as they should be */
     }
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     (void)sched_setscheduler(0, SCHED_OTHER, &usual);
     write_small("/proc/self/oom_score_adj", "0");
 }
@@ -156,6 +157,9 @@ int launch_postmaster(const struct warden_order *order, const struct launch_user
         at += strlen(words + at) + 1;
     }
     arguments[order->argument_count] = NULL;
+    if (arguments[0] == NULL) {
+        return fail(RC_EINVAL, problem, "there is no program to start");
+    }
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid < 0) {

@@ -382,7 +382,7 @@ static int open_signals(struct turns *t)
     (void)sigemptyset(&wanted);
     (void)sigaddset(&wanted, SIGCHLD);
     (void)sigaddset(&wanted, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &wanted, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &wanted, NULL);
     t->files[AT_SIGNALS] = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     t->files[AT_TIMER] = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     return t->files[AT_SIGNALS] >= 0 && t->files[AT_TIMER] >= 0
