@@ -36,7 +36,7 @@ def crash(words, folder, ready):
         until(lambda: ready(process))
         spy = subprocess.run([*NOBODY, "cat", f"/proc/{process.pid}/environ"], capture_output=True)
         process.send_signal(signal.SIGSEGV)
-        process.wait(30)
+        assert process.wait(30) == -signal.SIGSEGV
     finally:
         if process.poll() is None:
             process.kill()
@@ -45,6 +45,7 @@ def crash(words, folder, ready):
 
 
 @ROOT_ONLY
+@pytest.mark.skipif("asan" in str(BINARY), reason="the sanitizer catches the signal itself")
 @pytest.mark.parametrize("what", ["something else", "agent", "proxy"])
 def test_a_crash_leaves_no_memory_behind_and_nobody_may_look_into_it(tmp_path, what):
     if Path("/proc/sys/kernel/core_pattern").read_text().startswith(("|", "/")):
@@ -55,14 +56,13 @@ def test_a_crash_leaves_no_memory_behind_and_nobody_may_look_into_it(tmp_path, w
     folder.mkdir()
     for path in (binary, folder, *[parent for parent in folder.parents if parent.is_relative_to("/tmp") and parent != Path("/tmp")]):
         path.chmod(0o777)
-    (folder / "proxy.json").write_text('{"listeners": [{"name": "web", "listen": "127.0.0.9:28080", "protocol": "tcp", '
-                                       '"endpoints": ["127.0.0.9:28081"]}]}')
+    (folder / "proxy.conf").write_text("pool web { static 127.0.0.9:28081 }\nlisten http 127.0.0.9:28080 { route / { pool web } }\n")
     words = {"something else": ["sleep", "60"],
              "agent": [binary, "agent", "-bind", "127.61.2.3", "-data-dir", folder / "data", "-node", "n1"],
-             "proxy": [binary, "-config", folder / "proxy.json"]}[what]
+             "proxy": [binary, "-config", folder / "proxy.conf"]}[what]
     started = {"something else": lambda p: b"sleep" == Path(f"/proc/{p.pid}/cmdline").read_bytes().split(b"\0")[0],
                "agent": lambda p: "node n1" in (folder / "out").read_text(),
-               "proxy": lambda p: "listen" in (folder / "out").read_text().lower()}[what]
+               "proxy": lambda p: socket.create_connection(("127.0.0.9", 28080), timeout=1).close() is None}[what]
     cores, spied = crash(words, folder, started)
     if what == "something else":
         assert cores and spied == 0  # so it is the others' own doing that there is none
@@ -178,7 +178,7 @@ def test_who_asks_for_much_and_reads_nothing_does_not_fill_the_memory(agents):
     time.sleep(1)
     most = 0
     for _ in range(20):
-        assert agent.call("GET", "/v1/kv/big/1?keys").status == 200  # small answers find room
+        until(lambda: agent.call("GET", "/v1/kv/big/1?keys").status == 200)  # small answers find room
         most = max(most, memory_kb(agent) - before)
     assert most < (600 if "asan" in str(BINARY) else 250) * 1024, most
     refused = agent.call("GET", "/v1/kv/big/?recurse")
