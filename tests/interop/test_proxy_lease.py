@@ -80,8 +80,8 @@ def keepers(servers):
 class Proxy:
     def __init__(self, folder, keepers, pool="", write="", read="", more=""):
         self.write, self.read, self.admin = free_port(), free_port(), free_port()
-        config = folder / "proxy.conf"
-        config.write_text(f"""
+        self.config = folder / "proxy.conf"
+        self.config.write_text(f"""
 admin 127.0.0.1:{self.admin}
 drain_timeout 2s
 {more}
@@ -91,7 +91,7 @@ listen postgres 127.0.0.1:{self.write} {{ pool db; target primary; wait_for_prim
 listen postgres 127.0.0.1:{self.read} {{ pool db; target standby; wait_for_primary 30s; {read} }}
 """)
         self.log = open(folder / "proxy.log", "ab")
-        self.process = subprocess.Popen([program(), "-config", str(config)], stderr=self.log)
+        self.process = subprocess.Popen([program(), "-config", str(self.config)], stderr=self.log)
         until(self.answers)
 
     def answers(self):
@@ -554,6 +554,19 @@ def test_a_client_may_ask_for_a_standby_where_that_is_allowed(start):
 def connect_to(port, database):
     return psycopg2.connect(host="127.0.0.1", port=port, user=USER, dbname=database, connect_timeout=60,
                             sslmode="disable")
+
+
+def test_a_reload_keeps_sessions_and_the_lease(servers, keepers, proxy):
+    session = in_clear(proxy.write)
+    with open(proxy.config, "a", encoding="utf-8") as file:
+        file.write("listen postgres 127.0.0.1:%d { pool db; target primary }\n" % free_port())
+    keepers.cut()  # what was heard before the reload still counts after it, and no longer than without it
+    proxy.process.send_signal(signal.SIGHUP)
+    until(lambda: "configuration reloaded" in proxy.config.with_suffix(".log").read_text())
+    assert cluster_name(session) == "pg1"
+    assert "not known who is primary" in last_word(session)
+    keepers.mend()
+    assert name_through(proxy.write) == "pg1"
 
 
 def test_figures_tell_of_it(proxy):
