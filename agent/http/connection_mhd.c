@@ -325,6 +325,7 @@ struct framing {
     unsigned unclean;
     uint64_t length;
     int length_err;
+    bool closes; /* the connection, after this */
 };
 
 /* RFC 9112 section 5: a name ends at its colon; no control characters but tabs in a value. */
@@ -354,6 +355,8 @@ static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const c
                                   : rc_text_to_u64(value, UINT64_MAX, &framing->length);
     } else if (rc_text_equals_nocase(name, "Transfer-Encoding")) {
         framing->encodings++;
+    } else if (rc_text_equals_nocase(name, "Connection")) {
+        framing->closes |= value != NULL && strcasestr(value, "close") != NULL;
     } else if (rc_text_equals_nocase(name, "Host")) {
         framing->hosts++;
     }
@@ -394,14 +397,12 @@ static void read_framing(struct connection *connection, const struct framing *fr
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    const char *words =
-        MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, "Connection");
 
     /* Of a body in chunks, not all bytes are told. */
     connection->is_countable =
         connection->is_countable && info != NULL && framing->encodings == 0;
     connection->bytes_read += info != NULL ? info->header_size : 0;
-    connection->closes = words != NULL && strcasestr(words, "close") != NULL;
+    connection->closes = framing->closes;
 }
 
 /* Two ways to tell where a body ends are two chances to disagree (H4). */
