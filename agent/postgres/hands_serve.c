@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/postgres/disk_skip.h"
 #include "agent/postgres/hands_state.h"
 #include "agent/postgres/timeline.h"
 #include "agent/warden/warden_socket.h"
@@ -278,11 +279,20 @@ static void on_single(struct hands *h, const struct pg_answer *answer)
     }
 }
 
-void hands_promote(struct hands *h)
+static void promote_it(struct hands *h)
 {
+    if (!hands_work_is_good(h)) {
+        return;
+    }
     hands_ask(h, PG_SESSION_KEPT,
               "SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(false) END",
               on_single);
+}
+
+void hands_promote(struct hands *h)
+{
+    h->job.tli = hands_order(h)->timeline;
+    hands_work(h, disk_skip_timelines, promote_it);
 }
 
 void hands_checkpoint(struct hands *h)

@@ -28,6 +28,7 @@ struct hand_order {
     uint64_t time_ms;
     uint64_t term;
     bool detached;
+    uint32_t timeline;
     char node[KEEPER_NODE_MAX];
     char address[KEEPER_ADDRESS_MAX];
     uint16_t port;

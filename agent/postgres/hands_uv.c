@@ -155,6 +155,7 @@ void hands_take(struct hands *h, const struct keeper_action *action)
     order->time_ms = action->time_ms;
     order->term = action->term;
     order->detached = action->detached;
+    order->timeline = action->timeline;
     order->port = action->port;
     (void)rc_text_put(order->node, sizeof order->node,
                       action->node != NULL ? action->node : "");
