@@ -200,8 +200,14 @@ static size_t take_riders(struct etcd_queue *queue,
 
 size_t etcd_queue_take(struct etcd_queue *queue, struct etcd_write *out[ETCD_RIDERS_MAX])
 {
-    size_t count = queue->first == NULL ? 0 : take_riders(queue, out);
+    size_t count = 0;
 
+    if (queue->count == 1) { /* nobody to compare it with */
+        out[0] = take(queue, &queue->first, NULL);
+        count = 1;
+    } else if (queue->count > 1) {
+        count = take_riders(queue, out);
+    }
     queue->left = queue->count;
     return count;
 }

@@ -125,6 +125,7 @@ static bool send_next(struct etcd_rides *rides)
         return false;
     }
     rides->under_way++;
+    rides->last_count = ride->count;
     return true;
 }
 
@@ -157,7 +158,11 @@ void etcd_rides_put(struct etcd_rides *rides, struct etcd_write *write)
 
     write->asked_ms = edge->now_ms(edge->context);
     etcd_queue_put(&rides->queue, write);
-    etcd_rides_pump(rides);
+    if (rides->last_count > 1 && rides->under_way == 0) {
+        edge->wake(edge->context, 0);
+    } else {
+        etcd_rides_pump(rides);
+    }
 }
 
 void etcd_rides_wake(struct etcd_rides *rides, uint64_t now_ms)

@@ -1,7 +1,8 @@
 /* etcd_rides.h - transactions on their way: what waits, what is under way, how it ends.
  *
  * One goes at once, alone; what comes while it is under way waits and rides together
- * (etcd_queue.h). When one of several is refused all were, and each goes again alone. A write
+ * (etcd_queue.h). Where several rode together, the first of the next ones is not sent before the
+ * loop's turn is over: the others, who were answered in the same turn, come with it. When one of several is refused all were, and each goes again alone. A write
  * that was lost shuts the gate (etcd_gate.h): the rest waits until writes are accepted. Pure. */
 #ifndef AGENT_ENGINE_ETCD_RIDES_H
 #define AGENT_ENGINE_ETCD_RIDES_H
@@ -22,7 +23,8 @@ struct etcd_rides {
     struct etcd_follow *follow; /* told how far the store is */
     struct etcd_look *look;     /* told that it is full */
     struct etcd_queue queue;
-    size_t under_way; /* requests */
+    size_t under_way;  /* requests */
+    size_t last_count; /* riders of the last one that was sent */
     bool is_closing;
 };
 

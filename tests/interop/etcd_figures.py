@@ -71,6 +71,13 @@ def _compare(gateway, api, scripts, clients, names):
         print(f"{clients:3} clients  {name:20} {rate:8.0f}/s  p50 {p50 / 1000:7.2f} ms   {rate / base[0]:5.2f}x rate {p50 / base[1]:5.2f}x latency")
 
 
+def _engine_alone(cluster, clients):
+    """The same puts by the engine in a program of its own: guarded, without the store's rules and HTTP."""
+    rows = [finish(cluster.begin("put", clients, SECONDS, 90, prefix="alone/")) for _ in range(ROUNDS)]
+    rate, p50 = (statistics.median(row[name] for row in rows) for name in ("per_second", "p50_us"))
+    print(f"{clients:3} clients  {'engine alone, gRPC':20} {rate:8.0f}/s  p50 {p50 / 1000:7.2f} ms")
+
+
 def _gateway_back(members, since, found):
     """When a survivor's own gateway took a write again."""
     def ask(member):
@@ -117,6 +124,7 @@ def main():
         cluster.members[0].put(b"rollcall/figure/xx\xd3\x4d\x35", VALUE)
         for clients in (1, 16, 64):
             _compare(gateway, api, scripts, clients, ("gateway put", "gateway guarded put", "API put"))
+            _engine_alone(cluster, clients)
         for clients in (1, 16, 64):
             _compare(gateway, api, scripts, clients, ("gateway range", "API get", "API get stale"))
         agents.end()

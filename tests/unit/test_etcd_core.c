@@ -187,6 +187,20 @@ static void what_waits_rides_together_and_each_has_its_outcome(void **state)
     }
 }
 
+static void crowd_that_was_answered_together_comes_again_together(void **state)
+{
+    (void)state;
+    put_many(0, 4);
+    reply_one(stage_find(&stage, ETCD_TXN, NULL));
+    reply_riders(stage_find(&stage, ETCD_TXN, NULL), 3, 7);
+
+    put_many(4, 3);
+    assert_null(stage_find(&stage, ETCD_TXN, NULL));
+    stage_run(&stage, 0);
+
+    assert_int_equal(riders_of(stage_find(&stage, ETCD_TXN, NULL)), 3);
+}
+
 static void writes_of_one_key_go_one_by_one_but_not_one_after_the_other(void **state)
 {
     (void)state;
@@ -439,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(first_goes_alone_and_at_once),
         CLAIM(what_waits_rides_together_and_each_has_its_outcome),
+        CLAIM(crowd_that_was_answered_together_comes_again_together),
         CLAIM(writes_of_one_key_go_one_by_one_but_not_one_after_the_other),
         CLAIM(answer_that_lacks_a_rider_is_unknown_for_all),
         CLAIM(riders_that_were_refused_go_again_alone),
