@@ -180,8 +180,11 @@ static void guard(struct keeper *k)
     }
     if (keeper_process(k) == KEEPER_RUNNING && k->now_ms >= k->next_kill_ms) {
         keeper_say(k, KEEPER_ALARM, "PostgreSQL is writable without the lease: killed");
-        k->wants_copy = true; /* its timeline is nobody's */
-        k->is_distrusted = true;
+        /* On the timeline that this node was the last to claim nothing was acknowledged. */
+        bool is_claimed = k->has_view && strcmp(k->view.state.node, k->node) == 0 &&
+                          k->view.state.claimed == k->probe.tli;
+        k->is_distrusted = k->is_distrusted || !is_claimed;
+        k->wants_copy = k->is_distrusted;
         keeper_kill(k);
     }
 }

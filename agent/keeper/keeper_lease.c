@@ -157,8 +157,10 @@ static void check_deadline(struct keeper *k)
 /* What is no longer to be written needs no deadline: the warden would kill a standby. */
 static void disarm(struct keeper *k)
 {
+    /* In recovery a promotion may be on its way, begun by a keeper before us. */
     bool is_harmless = keeper_process(k) == KEEPER_NO_PROCESS ||
-                       (keeper_knows(k) && k->probe.in_recovery);
+                       (keeper_knows(k) && k->probe.in_recovery &&
+                        keeper_view_is_current(k) && !keeper_lease_is_mine(k));
 
     if (k->warden.armed_term != 0 && is_harmless && k->now_ms >= k->next_arm_ms &&
         keeper_push(k, KEEPER_DISARM) != NULL) {

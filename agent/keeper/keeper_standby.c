@@ -151,7 +151,13 @@ void keeper_on_standby(struct keeper *k)
         return;
     }
     if (keeper_lease_is_mine(k)) {
-        give_back(k);
+        bool was_promoting = k->warden.armed_term == k->view.lease_at.term;
+        if (was_promoting && keeper_session_is_sure(k)) {
+            keeper_lease_take(k, k->view.lease_at.term); /* a keeper before us began it */
+            keeper_become(k, KEEPER_PROMOTING);
+        } else if (!was_promoting) {
+            give_back(k);
+        }
     } else if (!keeper_lease_is_free(k)) {
         follow(k);
     } else if (k->view.state_at.exists) {
