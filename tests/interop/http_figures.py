@@ -78,11 +78,13 @@ def show_held(folder):
         for used in (False, True):
             for number in range(ROUNDS):
                 agent = start(folder / f"{what}{used}{number}")
-                found = held(agent, what, used)
+                try:
+                    found = held(agent, what, used)
+                finally:
+                    agent.end()
                 print(f"{what:6} {'used' if used else 'fresh':5} {number}   {found['kb']:7.2f} {found['put_us'] / 1000:8.2f}  "
                       f"{found['first_us'] / 1000:8.2f} {found['middle_us'] / 1000:10.2f} {found['last_us'] / 1000:8.2f} {found['cpu'] * 1000:8.0f}",
                       flush=True)
-                agent.end()
 
 
 def show_reads(folder):
