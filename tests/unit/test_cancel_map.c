@@ -66,7 +66,7 @@ static void a_client_of_very_many_servers_is_not_remembered_whole(void **state)
     struct rc_address client = at("10.9.0.1", 1);
     (void)state;
 
-    for (uint16_t i = 0; i < CANCEL_MAP_GUESSES_MAX + 1; i++) {
+    for (int i = 0; i < CANCEL_MAP_GUESSES_MAX + 1; i++) {
         struct cancel_place place = {at("10.0.0.1", (uint16_t)(5000 + i)), 0};
         assert_int_equal(cancel_map_note(map, &client, &place),
                          i < CANCEL_MAP_GUESSES_MAX ? RC_OK : RC_ENOMEM);
