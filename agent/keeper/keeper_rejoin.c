@@ -138,11 +138,12 @@ void keeper_on_fenced(struct keeper *k)
 
 void keeper_on_stopped(struct keeper *k)
 {
-    if (keeper_obey(k)) {
+    if (keeper_obey(k) || !keeper_view_is_current(k)) {
         return;
     }
-    if (keeper_process(k) == KEEPER_NO_PROCESS && keeper_view_is_current(k) &&
-        !keeper_has_standing(k, KEEPER_ORDER_STOP)) {
+    if (!keeper_has_standing(k, KEEPER_ORDER_STOP)) {
         keeper_become(k, KEEPER_INIT);
+    } else if (keeper_process(k) == KEEPER_RUNNING && keeper_hand_is_free(k)) {
+        (void)keeper_order(k, KEEPER_STOP_FAST, STOP_MS); /* a start was on its way */
     }
 }
