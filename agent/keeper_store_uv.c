@@ -51,9 +51,9 @@ static void start_errand(struct keeper_uv *u, struct keeper_errand *errand,
         return;
     }
     errand->ticket = http_serve(u->agent->http, &relay, on_served, errand);
-    if (errand->ticket == 0) {
-        const struct http_reply failed = {.status = 500};
-        on_reply(errand, &failed);
+    if (errand->ticket == 0) { /* no memory: told with the next beat */
+        errand->has_failed = true;
+        errand->end = KEEPER_FAILED;
     }
 }
 
@@ -124,6 +124,10 @@ static void on_answer(struct keeper_errand *errand, const struct http_reply *rep
 
 void keeper_uv_tell_failures(struct keeper_uv *u)
 {
+    if (u->view_errand.has_failed) {
+        u->view_errand.id = 0;
+        u->view_errand.has_failed = false;
+    }
     for (size_t i = 0; i < KEEPER_REQUESTS_MAX; i++) {
         struct keeper_errand *errand = &u->errands[i];
         if (errand->id != 0 && errand->has_failed) {
@@ -228,12 +232,13 @@ void keeper_uv_look(struct keeper_uv *u)
     }
     u->view_errand.owner = u;
     u->view_errand.id = 1;
+    u->view_errand.has_failed = false;
     u->view_asked_ms = warden_clock_ms();
     if (keeper_request_write_view(u->place.cluster, u->view_index, VIEW_WAIT_MS, &text) ==
         RC_OK) {
         start_errand(u, &u->view_errand, &text);
     } else {
-        u->view_errand.id = 0;
+        u->view_errand.has_failed = true;
     }
     keeper_request_fini(&text);
 }

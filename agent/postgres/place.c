@@ -1,5 +1,8 @@
 #include "agent/postgres/place.h"
 
+#include <ctype.h>
+#include <stdbool.h>
+
 void place_slot_name(const char *node, char out[PLACE_SLOT_MAX])
 {
     static const char prefix[] = "rc_";
@@ -9,11 +12,9 @@ void place_slot_name(const char *node, char out[PLACE_SLOT_MAX])
         out[size] = prefix[size];
     }
     for (; *node != '\0' && size < PLACE_SLOT_MAX - 1; node++) {
-        char c = *node;
-        if (c >= 'A' && c <= 'Z') {
-            c = (char)(c - 'A' + 'a');
-        }
-        out[size++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+        int c = tolower((unsigned char)*node);
+        bool may_stand = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        out[size++] = (char)(may_stand ? c : '_');
     }
     out[size] = '\0';
 }

@@ -17,9 +17,9 @@ struct pulse_taker_options {
 /* RC_OK, RC_ENOMEM, or RC_ENOTFOUND: libpq is not installed. It does nothing yet. */
 int pulse_taker_create(const struct pulse_taker_options *options,
                        struct pulse_taker **out);
-void pulse_taker_destroy(struct pulse_taker *taker);
+void pulse_taker_destroy(struct pulse_taker *p);
 
 /* The next one comes so long after the last one's end; UINT64_MAX: never. */
-void pulse_taker_set(struct pulse_taker *taker, uint64_t every_ms);
+void pulse_taker_set(struct pulse_taker *p, uint64_t every_ms);
 
 #endif

@@ -71,7 +71,11 @@ static void keep_text(struct pg_session *s, const char *text)
     size_t used = 0;
 
     for (size_t i = 0; i < size && used + 1 < sizeof s->text; i++) {
-        s->text[used++] = text[i] == '\n' ? ' ' : text[i];
+        s->text[used] = text[i];
+        if (text[i] == '\n') {
+            s->text[used] = ' ';
+        }
+        used++;
     }
     while (used > 0 && s->text[used - 1] == ' ') {
         used--;

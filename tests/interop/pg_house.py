@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def why_not():
     if os.geteuid() != 0:
         return "PostgreSQL is run as its own user: needs root"
     return None if (BIN / "postgres").exists() else "needs PostgreSQL 15 in %s" % BIN
+
+
+@contextlib.contextmanager
+def new_folder():
+    """Where the user postgres gets to, too: every run of pytest shuts its own folders from others again."""
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-pg-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def owner():
@@ -70,7 +80,6 @@ class Cluster:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
-        shutil.os.chmod(folder, 0o755)
         self.data.mkdir(mode=0o700)
         os.chown(self.data, owner().pw_uid, owner().pw_gid)
         run_as_owner(BIN / "initdb", "-A", "trust", "-U", "postgres", "--no-sync", "-D", self.data)

@@ -10,12 +10,13 @@ import pg_house
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster():
     if pg_house.why_not():
         pytest.skip(pg_house.why_not())
-    made = pg_house.Cluster(open_path(tmp_path))
-    yield made
-    made.end()
+    with pg_house.new_folder() as folder:
+        made = pg_house.Cluster(folder)
+        yield made
+        made.end()
 
 
 @pytest.fixture
@@ -23,13 +24,6 @@ def warden(cluster):
     made = pg_house.Warden(cluster.folder)
     yield made
     made.end()
-
-
-def open_path(folder):
-    """The user postgres must get there."""
-    for place in [folder, *folder.parents][:3]:
-        place.chmod(0o755)
-    return folder
 
 
 def busy(cluster):
