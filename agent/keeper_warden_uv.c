@@ -114,8 +114,8 @@ static enum keeper_process process_of(struct keeper_uv *u, const struct warden *
     case WARDEN_IDLE:
         return is_swept(u) ? KEEPER_NO_PROCESS : KEEPER_ENDING;
     case WARDEN_RUNNING:
+    case WARDEN_STOPPING: /* as asked: it has its time for that */
         return KEEPER_RUNNING;
-    case WARDEN_STOPPING:
     case WARDEN_KILLING:
     case WARDEN_STATE_COUNT:
         break;
