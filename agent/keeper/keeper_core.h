@@ -92,7 +92,7 @@ struct keeper_queued {
     char text[KEEPER_TEXT_MAX + 96];
 };
 
-struct keeper {
+struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     struct keeper_options options; /* its texts are those below */
     char cluster[KEEPER_NODE_MAX];
     char node[KEEPER_NODE_MAX];

@@ -165,11 +165,10 @@ static void no_data(struct keeper *k)
         keeper_trouble(k, "there is no data here, and no cluster to copy it from");
         return;
     }
-    if (!k->view.state_at.exists) {
-        claim(k, FOR_CLAIM, "");
-    } else if (strcmp(state->node, k->node) == 0) {
+    bool is_ours = k->view.state_at.exists && strcmp(state->node, k->node) == 0;
+    if (is_ours) {
         (void)keeper_order(k, KEEPER_INITDB, INITDB_MS);
-    } else if (maker_has_gone(k)) {
+    } else if (!k->view.state_at.exists || maker_has_gone(k)) {
         claim(k, FOR_CLAIM, "");
     }
 }

@@ -106,24 +106,15 @@ void keeper_lsn_show(uint64_t lsn, char space[32])
 /* 1 to 8 hexadecimal digits; how many were read, 0 if none or too many. */
 static size_t read_half(const char *text, uint64_t *out)
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t size = 0;
-    uint64_t value = 0;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    size_t size = strspn(text, digits);
 
-    for (; text[size] != '\0'; size++) {
-        char low =
-            text[size] >= 'A' && text[size] <= 'F' ? (char)(text[size] + 32) : text[size];
-        const char *digit = strchr(digits, low);
-        if (digit == NULL) {
-            break;
-        }
-        value = value << 4 | (uint64_t)(digit - digits);
-        if (size == 8) {
-            return 0;
-        }
+    *out = 0;
+    for (size_t i = 0; i < size && size <= 8; i++) {
+        uint64_t at = (uint64_t)(strchr(digits, text[i]) - digits);
+        *out = *out << 4 | (at < 16 ? at : at - 6);
     }
-    *out = value;
-    return size;
+    return size <= 8 ? size : 0;
 }
 
 int keeper_lsn_read(const char *text, uint64_t *out)

@@ -116,7 +116,7 @@ void ksim_pg_set_names(struct ksim_node *n, const char *names)
     if (names != pg->disk.names) {
         (void)rc_text_put(pg->disk.names, sizeof pg->disk.names, names);
     }
-    pg->k = strncmp(names, "ANY ", 4) == 0 ? atoi(names + 4) : 0;
+    pg->k = strncmp(names, "ANY ", 4) == 0 ? (int)strtol(names + 4, NULL, 10) : 0;
     for (int i = 0; i < w->node_count; i++) {
         (void)snprintf(quoted, sizeof quoted, "\"%s\"", w->nodes[i].name);
         pg->counts[i] = strstr(names, quoted) != NULL;

@@ -72,7 +72,7 @@ void ksim_store_fini(struct ksim_world *w)
 
 static int session_of(const struct ksim_store *s, const char *id)
 {
-    int number = id[0] == 's' ? atoi(id + 1) : -1;
+    int number = id[0] == 's' ? (int)strtol(id + 1, NULL, 10) : -1;
 
     return number >= 0 && number < (int)s->session_count && s->sessions[number].lives
                ? number

@@ -60,7 +60,7 @@ static int simulate(uint64_t first, uint64_t last, enum keeper_sim_trace trace)
     (void)printf("%llu seeds, %llu failed: %llu faults, %llu promotions, %llu repairs, "
                  "%llu writes acknowledged, %llu of asynchronous ones lost, "
                  "in order after %.1f s at the latest, digest %016llx\n",
-                 (unsigned long long)(last - first + 1), (unsigned long long)failed,
+                 (unsigned long long)last - first + 1, (unsigned long long)failed,
                  (unsigned long long)sum.faults, (unsigned long long)sum.promotions,
                  (unsigned long long)sum.rejoins, (unsigned long long)sum.acknowledged,
                  (unsigned long long)sum.lost, (double)sum.calm_ms / 1000,
