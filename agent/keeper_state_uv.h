@@ -52,8 +52,9 @@ struct keeper_uv {
 
     /* The warden. */
     struct warden_echo echo;
-    uint64_t heard_ms; /* BOOTTIME; 0: never */
-    bool must_sweep;   /* its tree may outlive it */
+    uint64_t heard_ms;     /* BOOTTIME; 0: never */
+    bool must_sweep;       /* its tree may outlive it */
+    uv_process_t *spawned; /* the last that was started here, while it runs; NULL */
     uint64_t asked_to_adopt_ms;
 
     /* The store. */
@@ -94,6 +95,8 @@ void keeper_uv_tell_failures(struct keeper_uv *u);
 int keeper_uv_open_warden(struct keeper_uv *u);
 uint64_t keeper_uv_order(void *context, struct warden_order *order);
 void keeper_uv_kill(struct keeper_uv *u);
+/* The process that was started here goes on without us. */
+void keeper_uv_let_go(struct keeper_uv *u);
 /* Now and then: is there a server that nobody watches? */
 void keeper_uv_watch_over(struct keeper_uv *u);
 

@@ -405,6 +405,7 @@ void agent_close_keeper(struct agent *agent)
     agent->open++;
     u->is_closing = true;
     keeper_uv_forget_all(u);
+    keeper_uv_let_go(u);
     warden_client_close(u->warden);
     u->warden = NULL;
     if (u->hands != NULL) {

@@ -23,9 +23,22 @@ static void on_spawned_closed(uv_handle_t *handle)
 
 static void on_spawned_exit(uv_process_t *process, int64_t status, int signal_number)
 {
+    struct keeper_uv *u = process->data;
+
     (void)status;
     (void)signal_number;
+    if (u->spawned == process) {
+        u->spawned = NULL;
+    }
     uv_close((uv_handle_t *)process, on_spawned_closed);
+}
+
+void keeper_uv_let_go(struct keeper_uv *u)
+{
+    if (u->spawned != NULL) {
+        uv_close((uv_handle_t *)u->spawned, on_spawned_closed);
+        u->spawned = NULL;
+    }
 }
 
 static int spawn(struct keeper_uv *u, char **words, int log)
@@ -57,7 +70,9 @@ static int spawn(struct keeper_uv *u, char **words, int log)
     if (err != 0) {
         uv_close((uv_handle_t *)process, on_spawned_closed);
     } else {
-        uv_unref((uv_handle_t *)process);
+        keeper_uv_let_go(u);
+        process->data = u;
+        u->spawned = process;
     }
     return err;
 }

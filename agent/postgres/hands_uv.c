@@ -104,12 +104,8 @@ static void drop_first(struct hands *h)
     memmove(&h->queue[0], &h->queue[1], h->queued * sizeof h->queue[0]);
 }
 
-static void answer(struct hands *h, uint64_t id, enum keeper_end end, const char *text)
+static void answer(struct hands *h, uint64_t id, enum keeper_end end, const char *line)
 {
-    char line[KEEPER_TEXT_MAX];
-
-    (void)rc_text_put(line, sizeof line, text != NULL ? text : "");
-    rc_text_to_line(line, sizeof line);
     h->result.id = id;
     h->result.end = end;
     h->result.text = line;
@@ -120,12 +116,16 @@ static void answer(struct hands *h, uint64_t id, enum keeper_end end, const char
 void hands_finish(struct hands *h, enum keeper_end end, const char *text)
 {
     uint64_t id = hands_order(h)->id;
+    char line[KEEPER_TEXT_MAX];
 
     assert(h->is_busy);
+    /* Before all else: it may be a session's, or a program's, which end here. */
+    (void)rc_text_put(line, sizeof line, text != NULL ? text : "");
+    rc_text_to_line(line, sizeof line);
     hands_stop_all(h);
     h->generation++;
     drop_first(h);
-    answer(h, id, end, text);
+    answer(h, id, end, line);
     h->is_busy = false;
     begin_next(h);
 }
