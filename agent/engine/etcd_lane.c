@@ -261,9 +261,10 @@ static void on_failed(void *context, const char *text)
     etcd_lane_attend(lane);
 }
 
-static void on_ready(void *context)
+static void on_ready(void *context);
+
+static void receive(struct etcd_lane *lane)
 {
-    struct etcd_lane *lane = context;
     uint8_t space[IN_BYTES];
     size_t got = 0;
     bool is_drained = false; /* TLS keeps a part to itself, that the loop does not see */
@@ -282,7 +283,6 @@ static void on_ready(void *context)
     } else if (lane->out.size > 0) {
         etcd_wire_want(lane->wire, ETCD_WIRE_READS);
     }
-    etcd_lane_attend(lane);
 }
 
 static bool connect_wire(struct etcd_lane *lane)
@@ -403,19 +403,42 @@ static void tell_one(struct etcd_call *call)
     }
 }
 
-void etcd_lane_attend(struct etcd_lane *lane)
+static void tell_all(struct etcd_lane *lane)
 {
     struct etcd_call *call = NULL;
 
-    do { /* first what somebody waits for, then what HTTP/2 has to say */
+    do {
         look_after(lane);
         lane->has_news = false;
         while ((call = next_news(lane)) != NULL) {
             tell_one(call);
         }
+    } while (lane->has_news);
+}
+
+void etcd_lane_attend(struct etcd_lane *lane)
+{
+    do {
+        tell_all(lane);
         flush(lane);
         look_after(lane);
     } while (lane->has_news);
+}
+
+static void on_ready(void *context)
+{
+    struct etcd_lane *lane = context;
+    bool was_full = lane->out.size > 0;
+
+    receive(lane);
+    if (was_full) {
+        etcd_lane_attend(lane);
+        return;
+    }
+    tell_all(lane);
+    if (lane->state == ETCD_LANE_OPEN && http2_has_more(lane->http2)) {
+        lane->wake(lane->context); /* pongs can wait until those are served who waited */
+    }
 }
 
 uint64_t etcd_lane_limit(struct etcd_lane *lane, uint64_t now_ms)

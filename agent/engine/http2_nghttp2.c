@@ -287,6 +287,11 @@ bool http2_is_over(struct http2 *http2)
            http2->lib.wants_write(http2->session) == 0;
 }
 
+bool http2_has_more(struct http2 *http2)
+{
+    return http2->lib.wants_write(http2->session) != 0;
+}
+
 /* ---- bytes ----------------------------------------------------------------------------- */
 
 int http2_take(struct http2 *http2, const uint8_t **bytes, size_t *size)

@@ -64,6 +64,9 @@ bool http2_is_open(struct http2 *http2);
 /* Whether it has ended: nothing is left to say or to hear. */
 bool http2_is_over(struct http2 *http2);
 
+/* Whether there is something to be sent. */
+bool http2_has_more(struct http2 *http2);
+
 /* The next bytes to be sent, borrowed until the next call; 0: none for now. RC_EIO fails the
  * connection. */
 int http2_take(struct http2 *http2, const uint8_t **bytes, size_t *size);
