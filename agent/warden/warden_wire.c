@@ -57,7 +57,8 @@ void warden_echo_write(const struct warden_echo *echo, struct rc_buffer *out)
     rc_pack_write_number(out, echo->boot_ms);
     rc_pack_write_number(out, (uint64_t)w->state);
     rc_pack_write_number(out, (uint64_t)w->cause);
-    rc_pack_write_number(out, (uint64_t)(w->exit_status + 1)); /* -1: not known */
+    rc_pack_write_number(out,
+                         (uint64_t)((int64_t)w->exit_status + 1)); /* -1: not known */
     rc_pack_write_number(out, (uint64_t)w->pid);
     rc_pack_write_number(out, w->is_adopted ? 1 : 0);
     rc_pack_write_number(out, w->since_ms);

@@ -13,14 +13,14 @@
 enum { DEVICE_TIMEOUT_S = 5, DEVICE_EVERY_MS = 500, US_PER_MS = 1000 };
 
 /* The end of a day is as good as any. */
-static const uint64_t USEC_MAX = UINT64_C(86400000000);
+static const uint64_t usec_max = UINT64_C(86400000000);
 
 static uint64_t number_of(const char *name)
 {
     const char *text = getenv(name); // NOLINT(concurrency-mt-unsafe): nobody sets it
     uint64_t number = 0;
 
-    return text != NULL && rc_text_to_u64(text, USEC_MAX, &number) == RC_OK ? number : 0;
+    return text != NULL && rc_text_to_u64(text, usec_max, &number) == RC_OK ? number : 0;
 }
 
 void watchdog_init(struct watchdog *dog, const char *device)

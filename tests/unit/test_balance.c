@@ -37,7 +37,11 @@ static struct world *make(size_t count, enum config_balance kind)
         w->members[i].present = true;
         w->members[i].weight = 1;
     }
-    w->pool = (struct snapshot_pool){&w->config, w->members, count, true, false, count};
+    w->pool = (struct snapshot_pool){.config = &w->config,
+                                     .members = w->members,
+                                     .count = count,
+                                     .known = true,
+                                     .primary = count};
     w->balance = balance_create(1);
     assert_int_equal(balance_sync(w->balance, &w->pool), RC_OK);
     return w;

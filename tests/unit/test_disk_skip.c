@@ -13,7 +13,7 @@
 #include "agent/postgres/disk_skip.h"
 #include "base/err.h"
 
-enum { PATH_SPACE = 128 };
+enum { PATH_SPACE = 128, FILE_SPACE = 2 * PATH_SPACE };
 
 struct folder {
     char path[PATH_SPACE];
@@ -44,14 +44,14 @@ static int tear_down(void **state)
     return disk_folder_remove(f->path);
 }
 
-static void path_of(const struct folder *f, unsigned tli, char out[PATH_SPACE * 2])
+static void path_of(const struct folder *f, unsigned tli, char out[FILE_SPACE])
 {
-    (void)snprintf(out, PATH_SPACE * 2, "%s/pg_wal/%08X.history", f->path, tli);
+    (void)snprintf(out, FILE_SPACE, "%s/pg_wal/%08X.history", f->path, tli);
 }
 
 static bool has(const struct folder *f, unsigned tli)
 {
-    char path[PATH_SPACE * 2];
+    char path[FILE_SPACE];
 
     path_of(f, tli, path);
     return access(path, F_OK) == 0;
@@ -59,7 +59,7 @@ static bool has(const struct folder *f, unsigned tli)
 
 static void make(const struct folder *f, unsigned tli)
 {
-    char path[PATH_SPACE * 2];
+    char path[FILE_SPACE];
 
     path_of(f, tli, path);
     FILE *file = fopen(path, "w");

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -159,11 +160,12 @@ static void add(struct keeper_view *view, const char *key, const char *value,
 static void a_view_seats_members_by_name_and_reads_its_own_order(void **state)
 {
     struct keeper_view view;
-    struct keeper_view copy;
+    struct keeper_view *copy = calloc(1, sizeof *copy);
 
     (void)state;
+    assert_non_null(copy);
     keeper_view_init(&view, "db2");
-    keeper_view_init(&copy, "db2");
+    keeper_view_init(copy, "db2");
     add(&view, "member/db2", "{\"tli\":3}", "s", RC_OK);
     add(&view, "member/db1", "{}", NULL, RC_OK);
     add(&view, "lease", "{\"node\":\"db1\"}", "s1", RC_OK);
@@ -172,18 +174,19 @@ static void a_view_seats_members_by_name_and_reads_its_own_order(void **state)
     add(&view, "history", "[]", NULL, RC_OK);
     add(&view, "other", "{}", NULL, RC_ENOTFOUND);
     add(&view, "state", "[", NULL, RC_EMALFORMED);
-    assert_int_equal(keeper_view_copy(&copy, &view), RC_OK);
-    assert_int_equal(copy.seat_count, 2);
-    assert_string_equal(copy.seats[0].node, "db1");
-    assert_int_equal(keeper_view_seat(&copy, "db2")->record.tli, 3);
-    assert_null(keeper_view_seat(&copy, "db3"));
-    assert_int_equal(copy.lease_at.term, 5);
-    assert_int_equal(copy.seats[0].place.term, 0);
-    assert_int_equal(copy.order.kind, KEEPER_ORDER_RESTART);
-    assert_true(copy.state_at.exists && copy.state.term == 0);
-    assert_string_equal(rc_buffer_string(&copy.history), "[]");
+    assert_int_equal(keeper_view_copy(copy, &view), RC_OK);
+    assert_int_equal(copy->seat_count, 2);
+    assert_string_equal(copy->seats[0].node, "db1");
+    assert_int_equal(keeper_view_seat(copy, "db2")->record.tli, 3);
+    assert_null(keeper_view_seat(copy, "db3"));
+    assert_int_equal(copy->lease_at.term, 5);
+    assert_int_equal(copy->seats[0].place.term, 0);
+    assert_int_equal(copy->order.kind, KEEPER_ORDER_RESTART);
+    assert_true(copy->state_at.exists && copy->state.term == 0);
+    assert_string_equal(rc_buffer_string(&copy->history), "[]");
     keeper_view_fini(&view);
-    keeper_view_fini(&copy);
+    keeper_view_fini(copy);
+    free(copy);
 }
 
 static void members_beyond_the_maximum_are_refused(void **state)
