@@ -132,6 +132,7 @@ class Pair:
         for number in range(3):
             name = f"s{number + 1}"
             self.agents.server(name, session_ttl_min="1s", retry_join=[f"{self.agents.network}.1"],
+                               unique_tag=[{"service": SCOPE, "tags": ["primary", "master"], "by_kv": f"service/{SCOPE}/leader"}],
                                store={"engine": "etcd", "endpoints": self.etcd.urls.split(","), "session_ttl_factor": 2}).start()
         for agent in self.agents.all:
             agent.ready()
