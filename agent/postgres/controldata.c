@@ -116,6 +116,7 @@ int controldata_read(const char *text, size_t size, struct controldata *out)
         find_number(text, "Min recovery ending loc's timeline", UINT32_MAX);
     out->tli = (uint32_t)(tli > end_tli ? tli : end_tli);
     out->lsn = position(text, is_shut);
+    out->is_backup = find_lsn(text, "Backup start location") > 0;
     out->can_rewind = find_word(text, "wal_log_hints setting", "on") ||
                       find_number(text, "Data page checksum version", UINT32_MAX) > 0;
     return RC_OK;

@@ -15,6 +15,8 @@ struct controldata {
     uint64_t lsn; /* after a clean stop of a primary: behind the last record; else how far
                        * recovery must go at least, or 0 */
     char sysid[24];
+    bool
+        is_backup; /* recovery of a copy or rewind has begun, and is not consistent yet */
     bool can_rewind; /* data checksums or wal_log_hints */
 };
 

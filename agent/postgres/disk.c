@@ -177,12 +177,16 @@ int disk_configure(struct disk_job *job)
 int disk_look(struct disk_job *job)
 {
     char path[PATH_MAX];
+    char label[PATH_MAX];
 
     path_in(job, "PG_VERSION", path);
+    path_in(job, "backup_label", label);
     if (disk_folder_is_empty(job->place->data_dir)) {
         job->disk = KEEPER_DISK_EMPTY;
     } else if (access(job->place->repair_mark, F_OK) == 0 || access(path, R_OK) != 0) {
         job->disk = KEEPER_DISK_BROKEN;
+    } else if (access(label, F_OK) == 0) {
+        job->disk = KEEPER_DISK_UNREADY;
     } else {
         job->disk = KEEPER_DISK_CLEAN;
     }

@@ -34,8 +34,8 @@ struct disk_job {
 /* Writes what `sets_` says into the fragment, keeps the rest, and sees that it is included. */
 int disk_configure(struct disk_job *job);
 
-/* Whether there is a data folder, and a whole one: KEEPER_DISK_EMPTY, _BROKEN, or _CLEAN: to be
- * asked pg_controldata about. */
+/* Whether there is a data folder, and a whole one: KEEPER_DISK_EMPTY, _BROKEN, or, to be asked
+ * pg_controldata about, _UNREADY (a backup_label) and _CLEAN. */
 int disk_look(struct disk_job *job);
 
 /* The mark that stands from before a repair until after it. */

@@ -28,7 +28,10 @@ static void looked_inside(struct hands *h)
         hands_finish(h, KEEPER_DONE, "the control file cannot be read");
         return;
     }
-    h->result.disk = data.is_clean ? KEEPER_DISK_CLEAN : KEEPER_DISK_CRASHED;
+    bool is_unready = h->job.disk == KEEPER_DISK_UNREADY || data.is_backup;
+    h->result.disk = is_unready      ? KEEPER_DISK_UNREADY
+                     : data.is_clean ? KEEPER_DISK_CLEAN
+                                     : KEEPER_DISK_CRASHED;
     h->result.was_primary = data.was_primary;
     h->result.tli = data.tli;
     h->result.lsn = data.lsn;
@@ -42,7 +45,7 @@ static void looked(struct hands *h)
         return;
     }
     h->result.disk = h->job.disk;
-    if (h->job.disk == KEEPER_DISK_CLEAN) {
+    if (h->job.disk == KEEPER_DISK_CLEAN || h->job.disk == KEEPER_DISK_UNREADY) {
         run_controldata(h, looked_inside);
     } else {
         hands_finish(h, KEEPER_DONE, NULL);

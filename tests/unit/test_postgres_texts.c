@@ -66,6 +66,23 @@ static void the_control_file_tells_how_a_server_ended(void **state)
     }
 }
 
+static void a_copy_that_is_not_consistent_yet_is_known(void **state)
+{
+    static const char begun[] =
+        CONTROL("in archive recovery", "0/3000028", "2", "0/4000000",
+                "2") "Backup start location:                0/2000028\n";
+    static const char ended[] =
+        CONTROL("in archive recovery", "0/3000028", "2", "0/4000000",
+                "2") "Backup start location:                0/0\n";
+    struct controldata got;
+
+    (void)state;
+    assert_int_equal(controldata_read(begun, sizeof begun - 1, &got), RC_OK);
+    assert_true(got.is_backup);
+    assert_int_equal(controldata_read(ended, sizeof ended - 1, &got), RC_OK);
+    assert_false(got.is_backup);
+}
+
 static void a_checkpoint_record_may_cross_pages(void **state)
 {
     static const struct {
@@ -269,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_control_file_tells_how_a_server_ended),
+        cmocka_unit_test(a_copy_that_is_not_consistent_yet_is_known),
         cmocka_unit_test(a_checkpoint_record_may_cross_pages),
         cmocka_unit_test(what_is_no_control_data_is_refused),
         cmocka_unit_test(the_fragment_reads_back_what_it_was_told),
