@@ -557,9 +557,9 @@ const struct definition_field_type agent_config_ttls_type = {
 
 /* --- services and checks */
 
-static int read_service(struct definition_reader *reader, const json_t *json,
-                        struct agent_config *config)
+static int read_service(struct definition_reader *reader, const json_t *json, void *into)
 {
+    struct agent_config *config = into;
     struct service_definition service;
     int err = service_definition_parse(json, reader->style, &service, reader->fault);
 
@@ -586,9 +586,9 @@ static int read_service(struct definition_reader *reader, const json_t *json,
     return RC_OK;
 }
 
-static int read_check(struct definition_reader *reader, const json_t *json,
-                      struct agent_config *config)
+static int read_check(struct definition_reader *reader, const json_t *json, void *into)
 {
+    struct agent_config *config = into;
     struct check_definition check;
     int err = check_definition_parse(json, reader->style, &check, reader->fault);
 
@@ -614,45 +614,18 @@ static int read_check(struct definition_reader *reader, const json_t *json,
     return RC_OK;
 }
 
-/* One block, or a list of them. */
-static int read_blocks(struct definition_reader *reader,
-                       const struct definition_value *value, void *config,
-                       int (*read_one)(struct definition_reader *, const json_t *,
-                                       struct agent_config *))
-{
-    size_t index = 0;
-    json_t *element = NULL;
-
-    if (json_is_object(value->json)) {
-        return read_one(reader, value->json, config);
-    }
-    if (!json_is_array(value->json)) {
-        return definition_wrong_type(reader, value, &agent_config_services_type);
-    }
-    json_array_foreach(value->json, index, element)
-    {
-        if (!json_is_object(element)) {
-            return definition_malformed(reader, value->parent, value->key,
-                                        "%s must be a list of blocks", value->key);
-        }
-        int err = read_one(reader, element, config);
-        if (err != RC_OK) {
-            return err;
-        }
-    }
-    return RC_OK;
-}
-
 static int read_services(struct definition_reader *reader,
                          const struct definition_value *value, void *place)
 {
-    return read_blocks(reader, value, place, read_service);
+    return definition_read_blocks(reader, value, &agent_config_services_type,
+                                  read_service, place);
 }
 
 static int read_checks(struct definition_reader *reader,
                        const struct definition_value *value, void *place)
 {
-    return read_blocks(reader, value, place, read_check);
+    return definition_read_blocks(reader, value, &agent_config_checks_type, read_check,
+                                  place);
 }
 
 static void release_services(void *place)

@@ -67,9 +67,9 @@ static int check(struct definition_reader *reader, const json_t *json,
                                     UNIQUE_TAGS_MAX);
 }
 
-static int add(struct definition_reader *reader, const json_t *json,
-               struct agent_config *config)
+static int add(struct definition_reader *reader, const json_t *json, void *into)
 {
+    struct agent_config *config = into;
     struct unique_tag tag = {.service = NULL};
     void *items = config->unique_tags;
     struct unique_tag *place = NULL;
@@ -94,30 +94,10 @@ static int add(struct definition_reader *reader, const json_t *json,
     return RC_OK;
 }
 
-/* One block, or a list of them. */
 static int read_unique(struct definition_reader *reader,
                        const struct definition_value *value, void *place)
 {
-    size_t index = 0;
-    json_t *element = NULL;
-
-    if (json_is_object(value->json)) {
-        return add(reader, value->json, place);
-    }
-    if (!json_is_array(value->json)) {
-        return definition_wrong_type(reader, value, &agent_config_unique_type);
-    }
-    json_array_foreach(value->json, index, element)
-    {
-        int err = json_is_object(element)
-                      ? add(reader, element, place)
-                      : definition_malformed(reader, value->parent, value->key,
-                                             "%s must be a list of blocks", value->key);
-        if (err != RC_OK) {
-            return err;
-        }
-    }
-    return RC_OK;
+    return definition_read_blocks(reader, value, &agent_config_unique_type, add, place);
 }
 
 static void release_unique(void *place)

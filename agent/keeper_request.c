@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "agent/http/relay.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -221,18 +222,6 @@ void keeper_request_read(enum keeper_action_kind kind, const struct http_reply *
     json_decref(body);
 }
 
-static uint64_t index_of(const struct http_reply *reply)
-{
-    uint64_t index = 0;
-
-    for (size_t i = 0; i < reply->header_count; i++) {
-        if (rc_text_equals_nocase(reply->headers[i].name, "X-Consul-Index")) {
-            (void)rc_text_to_u64(reply->headers[i].value, UINT64_MAX, &index);
-        }
-    }
-    return index;
-}
-
 static int add_pair(const json_t *item, size_t skip, struct keeper_view *out)
 {
     const char *key = json_string_value(json_object_get(item, "Key"));
@@ -270,7 +259,7 @@ int keeper_request_read_view(const struct http_reply *reply, const char *cluster
     json_t *item;
 
     keeper_view_clear(out);
-    out->index = index_of(reply);
+    out->index = relay_index(reply);
     if (reply->status == 404 && out->index != 0) {
         return RC_OK; /* there is nothing yet */
     }

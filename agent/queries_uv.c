@@ -7,6 +7,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/forward_uv.h"
+#include "agent/http/relay.h"
 #include "agent/prepared/prepared_book.h"
 #include "agent/query_copy.h"
 #include "agent/store/store.h"
@@ -85,18 +86,6 @@ static void tell(struct queries_uv *uv, const struct http_reply *reply)
     }
 }
 
-static uint64_t index_of(const struct http_reply *reply)
-{
-    uint64_t index = 0;
-
-    for (size_t i = 0; i < reply->header_count; i++) {
-        if (rc_text_equals_nocase(reply->headers[i].name, "X-Consul-Index")) {
-            (void)rc_text_to_u64(reply->headers[i].value, UINT64_MAX, &index);
-        }
-    }
-    return index > 0 ? index : 1;
-}
-
 static bool fill(struct prepared_book *book, const struct http_reply *reply)
 {
     json_t *list =
@@ -108,7 +97,8 @@ static bool fill(struct prepared_book *book, const struct http_reply *reply)
         json_decref(list);
         return false;
     }
-    prepared_book_begin(book, index_of(reply));
+    uint64_t index = relay_index(reply);
+    prepared_book_begin(book, index > 0 ? index : 1);
     json_array_foreach(list, i, query)
     {
         (void)prepared_book_take(book, query);

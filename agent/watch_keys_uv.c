@@ -6,6 +6,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/forward_uv.h"
+#include "agent/http/relay.h"
 #include "agent/store_uv.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -162,18 +163,6 @@ static void arm(struct watch_keys *keys)
 
 /* ---- Answers. */
 
-static uint64_t index_of(const struct http_reply *reply)
-{
-    uint64_t index = 0;
-
-    for (size_t i = 0; i < reply->header_count; i++) {
-        if (rc_text_equals_nocase(reply->headers[i].name, "X-Consul-Index")) {
-            (void)rc_text_to_u64(reply->headers[i].value, UINT64_MAX, &index);
-        }
-    }
-    return index;
-}
-
 static void fail(struct watched *watched, const struct http_reply *reply)
 {
     uint64_t wait_ms = AGAIN_MS;
@@ -215,7 +204,7 @@ static void keep(struct watched *watched, const struct http_reply *reply)
 static void take(struct watched *watched, const struct http_reply *reply)
 {
     struct watch_keys *keys = watched->keys;
-    uint64_t index = index_of(reply);
+    uint64_t index = relay_index(reply);
     bool is_good =
         reply->status == 200 || (reply->status == 404 && reply->body_size == 0);
 

@@ -113,11 +113,7 @@ static int read_discovery(struct config_reader *reader, size_t statement, void *
 {
     static const char *const names[] = {"agent", "dns", NULL};
     size_t which = 0;
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &which);
-    }
+    int err = config_read_only_choice(reader, statement, names, &which);
     if (err != RC_OK) {
         return err;
     }

@@ -54,11 +54,7 @@ static int read_upgrade(struct config_reader *reader, size_t statement, void *in
     static const char *const names[] = {"off", "websocket", NULL};
     struct config_route *route = into;
     size_t chosen = 0;
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &chosen);
-    }
+    int err = config_read_only_choice(reader, statement, names, &chosen);
     route->upgrade_websocket = chosen == 1;
     return err;
 }

@@ -134,11 +134,7 @@ static int read_target(struct config_reader *reader, size_t statement, void *int
     static const char *const names[] = {"any", "primary", "standby", NULL};
     struct config_listener *listener = into;
     size_t chosen = 0;
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &chosen);
-    }
+    int err = config_read_only_choice(reader, statement, names, &chosen);
     listener->target = (enum config_target)chosen;
     return err;
 }
@@ -148,11 +144,7 @@ static int read_fallback(struct config_reader *reader, size_t statement, void *i
     static const char *const names[] = {"none", "primary", NULL};
     struct config_listener *listener = into;
     size_t chosen = 0;
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &chosen);
-    }
+    int err = config_read_only_choice(reader, statement, names, &chosen);
     listener->fallback_primary = chosen == 1;
     return err;
 }
@@ -162,11 +154,7 @@ static int read_tls(struct config_reader *reader, size_t statement, void *into)
     static const char *const names[] = {"auto", "pass", "refuse", NULL};
     struct config_listener *listener = into;
     size_t chosen = 0;
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &chosen);
-    }
+    int err = config_read_only_choice(reader, statement, names, &chosen);
     listener->tls = (enum config_tls)chosen;
     return err;
 }

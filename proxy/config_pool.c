@@ -33,11 +33,7 @@ static int read_view_loss(struct config_reader *reader, size_t statement, void *
     static const char *const names[] = {"close", "keep", NULL};
     struct config_pool *pool = into;
     size_t chosen = 0;
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &chosen);
-    }
+    int err = config_read_only_choice(reader, statement, names, &chosen);
     pool->view_keep = chosen == 1;
     return err;
 }
@@ -159,11 +155,7 @@ static int read_balance(struct config_reader *reader, size_t statement, void *in
     struct config_pool *pool = into;
     size_t chosen = 0;
 
-    int err = config_expect_words(reader, statement, 1, 1);
-    if (err == RC_OK) {
-        err = config_read_choice(reader, config_word_at(reader, statement, 1), names,
-                                 &chosen);
-    }
+    int err = config_read_only_choice(reader, statement, names, &chosen);
     if (err != RC_OK) {
         return err;
     }

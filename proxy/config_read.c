@@ -178,6 +178,15 @@ int config_read_choice(struct config_reader *reader, const struct config_word *w
     return config_fault(reader, word, "unknown \"%.100s\": one of %s", word->text, all);
 }
 
+int config_read_only_choice(struct config_reader *reader, size_t statement,
+                            const char *const *names, size_t *out)
+{
+    int err = config_expect_words(reader, statement, 1, 1);
+    return err != RC_OK ? err
+                        : config_read_choice(reader, config_word_at(reader, statement, 1),
+                                             names, out);
+}
+
 /* --- values --- */
 
 static int out_of_range(struct config_reader *reader, const struct config_word *word,

@@ -75,4 +75,8 @@ int config_read_value(struct config_reader *reader, const struct config_word *wo
 int config_read_choice(struct config_reader *reader, const struct config_word *word,
                        const char *const *names, size_t *out);
 
+/* The same of the only word after the statement's name. */
+int config_read_only_choice(struct config_reader *reader, size_t statement,
+                            const char *const *names, size_t *out);
+
 #endif

@@ -80,6 +80,35 @@ int definition_wrong_type(struct definition_reader *reader,
         json_types[found].go, value->field_name, type->go_type);
 }
 
+int definition_read_blocks(struct definition_reader *reader,
+                           const struct definition_value *value,
+                           const struct definition_field_type *type,
+                           int (*add)(struct definition_reader *reader,
+                                      const json_t *block, void *place),
+                           void *place)
+{
+    size_t index = 0;
+    json_t *element = NULL;
+
+    if (json_is_object(value->json)) {
+        return add(reader, value->json, place);
+    }
+    if (!json_is_array(value->json)) {
+        return definition_wrong_type(reader, value, type);
+    }
+    json_array_foreach(value->json, index, element)
+    {
+        int err = json_is_object(element)
+                      ? add(reader, element, place)
+                      : definition_malformed(reader, value->parent, value->key,
+                                             "%s must be a list of blocks", value->key);
+        if (err != RC_OK) {
+            return err;
+        }
+    }
+    return RC_OK;
+}
+
 /* Same letters, whatever their case and the underscores between them. */
 static bool names_match(const char *a, const char *b)
 {

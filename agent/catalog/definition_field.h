@@ -86,6 +86,14 @@ int definition_wrong_type(struct definition_reader *reader,
                           const struct definition_value *value,
                           const struct definition_field_type *type);
 
+/* Reads one block, or a list of them, by a call of `add` for each; the first error ends it. */
+int definition_read_blocks(struct definition_reader *reader,
+                           const struct definition_value *value,
+                           const struct definition_field_type *type,
+                           int (*add)(struct definition_reader *reader,
+                                      const json_t *block, void *place),
+                           void *place);
+
 /* Reads the fields of a check and finds its kind; the rules come later. `check` must be ended
  * in each case. */
 int definition_read_check(struct definition_reader *reader, const json_t *json,

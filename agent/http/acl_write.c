@@ -140,21 +140,7 @@ struct change {
 static void submit(struct http_api *api, struct http_exchange *x,
                    const struct change *change)
 {
-    uint8_t space[STORE_REQUEST_SIZE];
-    const uint8_t *request = NULL;
-
-    if (!errand_request(x, space, &request)) {
-        return;
-    }
-    struct errand *errand = errand_begin(api, x, acl_object_told);
-    if (errand == NULL) {
-        return;
-    }
-    int err = store_submit(api->store, api->now_ms, change->ops, change->count, request,
-                           errand_done, errand);
-    if (err != RC_OK) {
-        errand_refused(errand, err);
-    }
+    errand_submit(api, x, change->ops, change->count, acl_object_told);
 }
 
 /* ---- Names. A setting for each holds the id that has it, so that the engine itself keeps them

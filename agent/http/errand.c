@@ -118,3 +118,23 @@ bool errand_request(struct http_exchange *x, uint8_t space[STORE_REQUEST_SIZE],
     *out = space;
     return true;
 }
+
+void errand_submit(struct http_api *api, struct http_exchange *x,
+                   const struct store_op *ops, size_t count, errand_told *told)
+{
+    uint8_t space[STORE_REQUEST_SIZE];
+    const uint8_t *request = NULL;
+
+    if (!errand_request(x, space, &request)) {
+        return;
+    }
+    struct errand *errand = errand_begin(api, x, told);
+    if (errand == NULL) {
+        return;
+    }
+    int err =
+        store_submit(api->store, api->now_ms, ops, count, request, errand_done, errand);
+    if (err != RC_OK) {
+        errand_refused(errand, err);
+    }
+}

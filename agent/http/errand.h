@@ -25,6 +25,11 @@ void errand_refused(struct errand *errand, int err);
 /* A store_done. */
 void errand_done(void *context, const struct store_outcome *outcome);
 
+/* The store carries out `ops` for `x`, once for each request of the client's; `told` is called as
+ * above. What cannot begin is answered. */
+void errand_submit(struct http_api *api, struct http_exchange *x,
+                   const struct store_op *ops, size_t count, errand_told *told);
+
 /* The exchange ends: whoever answers finds nobody. Nothing happens if it waits for nothing. */
 void errand_forget(struct http_exchange *x);
 

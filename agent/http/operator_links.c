@@ -27,25 +27,13 @@ static void submit(struct http_api *api, struct http_exchange *x, const char *ke
                    const char *text)
 {
     char name[NAME_SPACE];
-    uint8_t space[STORE_REQUEST_SIZE];
-    const uint8_t *request = NULL;
 
     (void)snprintf(name, sizeof name, HTTP_REVOKED_SETTING "%s", key);
     const struct store_op op = {.verb = STORE_SET,
                                 .table = STORE_SETTINGS,
                                 .key = rc_pack_text(name),
                                 .value = rc_pack_text(text)};
-    if (!errand_request(x, space, &request)) {
-        return;
-    }
-    struct errand *errand = errand_begin(api, x, told);
-    if (errand == NULL) {
-        return;
-    }
-    int err = store_submit(api->store, api->now_ms, &op, 1, request, errand_done, errand);
-    if (err != RC_OK) {
-        errand_refused(errand, err);
-    }
+    errand_submit(api, x, &op, 1, told);
 }
 
 /* PUT /v1/operator/link/revoke {"Key"}. */

@@ -89,21 +89,7 @@ static void on_written(struct http_api *api, struct http_exchange *x,
 static void submit(struct http_api *api, struct http_exchange *x,
                    const struct change *change)
 {
-    uint8_t space[STORE_REQUEST_SIZE];
-    const uint8_t *request = NULL;
-
-    if (!errand_request(x, space, &request)) {
-        return;
-    }
-    struct errand *errand = errand_begin(api, x, on_written);
-    if (errand == NULL) {
-        return;
-    }
-    int err = store_submit(api->store, api->now_ms, change->ops, change->count, request,
-                           errand_done, errand);
-    if (err != RC_OK) {
-        errand_refused(errand, err);
-    }
+    errand_submit(api, x, change->ops, change->count, on_written);
 }
 
 /* Whoever binds a query to a session wants it to go with that. */

@@ -113,3 +113,15 @@ struct http_reply relay_reply(const struct http_exchange *x,
         .body_size = x->page != NULL ? x->page_size : x->out.size,
     };
 }
+
+uint64_t relay_index(const struct http_reply *reply)
+{
+    uint64_t index = 0;
+
+    for (size_t i = 0; i < reply->header_count; i++) {
+        if (rc_text_equals_nocase(reply->headers[i].name, "X-Consul-Index")) {
+            (void)rc_text_to_u64(reply->headers[i].value, UINT64_MAX, &index);
+        }
+    }
+    return index;
+}

@@ -19,4 +19,7 @@ void relay_take(struct http_exchange *x, const struct http_reply *reply);
 struct http_reply relay_reply(const struct http_exchange *x,
                               struct http_reply_header headers[EXCHANGE_HEADERS_MAX]);
 
+/* The X-Consul-Index of a reply; 0 if it tells none. */
+uint64_t relay_index(const struct http_reply *reply);
+
 #endif

@@ -244,8 +244,6 @@ static bool may_write(struct http_api *api, struct http_exchange *x)
 
 void session_destroy(struct http_api *api, struct http_exchange *x)
 {
-    uint8_t space[STORE_REQUEST_SIZE];
-    const uint8_t *request = NULL;
     const struct store_op op = {
         .verb = STORE_END_SESSION,
         .table = STORE_SESSIONS,
@@ -254,17 +252,10 @@ void session_destroy(struct http_api *api, struct http_exchange *x)
     };
 
     if (!has_id(x) || !query_begin(api, x) || !store_query_admits(api, x) ||
-        !may_write(api, x) || !errand_request(x, space, &request)) {
+        !may_write(api, x)) {
         return;
     }
-    struct errand *errand = errand_begin(api, x, on_destroyed);
-    if (errand == NULL) {
-        return;
-    }
-    int err = store_submit(api->store, api->now_ms, &op, 1, request, errand_done, errand);
-    if (err != RC_OK) {
-        errand_refused(errand, err);
-    }
+    errand_submit(api, x, &op, 1, on_destroyed);
 }
 
 static void on_renewed(struct http_api *api, struct http_exchange *x,
