@@ -316,23 +316,23 @@ def crowds_that_come_and_go_while_they_are_woken_are_all_answered(one, **_):
 
 def who_may_see_different_things_gets_different_answers(three, **_):
     token = three.call("PUT", "/v1/acl/bootstrap").json["SecretID"]
-    master = {"X-Consul-Token": token}
+    owner = {"X-Consul-Token": token}
 
     def made(*rules):
         policy = {"Name": f"p{len(rules[0])}{random.random()}".replace(".", "-"), "Rules": rules[0]}
-        assert three.call("PUT", "/v1/acl/policy", policy, headers=master).status == 200
-        reply = three.call("PUT", "/v1/acl/token", {"Policies": [{"Name": policy["Name"]}]}, headers=master).json
+        assert three.call("PUT", "/v1/acl/policy", policy, headers=owner).status == 200
+        reply = three.call("PUT", "/v1/acl/token", {"Policies": [{"Name": policy["Name"]}]}, headers=owner).json
         return reply["AccessorID"], reply["SecretID"]
     wide, narrow, ending = made('key_prefix "t/" { policy = "read" }'), made('key "t/x" { policy = "read" }'), made('key_prefix "t/" { policy = "read" }')
-    put(three, "t/x", "0", headers=master)
-    put(three, "t/y", "0", headers=master)
-    target = f"/v1/kv/t/?keys&index={index_of(three, 't/?keys', headers=master)}&wait=60s"
-    single = f"/v1/kv/t/x?raw&index={index_of(three, 't/x', headers=master)}&wait=60s"
+    put(three, "t/x", "0", headers=owner)
+    put(three, "t/y", "0", headers=owner)
+    target = f"/v1/kv/t/?keys&index={index_of(three, 't/?keys', headers=owner)}&wait=60s"
+    single = f"/v1/kv/t/x?raw&index={index_of(three, 't/x', headers=owner)}&wait=60s"
     clients = [Client(three).send(target, headers=f"X-Consul-Token: {secret}\r\n") for _ in range(10) for _, secret in (wide, narrow)]
     ended = [Client(three).send(single, headers=f"X-Consul-Token: {ending[1]}\r\n") for _ in range(3)]
-    until(lambda: three.call("GET", "/v1/agent/metrics?format=prometheus", headers=master).text.count("rollcall_http_blocking_queries 23\n") == 1)
-    assert three.call("DELETE", f"/v1/acl/token/{ending[0]}", headers=master).status == 200
-    put(three, "t/x", "1", headers=master)
+    until(lambda: three.call("GET", "/v1/agent/metrics?format=prometheus", headers=owner).text.count("rollcall_http_blocking_queries 23\n") == 1)
+    assert three.call("DELETE", f"/v1/acl/token/{ending[0]}", headers=owner).status == 200
+    put(three, "t/x", "1", headers=owner)
     for i, client in enumerate(clients):
         status, headers, body = client.answer()
         assert (status, json.loads(body)) == (200, ["t/x", "t/y"] if i % 2 == 0 else ["t/x"]), (i, status, body)
