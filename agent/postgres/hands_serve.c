@@ -131,6 +131,23 @@ void hands_stop_now(struct hands *h)
     stop(h, WARDEN_STOP_NOW);
 }
 
+/* ---- A configuration that was written, for whoever reads it. */
+
+/* The server that runs has been told of what was written. False: nothing is left to do, the
+ * order has ended. */
+static bool is_reloaded(struct hands *h)
+{
+    if (!hands_work_is_good(h)) {
+        return false;
+    }
+    if (!hands_runs(h)) {
+        hands_finish(h, KEEPER_DONE, NULL);
+        return false;
+    }
+    hands_reload(h);
+    return true;
+}
+
 /* ---- Detach. Twice in a row: a receiver that was being started shows itself late. */
 
 static void look_for_receiver(struct hands *h);
@@ -159,15 +176,9 @@ static void look_for_receiver(struct hands *h)
 
 static void detached(struct hands *h)
 {
-    if (!hands_work_is_good(h)) {
-        return;
+    if (is_reloaded(h)) {
+        look_for_receiver(h);
     }
-    if (!hands_runs(h)) {
-        hands_finish(h, KEEPER_DONE, NULL);
-        return;
-    }
-    hands_reload(h);
-    look_for_receiver(h);
 }
 
 void hands_detach(struct hands *h)
@@ -227,15 +238,9 @@ static void look_at_names(struct hands *h)
 
 static void names_written(struct hands *h)
 {
-    if (!hands_work_is_good(h)) {
-        return;
+    if (is_reloaded(h)) {
+        look_at_names(h);
     }
-    if (!hands_runs(h)) {
-        hands_finish(h, KEEPER_DONE, NULL);
-        return;
-    }
-    hands_reload(h);
-    look_at_names(h);
 }
 
 void hands_set_names(struct hands *h)

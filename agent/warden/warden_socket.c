@@ -67,6 +67,20 @@ static int take_lock(const char *path)
     return RC_OK; /* stays open as long as we live */
 }
 
+/* Keeps `file` if all went well; `folder` was only needed for its address. */
+static int hand_over(int err, int folder, int file, int *out)
+{
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    if (err != RC_OK && file >= 0) {
+        (void)close(file);
+    } else {
+        *out = file;
+    }
+    return err;
+}
+
 int warden_socket_listen(const char *path, int *out)
 {
     struct sockaddr_un address;
@@ -86,15 +100,7 @@ int warden_socket_listen(const char *path, int *out)
         err = RC_EIO;
     }
     (void)umask(old);
-    if (folder >= 0) {
-        (void)close(folder);
-    }
-    if (err != RC_OK && file >= 0) {
-        (void)close(file);
-    } else {
-        *out = file;
-    }
-    return err;
+    return hand_over(err, folder, file, out);
 }
 
 /* The mode of the socket keeps others out already; this is the second bolt. */
@@ -129,15 +135,7 @@ int warden_socket_connect(const char *path, int *out)
         (file < 0 || connect(file, (struct sockaddr *)&address, sizeof address) != 0)) {
         err = errno == ENOENT || errno == ECONNREFUSED ? RC_ENOTFOUND : RC_EIO;
     }
-    if (folder >= 0) {
-        (void)close(folder);
-    }
-    if (err != RC_OK && file >= 0) {
-        (void)close(file);
-    } else {
-        *out = file;
-    }
-    return err;
+    return hand_over(err, folder, file, out);
 }
 
 int warden_socket_send(int file, const void *bytes, size_t size)

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import store_agents  # noqa: E402
 from etcd_cluster import Cluster, why_not  # noqa: E402
+from lock_family import children, send  # noqa: E402
 from net_faults import NetFaults  # noqa: E402
 import wires  # noqa: E402
 from store_agents import Agents, until  # noqa: E402
@@ -63,20 +64,6 @@ def judge(lines):
             ended.add(term)
         highest = max(highest, term)
     return wrong
-
-
-def children(pid):
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def send(pid, number):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 class Drive:

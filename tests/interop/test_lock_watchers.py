@@ -5,7 +5,6 @@ The agent is a made one, which does its worst: it keeps every last question wait
 import http.server
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
+from lock_family import children, send
 from store_agents import BINARY, until
 
 TTL = 6.0
@@ -106,20 +106,6 @@ class MadeAgent:
 
     def session_of(self, name):
         return self.holders[f"{name}/.lock"]
-
-
-def children(pid):
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def send(pid, number):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 class Lock:
