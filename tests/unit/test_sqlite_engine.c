@@ -88,7 +88,7 @@ int main(void)
                                          .run = run,
                                          .now_ms = now_ms,
                                          .patience_ms = 20000,
-                                         .lease_ms = 150,
+                                         .lease_ms = 400,
                                          .late_ms = 10000};
     int failed;
 
