@@ -269,6 +269,23 @@ static bool may_reinit(const struct postgres_records *records, const char *node,
     return true;
 }
 
+/* What an operator stopped or fenced stays so by its order, which another would replace. */
+static bool may_replace(const struct postgres_records *records, enum postgres_order order,
+                        const char *node, struct rc_buffer *why)
+{
+    const json_t *standing = json_object_get(records->orders, node);
+    const char *kind = postgres_records_text(standing, "kind");
+    bool is_fence = strcmp(kind, "fence") == 0;
+
+    if ((!is_fence && strcmp(kind, "stop") != 0) || order == POSTGRES_START ||
+        order == POSTGRES_UNFENCE) {
+        return true;
+    }
+    rc_buffer_format(why, "%s was %s by an operator: %s it first", node,
+                     is_fence ? "fenced" : "stopped", is_fence ? "unfence" : "start");
+    return false;
+}
+
 bool postgres_rules_order(const struct postgres_records *records,
                           enum postgres_order order, const char *node, uint64_t wall_ms,
                           struct rc_buffer *why)
@@ -287,6 +304,9 @@ bool postgres_rules_order(const struct postgres_records *records,
     }
     if (order == POSTGRES_FENCE && is_fenced) {
         rc_buffer_format(why, "%s is fenced already", node);
+        return false;
+    }
+    if (!may_replace(records, order, node, why)) {
         return false;
     }
     return order != POSTGRES_REINIT || may_reinit(records, node, why);

@@ -131,6 +131,45 @@ static void a_failover_that_may_lose_writes_must_say_so(void **state)
     }
 }
 
+static void what_an_operator_stopped_is_not_moved_by_another_order(void **state)
+{
+    static const struct {
+        const char *standing;
+        const char *in;
+        enum postgres_order order;
+        bool want;
+    } cases[] = {
+        {"stop", "stopped", POSTGRES_START, true},
+        {"stop", "stopped", POSTGRES_RELOAD, false},
+        {"stop", "stopped", POSTGRES_RESTART, false},
+        {"stop", "stopped", POSTGRES_REINIT, false},
+        {"stop", "stopped", POSTGRES_FENCE, false},
+        {"fence", "fenced", POSTGRES_UNFENCE, true},
+        {"fence", "fenced", POSTGRES_START, true},
+        {"fence", "fenced", POSTGRES_STOP, false},
+        {"fence", "fenced", POSTGRES_RESTART, false},
+        {"reload", "standby", POSTGRES_RESTART, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct postgres_records records = records_of(PAIR, "{}", "{}");
+        struct rc_buffer why = {0};
+        json_object_set_new(json_object_get(records.members, "pg2"), "state",
+                            json_string(cases[i].in));
+        json_object_set_new(
+            records.orders, "pg2",
+            json_pack("{s:s, s:b}", "kind", cases[i].standing, "done", 1));
+        bool may = postgres_rules_order(&records, cases[i].order, "pg2", NOW_MS, &why);
+        if (may != cases[i].want || may != (why.size == 0)) {
+            fail_msg("%s, then %s: %s", cases[i].standing,
+                     postgres_rules_order_name(cases[i].order), rc_buffer_string(&why));
+        }
+        rc_buffer_fini(&why);
+        postgres_records_fini(&records);
+    }
+}
+
 static void positions_are_read_as_postgres_writes_them(void **state)
 {
     static const struct {
@@ -164,6 +203,7 @@ int main(void)
         cmocka_unit_test(a_switchover_goes_only_where_nothing_can_be_lost),
         cmocka_unit_test(a_wish_that_nobody_heard_is_no_obstacle_for_ever),
         cmocka_unit_test(a_failover_that_may_lose_writes_must_say_so),
+        cmocka_unit_test(what_an_operator_stopped_is_not_moved_by_another_order),
         cmocka_unit_test(positions_are_read_as_postgres_writes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
