@@ -299,6 +299,19 @@ void keeper_see_store(struct keeper *k, uint64_t now_ms,
     keeper_think(k);
 }
 
+static void note_writing(struct keeper *k, const struct keeper_probe *probe)
+{
+    if (probe->writing == KEEPER_WRITES) {
+        k->unwritable_ms = 0;
+        k->unwritable_times = 0;
+    } else if (probe->writing == KEEPER_CANNOT_WRITE) {
+        if (k->unwritable_times++ == 0) {
+            k->unwritable_ms = k->now_ms;
+            keeper_say(k, KEEPER_ALARM, "PostgreSQL cannot write to its disk");
+        }
+    }
+}
+
 void keeper_see_probe(struct keeper *k, uint64_t now_ms, const struct keeper_probe *probe)
 {
     advance(k, now_ms);
@@ -307,6 +320,7 @@ void keeper_see_probe(struct keeper *k, uint64_t now_ms, const struct keeper_pro
     if (is_alive && probe->asked_ms > k->well_ms[probe->is_fresh]) {
         k->well_ms[probe->is_fresh] = probe->asked_ms;
     }
+    note_writing(k, probe);
     if (probe->reach == KEEPER_ANSWERED || !k->has_probe ||
         k->probe.reach != KEEPER_ANSWERED || !probe->is_fresh) {
         k->probe = *probe;

@@ -126,6 +126,9 @@ enum keeper_reach {
     KEEPER_SILENT     /* no answer in time */
 };
 
+/* Whether a few blocks and, on a primary, some WAL could be written. */
+enum keeper_writing { KEEPER_WRITING_UNKNOWN, KEEPER_WRITES, KEEPER_CANNOT_WRITE };
+
 struct keeper_sender {          /* a row of pg_stat_replication */
     char name[KEEPER_NODE_MAX]; /* application_name */
     bool is_streaming;
@@ -140,6 +143,7 @@ struct keeper_probe {
     uint64_t asked_ms; /* BOOTTIME, before it was sent */
     bool is_fresh;     /* over a connection of its own, not the standing one */
     enum keeper_reach reach;
+    enum keeper_writing writing; /* tried by a fresh one only */
     bool in_recovery;
     uint32_t
         tli; /* that `lsn` is on. On a standby the highest of min_recovery_end_timeline,

@@ -148,6 +148,8 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     struct keeper_probe probe;
     bool has_probe;
     uint64_t well_ms[2]; /* when the standing and the fresh probe last found it alive */
+    uint64_t unwritable_ms; /* since when its disk takes nothing; 0: it does */
+    unsigned unwritable_times;
     struct keeper_hand hand;
     struct keeper_done look;
     bool has_looked;
@@ -241,6 +243,8 @@ enum keeper_process keeper_process(const struct keeper *k);
 /* The last probe is of the present run and answered. */
 bool keeper_knows(const struct keeper *k);
 bool keeper_is_hung(const struct keeper *k);
+/* Its disk has taken nothing for probe_fail, as more than one probe says. */
+bool keeper_is_unwritable(const struct keeper *k);
 /* The warden's words show that a start or stop is done, whatever became of its answer. */
 void keeper_hand_shown(struct keeper *k);
 void keeper_hand_done(struct keeper *k, const struct keeper_done *done,

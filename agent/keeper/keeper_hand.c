@@ -116,6 +116,12 @@ bool keeper_is_hung(const struct keeper *k)
            k->now_ms - k->well_ms[1] > k->options.probe_fail_ms + 5000;
 }
 
+bool keeper_is_unwritable(const struct keeper *k)
+{
+    return k->unwritable_times > 1 &&
+           k->now_ms - k->unwritable_ms > k->options.probe_fail_ms;
+}
+
 /* ---- what became of an order */
 
 void keeper_hand_shown(struct keeper *k)

@@ -38,6 +38,28 @@ static void ended(struct keeper *k, enum keeper_process process)
     }
 }
 
+/* Somebody who is elected without loss when this one ends. Where all disks are full, to move
+ * would help nobody. */
+static bool has_heir(const struct keeper *k)
+{
+    const struct keeper_sync_record *sync = &k->view.sync;
+
+    if (!keeper_view_is_current(k) || !k->view.sync_at.exists || sync->quorum < 1 ||
+        sync->term != k->term) {
+        return false;
+    }
+    for (size_t i = 0; i < sync->member_count; i++) {
+        const struct keeper_seat *seat = keeper_view_seat(&k->view, sync->members[i]);
+        const struct keeper_sender *sender = keeper_sender(k, sync->members[i]);
+        if (seat != NULL && seat->place.session[0] != '\0' &&
+            seat->record.state == KEEPER_STANDBY && !seat->record.no_failover &&
+            sender != NULL && sender->is_streaming) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void keeper_on_primary(struct keeper *k)
 {
     enum keeper_process process = keeper_process(k);
@@ -62,6 +84,10 @@ void keeper_on_primary(struct keeper *k)
     }
     if (k->probe.in_recovery) {
         keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL is in recovery");
+        return;
+    }
+    if (keeper_is_unwritable(k) && has_heir(k)) {
+        keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL cannot write to its disk");
         return;
     }
     if (keeper_obey(k) || keeper_intend(k)) {

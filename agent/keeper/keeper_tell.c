@@ -37,7 +37,8 @@ void keeper_record_make(const struct keeper *k, struct keeper_member_record *out
     *out = (struct keeper_member_record){.state = k->state,
                                          .port = k->options.port,
                                          .priority = k->options.priority,
-                                         .no_failover = k->options.no_failover,
+                                         .no_failover = k->options.no_failover ||
+                                                        k->unwritable_ms != 0,
                                          .no_sync = k->options.no_sync};
     (void)rc_text_put(out->address, sizeof out->address, k->address);
     (void)rc_text_put(out->problem, sizeof out->problem,

@@ -71,6 +71,15 @@ const char pulse_lint_query[] =
     " LEFT JOIN pg_roles r ON r.oid = s.setrole"
     " WHERE array_to_string(s.setconfig, ',') ~ 'synchronous_commit=(off|local)'";
 
+/* 20000 rows in 64 kB of memory: a temporary file among the server's, which needs no right, no
+ * table, and leaves nothing behind. WAL alone is not enough: its files are there before they are
+ * needed, and go on when the tables cannot grow any more. */
+#define SPILL "SELECT count(*) FROM generate_series(1, 20000)"
+const char pulse_spill_query[] = "SET work_mem = '64kB'; " SPILL;
+const char pulse_write_query[] =
+    "BEGIN READ WRITE; SET LOCAL work_mem = '64kB'; " SPILL
+    "; SELECT pg_logical_emit_message(true, 'rollcall', ''); COMMIT";
+
 int pulse_read_status(const struct rows *rows, struct keeper_probe *out)
 {
     if (rows->row_count < 1 || rows->column_count != STATUS_COLUMN_COUNT) {
@@ -132,6 +141,26 @@ static const struct {
     {"42501", KEEPER_DENIED},   /* insufficient privilege */
     {"3D000", KEEPER_DENIED},   /* no such database */
 };
+
+enum keeper_writing pulse_writing(const char *sqlstate, const char *text)
+{
+    static const char *const failures[] = {
+        "53100", /* disk full */
+        "58030", /* I/O error */
+        "25006", /* read-only, though no standby */
+    };
+
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+        if (rc_text_equals(sqlstate, failures[i])) {
+            return KEEPER_CANNOT_WRITE;
+        }
+    }
+    /* EROFS is told as a lack of rights. */
+    return rc_text_equals(sqlstate, "42501") &&
+                   strstr(text, "Read-only file system") != NULL
+               ? KEEPER_CANNOT_WRITE
+               : KEEPER_WRITING_UNKNOWN;
+}
 
 static const char *const nobody[] = {
     "Connection refused",

@@ -15,6 +15,10 @@ extern const char pulse_lint_query[];
 /* Fills `out` but for `asked_ms`, `is_fresh` and the senders. RC_OK; RC_EMALFORMED: the rows have
  * another shape than asked for. */
 int pulse_read_status(const struct rows *rows, struct keeper_probe *out);
+/* What a server's files take: blocks of a file that is gone at the end, and WAL. */
+extern const char pulse_write_query[];
+extern const char pulse_spill_query[]; /* a standby's: without the WAL */
+enum keeper_writing pulse_writing(const char *sqlstate, const char *text);
 int pulse_read_senders(const struct rows *rows, struct keeper_probe *out);
 
 /* What a failed connection or query says of the server. `sqlstate` is "" when the server said

@@ -10,6 +10,7 @@
 #include "base/watch_uv.h"
 
 enum { FRESH_EVERY_MS = 5000, ANSWER_MS = 1000, LINT_EVERY_MS = 60000, LINT_MAX = 200 };
+enum { FRESH_AGAIN_MS = 1000, WRITE_MS = 1000 };
 
 struct pulse_taker {
     struct pulse_taker_options options;
@@ -21,6 +22,7 @@ struct pulse_taker {
     uint64_t freshed_ms; /* of the last by a connection of its own */
     uint64_t linted_ms;
     bool is_under_way;
+    bool is_unwritable; /* as the last that tried says */
     char warning[LINT_MAX];
     struct keeper_probe probe;
 };
@@ -52,6 +54,24 @@ static void end(struct pulse_taker *p)
     arm(p);
 }
 
+/* No answer in time is none: a disk that is slow is not full. */
+static void on_written(void *context, const struct pg_answer *answer)
+{
+    struct pulse_taker *p = context;
+
+    p->probe.writing =
+        answer->is_ok ? KEEPER_WRITES : pulse_writing(answer->sqlstate, answer->text);
+    p->is_unwritable = p->probe.writing == KEEPER_CANNOT_WRITE;
+    end(p);
+}
+
+static void try_to_write(struct pulse_taker *p)
+{
+    pg_session_ask(p->fresh, PG_SESSION_KEPT,
+                   p->probe.in_recovery ? pulse_spill_query : pulse_write_query, WRITE_MS,
+                   on_written, p);
+}
+
 static void on_lint(void *context, const struct pg_answer *answer)
 {
     struct pulse_taker *p = context;
@@ -78,6 +98,9 @@ static void on_senders(void *context, const struct pg_answer *answer)
         p->linted_ms = p->ended_ms;
         pg_session_ask(p->kept, PG_SESSION_KEPT, pulse_lint_query, ANSWER_MS, on_lint, p);
         return;
+    } else if (p->probe.is_fresh) {
+        try_to_write(p);
+        return;
     }
     end(p);
 }
@@ -100,7 +123,11 @@ static void on_status(void *context, const struct pg_answer *answer)
         return;
     }
     if (p->probe.in_recovery) {
-        end(p);
+        if (p->probe.is_fresh) {
+            try_to_write(p);
+        } else {
+            end(p);
+        }
         return;
     }
     pg_session_ask(p->probe.is_fresh ? p->fresh : p->kept, PG_SESSION_KEPT,
@@ -114,7 +141,8 @@ static void on_due(void *context)
 
     memset(&p->probe, 0, sizeof p->probe);
     p->probe.asked_ms = now_ms;
-    p->probe.is_fresh = now_ms - p->freshed_ms >= FRESH_EVERY_MS;
+    p->probe.is_fresh =
+        now_ms - p->freshed_ms >= (p->is_unwritable ? FRESH_AGAIN_MS : FRESH_EVERY_MS);
     p->is_under_way = true;
     if (p->probe.is_fresh) {
         p->freshed_ms = now_ms;

@@ -130,7 +130,6 @@ def test_row_37_a_thousand_clients_are_held_and_served(loose):
         loose.start_node(trial.primary.name)
 
 
-@pytest.mark.xfail(reason="keepers probe by reading: a primary that lives on while its disk takes no rows is not replaced", strict=False)
 def test_row_31_a_full_disk_moves_the_primary():
     pool = Pool()
     try:

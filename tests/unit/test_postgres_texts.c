@@ -254,6 +254,22 @@ static void receivers_are_told_with_what_they_confirm(void **state)
     assert_int_equal(pulse_read_status(&other, &probe), RC_EMALFORMED);
 }
 
+static void a_full_disk_is_no_lack_of_rights(void **state)
+{
+    (void)state;
+    assert_int_equal(pulse_writing("53100", "could not write"), KEEPER_CANNOT_WRITE);
+    assert_int_equal(pulse_writing("58030", "could not read"), KEEPER_CANNOT_WRITE);
+    assert_int_equal(pulse_writing("25006", ""), KEEPER_CANNOT_WRITE);
+    assert_int_equal(
+        pulse_writing("42501", "could not create temporary file: Read-only file system"),
+        KEEPER_CANNOT_WRITE);
+    assert_int_equal(pulse_writing("42501", "permission denied for function"),
+                     KEEPER_WRITING_UNKNOWN);
+    assert_int_equal(pulse_writing("53400", "temporary file size exceeds"),
+                     KEEPER_WRITING_UNKNOWN);
+    assert_int_equal(pulse_writing("", "no answer"), KEEPER_WRITING_UNKNOWN);
+}
+
 static void refusing_is_alive_and_silence_is_not(void **state)
 {
     static const struct {
@@ -297,6 +313,7 @@ int main(void)
         cmocka_unit_test(wal_files_are_named_as_postgresql_names_them),
         cmocka_unit_test(a_standby_answers_for_itself),
         cmocka_unit_test(receivers_are_told_with_what_they_confirm),
+        cmocka_unit_test(a_full_disk_is_no_lack_of_rights),
         cmocka_unit_test(refusing_is_alive_and_silence_is_not),
     };
 
