@@ -186,6 +186,8 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     uint64_t unsure_index;
     uint64_t
         missing_ms[KEEPER_MEMBERS_MAX]; /* since when a name of `names` does not stream */
+    uint64_t flushed_lsn[KEEPER_MEMBERS_MAX]; /* by each seat, and since when */
+    uint64_t flushed_ms[KEEPER_MEMBERS_MAX];
     uint64_t slots_ms;
     bool wants_checkpoint;
     char obeyed[KEEPER_SESSION_MAX]; /* the order that was carried out, to be ended */

@@ -5,7 +5,7 @@
 #include "agent/keeper/keeper_core.h"
 #include "base/text.h"
 
-enum { MISSING_MS = 1000, MARK_MS = 3000 };
+enum { MISSING_MS = 1000, STUCK_MS = 1500, MARK_MS = 3000 };
 
 enum keeper_mode keeper_mode(const struct keeper *k)
 {
@@ -34,6 +34,18 @@ static bool may_confirm(const struct keeper *k, const struct keeper_seat *seat)
            seat->place.session[0] != '\0';
 }
 
+/* Connected by its looks, but nothing of what it was sent is flushed: cut off, or hanging. */
+static bool is_stuck(struct keeper *k, size_t at, const struct keeper_sender *sender)
+{
+    bool moves = sender->flush_lsn != k->flushed_lsn[at];
+
+    if (moves || sender->flush_lsn >= k->probe.lsn || k->flushed_ms[at] == 0) {
+        k->flushed_lsn[at] = sender->flush_lsn;
+        k->flushed_ms[at] = k->probe.asked_ms;
+    }
+    return k->probe.asked_ms - k->flushed_ms[at] >= STUCK_MS;
+}
+
 static bool is_confirming(struct keeper *k, size_t at)
 {
     const struct keeper_seat *seat = &k->view.seats[at];
@@ -45,7 +57,7 @@ static bool is_confirming(struct keeper *k, size_t at)
 
     if (is_here) {
         k->missing_ms[at] = 0;
-        return true;
+        return !is_stuck(k, at, sender);
     }
     if (!was || seat->place.session[0] == '\0' || seat->record.no_sync) {
         return false;
