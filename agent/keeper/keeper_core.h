@@ -123,7 +123,10 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     struct keeper_renewal renewals[KEEPER_RENEWALS_MAX];
     size_t renewal_at;
     uint64_t next_renew_ms;
-    uint64_t renewed_ms; /* t of the newest renewal that was answered; 0: none yet */
+    uint64_t renewed_ms;  /* t of the newest renewal that was answered; 0: none yet */
+    uint64_t answered_ms; /* when the store last answered; 0: never */
+    uint64_t stall_ms;    /* the end of its last stall */
+    unsigned stalls;      /* in a row */
     struct keeper_request cluster_request;
     struct keeper_request member_request;
     struct keeper_member_record told; /* as last published */
@@ -277,6 +280,8 @@ bool keeper_lease_answered(struct keeper *k, const struct keeper_answer *answer)
 uint64_t keeper_soft_ms(const struct keeper *k);
 uint64_t keeper_hard_ms(const struct keeper *k);
 bool keeper_session_is_sure(const struct keeper *k); /* lives, and S has not passed */
+/* It stalls again and again: who takes the lease now loses it to the next stall. */
+bool keeper_store_is_shaky(const struct keeper *k);
 void keeper_session_lost(struct keeper *k);
 bool keeper_view_is_current(const struct keeper *k);
 /* By a view that is current. */

@@ -82,6 +82,10 @@ static void stand(struct keeper *k)
         keeper_trouble(k, choice.why);
         return;
     }
+    if (keeper_store_is_shaky(k) && choice.right != CANDIDATE_FORCED) {
+        keeper_trouble(k, "the store stalls again and again: it must be calm first");
+        return;
+    }
     if (choice.verdict == CANDIDATE_GO && keeper_session_is_sure(k)) {
         acquire(k, choice.right);
     }

@@ -13,7 +13,9 @@ enum {
     GUARD_LEAST_MS = 500,
     GUARD_PERCENT = 15,
     VIEW_OLD_MS = 3000,
-    DISARM_AGAIN_MS = 100
+    DISARM_AGAIN_MS = 100,
+    STALLS_APART_MS = 30000, /* further apart they are no row */
+    CALM_MS = 3000           /* without a stall, before it is relied on again */
 };
 
 uint64_t keeper_soft_ms(const struct keeper *k)
@@ -32,6 +34,21 @@ uint64_t keeper_hard_ms(const struct keeper *k)
 bool keeper_session_is_sure(const struct keeper *k)
 {
     return k->session[0] != '\0' && k->renewed_ms != 0 && k->now_ms < keeper_soft_ms(k);
+}
+
+/* The store has answered. A stall is what a holder would have given up for. */
+static void note_answer(struct keeper *k)
+{
+    if (k->answered_ms != 0 && k->now_ms - k->answered_ms > k->options.ttl_ms / 2) {
+        k->stalls = k->now_ms - k->stall_ms < STALLS_APART_MS ? k->stalls + 1 : 1;
+        k->stall_ms = k->now_ms;
+    }
+    k->answered_ms = k->now_ms;
+}
+
+bool keeper_store_is_shaky(const struct keeper *k)
+{
+    return k->stalls > 1 && k->now_ms - k->stall_ms < CALM_MS;
 }
 
 bool keeper_view_is_current(const struct keeper *k)
@@ -193,6 +210,7 @@ static void opened(struct keeper *k, const struct keeper_answer *answer)
         k->next_open_ms = k->now_ms + OPEN_RETRY_MS;
         return;
     }
+    note_answer(k);
     (void)rc_text_put(k->session, sizeof k->session, answer->session);
     k->renewed_ms = k->open_sent_ms;
     k->next_renew_ms = k->open_sent_ms + k->options.renew_ms;
@@ -212,6 +230,7 @@ bool keeper_lease_answered(struct keeper *k, const struct keeper_answer *answer)
         slot->id = 0;
         if (answer->end == KEEPER_DONE) {
             k->renewals_done++;
+            note_answer(k);
             k->renewed_ms = slot->sent_ms > k->renewed_ms ? slot->sent_ms : k->renewed_ms;
         } else if (answer->end == KEEPER_GONE) {
             keeper_session_lost(k);

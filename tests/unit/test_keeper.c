@@ -472,6 +472,74 @@ static void a_switchover_to_nobody_is_refused_in_the_history(void **state)
     assert_true(is_told);
 }
 
+/* db2 confirms what db1 writes. */
+static void hold_with_an_heir(struct world *w, const char *heir)
+{
+    hold(w);
+    put(w, "sync",
+        "{\"term\":7,\"holder\":\"db1\",\"quorum\":1,\"k\":1,\"members\":[\"db2\"],"
+        "\"names\":[\"db2\"]}",
+        NULL);
+    put(w, "member/db2", heir, "s2");
+    w->probe.senders[0] = (struct keeper_sender){
+        .name = "db2", .is_streaming = true, .is_counted = true, .flush_lsn = 500};
+    w->probe.sender_count = 1;
+}
+
+static void a_full_disk_moves_the_primary_to_who_confirmed_its_writes(void **state)
+{
+    struct world *w = *state;
+
+    hold_with_an_heir(w, "{\"state\":\"standby\"}");
+    pass(w, 1000);
+    assert_int_equal(state_of(w), KEEPER_PRIMARY);
+    w->probe.writing = KEEPER_CANNOT_WRITE;
+    pass(w, 2900);
+    assert_int_equal(state_of(w), KEEPER_PRIMARY);
+    pass(w, 500);
+    assert_int_equal(state_of(w), KEEPER_DEMOTING);
+}
+
+static void where_all_disks_are_full_the_primary_stays(void **state)
+{
+    struct world *w = *state;
+
+    hold_with_an_heir(w, "{\"state\":\"standby\",\"no_failover\":true}");
+    w->probe.writing = KEEPER_CANNOT_WRITE;
+    pass(w, 7000);
+    assert_int_equal(state_of(w), KEEPER_PRIMARY);
+    assert_int_equal(count_of(w, KEEPER_KILL), 0);
+}
+
+static void who_has_seen_the_store_stall_twice_does_not_stand(void **state)
+{
+    struct world *w = *state;
+
+    stand_by(w);
+    pass(w, 500);
+    for (int i = 0; i < 2; i++) {
+        w->is_store_silent = true;
+        pass(w, 2000);
+        w->is_store_silent = false;
+        pass(w, 400);
+    }
+    free_the_lease(w);
+    pass(w, 500);
+    for (size_t i = w->asked_count; i > 0; i--) {
+        if (w->asked[i - 1].kind == KEEPER_DETACH) {
+            keeper_see_done(w->k, w->now_ms,
+                            &(struct keeper_done){.id = w->asked[i - 1].id,
+                                                  .end = KEEPER_DONE,
+                                                  .text = ""});
+            break;
+        }
+    }
+    pass(w, 1000);
+    for (size_t i = 0; i < w->asked_count; i++) {
+        assert_string_not_equal(w->asked[i].key, "lease");
+    }
+}
+
 #define CLAIM(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -489,6 +557,9 @@ int main(void)
         CLAIM(a_candidate_freezes_before_it_asks_for_the_lease),
         CLAIM(nobody_is_elected_while_the_cluster_is_paused),
         CLAIM(a_stopped_standby_is_started_detached_and_never_otherwise),
+        CLAIM(a_full_disk_moves_the_primary_to_who_confirmed_its_writes),
+        CLAIM(where_all_disks_are_full_the_primary_stays),
+        CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
