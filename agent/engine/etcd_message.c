@@ -136,6 +136,14 @@ void etcd_message_nest(struct rc_buffer *out, struct rc_pack_bytes txn)
     protobuf_close(out, place);
 }
 
+void etcd_message_mark(struct rc_buffer *out, struct rc_pack_bytes prefix,
+                       const char *key)
+{
+    const struct engine_op op = {.verb = ENGINE_PUT, .key = rc_pack_text(key)};
+
+    put_op(out, TXN_SUCCESS, prefix, &op);
+}
+
 /* ---- reading ------------------------------------------------------------------------ */
 
 enum {

@@ -31,6 +31,10 @@ void etcd_message_txn(struct rc_buffer *out, struct rc_pack_bytes prefix,
 /* Adds one finished TxnRequest to the TxnRequest around several. */
 void etcd_message_nest(struct rc_buffer *out, struct rc_pack_bytes txn);
 
+/* Adds an empty put of `key` to it. */
+void etcd_message_mark(struct rc_buffer *out, struct rc_pack_bytes prefix,
+                       const char *key);
+
 /* RangeRequest from the whole key `from` to the end of what begins with `prefix`. `revision` 0:
  * now. */
 void etcd_message_page(struct rc_buffer *out, struct rc_pack_bytes prefix,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "agent/engine/etcd_hidden.h"
 #include "agent/engine/etcd_message.h"
 #include "base/err.h"
 
@@ -90,6 +91,8 @@ static void on_ride_end(void *context, const struct etcd_outcome *outcome)
 
 /* ---- sending ------------------------------------------------------------------------ */
 
+/* etcd asks its quota only for what the outermost transaction puts itself (etcdserver/quota.go):
+ * without the mark, nested ones would fill its disk beyond all limits. */
 static void write_body(const struct ride *ride, struct rc_buffer *body)
 {
     const struct rc_buffer *first = &ride->writes[0]->message;
@@ -102,6 +105,7 @@ static void write_body(const struct ride *ride, struct rc_buffer *body)
         const struct rc_buffer *message = &ride->writes[i]->message;
         etcd_message_nest(body, (struct rc_pack_bytes){message->bytes, message->size});
     }
+    etcd_message_mark(body, ride->rides->gate->prefix, ETCD_MARK);
 }
 
 /* False: no memory; what was taken waits again. */

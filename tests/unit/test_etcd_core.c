@@ -118,6 +118,22 @@ static size_t riders_of(const struct etcd_call *call)
     return count;
 }
 
+/* Whether it puts something itself: what etcd asks its quota for. */
+static bool puts_itself(const struct etcd_call *call)
+{
+    struct rc_cursor in = rc_cursor_over(call->body.bytes, call->body.size);
+    struct protobuf_field field;
+    struct protobuf_field op;
+    bool found = false;
+
+    while (protobuf_next(&in, &field)) {
+        struct rc_cursor inner = protobuf_enter(&field);
+        found =
+            found || (field.number == 2 && protobuf_next(&inner, &op) && op.number == 2);
+    }
+    return found;
+}
+
 /* Each of `count` riders succeeded whose bit is set. */
 static void reply_riders(struct etcd_call *call, size_t count, uint32_t succeeded)
 {
@@ -178,6 +194,7 @@ static void what_waits_rides_together_and_each_has_its_outcome(void **state)
     reply_one(&stage.calls[0]);
     struct etcd_call *shared = &stage.calls[stage.count - 1];
     assert_int_equal(riders_of(shared), 3);
+    assert_true(puts_itself(shared));
     reply_riders(shared, 3, 5);
 
     for (size_t i = 0; i < 3; i++) {
