@@ -74,6 +74,12 @@ struct keeper_uv {
     char words[KEEPER_WORDS_MAX];
     uint64_t listed_ms;      /* when its check was last told; of rc_clock_ms() */
     struct rc_buffer listed; /* the definition as it was last registered, as text */
+
+    /* Of keeper_status(), as far as they were told as metrics. */
+    uint64_t told_renewals;
+    uint64_t told_renewals_lost;
+    uint64_t told_promotions;
+    uint64_t told_rejoins;
 };
 
 /* ---- keeper_uv.c */
@@ -104,5 +110,9 @@ void keeper_uv_watch_over(struct keeper_uv *u);
 void keeper_uv_list(struct keeper_uv *u, const struct keeper_wish *wish);
 void keeper_uv_refresh_entry(struct keeper_uv *u);
 void keeper_uv_unlist(struct keeper_uv *u);
+
+/* ---- keeper_figures_uv.c */
+/* RC_OK or RC_ETOOBIG. */
+int keeper_uv_open_figures(struct keeper_uv *u);
 
 #endif

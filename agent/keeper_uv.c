@@ -319,7 +319,10 @@ static int open_parts(struct keeper_uv *u)
     };
 
     keeper_view_init(&u->view, u->agent->identity.node_name);
-    int err = set_paths(u);
+    int err = keeper_uv_open_figures(u);
+    if (err == RC_OK) {
+        err = set_paths(u);
+    }
     if (err == RC_OK) {
         err = set_place(u);
     }

@@ -172,6 +172,18 @@ def test_an_agent_that_comes_back_finds_its_server_running(pool):
     assert pool.primary() == node and pool.view()["Term"] == term
 
 
+def test_metrics_tell_which_keeper_is_primary(pool):
+    states = {}
+    for node in NODES:
+        with urllib.request.urlopen("http://%s:8500/v1/agent/metrics?format=prometheus" % pool.address(node), timeout=5) as answer:
+            lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line.startswith("rollcall_postgres_"))
+        states[node] = [name for name in lines if name.startswith("rollcall_postgres_state{") and lines[name] == "1"]
+        assert (lines["rollcall_postgres_term"] != "0") == (node == pool.primary())
+    primary = pool.primary()
+    assert states[primary] == ['rollcall_postgres_state{state="primary"}']
+    assert states[pool.other(primary)] == ['rollcall_postgres_state{state="standby"}']
+
+
 def test_the_catalog_shows_one_primary(pool):
     with urllib.request.urlopen("http://%s:8500/v1/health/service/postgres" % SERVER, timeout=5) as answer:
         shown = {entry["Node"]["Node"]: entry["Service"] for entry in json.load(answer)}
