@@ -198,14 +198,10 @@ tests: ## every test, one kind after the other
 	$(MAKE) integration
 # Tests that wait for most of their time have been waited for once: SLOW=1 does it for the sanitizers too.
 WHICH = $(if $(filter asan,$(BUILD)),$(if $(SLOW),,-m 'not slow'))
+# SIDE files of tests at a time, each in a network of its own, for they wait more than they work.
+SIDE ?= 4
 integration: $(BINS) $(STORE_BIN) $(DRIVE) ## the real programs against real peers: serf, dig, PostgreSQL, etcd, the lab (root)
-	+$(MAKE) -j2 --output-sync=target integration-pools integration-others
-# Those whose every pool has a network of its own, so that nobody meets them.
-POOLS := $(wildcard tests/interop/test_serf_*.py) tests/interop/test_gossip_hostile.py tests/interop/test_events.py
-integration-pools: $(BINS)
-	ROLLCALL_BUILD=$(BUILD) $(PYTEST) $(WHICH) $(POOLS)
-integration-others: $(BINS) $(STORE_BIN) $(DRIVE)
-	ROLLCALL_BUILD=$(BUILD) $(PYTEST) $(WHICH) $(POOLS:%=--ignore=%) tests/interop tests/lab
+	ROLLCALL_BUILD=$(BUILD) $(PYTEST) -n $(SIDE) --dist loadgroup --durations=15 -rs $(WHICH) tests/interop tests/lab
 churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
 KILLS ?= 500
@@ -261,6 +257,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration integration-pools integration-others churn etcd-crash etcd-figures store-history store-partitions http-figures lock-safety pg-matrix pg-figures figures lint format install clean help
+.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures lock-safety pg-matrix pg-figures figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

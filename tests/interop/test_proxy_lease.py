@@ -254,11 +254,18 @@ def test_sessions_stay_when_told_to(keepers, start):
     assert name_through(proxy.write) == "pg1"
 
 
+def is_stopped(pid):
+    """Every thread: the last may run on for a while on a busy machine."""
+    folder = pathlib.Path(f"/proc/{pid}/task")
+    return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in folder.iterdir())
+
+
 def test_a_proxy_that_slept_forwards_nothing_of_before(servers, keepers, start):
     proxy = start(more="worker_threads 1")
     session = in_clear(proxy.write)
     assert cluster_name(session) == "pg1"
     proxy.process.send_signal(signal.SIGSTOP)
+    until(lambda: is_stopped(proxy.process.pid))
     keepers.say(8, servers[1], *servers)
     query = b"INSERT INTO note (text) VALUES ('slept')\0"
     own = socket.socket(fileno=os.dup(session.fileno()))
