@@ -280,7 +280,7 @@ bool keeper_lease_answered(struct keeper *k, const struct keeper_answer *answer)
 uint64_t keeper_soft_ms(const struct keeper *k);
 uint64_t keeper_hard_ms(const struct keeper *k);
 bool keeper_session_is_sure(const struct keeper *k); /* lives, and S has not passed */
-/* It stalls again and again: who takes the lease now loses it to the next stall. */
+/* It has stalled a moment ago: who takes the lease may lose it to the next stall. */
 bool keeper_store_is_shaky(const struct keeper *k);
 void keeper_session_lost(struct keeper *k);
 bool keeper_view_is_current(const struct keeper *k);

@@ -83,7 +83,7 @@ static void stand(struct keeper *k)
         return;
     }
     if (keeper_store_is_shaky(k) && choice.right != CANDIDATE_FORCED) {
-        keeper_trouble(k, "the store stalls again and again: it must be calm first");
+        keeper_trouble(k, "the store has stalled: it must be calm first");
         return;
     }
     if (choice.verdict == CANDIDATE_GO && keeper_session_is_sure(k)) {

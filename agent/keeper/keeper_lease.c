@@ -15,7 +15,8 @@ enum {
     VIEW_OLD_MS = 3000,
     DISARM_AGAIN_MS = 100,
     STALLS_APART_MS = 30000, /* further apart they are no row */
-    CALM_MS = 3000           /* without a stall, before it is relied on again */
+    CALM_ONCE_MS = 1000,     /* after one stall, before the store is relied on again */
+    CALM_MS = 3000           /* after several */
 };
 
 uint64_t keeper_soft_ms(const struct keeper *k)
@@ -48,7 +49,9 @@ static void note_answer(struct keeper *k)
 
 bool keeper_store_is_shaky(const struct keeper *k)
 {
-    return k->stalls > 1 && k->now_ms - k->stall_ms < CALM_MS;
+    uint64_t calm_ms = k->stalls > 1 ? CALM_MS : CALM_ONCE_MS;
+
+    return k->stalls > 0 && k->answered_ms - k->stall_ms < calm_ms;
 }
 
 bool keeper_view_is_current(const struct keeper *k)
