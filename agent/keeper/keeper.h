@@ -57,24 +57,24 @@ enum keeper_store_loss { KEEPER_LOSS_FENCE, KEEPER_LOSS_HOLD };
 struct keeper_options {
     const char *cluster;
     const char *node;
-    const char *address; /* of PostgreSQL */
-    uint16_t port;
-    uint64_t ttl_ms;   /* >= 2000 */
-    uint64_t renew_ms; /* R; <= ttl / 8 */
-    enum keeper_mode mode;
-    unsigned priority;    /* higher is preferred among equals */
-    bool no_failover;     /* never a candidate but by hand */
-    bool no_sync;         /* never in synchronous_standby_names */
+    const char *address;  /* of PostgreSQL */
     const char *upstream; /* a node to receive from instead of the primary; NULL */
+    const char
+        *session;    /* that this node's keeper had before, from the agent's file; NULL */
+    uint64_t ttl_ms; /* >= 2000 */
+    uint64_t renew_ms; /* R; <= ttl / 8 */
     uint64_t max_lag_bytes;
-    bool auto_rebuild;
-    bool initialize; /* may make a cluster where there is none */
-    unsigned restart_attempts;
     uint64_t restart_budget_ms;
     uint64_t probe_fail_ms;
+    enum keeper_mode mode;
     enum keeper_store_loss store_loss; /* KEEPER_LOSS_HOLD is refused */
-    const char
-        *session; /* that this node's keeper had before, from the agent's file; NULL */
+    unsigned priority;                 /* higher is preferred among equals */
+    unsigned restart_attempts;
+    uint16_t port;
+    bool no_failover; /* never a candidate but by hand */
+    bool no_sync;     /* never in synchronous_standby_names */
+    bool auto_rebuild;
+    bool initialize; /* may make a cluster where there is none */
 };
 
 struct keeper;
