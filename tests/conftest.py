@@ -27,3 +27,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         is_lab = "lab" in item.path.parent.name
         item.add_marker(pytest.mark.xdist_group("lab" if is_lab else item.path.stem))
+
+
+def pytest_runtest_logreport(report):
+    """What failed is told at once, so that a run which is cut short has told it."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        said = "".join(f"\n--- {title}\n{text}" for title, text in report.sections)
+        print(f"\n{report.nodeid}: its {report.when} failed\n{report.longreprtext}{said}\n", flush=True)
