@@ -1,10 +1,12 @@
 """Pools of serf and rollcall for the tests that want them."""
+import contextlib
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import pg_tally  # noqa: E402
 import serf_pool  # noqa: E402
 
 
@@ -44,3 +46,20 @@ def pytest_runtest_makereport(item):
     pool = next((item.funcargs[name] for name in ("pool", "three", "loose") if hasattr(item.funcargs.get(name), "describe")), None)
     if report.failed and pool is not None:
         report.sections.append(("the cluster", pool.describe()))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What each fault of PostgreSQL under keepers cost."""
+    for line in pg_tally.table():
+        terminalreporter.write_line(line)
+
+
+def pytest_sessionfinish(session):
+    with contextlib.suppress(AttributeError):  # a worker of xdist
+        session.config.workeroutput["pg_tally"] = pg_tally.runs
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    with contextlib.suppress(AttributeError):
+        pg_tally.runs.extend(node.workeroutput.get("pg_tally", []))

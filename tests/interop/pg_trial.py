@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pg_tally
 from pg_pool import HERE, until
 
 NAME = "primary.postgres.service.rollcall"
@@ -62,7 +63,8 @@ class Trial:
             self.watch.again()
         self.primary = self.pool.primary()
         self.standby = self.pool.standbys()[0]
-        self.term = self.pool.view()["Term"]
+        view = self.pool.view()
+        self.term, self.mode = view["Term"], view["Mode"]
         self.primary.sql("TRUNCATE ledger")
         self.writer = self.pool.writer(**self.writing)
         self.writer.wait_for(50)
@@ -94,10 +96,12 @@ class Trial:
     def __exit__(self, kind, problem, trace):
         try:
             if kind is not None:
+                pg_tally.note(self.row, "?", end="failed")
                 print(self.pool.describe())
                 return False
             record = self.writer.end()
-            self.pool.mend()
+            view = self.pool.mend()
+            changes = len([entry for entry in view["History"] if entry["Term"] > self.term])
             there = map(int, self.pool.primary().sql("SELECT id FROM ledger", timeout=60).split())
             self.lost = record.lost(there)
             self.gap_s = record.gap(self.fault_at) if self.fault_at and record.acks[-1][0] > self.fault_at else None
@@ -106,8 +110,7 @@ class Trial:
             line = (f"row {self.row}: no row written for {gap}, {len(record.acks)} acknowledged, {len(self.lost)} lost, "
                     f"{len(self.late)} by two at once")
             print(line, flush=True)
-            with contextlib.suppress(KeyError), open(os.environ["PG_REPORT"], "a") as report:
-                report.write(line + "\n")
+            pg_tally.note(self.row, self.mode, len(record.acks), len(self.lost), self.gap_s, changes, len(self.late))
             if self.lost and not self.may_lose or self.late:
                 print(self.pool.describe())
             assert self.may_lose or self.lost == [], self.lost[:10]
