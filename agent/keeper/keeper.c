@@ -259,7 +259,12 @@ uint64_t keeper_deadline_ms(const struct keeper *k)
                    k->state == KEEPER_DEMOTING;
     uint64_t due_ms = k->last_tick_ms + (is_busy ? BUSY_MS : IDLE_MS);
 
-    return k->next_renew_ms < due_ms && k->session[0] != '\0' ? k->next_renew_ms : due_ms;
+    if (k->session[0] == '\0') {
+        return due_ms;
+    }
+    due_ms = k->next_renew_ms < due_ms ? k->next_renew_ms : due_ms;
+    bool is_ending = k->term != 0 && keeper_soft_ms(k) > k->last_tick_ms;
+    return is_ending && keeper_soft_ms(k) < due_ms ? keeper_soft_ms(k) : due_ms;
 }
 
 void keeper_see_view(struct keeper *k, uint64_t now_ms, const struct keeper_view *view)

@@ -8,10 +8,11 @@
  * Why two nodes are never written at once
  *   A keeper's session lives in the store for `ttl` after a renewal was applied there; the lease
  *   goes with it. Let t be our clock before a renewal was sent whose answer came. The store's
- *   count starts after t, so the lease is another's at t + ttl at the earliest. The keeper kills
- *   PostgreSQL when S = t + ttl/2 passes without a newer answer; the warden, another process,
- *   kills it at H = t + ttl - g by itself, g = max(500 ms, 15 % of ttl). H is with the warden
- *   before PostgreSQL is promoted. With clock rates that differ by no more than eps and a kill
+ *   count starts after t, so the lease is another's at t + ttl at the earliest. The warden,
+ *   another process, kills PostgreSQL at H = t + ttl - g by itself, g = max(500 ms, 15 % of ttl);
+ *   H is with it before PostgreSQL is promoted. The keeper kills a little before that, when
+ *   S = H - g/4 passes without a newer answer: nothing below needs S, and what a store that only
+ *   stalls has until then is not taken from it. With clock rates that differ by no more than eps and a kill
  *   that takes no longer than k, eps * ttl + k < g leaves no overlap: at ttl 3 s 5 % and 350 ms.
  *   The store may count from later (its restart, another leader), never from earlier. Steps and
  *   offsets of clocks do not matter: only differences of one node's BOOTTIME are used.

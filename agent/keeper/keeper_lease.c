@@ -12,6 +12,7 @@ enum {
     OPEN_RETRY_MS = 300,
     GUARD_LEAST_MS = 500,
     GUARD_PERCENT = 15,
+    SOFT_PART = 4, /* S is so much of the guard before H */
     VIEW_OLD_MS = 3000,
     DISARM_AGAIN_MS = 100,
     STALLS_APART_MS = 30000, /* further apart they are no row */
@@ -19,17 +20,21 @@ enum {
     CALM_MS = 3000           /* after several */
 };
 
-uint64_t keeper_soft_ms(const struct keeper *k)
+static uint64_t guard_ms(const struct keeper *k)
 {
-    return k->renewed_ms + k->options.ttl_ms / 2;
+    uint64_t part_ms = k->options.ttl_ms * GUARD_PERCENT / 100;
+
+    return part_ms > GUARD_LEAST_MS ? part_ms : GUARD_LEAST_MS;
 }
 
 uint64_t keeper_hard_ms(const struct keeper *k)
 {
-    uint64_t guard_ms = k->options.ttl_ms * GUARD_PERCENT / 100;
+    return k->renewed_ms + k->options.ttl_ms - guard_ms(k);
+}
 
-    guard_ms = guard_ms > GUARD_LEAST_MS ? guard_ms : GUARD_LEAST_MS;
-    return k->renewed_ms + k->options.ttl_ms - guard_ms;
+uint64_t keeper_soft_ms(const struct keeper *k)
+{
+    return keeper_hard_ms(k) - guard_ms(k) / SOFT_PART;
 }
 
 bool keeper_session_is_sure(const struct keeper *k)
@@ -37,10 +42,13 @@ bool keeper_session_is_sure(const struct keeper *k)
     return k->session[0] != '\0' && k->renewed_ms != 0 && k->now_ms < keeper_soft_ms(k);
 }
 
-/* The store has answered. A stall is what a holder would have given up for. */
+/* The store has answered. A stall is what a holder would have given up for, whose last renewal
+ * before it was sent a while before it was answered. */
 static void note_answer(struct keeper *k)
 {
-    if (k->answered_ms != 0 && k->now_ms - k->answered_ms > k->options.ttl_ms / 2) {
+    uint64_t bearable_ms = keeper_soft_ms(k) - k->renewed_ms - 2 * k->options.renew_ms;
+
+    if (k->answered_ms != 0 && k->now_ms - k->answered_ms > bearable_ms) {
         k->stalls = k->now_ms - k->stall_ms < STALLS_APART_MS ? k->stalls + 1 : 1;
         k->stall_ms = k->now_ms;
     }

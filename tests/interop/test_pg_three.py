@@ -9,7 +9,7 @@ import time
 import pytest
 
 import pg_pool
-from pg_pool import PROXY_PORT, TTL_S, Pool, until
+from pg_pool import PROXY_PORT, SERVERS, TTL_S, Pool, until
 from pg_trial import Trial, stopped
 
 pytestmark = [pytest.mark.skipif(bool(pg_pool.why_not()), reason=pg_pool.why_not()),
@@ -128,6 +128,22 @@ def test_row_37_a_thousand_clients_are_held_and_served(loose):
         print(f"{served} of 990 were served, the last {float(last) - trial.fault_at:.1f} s after the fault")
         assert int(served) == 990, err[:500]
         loose.start_node(trial.primary.name)
+
+
+def test_row_20_a_longer_lease_outlives_a_slow_store():
+    pool = made(ttl="10s", renew="1s")
+    try:
+        with Trial(pool, "20 with ttl 10") as trial:
+            etcds = [pid for name in SERVERS for pid in pool[name].processes(lambda comm, _: comm == "etcd")]
+            trial.fault()
+            for _ in range(12):
+                with stopped(etcds):
+                    time.sleep(2)
+                time.sleep(0.5)
+            trial.goes_on()
+            trial.same_primary()
+    finally:
+        pool.end()
 
 
 def test_row_31_a_full_disk_moves_the_primary():
