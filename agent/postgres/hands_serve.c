@@ -211,7 +211,8 @@ void hands_follow(struct hands *h)
     hands_work(h, disk_configure, configured);
 }
 
-/* ---- Names: shown by a fresh backend, then settled. */
+/* ---- Names: shown by a fresh backend, then settled. None at all need not settle: until a backend
+ * knows, its commits wait, and the checkpointer wakes those that do. */
 
 static void look_at_names(struct hands *h);
 
@@ -222,11 +223,15 @@ static void names_settled(struct hands *h)
 
 static void on_names(struct hands *h, const struct pg_answer *answer)
 {
-    if (answer->is_ok && answer->rows->row_count == 1 &&
-        rc_text_equals(rows_text(answer->rows, 0, 0), hands_order(h)->text)) {
+    bool are_shown = answer->is_ok && answer->rows->row_count == 1 &&
+                     rc_text_equals(rows_text(answer->rows, 0, 0), hands_order(h)->text);
+
+    if (!are_shown) {
+        hands_wait(h, HANDS_AGAIN_MS / 2, look_at_names);
+    } else if (hands_order(h)->text[0] != '\0') {
         hands_wait(h, HANDS_SETTLE_MS, names_settled);
     } else {
-        hands_wait(h, HANDS_AGAIN_MS, look_at_names);
+        names_settled(h);
     }
 }
 

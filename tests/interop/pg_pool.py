@@ -185,6 +185,7 @@ class Pool:
         self.folder = Path(tempfile.mkdtemp(prefix="rollcall-pg-", dir=home))
         self.folder.chmod(0o755)
         self.settings = {"mode": mode, **settings}
+        self.log_level = "info"
         self.key = base64.b64encode(os.urandom(32)).decode()
         self.switch = subprocess.Popen(["unshare", "-n", "setpriv", "--pdeathsig", "KILL", "sleep", "infinity"])
         ours = os.readlink("/proc/self/ns/net")
@@ -238,7 +239,7 @@ class Pool:
     def configure(self, name):
         host = self[name]
         everything = {"node_name": name, "data_dir": str(host.folder / "data"), "bind_addr": host.address, "client_addr": "127.0.0.1",
-                      "profile": "fast", "retry_interval": "1s", "leave_on_terminate": False, "session_ttl_min": "1s",
+                      "profile": "fast", "log_level": self.log_level, "retry_interval": "1s", "leave_on_terminate": False, "session_ttl_min": "1s",
                       "encrypt": self.key, "retry_join": [self[other].address for other in SERVERS if other != name]}
         if name in SERVERS:
             everything |= {"server": True, "bootstrap_expect": 3,
