@@ -1,6 +1,6 @@
 """Real processes, real faults: is what clients saw linearizable? And does the checker notice when it is not?
 
-    tests/interop/test_store_history.py [--ops 100000] [--seed N] [--no-faults] [--etcd] [--wires]
+    tests/interop/test_store_history.py [--ops 100000] [--seconds S] [--seed N] [--no-faults] [--etcd] [--wires]
 
 A server with SQLite is killed (-9), stopped for a while and started again, while clients read and write through it and
 through an agent that forwards to it. With etcd there are two servers and three members, of which one at a time is treated
@@ -31,6 +31,7 @@ from store_agents import Agents, until
 from store_history import FALSE, OK, UNKNOWN, Op
 
 KEYS, LOCKS, TTL = 24, 3, 2.0
+SECONDS = 100  # a slow machine does fewer operations in a test
 SERVERS, MEMBERS = ["s1", "s2"], ["m0", "m1", "m2"]
 
 
@@ -57,13 +58,14 @@ class Client:
 
 
 class Run:
-    def __init__(self, agents, seed, ops, pause=0.0):
+    def __init__(self, agents, seed, ops, pause=0.0, seconds=float("inf")):
         self.agents, self.seed, self.left, self.ops, self.pause = agents, seed, ops, [], pause
+        self.end = time.monotonic() + seconds
         self.lock, self.count, self.ends, self.stopping = threading.Lock(), 0, {}, False
 
     def next(self):
         with self.lock:
-            self.left -= 1
+            self.left = self.left - 1 if time.monotonic() < self.end else -1
             self.count += 1
             return self.left >= 0, self.count
 
@@ -190,11 +192,18 @@ class Run:
                 victim.kill()
                 time.sleep(rng.random() * 0.3)
                 victim.start()
+            self.wait_for_progress()
+
+    def wait_for_progress(self, seconds=10):
+        """Who has not come back yet is not killed again, or on a slow machine nobody ever would."""
+        end, before = time.monotonic() + seconds, len(self.ops)
+        while not self.stopping and time.monotonic() < end and not any(op.outcome == OK for op in self.ops[before:]):
+            time.sleep(0.02)
 
     def go(self, workers, victims):
-        threads = [threading.Thread(target=self.worker, args=(i,)) for i in range(workers)]
-        threads += [threading.Thread(target=self.locker, args=(i,)) for i in range(4)]
-        trouble = threading.Thread(target=self.faults, args=(victims,))
+        threads = [threading.Thread(target=self.worker, args=(i,), daemon=True) for i in range(workers)]
+        threads += [threading.Thread(target=self.locker, args=(i,), daemon=True) for i in range(4)]
+        trouble = threading.Thread(target=self.faults, args=(victims,), daemon=True)
         for thread in threads:
             thread.start()
         if victims:
@@ -207,7 +216,7 @@ class Run:
         return self.ops
 
 
-def run(folder, ops, seed, with_faults=True, cluster=None, workers=12, its_wires=None):
+def run(folder, ops, seed, *, with_faults=True, cluster=None, its_wires=None, seconds=float("inf")):
     """(the operations, when each session may have ended, what went wrong between hosts)"""
     pool = Agents(folder, its_wires)
     try:
@@ -218,12 +227,13 @@ def run(folder, ops, seed, with_faults=True, cluster=None, workers=12, its_wires
         victims = [*pool.all, *(cluster.members if cluster else [])]
         pool.client("a1").start().ready()
         # With faults between hosts there shall be time for them.
-        it, faults = Run(pool.all, seed, ops, 0.08 if its_wires and with_faults else 0), contextlib.nullcontext("none between hosts")
+        it = Run(pool.all, seed, ops, 0.08 if its_wires and with_faults else 0, seconds)
+        faults = contextlib.nullcontext("none between hosts")
         if its_wires and with_faults:
             faults = net_faults.NetFaults(its_wires, seed, SERVERS if cluster else SERVERS[:1], MEMBERS if cluster else [], ["a1"],
                                           cluster.leader_now if cluster else lambda: None)
         with faults as told:
-            it.go(workers, victims if with_faults else [])
+            it.go(12, victims if with_faults else [])
         pool.all[0].ready(60)
         return it.ops, it.ends, told or faults
     finally:
@@ -258,28 +268,28 @@ def tell(ops):
 
 def test_what_clients_saw_is_linearizable_whatever_happened_to_the_server(tmp_path):
     seed = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
-    ops, ends, _ = run(tmp_path, int(os.environ.get("STORE_OPS", 6000)), seed)
+    ops, ends, _ = run(tmp_path, int(os.environ.get("STORE_OPS", 6000)), seed, seconds=SECONDS)
     faults = store_history.check(ops, ends)
     assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
-    assert sum(o.outcome == OK for o in ops) > 1000, tell(ops)
+    assert sum(o.outcome == OK for o in ops) > min(1000, len(ops) / 6), tell(ops)
 
 
 @pytest.mark.skipif(bool(etcd_cluster.why_not()), reason=etcd_cluster.why_not())
 def test_the_same_with_two_servers_before_etcd(tmp_path):
     seed = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
     with etcd() as cluster:
-        ops, ends, _ = run(tmp_path, int(os.environ.get("STORE_OPS", 4000)), seed, cluster=cluster)
+        ops, ends, _ = run(tmp_path, int(os.environ.get("STORE_OPS", 4000)), seed, cluster=cluster, seconds=SECONDS)
     faults = store_history.check(ops, ends)
     assert not faults, f"STORE_SEED={seed}: " + "\n".join(faults[:10])
-    assert sum(o.outcome == OK for o in ops) > 500, tell(ops)
+    assert sum(o.outcome == OK for o in ops) > min(500, len(ops) / 8), tell(ops)
 
 
 @pytest.mark.skipif(bool(etcd_cluster.why_not() or wires.why_not()), reason="wants etcd, root and /dev/net/tun")
 @pytest.mark.parametrize("engine", [pytest.param("sqlite", marks=pytest.mark.slow), "etcd"])
 def test_the_same_while_wires_are_cut_lossy_and_slow(engine):
     ops, seed = os.environ.get("STORE_OPS", "1500"), os.environ.get("STORE_SEED", str(random.randrange(10**6)))
-    done = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--wires", "--ops", ops, "--seed", seed,
-                           *(["--etcd"] if engine == "etcd" else [])], capture_output=True, text=True, timeout=600)
+    done = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--wires", "--ops", ops, "--seed", seed, "--seconds", str(SECONDS),
+                           *(["--etcd"] if engine == "etcd" else [])], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -329,6 +339,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ops", type=int, default=100000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--no-faults", action="store_true")
     parser.add_argument("--etcd", action="store_true")
     parser.add_argument("--wires", action="store_true")
@@ -338,7 +349,8 @@ def main():
         its_wires = stack.enter_context(hosts()) if options.wires else None
         cluster = stack.enter_context(etcd(its_wires)) if options.etcd else None
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        ops, ends, told = run(folder, options.ops, options.seed, not options.no_faults, cluster, its_wires=its_wires)
+        ops, ends, told = run(folder, options.ops, options.seed, with_faults=not options.no_faults, cluster=cluster, its_wires=its_wires,
+                              seconds=options.seconds)
         told = str(told)
     took = time.monotonic() - begun
     faults = store_history.check(ops, ends)
