@@ -146,14 +146,20 @@ static void member_told(struct keeper *k, const struct keeper_request *r)
 static void done(struct keeper *k, const struct keeper_request *r,
                  const struct keeper_answer *answer)
 {
+    /* The view was read after it, so it shows this and what came later. */
+    bool is_seen = answer->index != 0 && answer->index <= k->view.index;
+
+    if (r->purpose == FOR_MEMBER) {
+        member_told(k, r);
+    }
+    if (is_seen) {
+        return;
+    }
     put_into_view(k, r, answer->index);
     if (answer->index == 0) {
         k->view_after_ms = k->now_ms; /* our own records' indexes are not known */
     }
     switch (r->purpose) {
-    case FOR_MEMBER:
-        member_told(k, r);
-        break;
     case FOR_ACQUIRE:
     case FOR_CLAIM:
         if (r->has_lease) {
@@ -176,6 +182,7 @@ static void done(struct keeper *k, const struct keeper_request *r,
         k->view_after_ms = k->now_ms;
         break;
     case FOR_NOTHING:
+    case FOR_MEMBER:
     case FOR_SYSID:
     case FOR_OPEN:
     case FOR_CLOSE:

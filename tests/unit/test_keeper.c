@@ -540,6 +540,30 @@ static void who_has_seen_the_store_stall_twice_does_not_stand(void **state)
     }
 }
 
+/* What a late answer tells of has been seen, and what came after it too. */
+static void an_answer_that_is_older_than_the_view_changes_nothing_in_it(void **state)
+{
+    struct world *w = *state;
+    uint64_t given_back = 0;
+
+    stand_by(w);
+    put(w, "lease", "{\"node\":\"db1\"}", "s1"); /* not wanted any more */
+    pass(w, 500);
+    for (size_t i = 0; i < w->asked_count; i++) {
+        given_back = strcmp(w->asked[i].key, "lease") == 0 ? w->asked[i].id : given_back;
+    }
+    assert_int_not_equal(given_back, 0);
+    uint64_t index = ++w->index;
+    put(w, "lease", "{\"node\":\"db2\",\"address\":\"192.0.2.2\"}", "s9");
+    pass(w, 500);
+    keeper_see_store(
+        w->k, w->now_ms,
+        &(struct keeper_answer){.id = given_back, .end = KEEPER_DONE, .index = index});
+    take(w);
+    assert_int_equal(state_of(w), KEEPER_STANDBY);
+    assert_int_equal(count_of(w, KEEPER_DETACH), 0);
+}
+
 #define CLAIM(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -560,6 +584,7 @@ int main(void)
         CLAIM(a_full_disk_moves_the_primary_to_who_confirmed_its_writes),
         CLAIM(where_all_disks_are_full_the_primary_stays),
         CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
+        CLAIM(an_answer_that_is_older_than_the_view_changes_nothing_in_it),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
