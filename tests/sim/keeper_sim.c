@@ -35,6 +35,9 @@ uint64_t ksim_between(struct ksim_world *w, uint64_t low, uint64_t high)
 
 uint64_t ksim_clock(const struct ksim_node *n)
 {
+    if (n->world->now_ms < n->clock_until) {
+        return n->clock_ms;
+    }
     return n->offset_ms + n->world->now_ms * n->rate_ppm / 1000000;
 }
 
@@ -350,7 +353,7 @@ static void make_node(struct ksim_world *w, int i, uint64_t ttl_ms, enum keeper_
     n->world = w;
     n->number = i;
     (void)snprintf(n->name, sizeof n->name, "n%d", i);
-    n->offset_ms = ksim_below(w, 1000000);
+    n->offset_ms = 1000000 + ksim_below(w, 1000000);
     n->rate_ppm = ksim_between(w, 950000, 1050000);
     n->options =
         (struct keeper_options){.cluster = "main",

@@ -4,7 +4,7 @@
 
 #include "tests/sim/keeper_sim_state.h"
 
-enum { FAULT_KINDS = 20 };
+enum { FAULT_KINDS = 23, AIM_TRIES = 8 };
 
 void ksim_power_off(struct ksim_node *n, uint64_t for_ms)
 {
@@ -47,7 +47,7 @@ static void kill_keeper(struct ksim_node *n, uint64_t for_ms)
     keeper_destroy(n->keeper);
     n->keeper = NULL;
     n->keeper_up_ms = n->world->now_ms + for_ms;
-    ksim_hands_drop(n);
+    ksim_hands_leave(n);
     if (ksim_below(n->world, 5) == 0) {
         n->session[0] = '\0';
     }
@@ -91,6 +91,18 @@ static void set(struct ksim_world *w, const char *text)
 {
     ksim_note(w, NULL, "settings %s", text);
     ksim_store_put(w, "settings", text);
+}
+
+/* A paused guest's clock knows nothing of its pause. */
+static void stop_clock(struct ksim_node *n, uint64_t for_ms)
+{
+    uint64_t now_ms = n->world->now_ms;
+
+    if (now_ms >= n->clock_until) {
+        n->clock_ms = ksim_clock(n);
+        n->clock_until = now_ms + for_ms;
+        n->offset_ms -= for_ms * n->rate_ppm / 1000000;
+    }
 }
 
 /* Things of one node. False: no such kind. */
@@ -140,6 +152,12 @@ static bool shake_node(struct ksim_node *n, uint64_t kind, uint64_t for_ms)
     case 12:
         ksim_power_off(n, for_ms);
         return true;
+    case 20:
+        stop_clock(n, for_ms);
+        n->keeper_paused_until = until;
+        n->warden_paused_until = until;
+        n->pg_paused_until = until;
+        break;
     default:
         return false;
     }
@@ -172,6 +190,20 @@ static void shake_cluster(struct ksim_world *w, struct ksim_node *n, uint64_t ki
     case 18:
         order(w, n);
         break;
+    case 21:
+        ksim_note(w, NULL, "some requests straggle for %llu ms",
+                  (unsigned long long)for_ms);
+        w->store.straggle_until = w->now_ms + for_ms;
+        break;
+    case 22:
+        ksim_note(w, NULL, "answers come late for %llu ms", (unsigned long long)for_ms);
+        w->store.late_until = w->now_ms + for_ms;
+        if (ksim_below(w, 2) == 0) {
+            w->next_fault_ms = w->now_ms + ksim_below(w, for_ms);
+            w->aimed = n->number;
+            w->is_cutting = true;
+        }
+        break;
     default:
         set(w, ksim_below(w, 4) == 0   ? "{\"paused\":true}"
                : ksim_below(w, 2) == 0 ? "{\"mode\":\"strict\"}"
@@ -189,6 +221,15 @@ static void note_blindness(struct ksim_world *w)
     }
 }
 
+void ksim_aim(struct ksim_world *w, const struct ksim_node *n, uint64_t one_in)
+{
+    if (w->is_aiming && !w->is_calm && w->next_fault_ms != UINT64_MAX &&
+        ksim_below(w, one_in) == 0) {
+        w->next_fault_ms = w->now_ms + ksim_below(w, ksim_below(w, 2) == 0 ? 60 : 400);
+        w->aimed = n->number;
+    }
+}
+
 /* What goes wrong in the midst of a change is rare unless it is looked for. */
 static void aim(struct ksim_world *w)
 {
@@ -201,11 +242,28 @@ static void aim(struct ksim_world *w)
         keeper_status(w->nodes[i].keeper, &status);
         bool is_new = status.state != w->seen[i] && status.state != KEEPER_STANDBY;
         w->seen[i] = status.state;
-        if (is_new && w->next_fault_ms != UINT64_MAX && ksim_below(w, 5) == 0) {
-            w->next_fault_ms = w->now_ms + ksim_below(w, 400);
-            w->aimed = i;
+        if (is_new) {
+            ksim_aim(w, &w->nodes[i], 5);
         }
     }
+}
+
+static uint64_t draw_kind(struct ksim_world *w)
+{
+    static const uint64_t cutting[] = {0, 0, 2, 10}; /* no renewal is sent any more */
+    uint64_t kind = ksim_below(w, FAULT_KINDS);
+
+    for (int i = 0; i < AIM_TRIES && w->aimed >= 0; i++) {
+        if ((w->fault_kinds >> kind & 1) != 0 && (kind <= 12 || kind == 20)) {
+            break; /* one of a node */
+        }
+        kind = ksim_below(w, FAULT_KINDS);
+    }
+    if (w->is_cutting) {
+        kind = cutting[ksim_below(w, sizeof cutting / sizeof *cutting)];
+    }
+    w->is_cutting = false;
+    return kind;
 }
 
 void ksim_faults_step(struct ksim_world *w)
@@ -219,7 +277,7 @@ void ksim_faults_step(struct ksim_world *w)
     }
     w->next_fault_ms =
         w->now_ms + ksim_between(w, 50, ksim_below(w, 3) == 0 ? 600 : 6000);
-    uint64_t kind = ksim_below(w, FAULT_KINDS);
+    uint64_t kind = draw_kind(w);
     if ((w->fault_kinds >> kind & 1) == 0) {
         return;
     }
@@ -250,6 +308,8 @@ void ksim_heal(struct ksim_world *w)
     memset(w->cut_until, 0, sizeof w->cut_until);
     w->store.down_until = 0;
     w->store.slow_until = 0;
+    w->store.straggle_until = 0;
+    w->store.late_until = 0;
     for (int i = 0; i < w->node_count; i++) {
         struct ksim_node *n = &w->nodes[i];
         uint64_t now_ms = w->now_ms;

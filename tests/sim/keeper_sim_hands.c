@@ -232,6 +232,23 @@ static bool stop(struct ksim_node *n, const struct ksim_order *order)
     return !n->pg.runs;
 }
 
+/* A statement that was sent is carried out though nobody waits for its answer. */
+void ksim_hands_leave(struct ksim_node *n)
+{
+    const struct ksim_order *order = &n->orders[0];
+    enum keeper_action_kind kind = order->action.kind;
+    bool is_statement = kind == KEEPER_DETACH || kind == KEEPER_FOLLOW ||
+                        kind == KEEPER_SET_NAMES || kind == KEEPER_MARK_WAL ||
+                        kind == KEEPER_PROMOTE;
+    struct keeper_done done = {.text = ""};
+
+    if (n->order_count > 0 && is_statement && order->due_ms != 0 &&
+        ksim_below(n->world, 2) == 0) {
+        (void)ask_server(n, order, &done);
+    }
+    n->order_count = 0;
+}
+
 static bool carry_out(struct ksim_node *n, const struct ksim_order *order,
                       struct keeper_done *done)
 {
@@ -272,6 +289,9 @@ static void finish(struct ksim_node *n, bool is_done, struct keeper_done *done)
     done->end = is_done ? KEEPER_DONE : KEEPER_FAILED;
     done->text = is_done ? "" : "failed";
     n->answering = n->orders[0].action.kind;
+    if (n->answering != KEEPER_LOOK && n->answering != KEEPER_SET_SLOTS) {
+        ksim_aim(n->world, n, 20);
+    }
     n->order_count--;
     memmove(n->orders, n->orders + 1, n->order_count * sizeof *n->orders);
     answer(n, done);

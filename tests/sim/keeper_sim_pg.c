@@ -9,7 +9,7 @@
 
 enum {
     SENDER_TIMEOUT_MS = 5000,
-    LATE_FLAG_MS = 180, /* at most, from a setting to backends that go by it */
+    LATE_MS = 180, /* at most, from a setting to all processes that go by it */
     CALM_WRITE_MS = 100,
     STALL_MS = 5000 /* wal_retrieve_retry_interval */
 };
@@ -107,6 +107,15 @@ void ksim_pg_stop_clean(struct ksim_node *n)
     ended(n);
 }
 
+/* Each process rereads the configuration when it gets to it; one that was about to reads the
+ * newest then. */
+static uint64_t reread_at(struct ksim_world *w, uint64_t due_ms)
+{
+    uint64_t at_ms = w->now_ms + ksim_below(w, LATE_MS);
+
+    return due_ms > w->now_ms && due_ms < at_ms ? due_ms : at_ms;
+}
+
 void ksim_pg_set_names(struct ksim_node *n, const char *names)
 {
     struct ksim_pg *pg = &n->pg;
@@ -116,13 +125,14 @@ void ksim_pg_set_names(struct ksim_node *n, const char *names)
     if (names != pg->disk.names) {
         (void)rc_text_put(pg->disk.names, sizeof pg->disk.names, names);
     }
-    pg->k = strncmp(names, "ANY ", 4) == 0 ? (int)strtol(names + 4, NULL, 10) : 0;
+    pg->rule.k = strncmp(names, "ANY ", 4) == 0 ? (int)strtol(names + 4, NULL, 10) : 0;
     for (int i = 0; i < w->node_count; i++) {
         (void)snprintf(quoted, sizeof quoted, "\"%s\"", w->nodes[i].name);
-        pg->counts[i] = strstr(names, quoted) != NULL;
+        pg->rule.counts[i] = strstr(names, quoted) != NULL;
+        pg->senders[i].rereads_ms = reread_at(w, pg->senders[i].rereads_ms);
     }
     pg->will_wait = names[0] != '\0';
-    pg->waits_at_ms = w->now_ms + ksim_below(w, LATE_FLAG_MS);
+    pg->waits_at_ms = reread_at(w, pg->waits_at_ms);
 }
 
 /* ---- receiving */
@@ -177,6 +187,7 @@ static void connect(struct ksim_node *n, struct ksim_node *source)
     }
     check_content(n, source);
     pg->has_receiver = true;
+    source->pg.senders[n->number].rule = source->pg.rule;
 }
 
 static void receive(struct ksim_node *n, struct ksim_node *source)
@@ -200,8 +211,10 @@ static void receive(struct ksim_node *n, struct ksim_node *source)
     if (mine->is_standby_start && mine->lsn >= mine->min_lsn) {
         mine->is_standby_start = false;
     }
-    source->pg.senders[n->number] = (struct ksim_sender){
-        .is_there = true, .flush = mine->lsn, .heard_ms = n->world->now_ms};
+    struct ksim_sender *sender = &source->pg.senders[n->number];
+    sender->is_there = true;
+    sender->flush = mine->lsn;
+    sender->heard_ms = n->world->now_ms;
 }
 
 static void follow(struct ksim_node *n)
@@ -253,20 +266,33 @@ static int by_number(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-/* Up to where k of the names have flushed. */
+static bool is_counted(const struct ksim_pg *pg, int i)
+{
+    return pg->senders[i].is_there && pg->senders[i].rule.counts[i];
+}
+
+/* Up to where k of the names have flushed, as syncrep.c has it: each walsender that takes itself
+ * for one of the names releases by its own k, and counts all that take themselves for such. */
 static uint64_t confirmed(const struct ksim_node *n)
 {
     const struct ksim_pg *pg = &n->pg;
     uint64_t flushed[KSIM_NODES_MAX] = {0};
+    uint64_t until = 0;
     int count = 0;
 
     for (int i = 0; i < n->world->node_count; i++) {
-        if (pg->counts[i] && pg->senders[i].is_there) {
+        if (is_counted(pg, i)) {
             flushed[count++] = pg->senders[i].flush;
         }
     }
     qsort(flushed, (size_t)count, sizeof *flushed, by_number);
-    return pg->k <= count && pg->k > 0 ? flushed[pg->k - 1] : 0;
+    for (int i = 0; i < n->world->node_count; i++) {
+        int k = pg->senders[i].rule.k;
+        if (is_counted(pg, i) && k > 0 && k <= count && flushed[k - 1] > until) {
+            until = flushed[k - 1];
+        }
+    }
+    return until;
 }
 
 static void acknowledge(struct ksim_node *n)
@@ -310,6 +336,9 @@ void ksim_pg_step(struct ksim_node *n)
         }
         if (w->now_ms - sender->heard_ms > SENDER_TIMEOUT_MS) {
             sender->is_there = false;
+        }
+        if (w->now_ms >= sender->rereads_ms) {
+            sender->rule = pg->rule;
         }
     }
     if (!pg->runs || pg->is_paused || w->now_ms < pg->ready_ms) {
@@ -356,7 +385,7 @@ void ksim_pg_probe(const struct ksim_node *n, struct keeper_probe *out)
             struct keeper_sender *row = &out->senders[out->sender_count++];
             (void)rc_text_put(row->name, sizeof row->name, w->nodes[i].name);
             row->is_streaming = true;
-            row->is_counted = pg->counts[i];
+            row->is_counted = is_counted(pg, i);
             row->flush_lsn = pg->senders[i].flush;
             row->replay_lsn = row->flush_lsn;
         }

@@ -19,10 +19,17 @@ enum {
 
 /* ---- PostgreSQL */
 
+struct ksim_rule { /* of confirmation, as one process of PostgreSQL has read it */
+    int k;         /* 0: nobody is asked */
+    bool counts[KSIM_NODES_MAX];
+};
+
 struct ksim_sender { /* a row of pg_stat_replication */
     bool is_there;
     uint64_t flush;
     uint64_t heard_ms;
+    struct ksim_rule rule; /* that this walsender goes by */
+    uint64_t rereads_ms;   /* when it goes by the newest */
 };
 
 struct ksim_disk {
@@ -54,11 +61,10 @@ struct ksim_pg {
     bool has_receiver;
     uint64_t next_receiver_ms;
     struct ksim_sender senders[KSIM_NODES_MAX];
-    int k; /* of names as they are in force for walsenders; 0: nobody is asked */
-    bool counts[KSIM_NODES_MAX];
-    bool waits;           /* what backends test */
-    bool will_wait;       /* what it becomes */
-    uint64_t waits_at_ms; /* then */
+    struct ksim_rule rule; /* by the configuration as it stands */
+    bool waits;            /* what backends test */
+    bool will_wait;        /* what it becomes */
+    uint64_t waits_at_ms;  /* then */
     bool is_pending[KSIM_WAL_MAX];
     uint64_t pending_from;
     uint64_t next_write_ms;
@@ -85,6 +91,8 @@ struct ksim_node {
     char name[8];
     uint64_t offset_ms;
     uint64_t rate_ppm;
+    uint64_t clock_until; /* it stands still at `clock_ms` */
+    uint64_t clock_ms;
     struct keeper *keeper; /* NULL: it is down */
     uint64_t keeper_up_ms; /* when it comes back */
     uint64_t keeper_paused_until;
@@ -135,6 +143,9 @@ struct ksim_store {
     uint64_t index;
     uint64_t down_until;
     uint64_t slow_until;
+    uint64_t
+        straggle_until;  /* some transactions arrive long after their askers gave up */
+    uint64_t late_until; /* answers come late, requests arrive in time */
 };
 
 /* ---- messages between keepers and store */
@@ -171,8 +182,9 @@ struct ksim_world {
     bool is_calm;
     bool was_async;
     uint64_t next_fault_ms;
-    bool is_aiming; /* at nodes whose state has just changed */
-    int aimed;      /* -1: at nobody */
+    bool is_aiming;  /* at nodes whose state has just changed */
+    int aimed;       /* -1: at nobody */
+    bool is_cutting; /* the aimed fault is one that ends renewals */
     enum keeper_state seen[KSIM_NODES_MAX];
     uint64_t write_every_ms;
     uint32_t fault_kinds;         /* drawn: which kinds this seed has */
@@ -218,7 +230,9 @@ bool ksim_pg_lies_on(const struct ksim_disk *mine, const struct ksim_disk *sourc
 /* ---- keeper_sim_hands.c */
 void ksim_hands_take(struct ksim_node *n, const struct keeper_action *action);
 void ksim_hands_step(struct ksim_node *n);
-void ksim_hands_drop(struct ksim_node *n); /* with the keeper, or by a kill */
+void ksim_hands_drop(struct ksim_node *n); /* by a kill */
+void ksim_hands_leave(
+    struct ksim_node *n); /* their keeper is gone; what was sent is sent */
 
 /* ---- keeper_sim_store.c */
 void ksim_store_step(struct ksim_world *w);
@@ -231,6 +245,8 @@ void ksim_store_fini(struct ksim_world *w);
 
 /* ---- keeper_sim_faults.c */
 void ksim_faults_step(struct ksim_world *w);
+/* Something has changed here: soon, in one of `one_in` cases, something goes wrong here. */
+void ksim_aim(struct ksim_world *w, const struct ksim_node *n, uint64_t one_in);
 void ksim_heal(struct ksim_world *w);
 void ksim_power_off(struct ksim_node *n, uint64_t for_ms);
 

@@ -123,13 +123,30 @@ void ksim_store_step(struct ksim_world *w)
 
 /* ---- requests */
 
+static uint64_t request_ms(struct ksim_world *w, enum keeper_action_kind kind)
+{
+    if (w->now_ms < w->store.straggle_until && kind == KEEPER_TXN &&
+        ksim_below(w, 3) == 0) {
+        return ksim_between(w, 1500, 8000);
+    }
+    return w->now_ms < w->store.slow_until ? ksim_between(w, 200, 2500)
+                                           : ksim_between(w, 1, 8);
+}
+
+static uint64_t reply_ms(struct ksim_world *w)
+{
+    if (w->now_ms < w->store.late_until) {
+        return ksim_between(w, 100, 2800);
+    }
+    return w->now_ms < w->store.slow_until ? ksim_between(w, 10, 500)
+                                           : ksim_between(w, 1, 8);
+}
+
 void ksim_store_ask(struct ksim_node *n, const struct keeper_action *action)
 {
     struct ksim_world *w = n->world;
-    bool is_slow = w->now_ms < w->store.slow_until;
     struct ksim_message *m =
-        ksim_post(w, KSIM_REQUEST, n->number,
-                  is_slow ? ksim_between(w, 200, 2500) : ksim_between(w, 1, 8));
+        ksim_post(w, KSIM_REQUEST, n->number, request_ms(w, action->kind));
 
     if (m == NULL) {
         return;
@@ -222,6 +239,9 @@ static void do_txn(struct ksim_world *w, struct ksim_message *m)
     }
     m->answer.end = KEEPER_DONE;
     m->answer.index = s->index;
+    if (strncmp(m->ops[0].key, "member/", 7) != 0) {
+        ksim_aim(w, &w->nodes[m->node], 8);
+    }
 }
 
 static void do_session(struct ksim_world *w, struct ksim_message *m)
@@ -255,10 +275,7 @@ void ksim_store_serve(struct ksim_world *w, struct ksim_message *m)
     } else {
         do_session(w, m);
     }
-    struct ksim_message *reply =
-        ksim_post(w, KSIM_REPLY, m->node,
-                  w->now_ms < w->store.slow_until ? ksim_between(w, 10, 500)
-                                                  : ksim_between(w, 1, 8));
+    struct ksim_message *reply = ksim_post(w, KSIM_REPLY, m->node, reply_ms(w));
     if (reply != NULL) {
         reply->keeper = m->keeper;
         reply->ask = m->ask;
