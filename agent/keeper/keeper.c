@@ -304,16 +304,37 @@ void keeper_see_store(struct keeper *k, uint64_t now_ms,
     keeper_think(k);
 }
 
+static void note_unwritable(struct keeper *k, unsigned times, uint64_t since_ms,
+                            const char *words)
+{
+    if (k->unwritable_times == 0) {
+        k->unwritable_ms = since_ms;
+        keeper_say(k, KEEPER_ALARM, "%s", words);
+    }
+    k->unwritable_times = times;
+}
+
 static void note_writing(struct keeper *k, const struct keeper_probe *probe)
 {
-    if (probe->writing == KEEPER_WRITES) {
+    switch (probe->writing) {
+    case KEEPER_WRITING_UNKNOWN:
+        break;
+    case KEEPER_WRITES:
+        if (k->unwritable_times > 0) {
+            keeper_say(k, KEEPER_INFO, "PostgreSQL can write to its disk again");
+        }
         k->unwritable_ms = 0;
         k->unwritable_times = 0;
-    } else if (probe->writing == KEEPER_CANNOT_WRITE) {
-        if (k->unwritable_times++ == 0) {
-            k->unwritable_ms = k->now_ms;
-            keeper_say(k, KEEPER_ALARM, "PostgreSQL cannot write to its disk");
+        break;
+    case KEEPER_CANNOT_WRITE:
+        note_unwritable(k, k->unwritable_times + 1, probe->writing_ms,
+                        "PostgreSQL cannot write to its disk");
+        break;
+    case KEEPER_WRITING_AWAITED: /* once is enough: it has had its time */
+        if (k->now_ms - probe->writing_ms > k->options.probe_fail_ms) {
+            note_unwritable(k, 2, probe->writing_ms, "PostgreSQL's disk does not answer");
         }
+        break;
     }
 }
 

@@ -127,8 +127,14 @@ enum keeper_reach {
     KEEPER_SILENT     /* no answer in time */
 };
 
-/* Whether a few blocks and, on a primary, some WAL could be written. */
-enum keeper_writing { KEEPER_WRITING_UNKNOWN, KEEPER_WRITES, KEEPER_CANNOT_WRITE };
+/* What became of writing a few blocks and, on a primary, some WAL. It is asked beside the probes,
+ * one at a time: a disk that hangs answers nothing, while all that is read comes from memory. */
+enum keeper_writing {
+    KEEPER_WRITING_UNKNOWN, /* no news */
+    KEEPER_WRITES,
+    KEEPER_CANNOT_WRITE,   /* full, read-only, broken */
+    KEEPER_WRITING_AWAITED /* it was asked at `writing_ms`, and is not answered yet */
+};
 
 struct keeper_sender {          /* a row of pg_stat_replication */
     char name[KEEPER_NODE_MAX]; /* application_name */
@@ -144,7 +150,8 @@ struct keeper_probe {
     uint64_t asked_ms; /* BOOTTIME, before it was sent */
     bool is_fresh;     /* over a connection of its own, not the standing one */
     enum keeper_reach reach;
-    enum keeper_writing writing; /* tried by a fresh one only */
+    enum keeper_writing writing;
+    uint64_t writing_ms; /* BOOTTIME, before it was asked; 0: not */
     bool in_recovery;
     uint32_t
         tli; /* that `lsn` is on. On a standby the highest of min_recovery_end_timeline,

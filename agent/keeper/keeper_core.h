@@ -80,6 +80,7 @@ struct keeper_demotion {
     bool is_closed; /* writable false was told, or tried */
     bool was_open;
     uint64_t since_ms;
+    uint64_t killed_ms; /* when it was first killed; 0: not yet */
 };
 
 struct keeper_renewal {
@@ -248,7 +249,7 @@ enum keeper_process keeper_process(const struct keeper *k);
 /* The last probe is of the present run and answered. */
 bool keeper_knows(const struct keeper *k);
 bool keeper_is_hung(const struct keeper *k);
-/* Its disk has taken nothing for probe_fail, as more than one probe says. */
+/* Its disk has taken nothing for probe_fail: refused it more than once, or not answered. */
 bool keeper_is_unwritable(const struct keeper *k);
 /* The warden's words show that a start or stop is done, whatever became of its answer. */
 void keeper_hand_shown(struct keeper *k);

@@ -53,6 +53,8 @@ static void stop(struct keeper *k)
     bool is_late = past_ms > STOP_MS + CLOSE_WAIT_MS || k->now_ms >= keeper_soft_ms(k);
 
     if (k->demotion.way != WAY_HANDOVER || k->term == 0 || is_late) {
+        k->demotion.killed_ms =
+            k->demotion.killed_ms != 0 ? k->demotion.killed_ms : k->now_ms;
         keeper_kill(k);
         return;
     }

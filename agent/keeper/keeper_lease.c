@@ -17,7 +17,8 @@ enum {
     DISARM_AGAIN_MS = 100,
     STALLS_APART_MS = 30000, /* further apart they are no row */
     CALM_ONCE_MS = 1000,     /* after one stall, before the store is relied on again */
-    CALM_MS = 3000           /* after several */
+    CALM_MS = 3000,          /* after several */
+    STUCK_MS = 2000 /* longer than anything but a disk that hangs keeps who is killed */
 };
 
 static uint64_t guard_ms(const struct keeper *k)
@@ -147,10 +148,20 @@ static void open_session(struct keeper *k)
     }
 }
 
+/* Who waits for a disk that does not answer is not gone when killed, but never acknowledges anything
+ * again: the lease is not kept for it. */
+static bool is_stuck(const struct keeper *k)
+{
+    return k->state == KEEPER_DEMOTING && k->demotion.killed_ms != 0 &&
+           k->now_ms - k->demotion.killed_ms > STUCK_MS &&
+           keeper_process(k) != KEEPER_NO_PROCESS;
+}
+
 static void renew(struct keeper *k)
 {
     /* A holder whose warden is silent must come to its end. */
-    if (k->now_ms < k->next_renew_ms || (k->term != 0 && keeper_warden_is_silent(k))) {
+    if (k->now_ms < k->next_renew_ms ||
+        (k->term != 0 && (keeper_warden_is_silent(k) || is_stuck(k)))) {
         return;
     }
     struct keeper_action *action = keeper_push(k, KEEPER_RENEW);

@@ -38,26 +38,68 @@ static void ended(struct keeper *k, enum keeper_process process)
     }
 }
 
-/* Somebody who is elected without loss when this one ends. Where all disks are full, to move
- * would help nobody. */
-static bool has_heir(const struct keeper *k)
+static bool is_member(const struct keeper_sync_record *sync, const char *node)
 {
-    const struct keeper_sync_record *sync = &k->view.sync;
-
-    if (!keeper_view_is_current(k) || !k->view.sync_at.exists || sync->quorum < 1 ||
-        sync->term != k->term) {
-        return false;
-    }
     for (size_t i = 0; i < sync->member_count; i++) {
-        const struct keeper_seat *seat = keeper_view_seat(&k->view, sync->members[i]);
-        const struct keeper_sender *sender = keeper_sender(k, sync->members[i]);
-        if (seat != NULL && seat->place.session[0] != '\0' &&
-            seat->record.state == KEEPER_STANDBY && !seat->record.no_failover &&
-            sender != NULL && sender->is_streaming) {
+        if (strcmp(sync->members[i], node) == 0) {
             return true;
         }
     }
     return false;
+}
+
+static bool is_heir(const struct keeper *k, const struct keeper_seat *seat)
+{
+    const struct keeper_sync_record *sync = &k->view.sync;
+    const struct keeper_sender *sender = keeper_sender(k, seat->node);
+
+    if (seat->place.session[0] == '\0' || seat->record.state != KEEPER_STANDBY ||
+        seat->record.no_failover || sender == NULL || !sender->is_streaming) {
+        return false;
+    }
+    return sync->quorum > 0
+               ? is_member(sync, seat->node)
+               : sender->flush_lsn + k->options.max_lag_bytes >= k->probe.lsn;
+}
+
+/* Somebody takes over without loss when this one ends: elected, or, in mode async, with all that
+ * a clean stop still sends. Where all disks are full, to move would help nobody. */
+static bool has_heir(const struct keeper *k)
+{
+    const struct keeper_sync_record *sync = &k->view.sync;
+
+    if (!keeper_view_is_current(k) || !k->view.sync_at.exists || sync->quorum < 0 ||
+        sync->term != k->term) {
+        return false;
+    }
+    for (size_t i = 0; i < k->view.seat_count; i++) {
+        if (is_heir(k, &k->view.seats[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when it is being given up for that. */
+static bool give_way(struct keeper *k)
+{
+    static const char alone[] =
+        "PostgreSQL cannot write to its disk, and nobody can take over without loss";
+
+    if (!keeper_is_unwritable(k)) {
+        if (strcmp(k->problem, alone) == 0) {
+            keeper_trouble(k, "");
+        }
+        return false;
+    }
+    if (!has_heir(k)) {
+        keeper_trouble(k, alone);
+        return false;
+    }
+    keeper_trouble(k, "");
+    keeper_demote(k, k->view.sync.quorum > 0 ? WAY_GONE : WAY_HANDOVER, KEEPER_INIT,
+                  "PostgreSQL cannot write to its disk");
+    return true;
 }
 
 void keeper_on_primary(struct keeper *k)
@@ -86,11 +128,7 @@ void keeper_on_primary(struct keeper *k)
         keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL is in recovery");
         return;
     }
-    if (keeper_is_unwritable(k) && has_heir(k)) {
-        keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL cannot write to its disk");
-        return;
-    }
-    if (keeper_obey(k) || keeper_intend(k)) {
+    if (give_way(k) || keeper_obey(k) || keeper_intend(k)) {
         return;
     }
     bool is_at_rest = keeper_sync_think(k);

@@ -38,7 +38,7 @@ void keeper_record_make(const struct keeper *k, struct keeper_member_record *out
                                          .port = k->options.port,
                                          .priority = k->options.priority,
                                          .no_failover = k->options.no_failover ||
-                                                        k->unwritable_ms != 0,
+                                                        k->unwritable_times != 0,
                                          .no_sync = k->options.no_sync};
     (void)rc_text_put(out->address, sizeof out->address, k->address);
     (void)rc_text_put(out->problem, sizeof out->problem,

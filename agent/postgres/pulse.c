@@ -147,7 +147,6 @@ enum keeper_writing pulse_writing(const char *sqlstate, const char *text)
     static const char *const failures[] = {
         "53100", /* disk full */
         "58030", /* I/O error */
-        "25006", /* read-only, though no standby */
     };
 
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {

@@ -10,19 +10,25 @@
 #include "base/watch_uv.h"
 
 enum { FRESH_EVERY_MS = 5000, ANSWER_MS = 1000, LINT_EVERY_MS = 60000, LINT_MAX = 200 };
-enum { FRESH_AGAIN_MS = 1000, WRITE_MS = 1000 };
+enum { FRESH_AGAIN_MS = 1000 };
+/* A backend that hangs in its disk stays when its connection goes: no other is added to it, so that
+ * they do not fill the server. */
+enum { WRITE_MS = 600000 };
 
 struct pulse_taker {
     struct pulse_taker_options options;
     struct pg_session *kept;
     struct pg_session *fresh;
+    struct pg_session *writer; /* what was `fresh`: it writes, while the others go on */
     struct watch_timer *timer;
     uint64_t every_ms;
     uint64_t ended_ms;   /* of the last one */
     uint64_t freshed_ms; /* of the last by a connection of its own */
     uint64_t linted_ms;
     bool is_under_way;
-    bool is_unwritable; /* as the last that tried says */
+    uint64_t writing_ms;         /* when the last was asked to write */
+    enum keeper_writing written; /* its answer, to be told with the next probe */
+    bool is_unwritable;          /* as the last that tried says */
     char warning[LINT_MAX];
     struct keeper_probe probe;
 };
@@ -50,24 +56,35 @@ static void end(struct pulse_taker *p)
         pg_session_drop(p->fresh);
     }
     p->probe.warning = p->warning[0] != '\0' && !p->probe.in_recovery ? p->warning : NULL;
+    p->probe.writing =
+        pg_session_is_busy(p->writer) ? KEEPER_WRITING_AWAITED : p->written;
+    p->probe.writing_ms = p->writing_ms;
+    p->written = KEEPER_WRITING_UNKNOWN;
     p->options.probed(p->options.context, &p->probe);
     arm(p);
 }
 
-/* No answer in time is none: a disk that is slow is not full. */
 static void on_written(void *context, const struct pg_answer *answer)
 {
     struct pulse_taker *p = context;
 
-    p->probe.writing =
+    p->written =
         answer->is_ok ? KEEPER_WRITES : pulse_writing(answer->sqlstate, answer->text);
-    p->is_unwritable = p->probe.writing == KEEPER_CANNOT_WRITE;
-    end(p);
+    p->is_unwritable = p->written == KEEPER_CANNOT_WRITE;
+    pg_session_drop(p->writer);
 }
 
+/* By the connection that was just made, which is not asked anything else. */
 static void try_to_write(struct pulse_taker *p)
 {
-    pg_session_ask(p->fresh, PG_SESSION_KEPT,
+    if (pg_session_is_busy(p->writer)) {
+        return;
+    }
+    struct pg_session *idle = p->writer;
+    p->writer = p->fresh;
+    p->fresh = idle;
+    p->writing_ms = warden_clock_ms();
+    pg_session_ask(p->writer, PG_SESSION_KEPT,
                    p->probe.in_recovery ? pulse_spill_query : pulse_write_query, WRITE_MS,
                    on_written, p);
 }
@@ -100,7 +117,6 @@ static void on_senders(void *context, const struct pg_answer *answer)
         return;
     } else if (p->probe.is_fresh) {
         try_to_write(p);
-        return;
     }
     end(p);
 }
@@ -125,9 +141,8 @@ static void on_status(void *context, const struct pg_answer *answer)
     if (p->probe.in_recovery) {
         if (p->probe.is_fresh) {
             try_to_write(p);
-        } else {
-            end(p);
         }
+        end(p);
         return;
     }
     pg_session_ask(p->probe.is_fresh ? p->fresh : p->kept, PG_SESSION_KEPT,
@@ -176,6 +191,9 @@ int pulse_taker_create(const struct pulse_taker_options *options,
     if (err == RC_OK) {
         err = pg_session_create(&options->session, &p->fresh);
     }
+    if (err == RC_OK) {
+        err = pg_session_create(&options->session, &p->writer);
+    }
     if (err != RC_OK) {
         pulse_taker_destroy(p);
         return err;
@@ -191,6 +209,7 @@ void pulse_taker_destroy(struct pulse_taker *p)
     }
     pg_session_destroy(p->kept);
     pg_session_destroy(p->fresh);
+    pg_session_destroy(p->writer);
     watch_uv_timer_close(p->timer);
     free(p);
 }

@@ -494,10 +494,90 @@ static void a_full_disk_moves_the_primary_to_who_confirmed_its_writes(void **sta
     pass(w, 1000);
     assert_int_equal(state_of(w), KEEPER_PRIMARY);
     w->probe.writing = KEEPER_CANNOT_WRITE;
+    w->probe.writing_ms = w->now_ms;
     pass(w, 2900);
     assert_int_equal(state_of(w), KEEPER_PRIMARY);
     pass(w, 500);
     assert_int_equal(state_of(w), KEEPER_DEMOTING);
+}
+
+static void a_disk_that_does_not_answer_in_its_time_is_like_a_full_one(void **state)
+{
+    struct world *w = *state;
+
+    hold_with_an_heir(w, "{\"state\":\"standby\"}");
+    pass(w, 1000);
+    w->probe.writing = KEEPER_WRITING_AWAITED;
+    w->probe.writing_ms = w->now_ms;
+    pass(w, 2900);
+    assert_int_equal(state_of(w), KEEPER_PRIMARY);
+    pass(w, 500);
+    assert_int_equal(state_of(w), KEEPER_DEMOTING);
+}
+
+/* Killed it waits for its disk: whoever is elected need not. */
+static void the_lease_is_not_kept_for_who_dies_only_when_its_disk_answers(void **state)
+{
+    struct world *w = *state;
+
+    hold_with_an_heir(w, "{\"state\":\"standby\"}");
+    pass(w, 1000);
+    w->probe.writing = KEEPER_WRITING_AWAITED;
+    w->probe.writing_ms = w->now_ms;
+    pass(w, 3500);
+    w->warden.process = KEEPER_ENDING;
+    pass(w, 2000);
+    size_t renewals = count_of(w, KEEPER_RENEW);
+    pass(w, 2000);
+    assert_int_equal(count_of(w, KEEPER_RENEW), renewals);
+}
+
+static void in_mode_async_a_full_disk_is_left_by_a_clean_stop(void **state)
+{
+    struct world *w = *state;
+
+    hold_with_an_heir(w, "{\"state\":\"standby\"}");
+    put(w, "sync", "{\"term\":7,\"holder\":\"db1\",\"quorum\":0}", NULL);
+    put(w, "settings", "{\"mode\":\"async\"}", NULL);
+    pass(w, 1000);
+    assert_int_equal(state_of(w), KEEPER_PRIMARY);
+    w->probe.writing = KEEPER_CANNOT_WRITE;
+    w->probe.writing_ms = w->now_ms;
+    pass(w, 4500);
+    assert_int_equal(state_of(w), KEEPER_DEMOTING);
+    assert_int_equal(count_of(w, KEEPER_KILL), 0);
+    assert_int_equal(count_of(w, KEEPER_STOP_FAST), 1);
+}
+
+static bool has_said(const struct world *w, const char *words)
+{
+    for (size_t i = 0; i < w->asked_count; i++) {
+        if (w->asked[i].kind == KEEPER_SAY && strstr(w->asked[i].text, words) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void alone_with_a_full_disk_it_stays_and_says_so(void **state)
+{
+    struct world *w = *state;
+    struct keeper_status status;
+
+    hold(w);
+    pass(w, 1000);
+    w->probe.writing = KEEPER_CANNOT_WRITE;
+    w->probe.writing_ms = w->now_ms;
+    pass(w, 7000);
+    keeper_status(w->k, &status);
+    assert_int_equal(status.state, KEEPER_PRIMARY);
+    assert_non_null(strstr(status.problem, "nobody can take over"));
+    assert_true(has_said(w, "PostgreSQL cannot write to its disk"));
+    w->probe.writing = KEEPER_WRITES;
+    pass(w, 500);
+    keeper_status(w->k, &status);
+    assert_string_equal(status.problem, "");
+    assert_true(has_said(w, "can write to its disk again"));
 }
 
 static void where_all_disks_are_full_the_primary_stays(void **state)
@@ -506,6 +586,7 @@ static void where_all_disks_are_full_the_primary_stays(void **state)
 
     hold_with_an_heir(w, "{\"state\":\"standby\",\"no_failover\":true}");
     w->probe.writing = KEEPER_CANNOT_WRITE;
+    w->probe.writing_ms = w->now_ms;
     pass(w, 7000);
     assert_int_equal(state_of(w), KEEPER_PRIMARY);
     assert_int_equal(count_of(w, KEEPER_KILL), 0);
@@ -582,7 +663,11 @@ int main(void)
         CLAIM(nobody_is_elected_while_the_cluster_is_paused),
         CLAIM(a_stopped_standby_is_started_detached_and_never_otherwise),
         CLAIM(a_full_disk_moves_the_primary_to_who_confirmed_its_writes),
+        CLAIM(a_disk_that_does_not_answer_in_its_time_is_like_a_full_one),
+        CLAIM(the_lease_is_not_kept_for_who_dies_only_when_its_disk_answers),
+        CLAIM(in_mode_async_a_full_disk_is_left_by_a_clean_stop),
         CLAIM(where_all_disks_are_full_the_primary_stays),
+        CLAIM(alone_with_a_full_disk_it_stays_and_says_so),
         CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
         CLAIM(an_answer_that_is_older_than_the_view_changes_nothing_in_it),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),

@@ -259,7 +259,7 @@ static void a_full_disk_is_no_lack_of_rights(void **state)
     (void)state;
     assert_int_equal(pulse_writing("53100", "could not write"), KEEPER_CANNOT_WRITE);
     assert_int_equal(pulse_writing("58030", "could not read"), KEEPER_CANNOT_WRITE);
-    assert_int_equal(pulse_writing("25006", ""), KEEPER_CANNOT_WRITE);
+    assert_int_equal(pulse_writing("25006", "in recovery"), KEEPER_WRITING_UNKNOWN);
     assert_int_equal(
         pulse_writing("42501", "could not create temporary file: Read-only file system"),
         KEEPER_CANNOT_WRITE);
