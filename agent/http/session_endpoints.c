@@ -265,7 +265,7 @@ static void on_renewed(struct http_api *api, struct http_exchange *x,
 
     if (outcome->err != RC_OK && outcome->err != RC_ENOTFOUND) {
         errand_failed(x, outcome);
-    } else if (outcome->err == RC_ENOTFOUND ||
+    } else if (outcome->err == RC_ENOTFOUND || !outcome->succeeded ||
                !store_read_session(api->store, x->argument, &session)) {
         exchange_error(x, 404, "Session id '%s' not found", x->argument);
     } else {
@@ -273,10 +273,34 @@ static void on_renewed(struct http_api *api, struct http_exchange *x,
     }
 }
 
+/* ?ttl=30s&cas=<ModifyIndex>: the session has that time from now on, if nobody has changed it. */
+static bool read_retime(struct http_api *api, struct http_exchange *x,
+                        struct store_session *space, struct store_retime *out)
+{
+    const char *ttl = target_parameter(&x->target, "ttl");
+    const char *index = target_parameter(&x->target, "cas");
+
+    *out = (struct store_retime){.id = x->argument, .ttl_text = space->ttl_text};
+    if (!session_request_ttl(api, x, ttl, space)) {
+        return false;
+    }
+    if (space->ttl_ms == 0 || index == NULL ||
+        rc_text_to_u64(index, UINT64_MAX, &out->index) != RC_OK) {
+        exchange_error(x, 400,
+                       "A new ttl needs the ModifyIndex that the session has: "
+                       "?ttl=30s&cas=17");
+        return false;
+    }
+    lengthen(api, space);
+    out->ttl_ms = space->ttl_ms;
+    return true;
+}
+
 /* Settled first: a session that another server made a moment ago is known then. */
 void session_renew(struct http_api *api, struct http_exchange *x)
 {
     struct store_session session;
+    struct store_retime retime;
 
     if (!has_id(x)) {
         return;
@@ -287,15 +311,18 @@ void session_renew(struct http_api *api, struct http_exchange *x)
               : !store_query_begin(api, x)) {
         return;
     }
-    if (!may_write(api, x)) {
+    bool has_ttl = target_parameter(&x->target, "ttl") != NULL;
+    if (!may_write(api, x) || (has_ttl && !read_retime(api, x, &session, &retime))) {
         return;
     }
     struct errand *errand = errand_begin(api, x, on_renewed);
     if (errand == NULL) {
         return;
     }
-    int err =
-        store_renew_session(api->store, api->now_ms, x->argument, errand_done, errand);
+    int err = has_ttl ? store_retime_session(api->store, api->now_ms, &retime,
+                                             errand_done, errand)
+                      : store_renew_session(api->store, api->now_ms, x->argument,
+                                            errand_done, errand);
     if (err != RC_OK) {
         errand_refused(errand, err);
     }

@@ -85,17 +85,14 @@ static bool read_behavior(struct http_exchange *x, json_t *body,
     return true;
 }
 
-static bool read_ttl(const struct http_api *api, struct http_exchange *x, json_t *body,
-                     struct store_session *session)
+static bool check_ttl(const struct http_api *api, struct http_exchange *x,
+                      struct store_session *session)
 {
     char least[32];
     uint64_t ns = 0;
     uint64_t least_ns = api->facts.session_ttl_min_ms * NS_PER_MS;
     const char *text = session->ttl_text;
 
-    if (!put_text(x, body, "TTL", session->ttl_text, sizeof session->ttl_text)) {
-        return false;
-    }
     int err = text[0] != '\0' ? rc_text_to_duration_ns(text, &ns) : RC_OK;
     if (err == RC_EMALFORMED) {
         exchange_error(x, 500, "Session TTL '%s' invalid: time: invalid duration \"%s\"",
@@ -111,6 +108,24 @@ static bool read_ttl(const struct http_api *api, struct http_exchange *x, json_t
                    "Invalid Session TTL '%" PRIu64 "', must be between [%s=24h0m0s]",
                    err == RC_OK ? ns : UINT64_MAX, least);
     return false;
+}
+
+static bool read_ttl(const struct http_api *api, struct http_exchange *x, json_t *body,
+                     struct store_session *session)
+{
+    return put_text(x, body, "TTL", session->ttl_text, sizeof session->ttl_text) &&
+           check_ttl(api, x, session);
+}
+
+bool session_request_ttl(const struct http_api *api, struct http_exchange *x,
+                         const char *text, struct store_session *session)
+{
+    if (rc_text_put(session->ttl_text, sizeof session->ttl_text, text) != RC_OK) {
+        exchange_error(x, 400, "TTL is longer than %zu bytes",
+                       sizeof session->ttl_text - 1);
+        return false;
+    }
+    return check_ttl(api, x, session);
 }
 
 /* Texts, or objects with an ID. */

@@ -19,6 +19,10 @@ struct session_request {
 bool session_request_read(const struct http_api *api, struct http_exchange *x,
                           json_t *body, struct session_request *out);
 
+/* A time to live alone, into `ttl_ms` and `ttl_text`. False: answered. */
+bool session_request_ttl(const struct http_api *api, struct http_exchange *x,
+                         const char *text, struct store_session *session);
+
 /* Whether its node and checks are there and well, as the catalog has it. False: answered. */
 bool session_request_stands(const struct http_api *api, struct http_exchange *x,
                             const struct store_session *session);

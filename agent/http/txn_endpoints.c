@@ -121,6 +121,7 @@ static bool may_kv(struct http_api *api, struct http_exchange *x,
     case STORE_DELETE_KEY:
     case STORE_DELETE_CAS:
     case STORE_END_SESSION:
+    case STORE_RETIME_SESSION:
     case STORE_VERB_COUNT:
         break;
     }

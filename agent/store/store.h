@@ -93,7 +93,8 @@ enum store_verb {
     STORE_CHECK_INDEX,
     STORE_CHECK_SESSION,
     STORE_CHECK_NOT_EXISTS,
-    STORE_END_SESSION, /* `key` is its id */
+    STORE_END_SESSION,    /* `key` is its id */
+    STORE_RETIME_SESSION, /* only by store_retime_session() */
     STORE_VERB_COUNT
 };
 
@@ -191,9 +192,25 @@ int store_create_session(struct store *store, uint64_t now_ms,
                          const struct store_session *session, const uint8_t *request,
                          store_done *done, void *context);
 
+struct store_retime {
+    const char *id;
+    uint64_t ttl_ms;
+    const char *ttl_text;
+    uint64_t index;
+};
+
 /* Renews one. The outcome is RC_ENOTFOUND when it is not there (any more). */
 int store_renew_session(struct store *store, uint64_t now_ms, const char *id,
                         store_done *done, void *context);
+
+/* Gives one the time to live `ttl_ms` (shown as `ttl_text`) from now on, and with it all that goes
+ * with it, if its modify index still is `index`; its locks keep their terms. RC_OK in the outcome:
+ * nobody can renew the time it had before any more, so its end is counted by the new one only.
+ * RC_ECONFLICT: it has another index; RC_ENOTFOUND; RC_EUNKNOWN: either time may count.
+ * Returns as store_submit(). */
+int store_retime_session(struct store *store, uint64_t now_ms,
+                         const struct store_retime *retime, store_done *done,
+                         void *context);
 
 /* ---- reading: from the mirror. */
 

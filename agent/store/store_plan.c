@@ -104,6 +104,26 @@ struct rc_pack_bytes plan_key(struct store_plan *plan, const char *prefix,
     return (struct rc_pack_bytes){.at = at, .size = size + name.size};
 }
 
+struct rc_pack_bytes plan_with_slash(struct store_plan *plan, struct rc_pack_bytes id)
+{
+    uint8_t *at = plan_take(plan, id.size + 1);
+
+    if (at == NULL) {
+        return id;
+    }
+    memcpy(at, id.at, id.size);
+    at[id.size] = '/';
+    return (struct rc_pack_bytes){.at = at, .size = id.size + 1};
+}
+
+struct rc_pack_bytes plan_session(struct store_plan *plan,
+                                  const struct store_session *session)
+{
+    rc_buffer_clear(&plan->buffer);
+    session_record_write(&plan->buffer, session);
+    return keep(plan, plan->buffer.bytes, plan->buffer.size);
+}
+
 void plan_compare(struct store_plan *plan, struct rc_pack_bytes key,
                   enum engine_target target, enum engine_relation relation,
                   uint64_t number)
@@ -227,6 +247,10 @@ static void compare_draft(struct store_plan *plan, const struct draft *d)
     /* Who holds a key never changes without the key, as long as it is there. */
     if (d->table == STORE_KV && d->needs_held && !(d->needs_mod && d->was_there)) {
         plan_compare(plan, d->held_key, ENGINE_MOD_REVISION, ENGINE_EQUAL, d->held_mod);
+    }
+    /* A key goes with the lease that its session has: that may be another by now. */
+    if (d->is_changed && has_session && d->was_there && d->was.lease != 0) {
+        plan_compare(plan, d->key, ENGINE_LEASE, ENGINE_EQUAL, d->was.lease);
     }
     if (d->needs_session && has_session) {
         plan_compare(plan,

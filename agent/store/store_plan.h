@@ -79,6 +79,11 @@ void plan_make(struct store_plan *plan, const struct store *store,
 void *plan_take(struct store_plan *plan, size_t size);
 struct rc_pack_bytes plan_key(struct store_plan *plan, const char *prefix,
                               struct rc_pack_bytes name);
+/* `id` and a slash: what its locks stand under in the mirror. */
+struct rc_pack_bytes plan_with_slash(struct store_plan *plan, struct rc_pack_bytes id);
+/* The record as the engine has it. */
+struct rc_pack_bytes plan_session(struct store_plan *plan,
+                                  const struct store_session *session);
 /* The draft of a key, new from the mirror if need be; NULL: too many, or it is unsettled. */
 struct draft *plan_draft(struct store_plan *plan, enum store_table table,
                          struct rc_pack_bytes name);

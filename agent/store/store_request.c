@@ -356,6 +356,43 @@ static void end_unheard(struct store_request *r, const struct engine_answer *ans
     discard(r);
 }
 
+static void finish_kept(struct store_request *r)
+{
+    finish_from(r, (struct rc_pack_bytes){.at = r->kept, .size = r->kept_size},
+                r->need_revision);
+}
+
+/* Until the old lease is gone a server that lags behind could renew it in vain. */
+static void on_old_revoked(void *context, const struct engine_answer *answer)
+{
+    struct store_request *r = context;
+
+    r->store->is_closed = r->store->is_closed || answer->err == RC_ECLOSED;
+    request_move(r, REQUEST_WAITS);
+    if (r->done == NULL) {
+        discard(r);
+    } else if (answer->err == RC_OK || answer->err == RC_ENOTFOUND) {
+        finish_kept(r);
+    } else {
+        request_fail(r, RC_EUNKNOWN, "outcome unknown");
+    }
+}
+
+static void on_written(struct store_request *r, uint64_t revision)
+{
+    struct request_op *own = &r->ops[0];
+
+    r->need_revision = revision;
+    if (own->op.verb != STORE_RETIME_SESSION) {
+        finish_kept(r);
+        return;
+    }
+    uint64_t old_lease = own->old_lease;
+    own->old_lease = 0;
+    request_move(r, REQUEST_ASKS);
+    engine_revoke(r->store->engine, old_lease, on_old_revoked, r);
+}
+
 static void on_txn(void *context, const struct engine_answer *answer)
 {
     struct store_request *r = context;
@@ -366,8 +403,7 @@ static void on_txn(void *context, const struct engine_answer *answer)
     if (r->done == NULL) {
         end_unheard(r, answer);
     } else if (answer->err == RC_OK && answer->succeeded) {
-        finish_from(r, (struct rc_pack_bytes){.at = r->kept, .size = r->kept_size},
-                    answer->revision);
+        on_written(r, answer->revision);
     } else if (answer->err == RC_OK) {
         plan_again(r, answer->revision);
     } else if (answer->err == RC_ENOTFOUND && ++r->tries < TRIES_MAX) {

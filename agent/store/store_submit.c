@@ -22,6 +22,7 @@ static bool is_write(enum store_verb verb)
     case STORE_DELETE_CAS:
     case STORE_DELETE_TREE:
     case STORE_END_SESSION:
+    case STORE_RETIME_SESSION:
     case STORE_VERB_COUNT: /* a session is made */
         return true;
     case STORE_GET:
@@ -41,7 +42,7 @@ static bool fits_table(const struct store_op *op)
         return op->table == STORE_SESSIONS;
     }
     if (op->table == STORE_KV) {
-        return true;
+        return op->verb != STORE_RETIME_SESSION;
     }
     return op->table != STORE_SESSIONS &&
            (op->verb == STORE_SET || op->verb == STORE_CAS ||
@@ -263,6 +264,27 @@ int store_renew_session(struct store *store, uint64_t now_ms, const char *id,
     return start(
         store, &op, 1, op.key.size,
         &(struct asked){.done = done, .context = context, .kind = REQUEST_RENEWAL});
+}
+
+int store_retime_session(struct store *store, uint64_t now_ms,
+                         const struct store_retime *retime, store_done *done,
+                         void *context)
+{
+    const struct store_op op = {.verb = STORE_RETIME_SESSION,
+                                .table = STORE_SESSIONS,
+                                .key = rc_pack_text(retime->id),
+                                .value = rc_pack_text(retime->ttl_text),
+                                .index = retime->index,
+                                .ttl_ms = retime->ttl_ms};
+    bool fits = retime->ttl_ms >= TTL_MIN_MS && retime->ttl_ms <= STORE_TTL_MAX_MS &&
+                op.value.size < sizeof((struct store_session *)0)->ttl_text &&
+                op.key.size <= STORE_ID_SIZE;
+
+    store_hear(store, now_ms);
+    return fits ? start(store, &op, 1, op.key.size + op.value.size,
+                        &(struct asked){
+                            .done = done, .context = context, .kind = REQUEST_SESSION})
+                : RC_EINVAL;
 }
 
 int store_settle(struct store *store, uint64_t now_ms, const struct store_view *view,

@@ -235,8 +235,9 @@ static void take_lock(struct step *s)
                   key_size(s), key_text(s));
         return;
     }
+    /* As it is now: the lease that the key may go with is the one it has. */
     plan_compare(s->plan, plan_key(s->plan, store_table_prefix(STORE_SESSIONS), id),
-                 ENGINE_CREATE_REVISION, ENGINE_EQUAL, session.create_revision);
+                 ENGINE_MOD_REVISION, ENGINE_EQUAL, session.mod_revision);
     lock_for(s, &session);
 }
 
@@ -468,6 +469,65 @@ static void make_session(struct step *s)
     s->d->lease = s->lease;
 }
 
+/* What goes with the session goes with its new lease. */
+static bool move_holds(struct step *s)
+{
+    const struct store *store = s->plan->store;
+    struct draft *session = s->d;
+    const struct rc_pack_bytes prefix = plan_with_slash(s->plan, s->op->key);
+    struct engine_item item = {.key = {NULL, 0}};
+
+    while (mirror_next(store->holds, prefix, item.key, &item)) {
+        const struct rc_pack_bytes name = {.at = item.key.at + prefix.size,
+                                           .size = item.key.size - prefix.size};
+        struct draft *d = plan_draft(s->plan, STORE_KV, name);
+        if (d == NULL) {
+            return false;
+        }
+        d->needs_mod = true;
+        d->needs_held = true;
+        bool is_its = d->exists && d->held.session != NULL &&
+                      d->held.session_revision == session->was.create_revision;
+        if (is_its && d->held.behavior == STORE_DELETE) {
+            d->lease = s->lease;
+            d->is_changed = true;
+        }
+    }
+    return true;
+}
+
+/* `index` is what its time was seen with; `value` the new one as text. */
+static void retime_session(struct step *s)
+{
+    struct draft *d = s->d;
+    struct store_session record;
+
+    d->needs_mod = true;
+    if (!d->exists || d->was.lease == 0) {
+        plan_fail(s->plan, s->index, "Session id '%.*s' not found", key_size(s),
+                  key_text(s));
+        refuse(s, RC_ENOTFOUND);
+        return;
+    }
+    if (d->modify_index != s->op->index) {
+        plan_fail(s->plan, s->index, "session %.*s has changed: its index is %llu",
+                  key_size(s), key_text(s), (unsigned long long)d->modify_index);
+        refuse(s, RC_ECONFLICT);
+        return;
+    }
+    if (session_record_read(d->was.value, s->plan->store->slots, &record) != RC_OK ||
+        !move_holds(s)) {
+        return;
+    }
+    s->plan->request->ops[s->index].old_lease = d->was.lease;
+    record.ttl_ms = s->op->ttl_ms;
+    memcpy(record.ttl_text, s->op->value.at, s->op->value.size);
+    record.ttl_text[s->op->value.size] = '\0';
+    d->now.value = plan_session(s->plan, &record);
+    d->lease = s->lease;
+    d->is_changed = true;
+}
+
 /* ---- which is which */
 
 static const struct {
@@ -487,6 +547,7 @@ static const struct {
                                  [STORE_CHECK_SESSION] = {check_session, false},
                                  [STORE_CHECK_NOT_EXISTS] = {check_not_exists, false},
                                  [STORE_END_SESSION] = {end_session, false},
+                                 [STORE_RETIME_SESSION] = {retime_session, false},
                                  [STORE_VERB_COUNT] = {make_session, false}};
 
 void verb_do(struct store_plan *plan, size_t index)

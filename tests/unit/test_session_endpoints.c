@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/err.h"
 #include "base/text.h"
@@ -151,6 +152,36 @@ static void a_session_is_renewed_and_ends(void **state)
     assert_true(rc_text_starts_with(rc_buffer_string(&world->x.out), "Session id '"));
 }
 
+static void a_session_is_given_another_time_by_its_index(void **state)
+{
+    struct kv_world *world = *state;
+    char id[STORE_ID_SIZE];
+    char target[160];
+    uint64_t index;
+
+    make(world, "{\"TTL\":\"2s\",\"Checks\":[]}", id);
+    kv_world_ask(world, "PUT", with_id(target, sizeof target, "/v1/session/renew/", id),
+                 "");
+    json_t *list = json_loads(rc_buffer_string(&world->x.out), 0, NULL);
+    index = (uint64_t)json_integer_value(
+        json_object_get(json_array_get(list, 0), "ModifyIndex"));
+    json_decref(list);
+    (void)snprintf(target, sizeof target, "/v1/session/renew/%s?ttl=30s", id);
+    kv_world_ask(world, "PUT", target, "");
+    assert_int_equal(world->x.status, 400);
+    (void)snprintf(target, sizeof target, "/v1/session/renew/%s?ttl=30s&cas=%llu", id,
+                   (unsigned long long)index);
+    kv_world_ask(world, "PUT", target, "");
+    assert_int_equal(world->x.status, 200);
+    assert_non_null(strstr(rc_buffer_string(&world->x.out), "\"TTL\":\"30s\""));
+    kv_world_ask(world, "PUT", target, "");
+    assert_int_equal(world->x.status, 409);
+    kv_world_run(world, 20000);
+    kv_world_ask(world, "GET", with_id(target, sizeof target, "/v1/session/info/", id),
+                 "");
+    assert_non_null(strstr(rc_buffer_string(&world->x.out), "\"TTL\":\"30s\""));
+}
+
 static void what_a_session_holds_goes_with_it(void **state)
 {
     struct kv_world *world = *state;
@@ -226,6 +257,7 @@ int main(void)
         WITH_WORLD(lock_delays_are_read_in_all_their_forms),
         WITH_WORLD(wrong_sessions_are_refused_in_consuls_words),
         WITH_WORLD(a_session_is_renewed_and_ends),
+        WITH_WORLD(a_session_is_given_another_time_by_its_index),
         WITH_WORLD(what_a_session_holds_goes_with_it),
         WITH_WORLD(a_session_may_live_several_ttls),
         WITH_WORLD(a_long_ttl_times_the_factor_ends_at_a_day),

@@ -345,6 +345,119 @@ static void reads_of_what_the_mirror_has_ask_nobody(void **state)
                      RC_EINVAL);
 }
 
+static const struct answer *retime(struct world *w, size_t at, const char *id,
+                                   uint64_t ttl_ms, uint64_t index)
+{
+    const struct store_retime retime = {
+        .id = id, .ttl_ms = ttl_ms, .ttl_text = "its text", .index = index};
+
+    w->answer.is_there = false;
+    int err = store_retime_session(w->stores[at], w->now_ms, &retime, world_done, w);
+    if (err != RC_OK) {
+        w->answer = (struct answer){.is_there = true, .err = err};
+    }
+    return world_wait(w);
+}
+
+static const struct answer *renew(struct world *w, size_t at, const char *id)
+{
+    w->answer.is_there = false;
+    assert_int_equal(store_renew_session(w->stores[at], w->now_ms, id, world_done, w),
+                     RC_OK);
+    return world_wait(w);
+}
+
+static uint64_t index_of(struct world *w, const char *id)
+{
+    struct store_session session;
+
+    assert_true(store_read_session(w->stores[0], id, &session));
+    return session.modify_index;
+}
+
+static void a_session_with_a_new_time_keeps_its_locks_and_their_terms(void **state)
+{
+    struct world *w = *state;
+    const char *a = world_session(w, 'a', 2000, 0, STORE_DELETE);
+    struct store_session session;
+
+    (void)world_one(w, STORE_LOCK, "k", "1", a);
+    uint64_t term = world_get(w, 0, "k")->term;
+    assert_int_equal(retime(w, 0, a, 30000, index_of(w, a))->err, RC_OK);
+    assert_true(w->answer.succeeded);
+    world_run_ms(w, 25000);
+
+    assert_true(holds(w, 0, a));
+    assert_true(world_is(w, "k", "1"));
+    assert_int_equal(world_get(w, 1, "k")->term, term);
+    assert_true(store_read_session(w->stores[0], a, &session));
+    assert_int_equal(session.ttl_ms, 30000);
+    assert_string_equal(session.ttl_text, "its text");
+    world_run_ms(w, 10000);
+    assert_null(world_get(w, 0, "k"));
+}
+
+static void a_session_with_a_shorter_time_ends_after_that(void **state)
+{
+    struct world *w = *state;
+    const char *a = world_session(w, 'a', 30000, 0, STORE_DELETE);
+
+    (void)world_one(w, STORE_LOCK, "k", "1", a);
+    assert_int_equal(retime(w, 0, a, 2000, index_of(w, a))->err, RC_OK);
+    world_run_ms(w, 1500);
+    assert_int_equal(renew(w, 1, a)->err, RC_OK);
+    world_run_ms(w, 1500);
+    assert_true(holds(w, 0, a));
+    world_run_ms(w, 2000);
+    assert_null(world_get(w, 0, "k"));
+    assert_int_equal(renew(w, 1, a)->err, RC_ENOTFOUND);
+}
+
+static void a_new_time_is_refused_when_another_was_set_meanwhile(void **state)
+{
+    struct world *w = *state;
+    const char *a = world_session(w, 'a', 2000, 0, STORE_DELETE);
+    uint64_t index = index_of(w, a);
+
+    assert_int_equal(retime(w, 0, a, 30000, index)->err, RC_OK);
+    assert_int_equal(retime(w, 1, a, 2000, index)->err, RC_ECONFLICT);
+    assert_int_equal(retime(w, 0, a, 10, index_of(w, a))->err, RC_EINVAL);
+    (void)world_one(w, STORE_END_SESSION, a, "", NULL);
+    assert_int_equal(retime(w, 0, a, 2000, index)->err, RC_ENOTFOUND);
+}
+
+static void unheard(void *context, const struct store_outcome *outcome)
+{
+    (void)context;
+    assert_int_equal(outcome->err, RC_OK);
+}
+
+static void a_key_that_is_locked_anew_meanwhile_goes_with_the_new_lease(void **state)
+{
+    struct world *w = *state;
+    const char *a = world_session(w, 'a', 2000, 0, STORE_DELETE);
+    const struct store_retime longer = {
+        .id = a, .ttl_ms = 30000, .ttl_text = "30s", .index = index_of(w, a)};
+    const struct store_op again = {.verb = STORE_LOCK,
+                                   .table = STORE_KV,
+                                   .key = rc_pack_text("k"),
+                                   .value = rc_pack_text("2"),
+                                   .session = a};
+
+    (void)world_one(w, STORE_LOCK, "k", "1", a);
+    assert_int_equal(
+        store_retime_session(w->stores[1], w->now_ms, &longer, unheard, NULL), RC_OK);
+    w->answer.is_there = false;
+    assert_int_equal(
+        store_submit(w->stores[0], w->now_ms, &again, 1, NULL, world_done, w), RC_OK);
+    world_run_ms(w, 1000);
+    assert_true(w->answer.is_there);
+    world_run_ms(w, 20000);
+
+    assert_true(holds(w, 0, a));
+    assert_true(world_is(w, "k", "2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +491,14 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(ttls_beyond_their_bounds_are_refused, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            a_session_with_a_new_time_keeps_its_locks_and_their_terms, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_session_with_a_shorter_time_ends_after_that,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_new_time_is_refused_when_another_was_set_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_key_that_is_locked_anew_meanwhile_goes_with_the_new_lease, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
