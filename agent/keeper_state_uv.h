@@ -103,8 +103,9 @@ uint64_t keeper_uv_order(void *context, struct warden_order *order);
 void keeper_uv_kill(struct keeper_uv *u);
 /* The process that was started here goes on without us. */
 void keeper_uv_let_go(struct keeper_uv *u);
-/* Now and then: is there a server that nobody watches? */
-void keeper_uv_watch_over(struct keeper_uv *u);
+/* Now and then: one that somebody else has started is put under the warden, so that it has a
+ * deadline too. True while there is one that is not yet. */
+bool keeper_uv_watch_over(struct keeper_uv *u);
 
 /* ---- keeper_entry_uv.c */
 void keeper_uv_list(struct keeper_uv *u, const struct keeper_wish *wish);

@@ -211,7 +211,7 @@ static void on_beat(uv_timer_t *timer)
 {
     struct keeper_uv *u = timer->data;
 
-    keeper_uv_watch_over(u);
+    (void)keeper_uv_watch_over(u);
     keeper_uv_tell_failures(u);
     keeper_uv_look(u);
     keeper_uv_refresh_entry(u);

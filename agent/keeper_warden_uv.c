@@ -184,8 +184,17 @@ static void on_told(void *context, const struct warden_echo *echo)
 {
     struct keeper_uv *u = context;
 
+    if (echo->warden.is_adopted && !u->echo.warden.is_adopted) {
+        rc_log(
+            RC_LOG_INFO, "keeper",
+            "PostgreSQL, process %d, was started by somebody else: taken over as it is",
+            (int)echo->warden.pid);
+    }
     u->echo = *echo;
     u->heard_ms = warden_clock_ms();
+    if (u->keeper == NULL && keeper_uv_watch_over(u)) {
+        return; /* it would start a second one beside it */
+    }
     if (u->keeper == NULL && create_keeper(u) != RC_OK) {
         return;
     }
@@ -243,23 +252,25 @@ void keeper_uv_kill(struct keeper_uv *u)
     }
 }
 
-/* One that somebody else has started is put under a warden, so that it has a deadline too. */
-void keeper_uv_watch_over(struct keeper_uv *u)
+bool keeper_uv_watch_over(struct keeper_uv *u)
 {
     static const struct warden_order adopt = {.kind = WARDEN_ADOPT};
     struct warden_order order = adopt;
     uint64_t now_ms = warden_clock_ms();
 
-    if (u->heard_ms == 0 || u->echo.warden.state != WARDEN_IDLE || u->must_sweep ||
-        now_ms - u->asked_to_adopt_ms < ADOPT_EVERY_MS) {
-        return;
+    if (u->heard_ms == 0 || u->echo.warden.state != WARDEN_IDLE || u->must_sweep) {
+        return false;
     }
-    u->asked_to_adopt_ms = now_ms;
     order.pid = tree_find_postmaster(u->place.data_dir);
-    if (order.pid > 0) {
+    if (order.pid == 0) {
+        return false;
+    }
+    if (now_ms - u->asked_to_adopt_ms >= ADOPT_EVERY_MS) {
+        u->asked_to_adopt_ms = now_ms;
         (void)snprintf(order.data_dir, sizeof order.data_dir, "%s", u->place.data_dir);
         (void)keeper_uv_order(u, &order);
     }
+    return true;
 }
 
 int keeper_uv_open_warden(struct keeper_uv *u)

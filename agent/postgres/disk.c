@@ -56,6 +56,8 @@ static int fail_errno(struct disk_job *job, const char *path)
 static int replace(struct disk_job *job, const char *path, const struct rc_buffer *text)
 {
     char beside[PATH_MAX];
+    struct stat old;
+    mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : 0600;
 
     (void)snprintf(beside, sizeof beside, "%s.rollcall-new", path);
     int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -64,6 +66,7 @@ static int replace(struct disk_job *job, const char *path, const struct rc_buffe
     }
     bool is_good =
         write(file, text->bytes, text->size) == (ssize_t)text->size &&
+        fchmod(file, mode) == 0 &&
         (geteuid() != 0 || fchown(file, job->place->uid, job->place->gid) == 0) &&
         fsync(file) == 0;
     int number = errno;
@@ -104,15 +107,20 @@ static int write_passwords(struct disk_job *job)
 
 /* ---- The fragment. */
 
+/* Of a symbolic link, where it leads: it is to stay one. */
 static int see_included(struct disk_job *job)
 {
     const struct postgres_place *place = job->place;
     struct rc_buffer text = {0};
     char path[PATH_MAX];
+    char real[PATH_MAX];
 
     path_in(job, "postgresql.conf", path);
     bool is_elsewhere = place->config_file[0] != '\0';
-    const char *file = is_elsewhere ? place->config_file : path;
+    const char *file = realpath(is_elsewhere ? place->config_file : path, real);
+    if (file == NULL) {
+        return fail_errno(job, is_elsewhere ? place->config_file : path);
+    }
     int err = rc_file_read(file, CONFIG_MAX, &text);
     if (err != RC_OK) {
         err = fail(job, err, "%s cannot be read", file);
@@ -120,6 +128,28 @@ static int see_included(struct disk_job *job)
         fragment_include(is_elsewhere ? place->data_dir : "", &text);
         err = text.err == RC_OK ? replace(job, file, &text) : text.err;
     }
+    rc_buffer_fini(&text);
+    return err;
+}
+
+/* What ALTER SYSTEM and `pg_basebackup -R` have written would have the last word. */
+static int see_not_overridden(struct disk_job *job, const struct rc_buffer *fragment)
+{
+    struct rc_buffer text = {0};
+    struct rc_buffer rest = {0};
+    char path[PATH_MAX];
+
+    path_in(job, "postgresql.auto.conf", path);
+    int err = rc_file_read(path, CONFIG_MAX, &text);
+    if (err == RC_OK &&
+        fragment_without(rc_buffer_string(&text), rc_buffer_string(fragment), &rest)) {
+        err = rest.err == RC_OK ? replace(job, path, &rest) : rest.err;
+    } else if (err == RC_ENOTFOUND) {
+        err = RC_OK;
+    } else if (err != RC_OK) {
+        err = fail(job, err, "%s cannot be read", path);
+    }
+    rc_buffer_fini(&rest);
     rc_buffer_fini(&text);
     return err;
 }
@@ -158,7 +188,7 @@ int disk_configure(struct disk_job *job)
         memcpy(now->names, job->fragment.names, sizeof now->names);
     }
     if (err == RC_OK) {
-        fragment_write(now, &text);
+        fragment_write(now, job->place, &text);
         err = text.err == RC_OK ? replace(job, path, &text) : text.err;
     }
     if (err == RC_OK) {
@@ -166,6 +196,9 @@ int disk_configure(struct disk_job *job)
     }
     if (err == RC_OK) {
         err = see_included(job);
+    }
+    if (err == RC_OK) {
+        err = see_not_overridden(job, &text);
     }
     rc_buffer_fini(&text);
     free(now);

@@ -45,9 +45,25 @@ static void put(const char *key, const char *value, struct rc_buffer *out)
     rc_buffer_byte(out, '\n');
 }
 
-void fragment_write(const struct fragment *fragment, struct rc_buffer *out)
+/* As on the command line: a file that says otherwise would be told off at each reload. */
+static void put_place(const struct postgres_place *place, struct rc_buffer *out)
+{
+    put("listen_addresses = ", place->listen, out);
+    rc_buffer_format(out, "port = %u\n", (unsigned)place->port);
+    put("cluster_name = ", place->cluster, out);
+    if (place->socket_dir[0] != '\0') {
+        put("unix_socket_directories = ", place->socket_dir, out);
+    }
+    if (place->hba_file[0] != '\0') {
+        put("hba_file = ", place->hba_file, out);
+    }
+}
+
+void fragment_write(const struct fragment *fragment, const struct postgres_place *place,
+                    struct rc_buffer *out)
 {
     rc_buffer_text(out, fixed);
+    put_place(place, out);
     /* A detached one looks for WAL in vain, and says so in its log each time. */
     put("wal_retrieve_retry_interval = ", fragment->conninfo[0] != '\0' ? "100ms" : "1s",
         out);
@@ -113,6 +129,43 @@ int fragment_read(const char *text, struct fragment *out)
         line = line != NULL ? line + 1 : NULL;
     }
     return err;
+}
+
+/* ---- postgresql.auto.conf, which PostgreSQL reads after all else. */
+
+/* Whether `line` sets one of the parameters that the lines of `text` set. */
+static bool sets_one_of(const char *line, size_t size, const char *text)
+{
+    while (text != NULL && *text != '\0') {
+        size_t length = strcspn(text, " =\n");
+        bool is_it = length < size && strncasecmp(line, text, length) == 0 &&
+                     strchr(" \t=", line[length]) != NULL;
+        if (text[0] != '#' && is_it) {
+            return true;
+        }
+        text = strchr(text, '\n');
+        text = text != NULL ? text + 1 : NULL;
+    }
+    return false;
+}
+
+bool fragment_without(const char *configuration, const char *fragment,
+                      struct rc_buffer *out)
+{
+    bool is_less = false;
+
+    for (const char *line = configuration; *line != '\0';) {
+        size_t size = strcspn(line, "\n");
+        const char *next = line + size + (line[size] == '\n' ? 1 : 0);
+        size_t blank = strspn(line, " \t");
+        if (blank < size && sets_one_of(line + blank, size - blank, fragment)) {
+            is_less = true;
+        } else {
+            rc_buffer_append(out, line, (size_t)(next - line));
+        }
+        line = next;
+    }
+    return is_less;
 }
 
 /* libpq: in single quotes, where ' and \ get a backslash. */

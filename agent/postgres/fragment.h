@@ -23,7 +23,8 @@ struct fragment {
 };
 
 /* The file's text. */
-void fragment_write(const struct fragment *fragment, struct rc_buffer *out);
+void fragment_write(const struct fragment *fragment, const struct postgres_place *place,
+                    struct rc_buffer *out);
 
 /* What such a file says; what it does not say is "". RC_OK, or RC_ETOOBIG. */
 int fragment_read(const char *text, struct fragment *out);
@@ -36,6 +37,12 @@ int fragment_conninfo(const struct postgres_place *place, const char *address,
  * data folder. */
 bool fragment_is_included(const char *configuration);
 void fragment_include(const char *folder, struct rc_buffer *out);
+
+/* `configuration` without the lines that set what `fragment`, as written, sets: for
+ * postgresql.auto.conf (ALTER SYSTEM, pg_basebackup -R), which overrides all files. True when
+ * there were such lines. */
+bool fragment_without(const char *configuration, const char *fragment,
+                      struct rc_buffer *out);
 
 /* A value in single quotes, as configuration files and SQL have it. */
 void fragment_quote(const char *text, struct rc_buffer *out);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/warden/tree.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -144,6 +145,9 @@ int launch_postmaster(const struct warden_order *order, const struct launch_user
     }
     if (access(place->repair_mark, F_OK) == 0) {
         return fail(RC_ECONFLICT, problem, "the data folder is under repair");
+    }
+    if (tree_find_postmaster(place->data_dir) != 0) {
+        return fail(RC_ECONFLICT, problem, "another PostgreSQL runs in the data folder");
     }
     int err = launch_mark_standby(place->data_dir);
     if (err != RC_OK) {

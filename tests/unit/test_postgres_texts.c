@@ -115,6 +115,11 @@ static void what_is_no_control_data_is_refused(void **state)
 /* ---- rollcall.conf */
 
 static const struct postgres_place place = {
+    .cluster = "main",
+    .listen = "*",
+    .port = 5433,
+    .socket_dir = "/run/postgresql",
+    .hba_file = "",
     .data_dir = "/var/lib/it's",
     .node = "db1",
     .replication_user = "rep",
@@ -129,11 +134,14 @@ static void the_fragment_reads_back_what_it_was_told(void **state)
 
     (void)state;
     assert_int_equal(fragment_conninfo(&place, "10.0.0.2", 5432, told.conninfo), RC_OK);
-    fragment_write(&told, &text);
+    fragment_write(&told, &place, &text);
 
     assert_int_equal(fragment_read(rc_buffer_string(&text), &back), RC_OK);
     assert_memory_equal(&told, &back, sizeof told);
     assert_non_null(strstr(rc_buffer_string(&text), "restart_after_crash = off\n"));
+    assert_non_null(strstr(rc_buffer_string(&text), "\nport = 5433\n"));
+    assert_non_null(strstr(rc_buffer_string(&text), "\ncluster_name = 'main'\n"));
+    assert_null(strstr(rc_buffer_string(&text), "hba_file"));
     assert_non_null(strstr(told.conninfo, "passfile='/var/lib/it\\'s/rollcall.pgpass'"));
     rc_buffer_fini(&text);
 }
@@ -146,6 +154,42 @@ static void a_foreign_fragment_says_nothing(void **state)
     assert_int_equal(fragment_read("port = 5\nprimary_conninfo = broken\n", &got), RC_OK);
     assert_string_equal(got.conninfo, "");
     assert_string_equal(got.names, "");
+}
+
+static void what_the_fragment_says_is_left_out_of_a_file_that_is_read_later(void **state)
+{
+    static const struct {
+        const char *why;
+        const char *text;
+        const char *rest;
+        bool is_less;
+    } cases[] = {
+        {"nothing of ours", "# by hand\nwork_mem = '8MB'\n\n",
+         "# by hand\nwork_mem = '8MB'\n\n", false},
+        {"as pg_basebackup -R writes it",
+         "work_mem = '8MB'\nprimary_conninfo = 'host=old'\nport_of_ours = 1\n",
+         "work_mem = '8MB'\nport_of_ours = 1\n", true},
+        {"another form, no end of line", "a = 1\n \tPORT 99\nSynchronous_Standby_Names=x",
+         "a = 1\n", true},
+        {"a comment", "#port = 1\n", "#port = 1\n", false},
+        {"empty", "", "", false},
+    };
+    struct fragment told = {.slot = ""};
+    struct rc_buffer fragment = {0};
+
+    (void)state;
+    fragment_write(&told, &place, &fragment);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rc_buffer rest = {0};
+        bool is_less =
+            fragment_without(cases[i].text, rc_buffer_string(&fragment), &rest);
+        if (is_less != cases[i].is_less ||
+            strcmp(rc_buffer_string(&rest), cases[i].rest) != 0) {
+            fail_msg("%s: '%s'", cases[i].why, rc_buffer_string(&rest));
+        }
+        rc_buffer_fini(&rest);
+    }
+    rc_buffer_fini(&fragment);
 }
 
 static void the_fragment_is_included_once(void **state)
@@ -307,6 +351,7 @@ int main(void)
         cmocka_unit_test(what_is_no_control_data_is_refused),
         cmocka_unit_test(the_fragment_reads_back_what_it_was_told),
         cmocka_unit_test(a_foreign_fragment_says_nothing),
+        cmocka_unit_test(what_the_fragment_says_is_left_out_of_a_file_that_is_read_later),
         cmocka_unit_test(the_fragment_is_included_once),
         cmocka_unit_test(slots_have_names_that_slots_may_have),
         cmocka_unit_test(a_history_is_a_list_of_forks),
