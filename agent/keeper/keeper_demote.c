@@ -123,7 +123,9 @@ void keeper_on_demoting(struct keeper *k)
         leave(k);
         return;
     }
-    if (!k->has_looked) {
+    /* Only who was shut down well leaves a disk that says so. */
+    bool may_be_clean = k->warden.exit_status == 0;
+    if (may_be_clean && !k->has_looked) {
         (void)keeper_order(k, KEEPER_LOOK, LOOK_MS);
         if (k->demotion.way != WAY_HANDOVER && k->hand.kind != KEEPER_LOOK) {
             k->hand.id = 0; /* what was asked of the dead */

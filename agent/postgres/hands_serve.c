@@ -168,7 +168,7 @@ static void on_receiver(struct hands *h, const struct pg_answer *answer)
 static void look_for_receiver(struct hands *h)
 {
     hands_ask(
-        h, PG_SESSION_FRESH,
+        h, h->calm == 0 ? PG_SESSION_FRESH : PG_SESSION_KEPT,
         "SELECT current_setting('primary_conninfo') = '' AND NOT EXISTS (SELECT FROM"
         " pg_stat_activity WHERE backend_type = 'walreceiver')",
         on_receiver);
@@ -237,8 +237,10 @@ static void on_names(struct hands *h, const struct pg_answer *answer)
 
 static void look_at_names(struct hands *h)
 {
-    hands_ask(h, PG_SESSION_FRESH, "SELECT current_setting('synchronous_standby_names')",
-              on_names);
+    bool are_none = hands_order(h)->text[0] == '\0';
+
+    hands_ask(h, are_none ? PG_SESSION_KEPT : PG_SESSION_FRESH,
+              "SELECT current_setting('synchronous_standby_names')", on_names);
 }
 
 static void names_written(struct hands *h)

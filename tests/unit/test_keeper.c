@@ -532,6 +532,25 @@ static void the_lease_is_not_kept_for_who_dies_only_when_its_disk_answers(void *
     assert_int_equal(count_of(w, KEEPER_RENEW), renewals);
 }
 
+static void who_did_not_end_well_is_released_without_a_look_at_its_disk(void **state)
+{
+    struct world *w = *state;
+
+    hold(w);
+    pass(w, 1000);
+    w->warden.process = KEEPER_NO_PROCESS;
+    w->warden.exit_status = 9;
+    pass(w, 100);
+    assert_int_equal(state_of(w), KEEPER_DEMOTING);
+    assert_int_equal(count_of(w, KEEPER_LOOK), 0);
+    bool is_released = false;
+    for (size_t i = 0; i < w->asked_count; i++) {
+        is_released = is_released || (w->asked[i].sent_ms > T0 + 1000 &&
+                                      strcmp(w->asked[i].key, "lease") == 0);
+    }
+    assert_true(is_released);
+}
+
 static void in_mode_async_a_full_disk_is_left_by_a_clean_stop(void **state)
 {
     struct world *w = *state;
@@ -665,6 +684,7 @@ int main(void)
         CLAIM(a_full_disk_moves_the_primary_to_who_confirmed_its_writes),
         CLAIM(a_disk_that_does_not_answer_in_its_time_is_like_a_full_one),
         CLAIM(the_lease_is_not_kept_for_who_dies_only_when_its_disk_answers),
+        CLAIM(who_did_not_end_well_is_released_without_a_look_at_its_disk),
         CLAIM(in_mode_async_a_full_disk_is_left_by_a_clean_stop),
         CLAIM(where_all_disks_are_full_the_primary_stays),
         CLAIM(alone_with_a_full_disk_it_stays_and_says_so),
