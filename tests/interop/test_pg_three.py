@@ -1,9 +1,8 @@
-"""Rows of the fault matrix that want another cluster than two nodes in mode sync: three nodes, mode async, a small disk, a
+"""Rows of the fault matrix that want another cluster than two nodes in mode sync: three nodes, mode async, a
 thousand clients. They are part of `make pg-matrix` only."""
 import os
 import resource
 import subprocess
-import threading
 import time
 
 import pytest
@@ -144,33 +143,3 @@ def test_row_20_a_longer_lease_outlives_a_slow_store():
             trial.same_primary()
     finally:
         pool.end()
-
-
-def test_row_31_a_full_disk_moves_the_primary():
-    pool = Pool()
-    try:
-        for name in pool.keepers:
-            home = pool[name].folder / "postgres"
-            home.mkdir()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={'400m' if name == 'pg1' else '2g'}", "none", str(home)], check=True)
-            pg_pool.shutil.chown(home, "postgres", "postgres")
-            home.chmod(0o700)
-        pool.start()
-        if pool.primary().name != "pg1":
-            pool.pg("switchover", "-to", "pg1")
-        with Trial(pool, "31") as trial:
-            assert trial.primary.name == "pg1"
-            filler = pool["pg1"].folder / "postgres" / "filler"
-            trial.fault(lambda: subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], capture_output=True, check=False))
-            fills = threading.Thread(target=lambda: trial.primary.run(
-                "psql", "-XAtq", f"host={trial.primary.address} user=postgres dbname=postgres", "-c",
-                "CREATE TABLE full_disk AS SELECT repeat('x', 1000) FROM generate_series(1, 1000000)", check=False))
-            fills.start()
-            trial.taken_over()
-            fills.join(60)
-            filler.unlink()
-    finally:
-        pool.end()
-        for name in pool.keepers:
-            subprocess.run(["umount", "-l", str(pool.folder / name / "postgres")], check=False, capture_output=True)
-        pg_pool.shutil.rmtree(pool.folder, ignore_errors=True)
