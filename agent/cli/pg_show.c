@@ -160,6 +160,9 @@ static void cell_note(struct cli_columns *columns, const json_t *member)
     if (is_set(member, "NoFailover")) {
         rc_buffer_format(&text, "%sno_failover", text.size > 0 ? "; " : "");
     }
+    if (is_set(member, "CannotWrite")) {
+        rc_buffer_format(&text, "%sits disk takes nothing", text.size > 0 ? "; " : "");
+    }
     cli_cell(columns, rc_buffer_string(&text));
     rc_buffer_fini(&text);
 }

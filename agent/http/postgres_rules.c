@@ -72,6 +72,10 @@ static bool may_promote(const json_t *member, const char *node, struct rc_buffer
                          node);
         return false;
     }
+    if (postgres_records_is_set(member, "cannot_write")) {
+        rc_buffer_format(why, "%s cannot be promoted: its disk takes nothing", node);
+        return false;
+    }
     return true;
 }
 

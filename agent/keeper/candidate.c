@@ -38,6 +38,11 @@ bool candidate_has_all_of(const struct keeper_member_record *a,
     return a->tli != b->tli ? a->tli > b->tli : a->lsn >= b->lsn;
 }
 
+bool candidate_is_willing(const struct keeper_member_record *record)
+{
+    return !record->no_failover && !record->cannot_write;
+}
+
 static bool is_member(const struct keeper_sync_record *sync, const char *node)
 {
     for (size_t i = 0; i < sync->member_count; i++) {
@@ -130,7 +135,7 @@ static enum candidate_right right_of(const struct candidate_case *c,
         view->intent.accept_loss) {
         return CANDIDATE_FORCED;
     }
-    bool may = !r->record->no_failover || is_named(c, r->node);
+    bool may = candidate_is_willing(r->record) || is_named(c, r->node);
     if (may && is_complete(c, r) && !is_last_holder(c, r->node)) {
         return CANDIDATE_COMPLETE;
     }
@@ -174,7 +179,7 @@ static int prefer(const struct candidate_case *c, const struct runner *a,
 static bool is_awaited(const struct candidate_case *c, const struct runner *r)
 {
     bool counts = c->view->sync.quorum > 0 ? is_member(&c->view->sync, r->node)
-                                           : !r->record->no_failover;
+                                           : candidate_is_willing(r->record);
 
     return r->is_alive && counts && is_standing(r->record) && !is_frozen(c, r->record) &&
            !is_last_holder(c, r->node);
@@ -187,7 +192,8 @@ static bool is_hopeful(const struct candidate_case *c, const struct runner *r)
     bool might = view->sync.quorum > 0 ? is_member(&view->sync, r->node)
                                        : view->state.clean && r->record->is_streaming;
 
-    return r->is_alive && might && is_standing(r->record) && !r->record->no_failover;
+    return r->is_alive && might && is_standing(r->record) &&
+           candidate_is_willing(r->record);
 }
 
 static uint64_t wait_for(const struct candidate_case *c, const struct runner *me,
@@ -205,19 +211,21 @@ static uint64_t wait_for(const struct candidate_case *c, const struct runner *me
     return is_awaited(c, other) ? FREEZE_WAIT_MS : 0;
 }
 
-/* Section 8: after a crash the old primary of an asynchronous cluster loses least. */
+/* Section 8: after a crash the old primary of an asynchronous cluster loses least. One whose disk
+ * takes nothing would only fail again: it leaves the others the time. */
 static uint64_t wait_for_restart(const struct candidate_case *c,
                                  enum candidate_right right)
 {
     const struct keeper_state_record *state = &c->view->state;
     const struct keeper_seat *old = keeper_view_seat(c->view, state->node);
     bool may_return = old != NULL && old->place.session[0] != '\0' &&
-                      old->record.state != KEEPER_FENCED &&
+                      !old->record.cannot_write && old->record.state != KEEPER_FENCED &&
                       old->record.state != KEEPER_STOPPED;
+    bool must_wait = right == CANDIDATE_HOLDER
+                         ? c->mine->cannot_write
+                         : right == CANDIDATE_RECENT && state->released && may_return;
 
-    return right == CANDIDATE_RECENT && state->released && may_return
-               ? c->restart_budget_ms
-               : 0;
+    return must_wait ? c->restart_budget_ms : 0;
 }
 
 void candidate_choose(const struct candidate_case *c, struct candidate_choice *out)

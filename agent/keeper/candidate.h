@@ -47,6 +47,9 @@ struct candidate_choice {
 
 void candidate_choose(const struct candidate_case *c, struct candidate_choice *out);
 
+/* Nothing of its own keeps it from being promoted: configuration, disk. */
+bool candidate_is_willing(const struct keeper_member_record *record);
+
 /* Whether `a` has all WAL that `b` has: a later timeline, or as far on the same. Timelines are
  * claimed by winners of elections, so a later one holds what was acknowledged on those before. */
 bool candidate_has_all_of(const struct keeper_member_record *a,

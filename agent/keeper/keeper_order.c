@@ -183,7 +183,7 @@ static const char *fault_of_all(const struct keeper *k)
 {
     for (size_t i = 0; i < k->view.seat_count; i++) {
         const struct keeper_seat *seat = &k->view.seats[i];
-        if (strcmp(seat->node, k->node) != 0 && !seat->record.no_failover &&
+        if (strcmp(seat->node, k->node) != 0 && candidate_is_willing(&seat->record) &&
             fault_of_target(k, seat->node) == NULL) {
             return NULL;
         }

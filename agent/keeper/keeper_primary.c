@@ -54,7 +54,7 @@ static bool is_heir(const struct keeper *k, const struct keeper_seat *seat)
     const struct keeper_sender *sender = keeper_sender(k, seat->node);
 
     if (seat->place.session[0] == '\0' || seat->record.state != KEEPER_STANDBY ||
-        seat->record.no_failover || sender == NULL || !sender->is_streaming) {
+        !candidate_is_willing(&seat->record) || sender == NULL || !sender->is_streaming) {
         return false;
     }
     return sync->quorum > 0

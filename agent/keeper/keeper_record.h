@@ -103,6 +103,7 @@ struct keeper_member_record {
     bool ro_ok;
     unsigned priority;
     bool no_failover;
+    bool cannot_write; /* its disk takes nothing: not to be promoted either */
     bool no_sync;
     char sysid[KEEPER_SYSID_MAX];
     char postmaster_since[32];

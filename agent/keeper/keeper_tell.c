@@ -37,8 +37,8 @@ void keeper_record_make(const struct keeper *k, struct keeper_member_record *out
     *out = (struct keeper_member_record){.state = k->state,
                                          .port = k->options.port,
                                          .priority = k->options.priority,
-                                         .no_failover = k->options.no_failover ||
-                                                        k->unwritable_times != 0,
+                                         .no_failover = k->options.no_failover,
+                                         .cannot_write = k->unwritable_times != 0,
                                          .no_sync = k->options.no_sync};
     (void)rc_text_put(out->address, sizeof out->address, k->address);
     (void)rc_text_put(out->problem, sizeof out->problem,
@@ -73,8 +73,8 @@ static bool is_urgent(const struct keeper_member_record *a,
 {
     return a->state != b->state || a->frozen != b->frozen || a->tli != b->tli ||
            a->is_streaming != b->is_streaming || a->ro_ok != b->ro_ok ||
-           strcmp(a->role, b->role) != 0 || strcmp(a->upstream, b->upstream) != 0 ||
-           strcmp(a->problem, b->problem) != 0 ||
+           a->cannot_write != b->cannot_write || strcmp(a->role, b->role) != 0 ||
+           strcmp(a->upstream, b->upstream) != 0 || strcmp(a->problem, b->problem) != 0 ||
            (a->state == KEEPER_ELECTING && a->lsn != b->lsn);
 }
 

@@ -117,7 +117,7 @@ def starts(host):
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_row_31_a_full_disk_moves_the_primary(mode):
-    with small(mode) as (pool, disk), Trial(pool, f"31 full, {mode}") as trial:
+    with small(mode) as (pool, disk), Trial(pool, f"31 full, {mode}", may_lose=mode == "async") as trial:
         trial.fault(disk.fill)
         fills = beside(grow_tables, trial.primary)
         trial.taken_over()

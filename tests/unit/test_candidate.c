@@ -257,6 +257,24 @@ static void after_a_crash_an_asynchronous_one_waits_for_the_old_primary(void **s
     assert_int_equal(w->choice.verdict, CANDIDATE_GO);
 }
 
+static void nobody_waits_for_who_cannot_write(void **state)
+{
+    struct world *w = *state;
+
+    w->view.sync.quorum = 0;
+    w->view.state.released = true;
+    (void)reports(w, "db2", 1000);
+    reports(w, "db1", 1000)->record.cannot_write = true;
+    choose(w, "db1");
+    assert_int_equal(w->choice.right, CANDIDATE_HOLDER);
+    assert_int_equal(w->choice.until_ms, 60000);
+    choose(w, "db2");
+    assert_true(w->choice.until_ms < 52000);
+    seat(w, "db2")->record.cannot_write = true;
+    choose(w, "db2");
+    assert_int_equal(w->choice.right, CANDIDATE_NONE);
+}
+
 static void who_must_not_is_chosen_only_by_name(void **state)
 {
     struct world *w = *state;
@@ -313,6 +331,7 @@ int main(void)
         CLAIM(whom_a_switchover_names_has_the_first_go),
         CLAIM(an_asynchronous_standby_may_when_it_lags_little),
         CLAIM(after_a_crash_an_asynchronous_one_waits_for_the_old_primary),
+        CLAIM(nobody_waits_for_who_cannot_write),
         CLAIM(who_must_not_is_chosen_only_by_name),
         CLAIM(an_operator_may_accept_loss),
         CLAIM(another_clusters_data_is_never_chosen),

@@ -57,6 +57,8 @@ static void a_switchover_goes_only_where_nothing_can_be_lost(void **state)
          SYNC("\"pg2\"", "1"), "{}", "pg2", NULL},
         {"a configured refusal", "{\"pg1\":{},\"pg2\":" STANDBY ",\"no_failover\":true}}",
          SYNC("\"pg2\"", "1"), "{}", "pg2", NULL},
+        {"a full disk", "{\"pg1\":{},\"pg2\":" STANDBY ",\"cannot_write\":true}}",
+         SYNC("\"pg2\"", "1"), "{}", "pg2", NULL},
         {"the preferred of two",
          "{\"pg1\":{},\"pg2\":" STANDBY ",\"priority\":100},\"pg3\":" STANDBY
          ",\"priority\":200}}",
