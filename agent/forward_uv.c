@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/config.h"
 #include "agent/config_store.h"
 #include "agent/forward_state_uv.h"
 #include "base/entropy.h"
@@ -391,6 +392,12 @@ static size_t on_body_max(void *context, const char *target)
     return f->http != NULL ? http_body_max(f->http, target) : LINK_BODY_MAX;
 }
 
+/* A keeper whose server has gone must have asked another long before its lease ends. */
+static uint64_t silence_of(const struct agent_config *config)
+{
+    return config->postgres.cluster != NULL ? config->postgres.ttl_ms / 4 : 0;
+}
+
 static int start_host(struct forwarder *f, char error[FORWARDER_ERROR_MAX])
 {
     const struct link_host_options options = {
@@ -400,6 +407,7 @@ static int start_host(struct forwarder *f, char error[FORWARDER_ERROR_MAX])
         .credential = &f->settings.credential,
         .context = f,
         .body_max = on_body_max,
+        .silence_ms = silence_of(f->options.config),
         .admits = admits,
         .on_event = on_event,
         .on_lost = on_lost,

@@ -36,6 +36,15 @@ static void free_table(struct rc_table *table)
     rc_table_destroy(table);
 }
 
+static uint64_t silence_of(const struct link_options *options)
+{
+    if (options->silence_ms == 0 || options->silence_ms > LINK_SILENCE_MS) {
+        return LINK_SILENCE_MS;
+    }
+    return options->silence_ms > LINK_SILENCE_LEAST_MS ? options->silence_ms
+                                                       : LINK_SILENCE_LEAST_MS;
+}
+
 struct link *link_create(const struct link_options *options, uint64_t now_ms)
 {
     struct link *link = calloc(1, sizeof *link);
@@ -51,6 +60,7 @@ struct link *link_create(const struct link_options *options, uint64_t now_ms)
     (void)rc_text_put(link->name, sizeof link->name, options->name);
     link->body_max = options->body_max;
     link->context = options->context;
+    link->silence_ms = silence_of(options);
     link->made_ms = link->heard_ms = now_ms;
     if (options->role == HANDSHAKE_CALLER) {
         rc_buffer_append(&link->raw, hello, handshake_begin(&link->handshake, hello));
@@ -570,20 +580,28 @@ void link_leave(struct link *link)
 static uint64_t ping_at_ms(const struct link *link)
 {
     bool waits = rc_table_count(link->asked) > 0;
+    uint64_t soon_ms = link->silence_ms * LINK_PING_MS / LINK_SILENCE_MS;
 
-    return link->heard_ms + (waits ? LINK_PING_MS : LINK_IDLE_PING_MS);
+    return link->heard_ms + (waits ? soon_ms : LINK_IDLE_PING_MS);
 }
 
 /* When the other side counts as dead; UINT64_MAX: nothing is expected of it. */
 static uint64_t dead_at_ms(const struct link *link)
 {
-    return expects(link) ? link->expects_ms + LINK_SILENCE_MS : UINT64_MAX;
+    return expects(link) ? link->expects_ms + link->silence_ms : UINT64_MAX;
+}
+
+static uint64_t shaken_at_ms(const struct link *link)
+{
+    uint64_t twice_ms = 2 * link->silence_ms;
+
+    return link->made_ms + (twice_ms < LINK_HANDSHAKE_MS ? twice_ms : LINK_HANDSHAKE_MS);
 }
 
 uint64_t link_deadline_ms(const struct link *link)
 {
     if (!link->is_up) {
-        return link->made_ms + LINK_HANDSHAKE_MS;
+        return shaken_at_ms(link);
     }
     uint64_t dead_ms = dead_at_ms(link);
     uint64_t ping_ms = link->has_pinged ? UINT64_MAX : ping_at_ms(link);
@@ -593,7 +611,7 @@ uint64_t link_deadline_ms(const struct link *link)
 int link_tick(struct link *link, uint64_t now_ms)
 {
     if (!link->is_up) {
-        return now_ms >= link->made_ms + LINK_HANDSHAKE_MS ? RC_ETIMEOUT : RC_OK;
+        return now_ms >= shaken_at_ms(link) ? RC_ETIMEOUT : RC_OK;
     }
     uint64_t dead_ms = dead_at_ms(link);
     if (now_ms >= dead_ms && now_ms - dead_ms > LATE_MS) {

@@ -7,7 +7,7 @@
  * Bodies are cut into pieces and take turns, so a long one does not hold up the others; and
  * bytes are only made when the caller pulls them, so what waits is bounded by what the network
  * takes. The other side is asked for a sign of life while something is expected of it; after
- * LINK_SILENCE_MS without a byte it counts as dead.
+ * LINK_SILENCE_MS, or less if it is so wished, without a byte it counts as dead.
  *
  * Pure: no socket, no clock. An error of any call is the end of the link. */
 #ifndef AGENT_LINK_LINK_H
@@ -26,6 +26,7 @@ enum {
     LINK_PING_MS = 1000,       /* while a request is open */
     LINK_IDLE_PING_MS = 20000, /* otherwise */
     LINK_SILENCE_MS = 2800,
+    LINK_SILENCE_LEAST_MS = 500,
     LINK_PIECE_BYTES = 16 << 10,
     LINK_OPEN_MAX = 16384,                           /* requests of one side at once */
     LINK_ASSEMBLY_MAX = LINK_BODY_MAX + (128 << 20), /* of bodies not complete yet */
@@ -50,6 +51,9 @@ struct link_options {
      * NULL: LINK_BODY_MAX. */
     size_t (*body_max)(void *context, const char *target);
     void *context;
+
+    /* Instead of LINK_SILENCE_MS, if less; the rest of the waiting shrinks with it. 0: that. */
+    uint64_t silence_ms;
 };
 
 enum link_event_type {

@@ -67,6 +67,7 @@ struct link {
     struct rc_buffer plain; /* of a frame that is made */
 
     uint64_t made_ms;
+    uint64_t silence_ms;
     uint64_t heard_ms;
     uint64_t expects_ms; /* since when something is expected, if anything is */
     bool has_pinged;

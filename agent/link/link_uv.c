@@ -346,6 +346,7 @@ static struct link_uv *make(struct link_host *host, enum link_side side)
         .credential = host->options.credential,
         .name = host->options.name,
         .body_max = host->options.body_max,
+        .silence_ms = host->options.silence_ms,
         .context = host->options.context,
     };
 

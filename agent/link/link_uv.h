@@ -28,6 +28,7 @@ struct link_host_options {
 
     /* Of struct link_options, with the same `context`; may be NULL. */
     size_t (*body_max)(void *context, const char *target);
+    uint64_t silence_ms;
 
     /* Whether someone from there may connect at all. */
     bool (*admits)(void *context, const struct rc_address *from);

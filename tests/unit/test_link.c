@@ -24,6 +24,7 @@ struct pair {
     struct link *ends[2]; /* the caller, the called */
     uint64_t now_ms;
     size_t slice; /* bytes carried at once; 0: all */
+    uint64_t silence_ms;
 };
 
 static void set_ring(struct handshake_ring *ring, const char *keys)
@@ -51,6 +52,7 @@ static struct link *make_end(struct pair *pair, int which)
         .credential = &pair->credentials[which],
         .name = which == 0 ? "web1" : "adm1",
         .body_max = which == 0 ? NULL : body_max,
+        .silence_ms = pair->silence_ms,
     };
     memset(options.secret, 7 + which, sizeof options.secret);
     return link_create(&options, pair->now_ms);
@@ -595,6 +597,20 @@ static void whoever_slept_himself_accuses_nobody(void **state)
     assert_int_equal(link_tick(pair->ends[0], pair->now_ms), RC_ETIMEOUT);
 }
 
+static void who_is_in_a_hurry_waits_less_for_a_sign_of_life(void **state)
+{
+    struct pair *pair = *state;
+    pair->silence_ms = 700;
+    make(pair, "a", "a");
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 1399), RC_OK);
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 1400), RC_ETIMEOUT);
+    connect_ends(pair);
+    ask(pair, "/v1/kv/x", NULL, 0);
+    assert_int_equal(link_deadline_ms(pair->ends[0]), pair->now_ms + 250);
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 699), RC_OK);
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 700), RC_ETIMEOUT);
+}
+
 static void a_peer_that_is_slow_to_answer_but_alive_is_waited_for(void **state)
 {
     struct pair *pair = *state;
@@ -740,6 +756,7 @@ int main(void)
         CLAIM(a_dead_peer_is_noticed_within_three_seconds),
         CLAIM(a_link_at_rest_is_kept),
         CLAIM(whoever_slept_himself_accuses_nobody),
+        CLAIM(who_is_in_a_hurry_waits_less_for_a_sign_of_life),
         CLAIM(a_peer_that_is_slow_to_answer_but_alive_is_waited_for),
         CLAIM(a_handshake_that_does_not_end_is_ended),
         CLAIM(keys_change_after_an_hour_and_nobody_notices),
