@@ -186,6 +186,7 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     uint64_t marked_lsn;
     uint64_t marked_ms;
     bool is_caught_up;
+    bool lacks_confirmers; /* fewer than are wanted */
     bool sync_is_unsure;
     uint64_t unsure_index;
     uint64_t

@@ -102,6 +102,21 @@ static bool give_way(struct keeper *k)
     return true;
 }
 
+/* Strict, and nobody confirms: an operator must hear of it. */
+static void watch_waiting(struct keeper *k)
+{
+    static const char words[] = "strict: commits wait for a standby";
+    bool is_told = strcmp(k->problem, words) == 0;
+    bool is_waiting = keeper_mode(k) == KEEPER_STRICT && k->lacks_confirmers;
+
+    if (is_waiting && !is_told) {
+        keeper_say(k, KEEPER_ALARM, "%s", words);
+        keeper_trouble(k, words);
+    } else if (!is_waiting && is_told) {
+        keeper_trouble(k, "");
+    }
+}
+
 void keeper_on_primary(struct keeper *k)
 {
     enum keeper_process process = keeper_process(k);
@@ -132,6 +147,7 @@ void keeper_on_primary(struct keeper *k)
         return;
     }
     bool is_at_rest = keeper_sync_think(k);
+    watch_waiting(k);
     keeper_tell_state(k);
     if (k->wants_checkpoint && is_at_rest) {
         /* pg_rewind before 16 compares the control files' timelines. */

@@ -92,6 +92,7 @@ static void wish_for(struct keeper *k, struct quorum_names *out)
         }
     }
     int count = (int)out->names.count;
+    k->lacks_confirmers = count < k_wanted;
     if (keeper_mode(k) == KEEPER_SYNC) {
         out->k = count < k_wanted ? count : k_wanted;
         return;

@@ -85,6 +85,7 @@ def etcd(inventory, node, places):
         "INITIAL_CLUSTER": ",".join(f"{other.name}=https://{other.address}:2380" for other in inventory.running("etcd")),
         "INITIAL_CLUSTER_TOKEN": "rollcall-lab",
         "LOG_OUTPUTS": "stderr",
+        "PRE_VOTE": "true",
     }
     for side in ("", "PEER_"):
         settings |= {f"{side}TRUSTED_CA_FILE": f"{places.tls}/ca.pem", f"{side}CERT_FILE": f"{places.tls}/node.pem",

@@ -234,7 +234,7 @@ class Pool:
         host.start("etcd", "etcd", "--name", name, "--data-dir", host.folder / "etcd", "--listen-client-urls", client,
                    "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                    "--initial-cluster", ",".join(f"{other}=http://{self[other].address}:2380" for other in SERVERS),
-                   "--heartbeat-interval", "100", "--election-timeout", "1000", "--log-output", "stderr")
+                   "--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote", "--log-output", "stderr")
 
     def configure(self, name):
         host = self[name]

@@ -186,6 +186,20 @@ static void stand_by(struct world *w)
                                      .names = KEEPER_BLOCKED_NAMES};
 }
 
+/* The last order of the kind is done. */
+static void do_last(struct world *w, enum keeper_action_kind kind)
+{
+    for (size_t i = w->asked_count; i > 0; i--) {
+        if (w->asked[i - 1].kind == kind) {
+            keeper_see_done(w->k, w->now_ms,
+                            &(struct keeper_done){.id = w->asked[i - 1].id,
+                                                  .end = KEEPER_DONE,
+                                                  .text = ""});
+            return;
+        }
+    }
+}
+
 static int set_up(void **state)
 {
     struct keeper_options o = options();
@@ -395,15 +409,7 @@ static void a_candidate_freezes_before_it_asks_for_the_lease(void **state)
     }
     pass(w, 5000); /* what was asked before it takes its time */
     assert_true(count_of(w, KEEPER_DETACH) > 0);
-    for (size_t i = w->asked_count; i > 0; i--) {
-        if (w->asked[i - 1].kind == KEEPER_DETACH) {
-            keeper_see_done(w->k, w->now_ms,
-                            &(struct keeper_done){.id = w->asked[i - 1].id,
-                                                  .end = KEEPER_DONE,
-                                                  .text = ""});
-            break;
-        }
-    }
+    do_last(w, KEEPER_DETACH);
     w->probe.has_receiver = false;
     pass(w, 500);
     bool has_asked = false;
@@ -625,15 +631,7 @@ static void who_has_seen_the_store_stall_twice_does_not_stand(void **state)
     }
     free_the_lease(w);
     pass(w, 500);
-    for (size_t i = w->asked_count; i > 0; i--) {
-        if (w->asked[i - 1].kind == KEEPER_DETACH) {
-            keeper_see_done(w->k, w->now_ms,
-                            &(struct keeper_done){.id = w->asked[i - 1].id,
-                                                  .end = KEEPER_DONE,
-                                                  .text = ""});
-            break;
-        }
-    }
+    do_last(w, KEEPER_DETACH);
     pass(w, 1000);
     for (size_t i = 0; i < w->asked_count; i++) {
         assert_string_not_equal(w->asked[i].key, "lease");
@@ -664,6 +662,27 @@ static void an_answer_that_is_older_than_the_view_changes_nothing_in_it(void **s
     assert_int_equal(count_of(w, KEEPER_DETACH), 0);
 }
 
+static void a_strict_primary_says_that_it_waits(void **state)
+{
+    struct world *w = *state;
+    struct keeper_status status;
+
+    put(w, "settings", "{\"mode\":\"strict\"}", NULL);
+    hold_with_an_heir(w, "{\"state\":\"standby\"}");
+    pass(w, 500);
+    do_last(w, KEEPER_SET_NAMES);
+    keeper_status(w->k, &status);
+    assert_string_equal(status.problem, "");
+    w->probe.sender_count = 0;
+    pass(w, 5000); /* what is asked of the store meanwhile is not answered */
+    keeper_status(w->k, &status);
+    assert_string_equal(status.problem, "strict: commits wait for a standby");
+    w->probe.sender_count = 1;
+    pass(w, 5000);
+    keeper_status(w->k, &status);
+    assert_string_equal(status.problem, "");
+}
+
 #define CLAIM(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -690,6 +709,7 @@ int main(void)
         CLAIM(alone_with_a_full_disk_it_stays_and_says_so),
         CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
         CLAIM(an_answer_that_is_older_than_the_view_changes_nothing_in_it),
+        CLAIM(a_strict_primary_says_that_it_waits),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
