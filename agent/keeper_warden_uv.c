@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/logger.h"
 
-enum { ADOPT_EVERY_MS = 1000 };
+enum { ADOPT_EVERY_MS = 1000, WARDEN_STOPPED_MS = 2000 };
 
 /* ---- Starting one. It is nobody's child soon: it outlives this agent. */
 
@@ -215,6 +215,7 @@ static void on_lost(void *context)
         u->must_sweep = true;
         (void)tree_kill(u->tree, &roots);
     }
+    u->echo.warden_pid = 0; /* may be another's soon */
 }
 
 /* ---- Orders. */
@@ -227,7 +228,8 @@ uint64_t keeper_uv_order(void *context, struct warden_order *order)
 }
 
 /* A warden that is silent may be stopped: then all of it is killed from here, and itself, which
- * another takes the place of. */
+ * another takes the place of. One that has killed already may only be slow to say so, on a
+ * machine with much to do: it is left some time. */
 void keeper_uv_kill(struct keeper_uv *u)
 {
     static const struct warden_order kill_all = {.kind = WARDEN_KILL};
@@ -245,11 +247,16 @@ void keeper_uv_kill(struct keeper_uv *u)
     const struct tree_roots roots = roots_of(u);
     size_t alive = tree_kill(u->tree, &roots);
     u->must_sweep = true;
-    rc_log(RC_LOG_WARN, "keeper", "the warden is silent: killed %zu processes without it",
-           alive);
-    if (u->echo.warden_pid > 1) {
-        (void)kill((pid_t)u->echo.warden_pid, SIGKILL);
+    bool is_gone = u->echo.warden_pid <= 1;
+    bool is_late_only = alive == 0 && now_ms <= u->echo.boot_ms + WARDEN_STOPPED_MS;
+    if (is_gone || is_late_only) {
+        rc_log(RC_LOG_INFO, "keeper", "the warden %s; of PostgreSQL %zu processes lived",
+               is_gone ? "has gone" : "is slow", alive);
+        return;
     }
+    rc_log(RC_LOG_WARN, "keeper", "the warden is silent: killed it and %zu processes",
+           alive);
+    (void)kill((pid_t)u->echo.warden_pid, SIGKILL);
 }
 
 bool keeper_uv_watch_over(struct keeper_uv *u)
