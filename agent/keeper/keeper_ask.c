@@ -143,11 +143,22 @@ static void member_told(struct keeper *k, const struct keeper_request *r)
     k->told_ms = k->now_ms;
 }
 
+static bool writes(const struct keeper_request *r)
+{
+    for (size_t i = 0; i < r->op_count; i++) {
+        if (r->ops[i].verb == KEEPER_OP_LOCK || r->ops[i].verb == KEEPER_OP_CAS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void done(struct keeper *k, const struct keeper_request *r,
                  const struct keeper_answer *answer)
 {
     /* The view was read after it, so it shows this and what came later. */
-    bool is_seen = answer->index != 0 && answer->index <= k->view.index;
+    bool is_dated = answer->index != 0 && writes(r); /* what is deleted has no index */
+    bool is_seen = is_dated && answer->index <= k->view.index;
 
     if (r->purpose == FOR_MEMBER) {
         member_told(k, r);
@@ -156,7 +167,7 @@ static void done(struct keeper *k, const struct keeper_request *r,
         return;
     }
     put_into_view(k, r, answer->index);
-    if (answer->index == 0) {
+    if (!is_dated) {
         k->view_after_ms = k->now_ms; /* our own records' indexes are not known */
     }
     switch (r->purpose) {
