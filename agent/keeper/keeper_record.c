@@ -238,13 +238,27 @@ static void read_word(const struct field *field, const json_t *value, void *at)
     }
 }
 
+/* What is too long is cut between two characters, so that it is written as it was read. */
+static void read_text(const json_t *value, char *space, size_t room)
+{
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    size_t size = strlen(text);
+
+    size = size < room ? size : room - 1;
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    memcpy(space, text, size);
+    space[size] = '\0';
+}
+
 static void read_field(const struct field *field, const json_t *value, void *at)
 {
     const char *text = json_string_value(value);
 
     switch (field->shape) {
     case TEXT:
-        (void)rc_text_put(at, field->size, text != NULL ? text : "");
+        read_text(value, at, field->size);
         break;
     case NUMBER_64:
         *(uint64_t *)at = whole(value, INT64_MAX);
@@ -314,8 +328,7 @@ static size_t read_names(const json_t *array, char (*names)[KEEPER_NODE_MAX])
 
     count = count < KEEPER_MEMBERS_MAX ? count : KEEPER_MEMBERS_MAX;
     for (size_t i = 0; i < count; i++) {
-        const char *name = json_string_value(json_array_get(array, i));
-        (void)rc_text_put(names[i], KEEPER_NODE_MAX, name != NULL ? name : "");
+        read_text(json_array_get(array, i), names[i], KEEPER_NODE_MAX);
     }
     return count;
 }
