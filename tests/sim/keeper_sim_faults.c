@@ -4,7 +4,7 @@
 
 #include "tests/sim/keeper_sim_state.h"
 
-enum { FAULT_KINDS = 23, AIM_TRIES = 8 };
+enum { FAULT_KINDS = 24, AIM_TRIES = 8 };
 
 void ksim_power_off(struct ksim_node *n, uint64_t for_ms)
 {
@@ -152,6 +152,10 @@ static bool shake_node(struct ksim_node *n, uint64_t kind, uint64_t for_ms)
     case 12:
         ksim_power_off(n, for_ms);
         return true;
+    case 23:
+        ksim_note(w, n, "is not heard by the store for 5 s, but hears it");
+        w->cut_until[n->number][KSIM_STORE] = w->now_ms + 5000;
+        return true;
     case 20:
         stop_clock(n, for_ms);
         n->keeper_paused_until = until;
@@ -198,11 +202,9 @@ static void shake_cluster(struct ksim_world *w, struct ksim_node *n, uint64_t ki
     case 22:
         ksim_note(w, NULL, "answers come late for %llu ms", (unsigned long long)for_ms);
         w->store.late_until = w->now_ms + for_ms;
-        if (ksim_below(w, 2) == 0) {
-            w->next_fault_ms = w->now_ms + ksim_below(w, for_ms);
-            w->aimed = n->number;
-            w->is_cutting = true;
-        }
+        w->next_fault_ms = w->now_ms + ksim_below(w, for_ms);
+        w->aimed = n->number;
+        w->is_cutting = true;
         break;
     default:
         set(w, ksim_below(w, 4) == 0   ? "{\"paused\":true}"
@@ -223,9 +225,11 @@ static void note_blindness(struct ksim_world *w)
 
 void ksim_aim(struct ksim_world *w, const struct ksim_node *n, uint64_t one_in)
 {
-    if (w->is_aiming && !w->is_calm && w->next_fault_ms != UINT64_MAX &&
+    static const uint64_t within_ms[] = {60, 60, 400, 400, 3000};
+
+    if (w->is_aiming && !w->is_calm && !w->is_cutting && w->next_fault_ms != UINT64_MAX &&
         ksim_below(w, one_in) == 0) {
-        w->next_fault_ms = w->now_ms + ksim_below(w, ksim_below(w, 2) == 0 ? 60 : 400);
+        w->next_fault_ms = w->now_ms + ksim_below(w, within_ms[ksim_below(w, 5)]);
         w->aimed = n->number;
     }
 }
@@ -250,11 +254,12 @@ static void aim(struct ksim_world *w)
 
 static uint64_t draw_kind(struct ksim_world *w)
 {
-    static const uint64_t cutting[] = {0, 0, 2, 10}; /* no renewal is sent any more */
+    static const uint64_t cutting[] = {23, 23, 2, 10}; /* no renewal is heard any more */
     uint64_t kind = ksim_below(w, FAULT_KINDS);
 
     for (int i = 0; i < AIM_TRIES && w->aimed >= 0; i++) {
-        if ((w->fault_kinds >> kind & 1) != 0 && (kind <= 12 || kind == 20)) {
+        if ((w->fault_kinds >> kind & 1) != 0 &&
+            (kind <= 12 || kind == 20 || kind == 23)) {
             break; /* one of a node */
         }
         kind = ksim_below(w, FAULT_KINDS);
@@ -277,8 +282,9 @@ void ksim_faults_step(struct ksim_world *w)
     }
     w->next_fault_ms =
         w->now_ms + ksim_between(w, 50, ksim_below(w, 3) == 0 ? 600 : 6000);
+    bool is_cutting = w->is_cutting;
     uint64_t kind = draw_kind(w);
-    if ((w->fault_kinds >> kind & 1) == 0) {
+    if ((w->fault_kinds >> kind & 1) == 0 && !is_cutting) {
         return;
     }
     struct ksim_node *n = &w->nodes[ksim_below(w, (uint64_t)w->node_count)];

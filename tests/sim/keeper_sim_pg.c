@@ -9,7 +9,7 @@
 
 enum {
     SENDER_TIMEOUT_MS = 5000,
-    LATE_MS = 180, /* at most, from a setting to all processes that go by it */
+    LATE_MS = 200, /* at most, from a setting to all processes that go by it */
     CALM_WRITE_MS = 100,
     STALL_MS = 5000 /* wal_retrieve_retry_interval */
 };

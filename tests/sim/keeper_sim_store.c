@@ -123,10 +123,11 @@ void ksim_store_step(struct ksim_world *w)
 
 /* ---- requests */
 
-static uint64_t request_ms(struct ksim_world *w, enum keeper_action_kind kind)
+static uint64_t request_ms(struct ksim_world *w, const struct keeper_action *action)
 {
-    if (w->now_ms < w->store.straggle_until && kind == KEEPER_TXN &&
+    if (w->now_ms < w->store.straggle_until && action->kind == KEEPER_TXN &&
         ksim_below(w, 3) == 0) {
+        ksim_aim(w, &w->nodes[ksim_below(w, (uint64_t)w->node_count)], 2);
         return ksim_between(w, 1500, 8000);
     }
     return w->now_ms < w->store.slow_until ? ksim_between(w, 200, 2500)
@@ -145,8 +146,7 @@ static uint64_t reply_ms(struct ksim_world *w)
 void ksim_store_ask(struct ksim_node *n, const struct keeper_action *action)
 {
     struct ksim_world *w = n->world;
-    struct ksim_message *m =
-        ksim_post(w, KSIM_REQUEST, n->number, request_ms(w, action->kind));
+    struct ksim_message *m = ksim_post(w, KSIM_REQUEST, n->number, request_ms(w, action));
 
     if (m == NULL) {
         return;
@@ -215,6 +215,31 @@ static void do_op(struct ksim_store *s, const struct keeper_op *op, int session,
     set_value(key, op->value, s->index);
 }
 
+/* More than a position or a member's word of itself. */
+static bool is_turn(const struct ksim_message *m)
+{
+    for (size_t i = 0; i < m->op_count; i++) {
+        bool is_check = m->ops[i].value[0] == '\0' && m->ops[i].verb != KEEPER_OP_DELETE;
+        if (!is_check &&
+            (strcmp(m->ops[i].key, "sync") == 0 || strcmp(m->ops[i].key, "lease") == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the answer's pairs tell: those that were written or checked, not those deleted. */
+static uint64_t newest(struct ksim_store *s, const struct ksim_message *m)
+{
+    uint64_t index = 0;
+
+    for (size_t i = 0; i < m->op_count; i++) {
+        const struct ksim_key *key = find(s, m->ops[i].key);
+        index = key != NULL && key->index > index ? key->index : index;
+    }
+    return index;
+}
+
 static void do_txn(struct ksim_world *w, struct ksim_message *m)
 {
     struct ksim_store *s = &w->store;
@@ -238,9 +263,9 @@ static void do_txn(struct ksim_world *w, struct ksim_message *m)
         do_op(s, &m->ops[i], session, &m->answer);
     }
     m->answer.end = KEEPER_DONE;
-    m->answer.index = s->index;
-    if (strncmp(m->ops[0].key, "member/", 7) != 0) {
-        ksim_aim(w, &w->nodes[m->node], 8);
+    m->answer.index = newest(s, m);
+    if (is_turn(m)) {
+        ksim_aim(w, &w->nodes[m->node], 3);
     }
 }
 

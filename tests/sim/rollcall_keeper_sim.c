@@ -7,9 +7,11 @@
 #include "base/text.h"
 #include "tests/sim/keeper_sim.h"
 
-static const char usage[] = "usage: rollcall-keeper-sim [--seeds A-B] [--trace]\n"
-                            "  --seeds A-B  seeds, or one (1)\n"
-                            "  --trace      what the keepers say and what befalls them\n";
+static const char usage[] =
+    "usage: rollcall-keeper-sim [--seeds A-B] [--trace] [--until-found]\n"
+    "  --seeds A-B  seeds, or one (1)\n"
+    "  --trace      what the keepers say and what befalls them\n"
+    "  --until-found  end with the first seed that fails\n";
 
 static int read_seeds(const char *text, uint64_t *first, uint64_t *last)
 {
@@ -42,13 +44,17 @@ static void add(struct keeper_sim_report *sum, const struct keeper_sim_report *o
     sum->digest = sum->digest * 31 + one->digest;
 }
 
-static int simulate(uint64_t first, uint64_t last, enum keeper_sim_trace trace)
+enum extent { ALL_SEEDS, UNTIL_FOUND };
+
+static int simulate(uint64_t first, uint64_t last, enum keeper_sim_trace trace,
+                    enum extent extent)
 {
     struct keeper_sim_report sum = {.is_good = true};
     struct keeper_sim_report report;
     uint64_t failed = 0;
 
-    for (uint64_t seed = first; seed <= last; seed++) {
+    for (uint64_t seed = first; seed <= last && (extent == ALL_SEEDS || failed == 0);
+         seed++) {
         keeper_sim_run(seed, trace, &report);
         add(&sum, &report);
         if (!report.is_good) {
@@ -73,15 +79,18 @@ int main(int argc, char **argv)
     uint64_t first = 1;
     uint64_t last = 1;
     enum keeper_sim_trace trace = KEEPER_SIM_QUIET;
+    enum extent extent = ALL_SEEDS;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
             trace = KEEPER_SIM_TRACE;
+        } else if (strcmp(argv[i], "--until-found") == 0) {
+            extent = UNTIL_FOUND;
         } else if (strcmp(argv[i], "--seeds") != 0 || i + 1 == argc ||
                    read_seeds(argv[++i], &first, &last) != RC_OK) {
             (void)fputs(usage, stderr);
             return 2;
         }
     }
-    return simulate(first, last, trace);
+    return simulate(first, last, trace, extent);
 }
