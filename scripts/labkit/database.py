@@ -13,6 +13,7 @@ from . import configuration
 from .programs import alive, until
 
 USER = "postgres"
+SQL_SECONDS = 60  # after which a statement has hung
 
 
 def binaries():
@@ -43,16 +44,17 @@ class Server:
 
     def sql(self, text, user="postgres", database="postgres", password=None):
         """Asks this server directly, not through a proxy."""
-        environment = {**os.environ, "PGPASSWORD": password or self.lab.secrets.database, "PGCONNECT_TIMEOUT": "3"}
+        environment = {**os.environ, "PGPASSWORD": password or self.lab.secrets.database, "PGCONNECT_TIMEOUT": "3",
+                       "PGOPTIONS": f"-c statement_timeout={SQL_SECONDS}s"}
         words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.node.address, "-U", user, database]
         return subprocess.run([*self.lab.network.enter(self.node), *words], input=text, env=environment, check=True,
-                              capture_output=True, text=True, cwd="/").stdout.strip()
+                              capture_output=True, text=True, cwd="/", timeout=2 * SQL_SECONDS).stdout.strip()
 
     def sql_as_owner(self, text, database="postgres"):
         """The same as the superuser, who may log in from the server's own host alone."""
         words = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
         return subprocess.run([*self.lab.network.enter(self.node), *words, "-h", str(self.folder), database], input=text, check=True,
-                              capture_output=True, text=True, cwd="/").stdout.strip()
+                              capture_output=True, text=True, cwd="/", timeout=2 * SQL_SECONDS).stdout.strip()
 
     def pid(self):
         try:
@@ -71,7 +73,7 @@ class Server:
             return None
         try:
             answer = self.sql("SELECT pg_is_in_recovery()", user="rollcall_probe")
-        except subprocess.CalledProcessError:
+        except subprocess.SubprocessError:
             return None
         return "standby" if answer == "t" else "primary"
 
@@ -134,5 +136,5 @@ class Database:
 def read_cluster(network, node):
     """The cluster as the agent of a node shows it; None while it does not."""
     done = subprocess.run([*network.enter(node), "curl", "-s", "-f", "-m", "5", f"http://127.0.0.1:8500/v1/postgres/{configuration.CLUSTER}"],
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, timeout=60)
     return json.loads(done.stdout) if done.returncode == 0 else None

@@ -18,6 +18,7 @@ from .programs import Program, until
 HOME = Path("/var/lib/rollcall-lab")
 APP = inventory.ROOT / "vagrant" / "todomvc"
 STORES = ("etcd", "sqlite")
+COMMAND_SECONDS = 120  # after which a command on a host has hung
 SERVICES = ("etcd", "agent", "postgres", "todomvc", "proxy")  # the order in which a node's services start
 UNPRIVILEGED = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 # What can be reached from this machine: name, node, protocol, port on the node, first port tried here.
@@ -210,7 +211,7 @@ class Lab:
     def ask(self, node, *words, check=True):
         """Runs the rollcall command line on a node and returns what it printed."""
         command = [*self.network.enter(node), str(self.programs_folder / "rollcall"), *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
         if check and done.returncode != 0:
             raise LabError(f"rollcall {' '.join(words)} on {node.name}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
@@ -255,7 +256,7 @@ class Lab:
         """Whether this node's agent answers from the store, or gets an answer from one that has it."""
         done = subprocess.run(
             [*self.network.enter(node), "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}",
-             "http://127.0.0.1:8500/v1/kv/?keys"], capture_output=True, text=True, check=False)
+             "http://127.0.0.1:8500/v1/kv/?keys"], capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
         return done.stdout in ("200", "404")
 
     def _wait_for_store(self):
@@ -269,7 +270,7 @@ class Lab:
         done = subprocess.run(
             [*self.network.enter(node), *UNPRIVILEGED, "/usr/bin/python3", "-W", "ignore",
              str(self.home / "todomvc" / "manage.py"), "migrate", "-v", "0"],
-            env=environment, capture_output=True, text=True, cwd="/", check=False)
+            env=environment, capture_output=True, text=True, cwd="/", check=False, timeout=COMMAND_SECONDS)
         if done.returncode != 0:
             raise LabError(f"the webapp's tables could not be made:\n{done.stderr[-1500:]}")
 
@@ -278,7 +279,7 @@ class Lab:
             done = subprocess.run(
                 [*self.network.enter(node), "/usr/bin/python3", "-c",
                  "import urllib.request as u; u.urlopen('http://127.0.0.1/api/todos', timeout=5).read()"],
-                capture_output=True, check=False)
+                capture_output=True, check=False, timeout=COMMAND_SECONDS)
             return done.returncode == 0
         for node in self.inventory.running("proxy"):
             until(lambda: answers(node), f"the webapp answers through {node.name}")

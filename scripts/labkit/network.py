@@ -10,7 +10,7 @@ BRIDGE = "br0"
 
 
 def _ip(*words, check=True):
-    return subprocess.run(["ip", *words], check=check, capture_output=True, text=True)
+    return subprocess.run(["ip", *words], check=check, capture_output=True, text=True, timeout=60)
 
 
 class Network:
@@ -49,7 +49,7 @@ class Network:
         _ip("-n", name, "link", "set", "eth0", "up")
         # The services do not run as root, and one of them listens on port 80.
         subprocess.run([*self.enter(node), "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0"],
-                       check=True)
+                       check=True, timeout=60)
         hosts = Path("/etc/netns") / name / "hosts"
         hosts.parent.mkdir(parents=True, exist_ok=True)
         hosts.write_text("127.0.0.1 localhost\n" + "".join(

@@ -71,7 +71,7 @@ def _collect(pid):
         pass
 
 
-def until(claim, what, seconds=60.0, every=0.05):
+def until(claim, what, seconds=120.0, every=0.05):
     """Waits until `claim()` is true; TimeoutError naming `what` otherwise."""
     deadline = time.monotonic() + seconds
     while True:

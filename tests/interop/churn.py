@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from patience import patient
 import serf_pool
 from serf_pool import ALIVE, LEAVING, LONG, Agent, Serf, new_key, until
 
@@ -91,7 +92,7 @@ class Churn:
             return None
         self.state[victim.name] = DOWN
         victim.signal(signal.SIGINT if isinstance(victim, Serf) else signal.SIGTERM)
-        victim.process.wait(60)
+        victim.process.wait(patient(60))
         if isinstance(victim, Agent):
             assert victim.process.returncode == 0, "%s left with %d" % (victim.name, victim.process.returncode)
         return victim.name

@@ -13,12 +13,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("ROLLCALL_BUILD", "release")
 DRIVER = ROOT / "build" / BUILD / "tests" / "interop" / "etcd_drive"
 # Options of etcd that end its memory of old revisions after a second.
 FORGETS = ("--auto-compaction-mode", "periodic", "--auto-compaction-retention", "1s")
-LATE = 40  # seconds a loaded machine may take
+LATE = patient(40)
 
 
 def why_not():
@@ -28,7 +30,7 @@ def why_not():
 
 
 def until(question, seconds=LATE, every=0.05):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while True:
         try:
             found = question()
@@ -45,7 +47,7 @@ def b64(text):
 
 
 def openssl(*words, **options):
-    subprocess.run(["openssl", *words], check=True, capture_output=True, **options)
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=patient(30), **options)
 
 
 class Authority:
@@ -112,7 +114,7 @@ class Member:
             return json.load(error)
 
     def status(self):
-        return self.call("/v3/maintenance/status", {}, timeout=1)
+        return self.call("/v3/maintenance/status", {}, timeout=5)
 
     def has_forgotten(self, revision):
         """Whether what was at that revision has been compacted away."""
@@ -151,7 +153,7 @@ class Cluster:
     def ready(self):
         """Writes are accepted, by every member."""
         for member in self.members:
-            until(lambda member=member: "header" in member.put("ready", "x", timeout=2))
+            until(lambda member=member: "header" in member.put("ready", "x", timeout=10))
 
     def end(self):
         for member in self.members:
@@ -199,7 +201,7 @@ class Cluster:
 
     def drive(self, *words, **options):
         """Runs it to its end; what it printed."""
-        done = subprocess.run(self.driver(*words, **options), capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(self.driver(*words, **options), capture_output=True, text=True, check=False, timeout=patient(60))
         assert done.returncode == 0, (done.returncode, done.stdout[-500:], done.stderr[-2000:])
         return done.stdout
 
@@ -208,13 +210,13 @@ class Cluster:
 
     def dump(self, **options):
         """Every key and its value, as the follower is told."""
-        lines = self.drive("dump", LATE, **options).splitlines()
+        lines = self.drive("dump", 40, **options).splitlines()
         return {line.split()[1]: line.split()[2] for line in lines if line.startswith("put ")}
 
 
 def finish(process):
     """Its report."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=patient(60))
     assert process.returncode == 0, (process.returncode, out[-500:], err[-2000:])
     return json.loads(out)
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from patience import patient  # noqa: E402
 from store_agents import BINARY, Agent, until  # noqa: E402
 
 HOLD = BINARY.parent / "tests/interop/hold_queries"
@@ -62,7 +63,7 @@ def held(agent, what, used):
         until(lambda: gauge(agent, "rollcall_http_blocking_queries") == COUNT)
         time.sleep(1.5)
         during, cpu = resident_kb(agent), cpu_s(agent)
-        found = json.loads(holder.communicate("\n", timeout=60)[0])
+        found = json.loads(holder.communicate("\n", timeout=patient(60))[0])
         assert found["answered"] == COUNT + 1 and found["bad"] == 0, found
     finally:
         if holder.poll() is None:

@@ -1,7 +1,6 @@
 """What goes wrong between hosts (wires.py), by a seed, while something else runs."""
 import random
 import threading
-import time
 
 from wires import CUT
 
@@ -14,7 +13,7 @@ class NetFaults:
         self.wires, self.random, self.leader = wires, random.Random(f"{seed}/net"), leader
         self.servers, self.members, self.all = servers, members, [*servers, *members, *others]
         self.told, self.over, self.problem = {}, threading.Event(), None
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
         self.thread.start()

@@ -10,10 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from patience import patient
 import serf_pool
 
 BIN = Path("/usr/lib/postgresql/15/bin")
-LONG = 30
+LONG = patient(30)
 KINDS = ["start", "adopt", "stop_fast", "stop_now", "kill", "deadline", "no_deadline", "keep", "end"]
 STATES = ["idle", "running", "stopping", "killing"]
 CAUSES = ["none", "itself", "stopped", "killed", "deadline"]
@@ -49,7 +50,7 @@ def free_port():
 def run_as_owner(*words, **more):
     return subprocess.run([str(w) for w in words], user="postgres", group="postgres", extra_groups=[], check=True,
                           capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, cwd="/",
-                          **more).stdout
+                          **{"timeout": LONG, **more}).stdout
 
 
 def boot_ms(ahead=0.0):
@@ -58,7 +59,7 @@ def boot_ms(ahead=0.0):
 
 def until(what, limit=LONG, every=0.02):
     """The first true value of what()."""
-    end = time.monotonic() + limit
+    end = time.monotonic() + patient(limit)
     while True:
         got = what()
         if got:

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from etcd_cluster import openssl  # noqa: F401  (a missing openssl shows at once)
+from patience import patient
 from pg_writer import TABLE, Record
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +30,7 @@ CLUSTER, NETWORK, NOBODY = "main", "10.87.9", "02:00:00:00:00:01"
 SERVERS = ("s1", "s2", "s3")
 PROXY_PORT, STANDBY_PORT = 6432, 6433
 CLONE_NEWNET = 0x40000000
-LATE = int(os.environ.get("PG_LATE", "90"))  # seconds a loaded machine may take
+LATE = int(os.environ.get("PG_LATE", patient(90)))
 TTL_S = 3.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -416,7 +417,7 @@ class Writer:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(70)
+                self.process.wait(patient(70))
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -61,14 +61,17 @@ class Trial:
         self.pool.mend()
         if self.watch:
             self.watch.again()
-        self.primary = self.pool.primary()
-        self.standby = self.pool.standbys()[0]
-        view = self.pool.view()
-        self.term, self.mode = view["Term"], view["Mode"]
+        self.look()
         self.primary.sql("TRUNCATE ledger")
         self.writer = self.pool.writer(**self.writing)
         self.writer.wait_for(50)
         return self
+
+    def look(self):
+        """Who is what, and since which term."""
+        view = until(self.pool.healthy, "the cluster is whole")
+        self.primary, self.term, self.mode = self.pool[view["Primary"]["Node"]], view["Term"], view["Mode"]
+        self.standby = next(self.pool[name] for name in self.pool.keepers if name != self.primary.name)
 
     def fault(self, act=None):
         """Notes the time, and does it."""

@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+from patience import patient
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -333,11 +335,11 @@ listen http 127.0.0.1:%d {
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(patient(20))
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGTERM)
                 try:
-                    self.process.wait(20)
+                    self.process.wait(patient(20))
                 except subprocess.TimeoutExpired:
                     self.process.kill()
                     self.process.wait()

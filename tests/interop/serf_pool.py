@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLLCALL = str(ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall")
 SERF = shutil.which("serf") or "/usr/bin/serf"
@@ -20,7 +22,7 @@ ALIVE, LEAVING, LEFT, FAILED = 1, 2, 3, 4  # Consul's and Serf's numbers
 SERF_WORDS = {ALIVE: "alive", LEAVING: "leaving", LEFT: "left", FAILED: "failed"}
 GOSSIP, RPC, HTTP = 7946, 7373, 8500
 CLONE_NEWNET = 0x40000000
-LONG = 30  # seconds that nothing needs on an idle machine
+LONG = patient(30)  # seconds that nothing needs
 # What serf says when an answer is late, which on a busy machine happens now and then.
 LATE = r"Refuting a suspect message|Was able to connect to .* but other probes failed|Failed fallback|i/o timeout"
 LATE_MAX = 5
@@ -191,7 +193,7 @@ class Serf(Program):
         super().__init__(folder, name, command)
 
     def run(self, *words):
-        return subprocess.run([SERF, words[0], "-rpc-addr=" + self.rpc, *words[1:]], text=True, timeout=60,
+        return subprocess.run([SERF, words[0], "-rpc-addr=" + self.rpc, *words[1:]], text=True, timeout=patient(60),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
     def ask(self, *words):
@@ -255,7 +257,7 @@ class Agent(Program):
             return text
 
     def run(self, *words):
-        return subprocess.run([ROLLCALL, words[0], "-http-addr=" + self.http, *words[1:]], text=True, timeout=60,
+        return subprocess.run([ROLLCALL, words[0], "-http-addr=" + self.http, *words[1:]], text=True, timeout=patient(60),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
     def ask(self, *words):

@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
 KEY = "ReRmE2u1ucnGZbK1Uf3dcb1sdXEb0TB84NYYoKzQWdA="  # of pools on more than loopback
@@ -15,7 +17,7 @@ KEY = "ReRmE2u1ucnGZbK1Uf3dcb1sdXEb0TB84NYYoKzQWdA="  # of pools on more than lo
 
 def until(question, seconds=30, every=0.05):
     """Waits until question() is true and returns that; errors of a program that starts do not count."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while True:
         try:
             found = question()
@@ -63,7 +65,7 @@ class Agent:
 
     def ready(self, seconds=30):
         """Answers, and its store (or the one it forwards to) does too."""
-        until(lambda: self.call("GET", "/v1/kv/?keys", timeout=5).status in (200, 404), seconds)
+        until(lambda: self.call("GET", "/v1/kv/?keys", timeout=20).status in (200, 404), seconds)
         return self
 
     def call(self, method, target, body=None, headers=None, timeout=60):
@@ -76,6 +78,10 @@ class Agent:
             return Reply(answer.status, answer.getheaders(), answer.read())
         finally:
             connection.close()
+
+    def put(self, key, value):
+        """A slow machine's store may not know in time whether it did: what does no harm is done again."""
+        until(lambda: self.call("PUT", f"/v1/kv/{key}", value).text == "true", 60)
 
     def session(self, **settings):
         reply = self.call("PUT", "/v1/session/create", {"Checks": [], "LockDelay": "0.001s", **settings})
@@ -96,7 +102,7 @@ class Agent:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(patient(20))
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise

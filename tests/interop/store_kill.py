@@ -180,7 +180,7 @@ def run(kills, seed, folder):
         for client in clients:
             client.check(found)
         stop, wrong = threading.Event(), []
-        threads = [threading.Thread(target=client.run, args=(stop, wrong)) for client in clients]
+        threads = [threading.Thread(target=client.run, args=(stop, wrong), daemon=True) for client in clients]
         for thread in threads:
             thread.start()
         time.sleep(chance.uniform(0.005, 0.3))

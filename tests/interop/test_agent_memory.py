@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from patience import patient  # noqa: E402
 from test_http_fixtures import ROOT, until  # noqa: E402
 
 CONFIG = 'profile = "fast"\nretry_interval = "1s"\n'
@@ -134,7 +135,7 @@ def main(binary):
 def test_what_agents_remember():
     binary = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
     run = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-B", __file__, str(binary)],
-                         capture_output=True, text=True, timeout=120)
+                         capture_output=True, text=True, timeout=patient(120))
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from patience import patient  # noqa: E402
 from test_agent_memory import Agent  # noqa: E402
 from test_http_fixtures import ROOT, until  # noqa: E402
 
@@ -66,7 +67,7 @@ def main(binary):
 def test_what_operators_read():
     binary = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
     run = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-B", __file__, str(binary)],
-                         capture_output=True, text=True, timeout=120)
+                         capture_output=True, text=True, timeout=patient(120))
     assert run.returncode == 0, run.stdout + run.stderr
 
 

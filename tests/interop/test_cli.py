@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLLCALL = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
 NODE_ID = "11111111-1111-1111-1111-111111111111"
@@ -60,7 +62,7 @@ class Place:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(patient(60))
             reader.join(5)
 
     @staticmethod
@@ -259,7 +261,7 @@ class TestWithAnAgent:
         cli("reload")
         assert any("reload" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(patient(60))
         failed(cli("monitor", "-log-level=foo"),
                "Error following the log: Unexpected response code: 400 (Bad request: Unknown log level: foo)\n")
 
@@ -461,7 +463,7 @@ class TestLeaving:
     def test_leave_ends_the_agent_in_good_order(self, place):
         with place.agent("-dev") as process:
             done(place.run("leave"), "Graceful leave complete\n")
-            assert process.wait(60) == 0
+            assert process.wait(patient(60)) == 0
 
 
 class TestWhatItWasTold:
@@ -514,4 +516,4 @@ class TestWhatItWasTold:
             assert [listener.recv(100) for _ in range(2)] == [b"RELOADING=1", b"READY=1"]
             process.terminate()
             assert listener.recv(100) == b"STOPPING=1"
-            assert process.wait(60) == 0
+            assert process.wait(patient(60)) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
 import store_agents
 from store_agents import Agents, until
 
@@ -186,7 +187,7 @@ def test_a_watch_prints_and_runs_what_changes(cli):
         until(lambda: '"w/a"' not in seen.read_text().splitlines()[-1])
     finally:
         follows.terminate()
-        follows.wait(20)
+        follows.wait(patient(20))
 
 
 def test_a_lock_runs_its_command_alone_and_tells_how_it_ended(cli):
@@ -203,7 +204,7 @@ def test_a_lock_runs_its_command_alone_and_tells_how_it_ended(cli):
         late = cli("lock", "-try=1s", "l/a", "echo never")
         assert late.returncode == 1 and late.out == "" and "Lock acquisition failed" in late.err
         holder.terminate()
-        holder.wait(20)
+        holder.wait(patient(20))
         assert cli.good("lock", "-try=20s", "l/a", "echo free") == "free\n"
     finally:
         holder.kill()
@@ -217,7 +218,7 @@ def test_a_lock_that_is_taken_away_ends_its_command(cli):
     assert holder.stdout.readline() == "held\n"
     session = json.loads(cli.agent.call("GET", "/v1/kv/l/b/.lock").body)[0]["Session"]
     cli.good("session", "destroy", session)
-    assert holder.wait(20) == 1
+    assert holder.wait(patient(20)) == 1
     assert holder.stdout.read().endswith("ending\nLock lost, the command was ended\n")  # dash says of its sleep: Terminated
 
 
@@ -240,7 +241,7 @@ def test_a_semaphore_has_so_many_places(cli):
     finally:
         for holder in holders:
             holder.terminate()
-            holder.wait(20)
+            holder.wait(patient(20))
 
 
 def test_a_snapshot_is_saved_looked_at_and_restored(cli):

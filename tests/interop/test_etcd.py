@@ -9,6 +9,7 @@ import time
 import etcd_cluster
 import pytest
 from etcd_cluster import Cluster, b64, check_acknowledged, finish, until
+from patience import patient
 
 pytestmark = pytest.mark.skipif(bool(etcd_cluster.why_not()), reason=etcd_cluster.why_not())
 
@@ -70,7 +71,7 @@ def end(process):
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_contract_of_engines_holds(size, request):
     cluster = request.getfixturevalue({1: "one", 3: "three"}[size])
-    done = subprocess.run(cluster.driver("contract", request_ms=10000), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(cluster.driver("contract", request_ms=10000), capture_output=True, text=True, check=False, timeout=280)
 
     assert done.returncode == 0, done.stderr[-4000:]
 
@@ -170,7 +171,7 @@ def test_old_history_is_compacted_by_one_of_the_servers(one):
     others = [one.begin("status", 34, prefix="history/", history_ms=6000) for _ in range(2)]
     report = finish(one.begin("mixed", 2, 34, prefix="history/", request_ms=10000, history_ms=6000))
     for process in others:
-        process.communicate(timeout=60)
+        process.communicate(timeout=patient(60))
     compactions = log.read_text().count("finished scheduled compaction") - before
 
     assert one.members[0].has_forgotten(first)

@@ -122,7 +122,7 @@ def test_lists_wait_for_an_event_of_that_name(trio):
     _, index, text = answer(trio.r2, "/v1/event/list?name=wait")
     assert int(index) > 1 and len(json.loads(text)) == 1
     got = []
-    asker = threading.Thread(target=lambda: got.append(answer(trio.r2, "/v1/event/list?name=wait&wait=60s&index=" + index)))
+    asker = threading.Thread(target=lambda: got.append(answer(trio.r2, "/v1/event/list?name=wait&wait=60s&index=" + index)), daemon=True)
     asker.start()
     trio.r1.api("/v1/event/fire/other", "PUT")
     has(trio.r2, "other")
@@ -406,7 +406,7 @@ def test_the_command_runs_another_for_each_change(trio):
 def test_members_wait_for_a_change_and_a_failed_one_is_pruned(trio):
     _, index, _ = answer(trio.r1, "/v1/agent/members")
     got = []
-    asker = threading.Thread(target=lambda: got.append(answer(trio.r1, "/v1/agent/members?wait=60s&index=" + index)))
+    asker = threading.Thread(target=lambda: got.append(answer(trio.r1, "/v1/agent/members?wait=60s&index=" + index)), daemon=True)
     asker.start()
     trio.r3.kill()
     asker.join(2 * LONG)

@@ -21,6 +21,8 @@ import threading
 import time
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures/http"
 
@@ -182,7 +184,7 @@ class Cluster:
             if agent.poll() is None:
                 agent.terminate()
         for agent in self.agents.values():
-            agent.wait(30)
+            agent.wait(patient(30))
         self.folder.cleanup()
 
     def last_words(self):
@@ -190,7 +192,7 @@ class Cluster:
 
 
 def until(question, seconds):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while time.monotonic() < end:
         try:
             if question():
@@ -301,7 +303,7 @@ def main(arguments):
 def test_agents_answer_as_consul_does():
     binary = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
     run = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-B", __file__, str(binary)],
-                         capture_output=True, text=True, timeout=300)
+                         capture_output=True, text=True, timeout=280)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from patience import patient  # noqa: E402
 from test_http_fixtures import ROOT, Api, until  # noqa: E402
 
 ADDRESS = "127.0.0.1"
@@ -158,7 +159,7 @@ def main(binary):
             for claim in CLAIMS:
                 claim()
                 print("ok", claim.__name__)
-            assert agent.wait(30) == 0
+            assert agent.wait(patient(30)) == 0
         except BaseException:
             print((Path(folder) / "log").read_text()[-2000:])
             raise
@@ -171,7 +172,7 @@ def main(binary):
 def test_the_http_transport():
     binary = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release") / "rollcall"
     run = subprocess.run(["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-B", __file__, str(binary)],
-                         capture_output=True, text=True, timeout=120)
+                         capture_output=True, text=True, timeout=patient(120))
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -10,10 +10,11 @@ import urllib.request
 
 import pytest
 
+from patience import patient
 import pg_house
 import serf_pool
 
-LONG = 60
+LONG = patient(60)
 SERVER, NODES = "127.0.1.3", ("db1", "db2")
 PORT = 25432
 
@@ -62,6 +63,9 @@ class Keepers:
         log = (self.folder / (node + ".log")).open("a")
         self.processes[node] = subprocess.Popen([serf_pool.ROLLCALL, "agent", "-config-file=%s" % path], stdout=log,
                                                 stderr=log)
+
+    def log(self, node):
+        return (self.folder / (node + ".log")).read_text()
 
     def view(self):
         with contextlib.suppress(OSError, ValueError), \
@@ -162,12 +166,17 @@ def explained(pool, request):
 
 
 def test_an_agent_that_comes_back_finds_its_server_running(pool):
-    node = pool.primary()
-    before = pool.sql(node, "SELECT pg_postmaster_start_time()")
-    term = pool.view()["Term"]
-    pool.kill_agent(node)
-    pool.start(node)
-    time.sleep(4)  # longer than the lease lasts without it
+    for _ in range(3):
+        node = pg_house.until(pool.primary)
+        before = pool.sql(node, "SELECT pg_postmaster_start_time()")
+        term = pool.view()["Term"]
+        pool.kill_agent(node)
+        pool.start(node)
+        time.sleep(4)  # longer than the lease lasts without it
+        if "the session has ended in the store" not in pool.log(node).rsplit("rollcall 0.", 1)[1]:
+            break
+    else:
+        pytest.skip("no agent comes back before its lease ends on this machine")
     assert pool.sql(node, "SELECT pg_postmaster_start_time()") == before
     assert pool.primary() == node and pool.view()["Term"] == term
 
@@ -203,13 +212,18 @@ def test_who_lost_writes_is_rewound_and_they_are_saved(pool):
 
 
 def test_a_rewind_that_was_killed_ends_in_a_copy(pool):
-    old = pool.primary()
-    pool.lose_writes(old)
-    marker = pool.folder / old / "pg/main.repair"
-    pool.start(old)
-    pg_house.until(marker.exists, LONG, every=0.001)
-    pool.kill_agent(old)
-    subprocess.run(["pkill", "-9", "-f", "pg_rewind --target-pgdata=%s" % pool.data(old)], check=False)
+    for _ in range(5):
+        old = pg_house.until(pool.primary)
+        pool.lose_writes(old)
+        marker = pool.folder / old / "pg/main.repair"
+        pool.start(old)
+        pg_house.until(lambda: marker.exists() or pool.follows(old), LONG, every=0.001)
+        pool.kill_agent(old)
+        subprocess.run(["pkill", "-9", "-f", "pg_rewind --target-pgdata=%s" % pool.data(old)], check=False)
+        if marker.exists():
+            break
+        pool.start(old)  # it was rewound between two looks
+        pg_house.until(lambda: pool.follows(old), LONG)
     assert marker.exists()
     pool.start(old)
     pg_house.until(lambda: pool.follows(old), LONG)

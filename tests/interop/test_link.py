@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from patience import patient
 from serf_pool import LONG, ROLLCALL, Namespace, new_key, until
 
 SERVER, ONE, TWO, FLOOD = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"
@@ -170,7 +171,7 @@ def test_a_blocking_query_wakes_and_survives_its_server(pool):
     def wait():
         got.append(one.ask("GET", "/v1/kv/x?wait=60s&index=" + index, timeout=70))
 
-    waiting = threading.Thread(target=wait)
+    waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     until(LONG, lambda: one.link()["open"] == "1", "the query waits")
     server.kill()
@@ -266,7 +267,7 @@ def test_writes_happen_once_though_the_server_is_killed(pool):
             value = was + 1 if status == 200 else was
             done.append(status)
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     chance = random.Random(7)
     for _ in range(4):
@@ -301,13 +302,13 @@ def test_keys_change_under_load_and_no_request_fails(pool):
             status, _, body = agent.ask("PUT", "/v1/kv/load/" + agent.name, b"x")
             (good if (status, body) == (200, b"true") else bad).append((agent.name, status, body))
 
-    writers = [threading.Thread(target=write, args=(agent,)) for agent in (one, two)]
+    writers = [threading.Thread(target=write, args=(agent,), daemon=True) for agent in (one, two)]
     for writer in writers:
         writer.start()
     for order, key in (("-install", new), ("-use", new), ("-remove", old)):
         def given(order=order, key=key):
             done = subprocess.run([ROLLCALL, "keyring", order, key, "-http-addr", "http://%s:8500" % ONE], capture_output=True,
-                                  text=True, timeout=60)
+                                  text=True, timeout=patient(60))
             return done.returncode == 0
         until(LONG, given, order)
     for agent in (one, two):
@@ -455,7 +456,7 @@ def test_secrets_are_not_on_the_wire_and_not_in_logs(pool):
             if LINK_PORT.to_bytes(2, "big") in ports:
                 seen.append(packet[54:])
 
-    listener = threading.Thread(target=listen)
+    listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     key = new_key()
     secret, public = server_key(pool.folder, "k1")
@@ -525,7 +526,7 @@ def test_requests_move_to_another_server_while_one_is_killed_or_stopped(pool):
             asked = one.link()["server"]
             index = dict(one.ask("GET", "/v1/kv/x")[1])["X-Consul-Index"]
             got = []
-            waiting = threading.Thread(target=lambda: got.append(one.ask("GET", "/v1/kv/x?wait=60s&index=" + index, timeout=70)))
+            waiting = threading.Thread(target=lambda: got.append(one.ask("GET", "/v1/kv/x?wait=60s&index=" + index, timeout=70)), daemon=True)
             waiting.start()
             until(LONG, lambda: one.link()["open"] == "1", "the query waits")
             servers[asked].process.send_signal(end)

@@ -24,6 +24,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from patience import patient  # noqa: E402
 import store_agents  # noqa: E402
 from etcd_cluster import Cluster, why_not  # noqa: E402
 from lock_family import children, send  # noqa: E402
@@ -91,7 +92,7 @@ class Drive:
         self.faults = {}
         self.hurt = []
         self.told = []
-        self.threads = [threading.Thread(target=self.work, args=(i, random.Random(seed * 100 + i))) for i in range(workers)]
+        self.threads = [threading.Thread(target=self.work, args=(i, random.Random(seed * 100 + i)), daemon=True) for i in range(workers)]
 
     def start_agents(self, servers):
         settings = {"session_ttl_min": "1s"}
@@ -182,7 +183,7 @@ class Drive:
         for process in self.locks:
             send(process.pid, signal.SIGTERM)
         for thread in self.threads:
-            thread.join(60)
+            thread.join(patient(60))
             assert not thread.is_alive(), "a worker does not end"
         self.await_commands()
 
@@ -244,7 +245,7 @@ def test_whoever_holds_the_lock_is_alone(store):
     if store == "etcd" and why_not():
         pytest.skip(why_not())
     run = subprocess.run(["unshare", "-n", sys.executable, "-B", __file__, "--seconds", "20", "--workers", "5", "--store", store,
-                          str(store_agents.BINARY)], capture_output=True, text=True, timeout=300)
+                          str(store_agents.BINARY)], capture_output=True, text=True, timeout=280)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

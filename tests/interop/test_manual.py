@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release")
 AGENT_PAGE = ROOT / "agent/rollcall.1"
@@ -15,7 +17,7 @@ PROXY_PAGE = ROOT / "proxy/rollcall-proxy.1"
 
 
 def said(*words):
-    result = subprocess.run([str(BUILD / words[0]), *words[1:]], capture_output=True, text=True, timeout=30, check=True)
+    result = subprocess.run([str(BUILD / words[0]), *words[1:]], capture_output=True, text=True, timeout=patient(30), check=True)
     return result.stdout
 
 
@@ -75,7 +77,7 @@ def test_every_option_and_word_of_the_proxy_is_explained():
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="needs mandoc")
 @pytest.mark.parametrize("page", [AGENT_PAGE, PROXY_PAGE], ids=lambda page: page.stem)
 def test_pages_are_well_formed(page):
-    found = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=30,
+    found = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=patient(30),
                            check=False).stdout
     assert [line for line in found.splitlines() if "referenced manual not found" not in line] == []
 

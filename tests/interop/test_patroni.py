@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import etcd_cluster
+from patience import patient
 from pg_writer import TABLE, Record
 from store_agents import Agents, until
 
@@ -137,7 +138,7 @@ class Pair:
         for agent in self.agents.all:
             agent.ready()
         self.nodes = [Node(self, f"n{i + 1}", f"{self.agents.network}.{101 + i}", self.agents.all[i + 1]) for i in range(2)]
-        self.watching = threading.Thread(target=self._watch)
+        self.watching = threading.Thread(target=self._watch, daemon=True)
         self.watching.start()
 
     def _watch(self):
@@ -174,7 +175,7 @@ class Pair:
     def end(self):
         self.over.set()
         if self.watching is not None:
-            self.watching.join(20)
+            self.watching.join(patient(20))
         for node in self.nodes:
             if node.process is not None:
                 node.kill()
@@ -208,7 +209,7 @@ def ids(node):
 
 def ended(writer):
     writer.terminate()
-    writer.wait(30)
+    writer.wait(patient(30))
 
 
 def service(pair, tag):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from patience import patient
 import store_agents
 from store_agents import Agents, until
 
@@ -109,11 +110,11 @@ def test_who_waits_hears_of_a_new_primary_and_of_none(cluster, pool):
     through = pool.all[1]
     index = through.call("GET", "/v1/postgres/main").index
     answers = []
-    waiting = threading.Thread(target=lambda: answers.append(through.call("GET", f"/v1/postgres/main?index={index}&wait=30s")))
+    waiting = threading.Thread(target=lambda: answers.append(through.call("GET", f"/v1/postgres/main?index={index}&wait=30s")), daemon=True)
     waiting.start()
     time.sleep(0.3)
     cluster.agent.call("PUT", f"/v1/session/destroy/{cluster.sessions['pg1']}")
-    waiting.join(20)
+    waiting.join(patient(20))
     assert answers[0].index > index
     until(lambda: through.call("GET", "/v1/postgres/main").json["Primary"] is None)
     view = through.call("GET", "/v1/postgres/main").json
@@ -156,7 +157,7 @@ def test_a_switchover_is_followed_to_its_end(pg, cluster):
         cluster.lease("pg2", writable=False)
         cluster.lease("pg2")
         cluster.agent.call("DELETE", f"{ROOT}/intent")
-    acting = threading.Thread(target=keepers)
+    acting = threading.Thread(target=keepers, daemon=True)
     acting.start()
     done = pg("switchover")
     acting.join()
@@ -168,7 +169,7 @@ def test_a_switchover_that_is_given_up_is_told(pg, cluster):
         until(lambda: cluster.record("intent"))
         cluster.put("history", [{"term": 7, "node": "pg1", "reason": "switchover to pg2 given up: it is 17 MB behind"}])
         cluster.agent.call("DELETE", f"{ROOT}/intent")
-    acting = threading.Thread(target=keepers)
+    acting = threading.Thread(target=keepers, daemon=True)
     acting.start()
     done = pg("switchover", "-to", "pg2")
     acting.join()
@@ -179,7 +180,7 @@ def test_an_order_is_followed_to_its_end(pg, cluster):
     def keepers():
         assert until(lambda: cluster.record("order/pg2"))["kind"] == "restart"
         cluster.agent.call("DELETE", f"{ROOT}/order/pg2")
-    acting = threading.Thread(target=keepers)
+    acting = threading.Thread(target=keepers, daemon=True)
     acting.start()
     done = pg("restart", "pg2")
     acting.join()

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from patience import patient
 import pg_pool
 from pg_pool import PROXY_PORT, SERVERS, TTL_S, Pool, until
 from pg_trial import Trial, stopped
@@ -122,7 +123,7 @@ def test_row_37_a_thousand_clients_are_held_and_served(loose):
         trial.fault(lambda: loose.kill_node(trial.primary.name))
         crowd = subprocess.Popen([*loose["c"].enter, "/usr/bin/python3", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         trial.taken_over()
-        out, err = crowd.communicate(timeout=120)
+        out, err = crowd.communicate(timeout=patient(120))
         served, last = out.split()
         print(f"{served} of 990 were served, the last {float(last) - trial.fault_at:.1f} s after the fault")
         assert int(served) == 990, err[:500]

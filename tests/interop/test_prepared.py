@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from patience import patient
 from store_agents import Agents, until
 
 pytestmark = pytest.mark.skipif(shutil.which("dig") is None, reason="dig is missing (Debian: bind9-dnsutils)")
@@ -46,7 +47,7 @@ def create(agent, **definition):
 
 def dig(agent, name, kind="A"):
     run = subprocess.run(["dig", "+tries=1", "+time=5", "+noall", "+comments", "+answer", f"@{agent.address}", "-p", "8600", name, kind],
-                         capture_output=True, text=True, timeout=30)
+                         capture_output=True, text=True, timeout=patient(30))
     status = run.stdout.split("status: ", 1)[1].split(",", 1)[0] if "status: " in run.stdout else run.stdout
     rows = [line.split(None, 4) for line in run.stdout.splitlines() if line and not line.startswith(";")]
     return status, [(int(row[1]), row[4]) for row in rows]
@@ -83,7 +84,7 @@ def test_a_query_comes_is_changed_and_goes(agent):
 def test_two_queries_never_share_a_name(agent, pool):
     for number in range(8):
         replies = []
-        threads = [threading.Thread(target=lambda a=a: replies.append(a.call("POST", "/v1/query", {"Name": f"n{number}", "Service": WEB})))
+        threads = [threading.Thread(target=lambda a=a: replies.append(a.call("POST", "/v1/query", {"Name": f"n{number}", "Service": WEB})), daemon=True)
                    for a in pool.all * 3]
         for thread in threads:
             thread.start()
@@ -100,7 +101,7 @@ def test_two_queries_never_share_a_name(agent, pool):
 def test_a_name_that_two_delete_and_one_makes_anew_is_not_lost(agent, pool):
     for _ in range(8):
         query = create(agent, Name="again", Service=WEB)
-        threads = [threading.Thread(target=lambda a=a: a.call("DELETE", "/v1/query/" + query)) for a in pool.all * 2]
+        threads = [threading.Thread(target=lambda a=a: a.call("DELETE", "/v1/query/" + query), daemon=True) for a in pool.all * 2]
         for thread in threads:
             thread.start()
         made = until(lambda: (r := agent.call("POST", "/v1/query", {"Name": "again", "Service": WEB})).status == 200 and r.json["ID"])

@@ -106,7 +106,7 @@ def test_chaos_leaves_nothing_behind(tmp_path):
                   listener="head_timeout 300ms; body_timeout 300ms; keepalive 300ms",
                   route="tunnel_idle 1s; retry { attempts 3; on_status 503 }")
     end = time.time() + SECONDS
-    clients = [threading.Thread(target=behave_badly, args=(proxy, SEED * 1000 + i, end))
+    clients = [threading.Thread(target=behave_badly, args=(proxy, SEED * 1000 + i, end), daemon=True)
                for i in range(12)]
     for client in clients:
         client.start()

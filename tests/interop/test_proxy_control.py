@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from patience import patient
 from proxy_lab import Backend, Client, echo, free_port, get, program
 from test_proxy_pg import Agent, in_background, until
 
@@ -166,7 +167,7 @@ def test_reload_under_load_fails_no_request(start, backends):
             answer = client.ask(get())
             (done if answer.status == 200 else failed).append(answer.status)
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for i in range(8):
@@ -176,7 +177,7 @@ def test_reload_under_load_fails_no_request(start, backends):
     until(lambda: failed or len(done) > 50)
     stop.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(patient(60))
     assert not failed
 
 
@@ -194,7 +195,7 @@ def test_sigterm_lets_running_requests_finish(start):
     def slow(stream, backend):
         stream.head()
         running.set()
-        release.wait(60)
+        release.wait(patient(60))
         stream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
 
     backend, port = Backend(slow), free_port()
@@ -202,14 +203,14 @@ def test_sigterm_lets_running_requests_finish(start):
                   % (backend.port, port))
     client = Client(port)
     client.send(get())
-    assert running.wait(30)
+    assert running.wait(patient(30))
     proxy.process.send_signal(signal.SIGTERM)
     until(lambda: proxy.get("/ready")[0] == 503)
     until(lambda: refuses(port))
     release.set()
     answer = client.response()
     assert answer.status == 200 and answer.body == b"done"
-    assert proxy.process.wait(30) == 0
+    assert proxy.process.wait(patient(30)) == 0
     backend.stop()
 
 
@@ -270,7 +271,7 @@ def test_tcp_passes_both_ways_and_keeps_half_closes(start):
     done, thread = in_background(client.until_end)
     client.send(data)
     client.sock.shutdown(socket.SHUT_WR)
-    thread.join(60)
+    thread.join(patient(60))
     assert done == [data[::-1]]
     backend.stop()
 
@@ -289,7 +290,7 @@ def test_tcp_goes_to_the_next_when_one_refuses(start, backends):
     ([], "-config FILE is missing"),
 ])
 def test_a_start_that_cannot_be_says_why(words, why):
-    ended = subprocess.run([program(), *words], capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([program(), *words], capture_output=True, text=True, timeout=patient(30))
     assert ended.returncode == 1 and why in ended.stderr and ended.stderr.count("\n") == 1
 
 
@@ -298,6 +299,6 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         port = taken.getsockname()[1]
         config = tmp_path / "p.conf"
         config.write_text("admin off\npool a { static 127.0.0.1:1 }\nlisten tcp 127.0.0.1:%d { pool a }" % port)
-        ended = subprocess.run([program(), "-config", str(config)], capture_output=True, text=True, timeout=30)
+        ended = subprocess.run([program(), "-config", str(config)], capture_output=True, text=True, timeout=patient(30))
     assert ended.returncode == 1
     assert "line 3: cannot listen on 127.0.0.1:%d: Address already in use" % port in ended.stderr

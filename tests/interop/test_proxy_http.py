@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from patience import patient
 from proxy_lab import Backend, Client, Proxy, echo, field, free_port, get, ok, read_request, rss_slack, says
 
 
@@ -502,7 +503,7 @@ def hammer(proxy, seconds, text, results, threads=8):
                 results.append(repr(problem))
                 client = None
 
-    running = [threading.Thread(target=run) for _ in range(threads)]
+    running = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
     for thread in running:
         thread.start()
     return running
@@ -533,7 +534,7 @@ def test_killed_instance_costs_no_get(lab):
 def test_silent_instance_is_504_and_not_asked_again(lab):
     def serve(stream, backend):
         read_request(stream, backend)
-        over.wait(60)
+        over.wait(patient(60))
 
     over = threading.Event()
     one, two = lab.backend(serve), lab.backend(serve)
@@ -594,7 +595,7 @@ def test_client_that_goes_is_logged_as_499(lab):
     proxy = lab.proxy(lab.backend(serve))
     client = proxy.client()
     client.send(get())
-    assert gone.wait(30)
+    assert gone.wait(patient(30))
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     line = json.loads(proxy.logged(1)[0])
@@ -613,7 +614,7 @@ def test_client_that_goes_amid_its_body_frees_the_instance(lab):
     client.send(POST + "Content-Length: 100\r\n\r\nabc")
     time.sleep(0.2)
     client.close()
-    assert ended.wait(30)
+    assert ended.wait(patient(30))
 
 
 # --- size and time ---
@@ -721,11 +722,11 @@ def test_stop_finishes_what_runs_and_says_close(lab):
     proxy = lab.proxy(lab.backend(serve))
     client = proxy.client()
     client.send(get())
-    assert running.wait(30)
+    assert running.wait(patient(30))
     proxy.process.send_signal(signal.SIGTERM)
     answer = client.response()
     assert answer.body == b"late" and answer.field("connection") == ["close"]
-    assert proxy.process.wait(30) == 0
+    assert proxy.process.wait(patient(30)) == 0
 
 
 def test_grace_still_accepts_but_keeps_nobody(lab):
@@ -737,7 +738,7 @@ def test_grace_still_accepts_but_keeps_nobody(lab):
         time.sleep(0.01)  # until the signal has arrived; after "close" there is no second answer
     assert proxy.ask(get()).field("connection") == ["close"]
     idle = proxy.client()
-    assert proxy.process.wait(30) == 0
+    assert proxy.process.wait(patient(30)) == 0
     assert idle.is_closed()
 
 

@@ -19,6 +19,7 @@ import urllib.request
 
 import psycopg2
 import pytest
+from patience import patient
 from pg_keepers import Keepers
 from proxy_lab import free_port, program, rss_slack
 from test_proxy_pg import (USER, Server, ask, cluster_name, connect, fails, in_background, last_word,
@@ -108,7 +109,7 @@ listen postgres 127.0.0.1:{self.read} {{ pool db; target standby; wait_for_prima
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(signal.SIGTERM)
         try:
-            assert self.process.wait(30) == 0
+            assert self.process.wait(patient(30)) == 0
         finally:
             self.process.kill()
             self.log.close()
@@ -180,7 +181,7 @@ def test_clients_are_held_until_the_holder_may_be_written(servers, keepers, prox
     done, thread = in_background(lambda: name_through(proxy.write))
     until(lambda: proxy.figures()["waiting"] == 1)
     keepers.say(8, servers[0], *servers)
-    thread.join(30)
+    thread.join(patient(30))
     assert done == ["pg1"]
     assert proxy.figures()["served"] == 1
 
@@ -208,7 +209,7 @@ def test_an_announced_primary_that_refuses_is_tried_again(servers, keepers, prox
     time.sleep(0.3)
     assert not done
     keepers.say(9, servers[0], *servers)
-    thread.join(30)
+    thread.join(patient(30))
     assert done == ["pg1"]
 
 
@@ -240,7 +241,7 @@ def test_without_a_word_of_the_store_writing_sessions_end_and_come_back(keepers,
     done, thread = in_background(lambda: name_through(proxy.write))
     until(lambda: proxy.figures()["waiting"] == 1)
     keepers.mend()
-    thread.join(30)
+    thread.join(patient(30))
     assert done == ["pg1"]
 
 
@@ -394,7 +395,7 @@ def test_cancel_reaches_the_server_of_its_session(tls, servers, proxy):
         done, thread = in_background(lambda: ask(session, "SELECT pg_sleep(60)"))
         until(lambda: sleeps(servers[0]))
         session.cancel()
-        thread.join(30)
+        thread.join(patient(30))
         assert isinstance(done[0], psycopg2.extensions.QueryCanceledError)
     assert proxy.figures()["cancels"] >= 1
 
@@ -438,7 +439,7 @@ def test_a_cancelled_commit_that_no_standby_confirmed_is_not_told_as_done(server
         done, thread = in_background(lambda: ask(session, INSERT))
         until(lambda: ask(own, WAITS) == 1)
         session.cancel()
-        thread.join(30)
+        thread.join(patient(30))
         assert isinstance(done[0], psycopg2.Error), done
     assert proxy.figures()["cut_commit"] == 1
 
@@ -448,7 +449,7 @@ def test_the_client_is_told_why_its_commit_is_in_doubt(servers, proxy):
         done, thread = in_background(lambda: psql(proxy.write, INSERT, PGUSER=USER, PGSSLMODE="disable"))
         until(lambda: ask(own, WAITS) == 1)
         ask(own, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        thread.join(30)
+        thread.join(patient(30))
         assert done[0].returncode != 0
         assert "no standby has confirmed this commit" in done[0].stderr
 
@@ -488,7 +489,7 @@ def test_a_client_that_wants_tls_is_held_too(servers, keepers, proxy):
     done, thread = in_background(lambda: name_through(proxy.write, sslmode="require"))
     until(lambda: proxy.figures()["waiting"] == 1)
     keepers.say(9, servers[0], *servers)
-    thread.join(30)
+    thread.join(patient(30))
     assert done == ["pg1"]
 
 
@@ -512,7 +513,7 @@ def test_a_standby_that_may_not_be_read_is_left(servers, keepers, start):
     done, thread = in_background(lambda: name_through(proxy.read))
     until(lambda: proxy.figures()["waiting"] == 1)
     keepers.say(7, servers[0], *servers)
-    thread.join(30)
+    thread.join(patient(30))
     assert done == ["pg2"]
     assert proxy.figures()["left"] == 1
 

@@ -19,6 +19,7 @@ import urllib.request
 
 import psycopg2
 import pytest
+from patience import patient
 from proxy_lab import free_port, program
 
 BIN = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
@@ -28,11 +29,11 @@ USER = "postgres"
 def as_postgres(*command, check=True):
     prefix = ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups"] if os.getuid() == 0 else []
     return subprocess.run([*prefix, *map(str, command)], cwd="/", check=check, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
+                          stderr=subprocess.STDOUT, text=True, timeout=patient(60))
 
 
 def until(claim, within=30, every=0.01):
-    end = time.monotonic() + within
+    end = time.monotonic() + patient(within)
     while time.monotonic() < end:
         if claim():
             return
@@ -72,13 +73,13 @@ wal_keep_size = 64MB
         self.start()
 
     def start(self):
-        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-l", self.log, "start")
+        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-t", "120", "-l", self.log, "start")
 
     def stop(self, mode="fast"):
-        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-m", mode, "stop", check=False)
+        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-t", "120", "-m", mode, "stop", check=False)
 
     def promote(self):
-        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "promote")
+        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-t", "120", "promote")
 
 
 class Agent:
@@ -155,7 +156,7 @@ listen postgres 127.0.0.1:{self.read} {{ pool db; target standby; wait_for_prima
     def close(self):
         self.process.send_signal(signal.SIGTERM)
         try:
-            assert self.process.wait(30) == 0
+            assert self.process.wait(patient(30)) == 0
         finally:
             self.process.kill()
             self.log.close()
@@ -270,7 +271,7 @@ def test_cancel_reaches_the_server_of_its_session(pair, proxy):
         done, thread = in_background(lambda: ask(session, "SELECT pg_sleep(60)"))
         until(lambda: ask(own, asleep) == 1)
         session.cancel()
-        thread.join(30)
+        thread.join(patient(30))
         assert isinstance(done[0], psycopg2.extensions.QueryCanceledError)
 
 
@@ -291,7 +292,7 @@ def test_promotion_moves_writes_and_held_clients_proceed(pair, proxy):
     assert not done, "a client was served although there is no primary: %s" % done
     second.promote()
     agent.say(pg2=(second, "primary"))
-    thread.join(30)
+    thread.join(patient(30))
     assert done == ["pg2"]
 
 

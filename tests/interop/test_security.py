@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
 import serf_pool
 from store_agents import BINARY, ROOT, Agents, until
 
@@ -36,7 +37,7 @@ def crash(words, folder, ready):
         until(lambda: ready(process))
         spy = subprocess.run([*NOBODY, "cat", f"/proc/{process.pid}/environ"], capture_output=True)
         process.send_signal(signal.SIGSEGV)
-        assert process.wait(30) == -signal.SIGSEGV
+        assert process.wait(patient(30)) == -signal.SIGSEGV
     finally:
         if process.poll() is None:
             process.kill()

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from patience import patient
 from serf_pool import FAILED, LEFT, Deaf, new_key, until
 
 
@@ -39,7 +40,7 @@ def test_a_serf_that_leaves_has_left_and_may_come_back(pool):
     agent = pool.agent("ours", join=other.address, profile="lan")  # in no hurry to say failed
     pool.agree()
     serf.ask("leave")
-    serf.process.wait(60)
+    serf.process.wait(patient(60))
     pool.agree(theirs=LEFT)
     assert "failed: theirs" not in agent.said()
     serf.command.append("-join=" + agent.address)
@@ -151,14 +152,14 @@ def test_a_second_serf_with_our_name_ends_and_we_stay(pool):
     pool.agent("more", join=serf.address)
     pool.agree()
     second = pool.serf("second", words=["-node=ours"], join=serf.address)
-    second.process.wait(60)
+    second.process.wait(patient(60))
     assert agent.runs()
     pool.agree()
     assert agent.members()["ours"]["Addr"] == agent.ip
 
 
 def must_end(pool, second):
-    assert second.process.wait(60) == 1
+    assert second.process.wait(patient(60)) == 1
     assert "belongs to" in second.said()
     pool.made.remove(second)
 

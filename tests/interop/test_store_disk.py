@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release")
 ROUNDS = 40
 
 
 def store(*words):
-    done = subprocess.run([str(BUILD / "rollcall-store"), *map(str, words)], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([str(BUILD / "rollcall-store"), *map(str, words)], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -30,7 +32,7 @@ def test_what_a_server_agent_acknowledged_survives_kill_9():
     if os.geteuid() != 0:
         pytest.skip("only root can make a network of its own")
     done = subprocess.run([sys.executable, "-B", str(ROOT / "tests/interop/store_kill.py")], capture_output=True,
-                          text=True, timeout=600, env=dict(os.environ, STORE_KILLS="15", STORE_SEED="3"))
+                          text=True, timeout=280, env=dict(os.environ, STORE_KILLS="15", STORE_SEED="3"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("15 kills: ") and "none lost" in done.stdout
 
@@ -63,7 +65,7 @@ def test_file_system_that_cannot_be_written_is_said_at_the_start(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], check=True)
     try:
         tried = subprocess.run([str(BUILD / "rollcall-store"), "faults", str(tmp_path / "store")],
-                               capture_output=True, text=True, timeout=60)
+                               capture_output=True, text=True, timeout=patient(60))
     finally:
         subprocess.run(["umount", tmp_path], check=True)
     assert tried.returncode == 1

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import etcd_cluster
+from patience import patient
 import wires
 from etcd_cluster import Cluster
 from serf_pool import Namespace
@@ -70,14 +71,14 @@ class Waiting:
         first = agent.call("GET", path)
         self.index, self.reply = first.index, None
         target = f"{path}{'&' if '?' in path else '?'}index={first.index}&wait=120s"
-        self.thread = threading.Thread(target=self.run, args=(agent, target))
+        self.thread = threading.Thread(target=self.run, args=(agent, target), daemon=True)
         self.thread.start()
 
     def run(self, agent, target):
         self.reply = agent.call("GET", target, timeout=150)
 
     def end(self):
-        self.thread.join(60)
+        self.thread.join(patient(60))
         assert self.reply is not None, "it still waits"
         return self.reply
 
@@ -95,8 +96,8 @@ def listing(agent):
 @pytest.mark.parametrize("how", ["cut off", "stopped"])
 def test_a_server_that_missed_history_which_etcd_forgot_reads_all_anew(pool, how):
     for key in ("changed", "removed", "removed-alone", "kept", "made-and-removed"):
-        pool.a1.call("PUT", f"/v1/kv/c/{key}", "old")
-    pool.a1.call("DELETE", "/v1/kv/c/made-and-removed")
+        pool.a1.put(f"c/{key}", "old")
+    until(lambda: pool.a1.call("DELETE", "/v1/kv/c/made-and-removed").text == "true")
     until(lambda: listing(pool.s1) == listing(pool.s2))
     waiting = {path: Waiting(pool.s1, path) for path in
                ("/v1/kv/c/changed", "/v1/kv/c/removed", "/v1/kv/c/new", "/v1/kv/c/?recurse", "/v1/kv/c/?keys")}
@@ -109,11 +110,11 @@ def test_a_server_that_missed_history_which_etcd_forgot_reads_all_anew(pool, how
         pool.s1.process.send_signal(19)
     try:
         for number in range(300):
-            assert pool.s2.call("PUT", f"/v1/kv/c/n{number % 20}", str(number)).text == "true"
-        assert pool.s2.call("PUT", "/v1/kv/c/changed", "new").text == "true"
-        assert pool.s2.call("PUT", "/v1/kv/c/new", "new").text == "true"
+            pool.s2.put(f"c/n{number % 20}", str(number))
+        pool.s2.put("c/changed", "new")
+        pool.s2.put("c/new", "new")
         for key in ("removed", "removed-alone"):
-            assert pool.s2.call("DELETE", f"/v1/kv/c/{key}").text == "true"
+            until(lambda key=key: pool.s2.call("DELETE", f"/v1/kv/c/{key}").text == "true")
         last = pool.cluster.members[0].status()["header"]["revision"]
         # Time passes and etcd forgets all of it.
         until(lambda: pool.s2.call("PUT", "/v1/kv/other", "x").text and pool.cluster.members[0].has_forgotten(int(last)), 60)
@@ -130,7 +131,7 @@ def test_a_server_that_missed_history_which_etcd_forgot_reads_all_anew(pool, how
     found = listing(pool.s1)
     assert "c/removed" not in found and "c/removed-alone" not in found and len(found) == 23
     # Who waits for what has not changed is not lost either.
-    pool.a1.call("PUT", "/v1/kv/c/kept", "newer")
+    pool.a1.put("c/kept", "newer")
     assert base64.b64decode(quiet.end().json[0]["Value"]) == b"newer"
 
 
@@ -146,6 +147,8 @@ def test_etcd_without_room_refuses_in_words_and_recovers(small):
     reply, done = None, 0
     for number in range(200):  # the same keys anew: it is the history that fills it
         reply = small.a1.call("PUT", f"/v1/kv/big/{number % 5}", f"{number:07}" + "x" * 100_000)
+        if "unknown" in reply.text:
+            continue
         if reply.status != 200:
             break
         done += 1

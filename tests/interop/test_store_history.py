@@ -27,7 +27,7 @@ import etcd_cluster
 import net_faults
 import store_history
 import wires
-from store_agents import Agents, until
+from store_agents import Agents
 from store_history import FALSE, OK, UNKNOWN, Op
 
 KEYS, LOCKS, TTL = 24, 3, 2.0

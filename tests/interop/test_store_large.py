@@ -21,9 +21,9 @@ def server(tmp_path_factory):
     agents = Agents(tmp_path_factory.mktemp("large"))
     made = agents.server("s1").start().ready()
     for number in range(COUNT):
-        assert made.call("PUT", f"/v1/kv/large/{number}", value(number)).text == "true"
+        made.put(f"large/{number}", value(number))
     for number in range(500):
-        assert made.call("PUT", f"/v1/kv/small/{number}", str(number)).text == "true"
+        made.put(f"small/{number}", str(number))
     made.kill()
     yield made
     agents.end()

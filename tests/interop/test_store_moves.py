@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import etcd_cluster
+from patience import patient
 from store_agents import Agents, until
 
 SEED = int(os.environ.get("STORE_SEED", random.randrange(10**6)))
@@ -141,7 +142,7 @@ def fill(agent, word):
     body = [{"KV": {"Verb": "set", "Key": "", "Value": base64.b64encode(word.encode() + b"x" * 1000).decode()}}]
     for begin in range(0, 1200, 60):
         rows = [{"KV": {**body[0]["KV"], "Key": f"m/{number}"}} for number in range(begin, begin + 60)]
-        assert agent.call("PUT", "/v1/txn", rows).status == 200
+        until(lambda rows=rows: agent.call("PUT", "/v1/txn", rows).status == 200)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", pytest.param("etcd", marks=NO_ETCD)])
@@ -172,7 +173,7 @@ def test_a_restore_that_is_cut_short_shows_nothing_until_it_is_done_again(pools,
             except (OSError, http.client.HTTPException):
                 pass
 
-        threads = [threading.Thread(target=watch, args=(agent,)) for agent in agents] + [threading.Thread(target=restore)]
+        threads = [threading.Thread(target=watch, args=(agent,), daemon=True) for agent in agents] + [threading.Thread(target=restore, daemon=True)]
         for thread in threads:
             thread.start()
         time.sleep(chance.uniform(0, takes * 1.5))
@@ -184,7 +185,7 @@ def test_a_restore_that_is_cut_short_shows_nothing_until_it_is_done_again(pools,
         until(lambda: len({contents(agent) for agent in agents}) == 1)
         over.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(patient(60))
         state = contents(victim)
         seen[state] = seen.get(state, 0) + 1
         assert not strange and state in ("old", "new", "refused"), (SEED, number, state, strange[:5], after)

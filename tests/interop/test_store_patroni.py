@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from patience import patient
 from store_agents import Agents
 
 SCOPE = "/v1/kv/service/demo"
@@ -126,14 +127,14 @@ def test_another_key_does_not_end_a_wait(agent):
     agent.call("PUT", f"{SCOPE}/watched", "1")
     index = agent.call("GET", f"{SCOPE}/watched").index
     answers = []
-    waiting = threading.Thread(target=lambda: answers.append(agent.call("GET", f"{SCOPE}/watched?index={index}&wait=30s")))
+    waiting = threading.Thread(target=lambda: answers.append(agent.call("GET", f"{SCOPE}/watched?index={index}&wait=30s")), daemon=True)
     waiting.start()
     for i in range(20):
         agent.call("PUT", f"{SCOPE}/other{i}", "1")
     time.sleep(0.3)
     assert not answers
     agent.call("PUT", f"{SCOPE}/watched", "2")
-    waiting.join(20)
+    waiting.join(patient(20))
     assert answers[0].index > index and answers[0].json[0]["Value"] == "Mg=="
 
 
@@ -141,11 +142,11 @@ def test_a_prefix_is_watched_below_it(agent):
     agent.call("PUT", f"{SCOPE}/tree/a", "1")
     index = agent.call("GET", f"{SCOPE}/tree/?recurse").index
     answers = []
-    waiting = threading.Thread(target=lambda: answers.append(agent.call("GET", f"{SCOPE}/tree/?recurse&index={index}&wait=30s")))
+    waiting = threading.Thread(target=lambda: answers.append(agent.call("GET", f"{SCOPE}/tree/?recurse&index={index}&wait=30s")), daemon=True)
     waiting.start()
     time.sleep(0.3)
     agent.call("DELETE", f"{SCOPE}/tree/a")
-    waiting.join(20)
+    waiting.join(patient(20))
     assert answers[0].status == 404 and answers[0].index > index
 
 

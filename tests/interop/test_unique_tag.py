@@ -65,7 +65,7 @@ def test_the_tags_follow_the_key_on_agents_with_and_without_a_store(patroni):
                 if len(found) > 1 and not isinstance(found[0], set):
                     wrong.append(found)
 
-    looker = threading.Thread(target=look)
+    looker = threading.Thread(target=look, daemon=True)
     looker.start()
     for node in ("n1", "n2", "n1"):
         session = server.session(Behavior="delete")

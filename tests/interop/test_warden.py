@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from patience import patient
 import pg_house
 
 
@@ -78,8 +79,8 @@ def test_the_deadline_kills_a_primary_that_is_in_the_middle_of_work(cluster, war
 
 def test_a_deadline_that_is_moved_on_kills_nobody(cluster, warden):
     warden.primary(cluster)
-    for _ in range(8):
-        warden.order("deadline", term=7, deadline=pg_house.boot_ms(1.5))
+    for _ in range(18):
+        warden.order("deadline", term=7, deadline=pg_house.boot_ms(4))
         time.sleep(0.25)
     assert warden.order("deadline", term=6, deadline=pg_house.boot_ms(60))["answer"] == 3
     assert cluster.answers()
@@ -146,7 +147,7 @@ def test_what_is_under_repair_is_not_started(cluster, warden):
 
 def test_a_second_warden_is_refused(cluster, warden):
     second = subprocess.run([pg_house.serf_pool.ROLLCALL, "warden", "-socket=%s" % warden.path],
-                            capture_output=True, text=True, timeout=20)
+                            capture_output=True, text=True, timeout=patient(20))
     assert second.returncode == 1 and "another warden" in second.stderr
     warden.start(cluster)
 

@@ -13,7 +13,8 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from patience import patient
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 PACKET_MAX, MTU = 65536, 9000
@@ -81,7 +82,7 @@ class Wires:
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(patient(10))
         for holder in self.holders:
             holder.kill()
             holder.wait()

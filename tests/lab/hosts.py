@@ -24,7 +24,7 @@ class Hosts:
 
     def run(self, name, *command, check=True, **options):
         done = subprocess.run([*self.lab.network.enter(self.node(name)), *map(str, command)],
-                              capture_output=True, text=True, check=False, **options)
+                              capture_output=True, text=True, check=False, **{"timeout": 120, **options})
         if check and done.returncode != 0:
             raise AssertionError(f"{name}$ {' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -69,7 +69,7 @@ class Hosts:
 
     @staticmethod
     def collect(load):
-        return json.loads(load.communicate()[0])
+        return json.loads(load.communicate(timeout=150)[0])
 
     def watch(self, question, seconds, names=None):
         """Polls a SRV name on hosts; watched() gives {host: [(monotonic seconds, [targets]), ...]}."""
@@ -79,7 +79,7 @@ class Hosts:
 
     @staticmethod
     def watched(watchers):
-        return {name: [json.loads(line) for line in watcher.communicate()[0].splitlines()]
+        return {name: [json.loads(line) for line in watcher.communicate(timeout=150)[0].splitlines()]
                 for name, watcher in watchers.items()}
 
     def all_alive(self):
