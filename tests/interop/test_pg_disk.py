@@ -61,7 +61,15 @@ class Disk:
         """As ext4 does when it finds itself damaged."""
         with open(f"/sys/fs/ext4/{self.device}/trigger_fs_error", "w") as trigger:
             trigger.write("rollcall")
-        until(lambda: "ro" in run("findmnt", "-n", "-o", "OPTIONS", self.place).stdout.split(","), "it is read-only")
+        until(lambda: not self.takes_files(), "it is read-only")
+
+    def takes_files(self):
+        try:
+            (self.place / "probe").touch()
+            (self.place / "probe").unlink()
+        except OSError:
+            return False
+        return True
 
     def unmount(self):
         subprocess.run(["umount", "-l", str(self.place)], check=False, capture_output=True)
@@ -94,10 +102,13 @@ def grow_tables(host):
                     "CREATE TABLE full_disk AS SELECT repeat('x', 1000) FROM generate_series(1, 1000000)", check=False)
 
 
-def grow_wal(host):
-    """WAL that is kept, and nothing else, until there is no room: PostgreSQL ends in a PANIC."""
+def keep_wal(host):
     host.sql("ALTER SYSTEM SET wal_keep_size = '100GB'")
     host.sql("SELECT pg_reload_conf()")
+
+
+def grow_wal(host):
+    """WAL that is kept, and nothing else, until there is no room: PostgreSQL ends in a PANIC."""
     return host.run("psql", "-XAtq", f"host={host.address} user=postgres dbname=postgres", "-c",
                     "DO $$ BEGIN FOR i IN 1..2000 LOOP PERFORM pg_logical_emit_message(false, 'x', repeat('x', 1000000)); END LOOP; END $$",
                     check=False)
@@ -109,10 +120,17 @@ def beside(act, *words):
     return thread
 
 
+def said(host, words):
+    """How often, in PostgreSQL's log."""
+    return sum(path.read_text(errors="replace").count(words) for path in host.folder.rglob("*.log") if path.is_file())
+
+
 def starts(host):
-    """How often PostgreSQL was started there, as its log says."""
-    logs = [path.read_text(errors="replace") for path in host.folder.rglob("*.log*") if path.is_file()]
-    return sum(log.count("starting PostgreSQL") for log in logs)
+    return said(host, "starting PostgreSQL")
+
+
+def has_panicked(host):
+    return said(host, "PANIC:") > 0
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -128,10 +146,12 @@ def test_row_31_a_full_disk_moves_the_primary(mode):
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_row_31_no_room_for_wal_moves_the_primary_and_starts_nothing_again_and_again(mode):
     with small(mode) as (pool, disk), Trial(pool, f"31 WAL, {mode}", may_lose=mode == "async") as trial:
+        keep_wal(trial.primary)
         trial.fault(disk.fill)
         fills = beside(grow_wal, trial.primary)
         trial.taken_over()
         fills.join(60)
+        assert has_panicked(trial.primary)
         before = starts(trial.primary)
         time.sleep(15)
         again = starts(trial.primary) - before
@@ -186,8 +206,10 @@ def test_row_31_alone_without_room_for_wal_it_comes_back_when_there_is_some():
     with small() as (pool, disk), Trial(pool, "31 alone, WAL") as trial:
         pool.kill_node(trial.standby.name)
         until(lambda: pool.view()["Sync"]["Names"] == [], "the primary goes on alone")
+        keep_wal(trial.primary)
         trial.fault(disk.fill)
         beside(grow_wal, trial.primary).join(90)
+        assert has_panicked(trial.primary)
         before = starts(trial.primary)
         time.sleep(20)
         again = starts(trial.primary) - before
