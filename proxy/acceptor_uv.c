@@ -89,6 +89,13 @@ const struct config_listener *acceptor_config(const struct worker_listener *list
     return listener->config;
 }
 
+struct tls_context *acceptor_tls(const struct worker_listener *listener)
+{
+    const struct snapshot_config *shared = listener->shared;
+    size_t at = (size_t)(listener->config - shared->config->listeners);
+    return shared->certificates != NULL ? shared->certificates->listeners[at] : NULL;
+}
+
 const char *acceptor_pool_name(const struct worker_listener *listener)
 {
     return listener->shared->config->pools[listener->config->pool].name;

@@ -33,6 +33,7 @@ void acceptor_destroy(struct acceptor *acceptor);
 void acceptor_connection_done(struct acceptor *acceptor,
                               struct worker_listener *listener);
 const struct config_listener *acceptor_config(const struct worker_listener *listener);
+struct tls_context *acceptor_tls(const struct worker_listener *listener);
 const char *acceptor_pool_name(const struct worker_listener *listener);
 
 /* Connections handed over and not yet done. Any thread. */

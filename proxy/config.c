@@ -42,7 +42,7 @@ const char *config_target_name(enum config_target target)
 
 const char *config_tls_name(enum config_tls tls)
 {
-    static const char *const names[] = {"auto", "pass", "refuse"};
+    static const char *const names[] = {"auto", "pass", "refuse", "end"};
     assert(tls <= CONFIG_TLS_REFUSE);
     return names[tls];
 }

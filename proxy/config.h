@@ -18,6 +18,7 @@ enum {
     CONFIG_FILE_MAX = 1 << 20,
     CONFIG_ERROR_MAX = 1024, /* message, source line and caret */
     CONFIG_STATUS_MAX = 8,   /* status codes in one `on_status` */
+    CONFIG_PATH_MAX = 256,   /* of a certificate, with its NUL */
 };
 
 enum config_mode { CONFIG_HTTP, CONFIG_TCP, CONFIG_POSTGRES, CONFIG_MODE_COUNT };
@@ -28,8 +29,11 @@ enum config_balance {
     CONFIG_BALANCE_COUNT
 };
 enum config_target { CONFIG_TARGET_ANY, CONFIG_TARGET_PRIMARY, CONFIG_TARGET_STANDBY };
-/* What becomes of SSLRequest: AUTO passes where the pool knows who is primary, else refuses. */
-enum config_tls { CONFIG_TLS_AUTO, CONFIG_TLS_PASS, CONFIG_TLS_REFUSE };
+/* What becomes of SSLRequest: AUTO passes where the pool knows who is primary, else refuses. END: TLS
+ * ends here, with a certificate of our own. */
+enum config_tls { CONFIG_TLS_AUTO, CONFIG_TLS_PASS, CONFIG_TLS_REFUSE, CONFIG_TLS_END };
+/* What becomes of cancel requests. */
+enum config_cancel { CONFIG_CANCEL_FORWARD, CONFIG_CANCEL_DENY };
 enum config_log_form { CONFIG_LOG_OFF, CONFIG_LOG_JSON, CONFIG_LOG_COMBINED };
 
 /* A network such as 10.0.0.0/8. */
@@ -75,6 +79,10 @@ struct config_pool {
     uint64_t max_lag_bytes; /* of a standby that is read; 0 = any */
     uint32_t max_lag_ms;
     uint32_t read_drain_ms; /* sessions on a standby that may not be read any more */
+    /* PostgreSQL: TLS to the servers, for sessions that are in the clear here. */
+    char server_ca[CONFIG_PATH_MAX];   /* who vouches for them; "" = no TLS */
+    char server_name[CONFIG_NAME_MAX]; /* in their certificates; "" = their address */
+    unsigned line;                     /* in the file, for messages */
 };
 
 struct config_route {
@@ -118,7 +126,13 @@ struct config_listener {
     uint32_t max_waiting; /* clients of the pool held at once */
     uint32_t ramp;        /* held clients served in a second; 0 = all at once */
     enum config_tls tls;
-    bool split; /* a client may ask for a standby in its start-up packet */
+    char certificate[CONFIG_PATH_MAX]; /* END: ours, with its chain, and its key */
+    char key[CONFIG_PATH_MAX];
+    bool tls_optional;     /* END: who asks for no TLS is served too */
+    uint32_t tls_limit_ms; /* END: for the handshake and the start-up packet */
+    enum config_cancel cancel;
+    uint32_t cancel_rate; /* cancel requests in a second that go on; 0 = all */
+    bool split;           /* a client may ask for a standby in its start-up packet */
 };
 
 struct config {

@@ -149,11 +149,48 @@ static int read_fallback(struct config_reader *reader, size_t statement, void *i
     return err;
 }
 
+/* tls { certificate FILE; key FILE; ... } */
+static int read_tls_end(struct config_reader *reader, size_t statement,
+                        struct config_listener *listener)
+{
+    static const struct config_rule rules[] = {
+        {"certificate", CONFIG_RULE_TEXT, FIELD(certificate), 0, CONFIG_PATH_MAX, NULL},
+        {"key", CONFIG_RULE_TEXT, FIELD(key), 0, CONFIG_PATH_MAX, NULL},
+        {"optional", CONFIG_RULE_FLAG, FIELD(tls_optional), 0, 0, NULL},
+        {"limit", CONFIG_RULE_DURATION, FIELD(tls_limit_ms), 100, HOUR_MS, NULL},
+        {0},
+    };
+    int err = config_expect_words(reader, statement, 0, 0);
+    if (err == RC_OK) {
+        err = config_read_block(reader, (int)statement, rules, listener);
+    }
+    if (err == RC_OK && (listener->certificate[0] == '\0' || listener->key[0] == '\0')) {
+        err = config_fault(reader, config_word_at(reader, statement, 0),
+                           "TLS that ends here needs \"certificate FILE\" and "
+                           "\"key FILE\"");
+    }
+    listener->tls = CONFIG_TLS_END;
+    return err;
+}
+
+static int read_cancel(struct config_reader *reader, size_t statement, void *into)
+{
+    static const char *const names[] = {"forward", "deny", NULL};
+    struct config_listener *listener = into;
+    size_t chosen = 0;
+    int err = config_read_only_choice(reader, statement, names, &chosen);
+    listener->cancel = (enum config_cancel)chosen;
+    return err;
+}
+
 static int read_tls(struct config_reader *reader, size_t statement, void *into)
 {
     static const char *const names[] = {"auto", "pass", "refuse", NULL};
     struct config_listener *listener = into;
     size_t chosen = 0;
+    if (reader->words.statements[statement].block) {
+        return read_tls_end(reader, statement, listener);
+    }
     int err = config_read_only_choice(reader, statement, names, &chosen);
     listener->tls = (enum config_tls)chosen;
     return err;
@@ -238,6 +275,8 @@ static const struct config_rule postgres_rules[] = {
     {"max_waiting", CONFIG_RULE_COUNT, FIELD(max_waiting), 0, 100000, NULL},
     {"ramp", CONFIG_RULE_COUNT, FIELD(ramp), 0, 1000000, NULL},
     {"tls", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_tls},
+    {"cancel", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_cancel},
+    {"cancel_rate", CONFIG_RULE_COUNT, FIELD(cancel_rate), 0, 1000000, NULL},
     {"split", CONFIG_RULE_FLAG, FIELD(split), 0, 0, NULL},
     {"idle", CONFIG_RULE_DURATION, FIELD(idle_ms), 0, DAY_MS, NULL},
     {"max_connections", CONFIG_RULE_COUNT, FIELD(max_connections), 1, 10000000, NULL},
@@ -263,6 +302,8 @@ static struct config_listener default_listener(void)
         .wait_for_primary_ms = 10 * 1000,
         .max_waiting = 1000,
         .ramp = 200,
+        .tls_limit_ms = 10 * 1000,
+        .cancel_rate = 100,
     };
 }
 

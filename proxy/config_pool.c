@@ -182,6 +182,27 @@ static int read_outlier(struct config_reader *reader, size_t statement, void *po
     return err != RC_OK ? err : config_read_block(reader, (int)statement, rules, pool);
 }
 
+/* server_tls { ca FILE; name NAME } */
+static int read_server_tls(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule rules[] = {
+        {"ca", CONFIG_RULE_TEXT, FIELD(server_ca), 0, CONFIG_PATH_MAX, NULL},
+        {"name", CONFIG_RULE_TEXT, FIELD(server_name), 0, CONFIG_NAME_MAX, NULL},
+        {0},
+    };
+    struct config_pool *pool = into;
+    int err = config_expect_words(reader, statement, 0, 0);
+    if (err == RC_OK) {
+        err = config_read_block(reader, (int)statement, rules, into);
+    }
+    if (err == RC_OK && pool->server_ca[0] == '\0') {
+        err =
+            config_fault(reader, config_word_at(reader, statement, 0),
+                         "servers are not trusted unseen: server_tls needs \"ca FILE\"");
+    }
+    return err;
+}
+
 static const struct config_rule pool_rules[] = {
     {"from", CONFIG_RULE_CALL, 0, 0, 0, read_from},
     {"static", CONFIG_RULE_CALL, 0, 0, 0, read_static},
@@ -203,6 +224,7 @@ static const struct config_rule pool_rules[] = {
     {"max_lag_bytes", CONFIG_RULE_SIZE, FIELD(max_lag_bytes), 0, 1ULL << 40, NULL},
     {"max_lag", CONFIG_RULE_DURATION, FIELD(max_lag_ms), 0, HOUR_MS, NULL},
     {"read_drain", CONFIG_RULE_DURATION, FIELD(read_drain_ms), 0, HOUR_MS, NULL},
+    {"server_tls", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_server_tls},
     {"probe_every", CONFIG_RULE_DURATION, FIELD(probe_every_ms), 20, 60000, NULL},
     {0},
 };
@@ -253,6 +275,7 @@ int config_read_pool(struct config_reader *reader, size_t statement, void *into)
     }
     struct config_pool *pool = &config->pools[config->pool_count];
     set_defaults(pool);
+    pool->line = word->line;
     err = config_read_value(reader, word, &name, pool);
     for (size_t i = 0; err == RC_OK && i < config->pool_count; i++) {
         if (rc_text_equals(config->pools[i].name, pool->name)) {
@@ -266,6 +289,13 @@ int config_read_pool(struct config_reader *reader, size_t statement, void *into)
     }
     if (err == RC_OK) {
         err = check_keepers(reader, word, pool);
+    }
+    if (err == RC_OK && pool->server_ca[0] != '\0' && pool->probe_user[0] != '\0') {
+        err =
+            config_fault(reader, word,
+                         "the probe of pool \"%s\" speaks in the clear: it has no place "
+                         "beside server_tls",
+                         pool->name);
     }
     if (err == RC_OK && pool->postgres[0] == '\0' && pool->service[0] == '\0' &&
         pool->dns_name[0] == '\0' && pool->static_count == 0) {

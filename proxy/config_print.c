@@ -95,6 +95,18 @@ static void print_keepers(const struct config_pool *pool, struct rc_buffer *out)
     put_duration(out, "    ", "read_drain", pool->read_drain_ms);
 }
 
+static void print_server_tls(const struct config_pool *pool, struct rc_buffer *out)
+{
+    if (pool->server_ca[0] == '\0') {
+        return;
+    }
+    put_named(out, "    server_tls {\n        ca ", pool->server_ca);
+    if (pool->server_name[0] != '\0') {
+        put_named(out, "        name ", pool->server_name);
+    }
+    rc_buffer_text(out, "    }\n");
+}
+
 static void print_pool(const struct config_pool *pool, struct rc_buffer *out)
 {
     put_named(out, "\npool ", pool->name);
@@ -117,6 +129,7 @@ static void print_pool(const struct config_pool *pool, struct rc_buffer *out)
     put_duration(out, "    ", "idle", pool->idle_ms);
     rc_buffer_format(out, "    max_connections %u\n", pool->max_connections);
     print_keepers(pool, out);
+    print_server_tls(pool, out);
     print_probe(pool, out);
     rc_buffer_text(out, "}\n");
 }
@@ -180,6 +193,19 @@ static void print_http(const struct config *config,
     put_duration(out, "    ", "keepalive", listener->keepalive_ms);
 }
 
+static void print_tls(const struct config_listener *listener, struct rc_buffer *out)
+{
+    if (listener->tls != CONFIG_TLS_END) {
+        rc_buffer_format(out, "    tls %s\n", config_tls_name(listener->tls));
+        return;
+    }
+    put_named(out, "    tls {\n        certificate ", listener->certificate);
+    put_named(out, "        key ", listener->key);
+    rc_buffer_format(out, "        optional %s\n", listener->tls_optional ? "on" : "off");
+    put_duration(out, "        ", "limit", listener->tls_limit_ms);
+    rc_buffer_text(out, "    }\n");
+}
+
 static void print_stream(const struct config *config,
                          const struct config_listener *listener, struct rc_buffer *out)
 {
@@ -191,9 +217,12 @@ static void print_stream(const struct config *config,
                          listener->fallback_primary ? "primary" : "none");
         put_duration(out, "    ", "wait_for_primary", listener->wait_for_primary_ms);
         rc_buffer_format(out,
-                         "    max_waiting %u\n    ramp %u\n    tls %s\n    split %s\n",
+                         "    max_waiting %u\n    ramp %u\n    cancel %s\n"
+                         "    cancel_rate %u\n    split %s\n",
                          listener->max_waiting, listener->ramp,
-                         config_tls_name(listener->tls), listener->split ? "on" : "off");
+                         listener->cancel == CONFIG_CANCEL_DENY ? "deny" : "forward",
+                         listener->cancel_rate, listener->split ? "on" : "off");
+        print_tls(listener, out);
     }
 }
 

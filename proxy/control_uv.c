@@ -419,6 +419,16 @@ static int restart_resolver(struct control *control)
     return err;
 }
 
+static void warn_of_expired(const struct control *control)
+{
+    unsigned line =
+        certificates_expired_line(control->shared->certificates, config_of(control));
+    if (line > 0) {
+        rc_log(RC_LOG_WARN, "proxy", "%s:%u: the certificate of this listener has ended",
+               control->config_path, line);
+    }
+}
+
 static void apply(struct control *control, struct snapshot_config *next, const int *fds)
 {
     struct snapshot_config *former = control->shared;
@@ -436,27 +446,32 @@ void control_reload(struct control *control)
 {
     char error[CONFIG_ERROR_MAX];
     struct config *config = NULL;
+    struct certificates *certificates = NULL;
     int *fds = NULL;
 
     if (control->phase != PHASE_RUNNING) {
         return;
     }
-    if (config_load(control->config_path, &config, error) != RC_OK) {
-        rc_log(RC_LOG_ERROR, "proxy", "reload refused, all stays as it was: %s", error);
-        return;
+    int err = config_load(control->config_path, &config, error);
+    if (err == RC_OK) {
+        keep_fixed(control, config);
+        err = certificates_load(config, control->config_path, &certificates, error);
     }
-    keep_fixed(control, config);
-    int err = listen_all(config, config_of(control), control->worker_count, &fds, error);
+    if (err == RC_OK) {
+        err = listen_all(config, config_of(control), control->worker_count, &fds, error);
+    }
     if (err != RC_OK) {
         rc_log(RC_LOG_ERROR, "proxy", "reload refused, all stays as it was: %s", error);
+        certificates_destroy(certificates);
         config_destroy(config);
         return;
     }
-    struct snapshot_config *next = snapshot_config_create(config);
+    struct snapshot_config *next = snapshot_config_create(config, certificates);
     if (next == NULL) {
         listen_close(fds, control->worker_count * config->listener_count);
     } else {
         apply(control, next, fds);
+        warn_of_expired(control);
         rc_log(RC_LOG_INFO, "proxy", "configuration reloaded");
     }
     free(fds);
@@ -538,11 +553,12 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
     int err = listen_all(config, NULL, config->worker_threads, &fds, error);
     struct control *c = err == RC_OK ? create(loop, options) : NULL;
     if (c == NULL) {
+        certificates_destroy(options->certificates);
         config_destroy(config);
         free(fds);
         return err != RC_OK ? err : RC_ENOMEM;
     }
-    c->shared = snapshot_config_create(config);
+    c->shared = snapshot_config_create(config, options->certificates);
     bool whole = c->shared != NULL && c->metrics != NULL && c->cancels != NULL;
     err = whole ? start_parts(c, fds) : RC_ENOMEM;
     free(fds);
@@ -560,6 +576,7 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
         return err;
     }
     (void)uv_timer_start(&c->tick, on_tick, TICK_MS, TICK_MS);
+    warn_of_expired(c);
     rc_notify("READY=1");
     rc_pages_release();
     return RC_OK;

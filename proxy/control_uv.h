@@ -9,6 +9,7 @@
 
 #include <uv.h>
 
+#include "proxy/certificates.h"
 #include "proxy/config.h"
 #include "proxy/worker_uv.h"
 
@@ -17,6 +18,7 @@ struct control;
 struct control_options {
     const char *config_path;                        /* read again on reload; borrowed */
     struct config *config;                          /* taken, also on error */
+    struct certificates *certificates;              /* of config; taken as well */
     const struct worker_protocol *const *protocols; /* CONFIG_MODE_COUNT; borrowed */
 };
 

@@ -6,6 +6,7 @@
 #include "base/logger.h"
 #include "base/secrecy.h"
 #include "base/text.h"
+#include "proxy/certificates.h"
 #include "proxy/config.h"
 #include "proxy/serve_uv.h"
 
@@ -92,12 +93,19 @@ static int read_options(int argc, char **argv, struct options *options)
     return RC_OK;
 }
 
-static int load(const char *path, struct config **config)
+static int load(const char *path, struct config **config,
+                struct certificates **certificates)
 {
-    char error[CONFIG_ERROR_MAX];
+    char error[CONFIG_ERROR_MAX] = "";
     int err = config_load(path, config, error);
+    if (err == RC_OK) {
+        err = certificates_load(*config, path, certificates, error);
+        if (err != RC_OK) {
+            config_destroy(*config);
+        }
+    }
     if (err != RC_OK) {
-        (void)fprintf(stderr, "%s\n", err == RC_ENOMEM ? rc_strerror(err) : error);
+        (void)fprintf(stderr, "%s\n", error[0] == '\0' ? rc_strerror(err) : error);
     }
     return err;
 }
@@ -105,13 +113,15 @@ static int load(const char *path, struct config **config)
 static int check(const char *path)
 {
     struct config *config = NULL;
+    struct certificates *certificates = NULL;
     struct rc_buffer text = {0};
-    if (load(path, &config) != RC_OK) {
+    if (load(path, &config, &certificates) != RC_OK) {
         return EXIT_FAILURE;
     }
     config_print(config, &text);
     (void)fputs(rc_buffer_string(&text), stdout);
     rc_buffer_fini(&text);
+    certificates_destroy(certificates);
     config_destroy(config);
     return EXIT_SUCCESS;
 }
@@ -141,8 +151,10 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     struct config *config = NULL;
-    if (load(options.config_path, &config) != RC_OK) {
+    struct certificates *certificates = NULL;
+    if (load(options.config_path, &config, &certificates) != RC_OK) {
         return EXIT_FAILURE;
     }
-    return serve(options.config_path, config) == RC_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return serve(options.config_path, config, certificates) == RC_OK ? EXIT_SUCCESS
+                                                                     : EXIT_FAILURE;
 }

@@ -1,93 +1,7 @@
 /* pgfirst_uv.c - what a client says before it has a server: TLS, start-up packet, cancel request. */
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/err.h"
 #include "proxy/postgres_state_uv.h"
-
-enum { CANCEL_LIMIT_MS = 2000, GUESSES_A_SECOND = 50 };
-
-/* --- cancel requests --- */
-
-/* The request goes to its server as it is; the client's end follows the last server's. */
-static void on_cancel_dialed(void *context, int fd, int err)
-{
-    struct session *s = context;
-    s->dial = NULL;
-    if (err != RC_OK || relay_attach(s->relay, fd) != RC_OK ||
-        relay_send(s->relay, RELAY_SERVER, s->early.bytes, s->early.size) != RC_OK) {
-        pgfirst_cancel_next(s);
-        return;
-    }
-    session_count(s, PGTALLY_CANCELS);
-}
-
-void pgfirst_cancel_next(struct session *s)
-{
-    struct cancel_tour *tour = s->tour;
-    if (tour == NULL || tour->at == tour->count) {
-        session_end(s, RELAY_ORDERLY);
-        return;
-    }
-    relay_detach(s->relay);
-    s->dial = dial_start(s->postgres->worker->loop, &tour->places[tour->at++].server,
-                         CANCEL_LIMIT_MS, on_cancel_dialed, s);
-    if (s->dial == NULL) {
-        session_end(s, RELAY_ORDERLY);
-    }
-}
-
-/* A session that could be written under a term that is gone has been cut: nobody is there to be
- * cancelled, and whoever has the server now has nothing to do with it. */
-static size_t drop_gone_terms(const struct session *s, struct cancel_tour *tour)
-{
-    const struct snapshot_pool *pool = session_pool(s);
-    size_t kept = 0;
-    for (size_t i = 0; i < tour->count; i++) {
-        uint64_t term = tour->places[i].term;
-        if (pool != NULL && (!pool->managed || term == 0 || term == pool->term)) {
-            tour->places[kept++] = tour->places[i];
-        }
-    }
-    return kept;
-}
-
-static void find_places(struct session *s, const struct pgwire_first *first,
-                        struct cancel_tour *tour)
-{
-    struct cancel_map *map = s->postgres->worker->cancels;
-    if (cancel_map_find(map, first->pid, first->key, first->key_size, &tour->places[0]) ==
-        RC_OK) {
-        tour->count = 1;
-    } else if (ramp_take(&s->postgres->guesses, GUESSES_A_SECOND, rc_clock_ms())) {
-        tour->count = cancel_map_guess(map, &s->peer, tour->places);
-    }
-    tour->count = drop_gone_terms(s, tour);
-}
-
-static void begin_cancel(struct session *s, const struct pgwire_first *first)
-{
-    const struct snapshot_pool *pool = session_pool(s);
-    s->tour = calloc(1, sizeof *s->tour);
-    if (s->tour == NULL || pool == NULL) {
-        session_end(s, RELAY_ORDERLY);
-        return;
-    }
-    s->tally = s->tally != NULL ? s->tally : pgtally_retain(pool->tally);
-    find_places(s, first, s->tour);
-    if (s->tour->count == 0) {
-        session_count(s, PGTALLY_CANCELS_LOST);
-        session_end(s, RELAY_ORDERLY);
-        return;
-    }
-    s->early.size = first->size;
-    session_enter(s, STAGE_CANCEL);
-    s->deadline_ms = rc_clock_ms() + POSTGRES_START_LIMIT_MS;
-    relay_set_ends(s->relay, RELAY_ENDS_TOLD);
-    relay_read_client(s->relay,
-                      RELAY_REST); /* some close at once: it is said all the same */
-    pgfirst_cancel_next(s);
-}
 
 /* --- encryption --- */
 
@@ -100,9 +14,16 @@ static bool passes_tls(const struct session *s)
     case CONFIG_TLS_PASS:
         return true;
     case CONFIG_TLS_REFUSE:
+    case CONFIG_TLS_END:
         break;
     }
     return false;
+}
+
+static bool ends_tls(const struct session *s)
+{
+    return session_config(s)->tls == CONFIG_TLS_END &&
+           worker_listener_tls(s->listener) != NULL;
 }
 
 /* 'N': not here; the client may go on in the clear. Each may be asked once. */
@@ -129,8 +50,29 @@ static void ask_server_for_tls(struct session *s, const struct pgwire_first *fir
     pgqueue_join(s);
 }
 
+/* How it came here is as its listener wants it. Else the client is told, and false. */
+static bool came_well(struct session *s)
+{
+    const struct config_listener *config = session_config(s);
+    const struct tls *tls = relay_tls(s->relay, RELAY_CLIENT);
+    if (config->tls == CONFIG_TLS_END && !config->tls_optional && !s->secured) {
+        session_refuse(s, "28000", "rollcall-proxy: this listener wants TLS");
+        return false;
+    }
+    if (s->direct && tls != NULL && !tls_agreed_on_postgresql(tls)) {
+        session_refuse(s, "08P01",
+                       "rollcall-proxy: TLS without a request for it needs ALPN "
+                       "\"postgresql\"");
+        return false;
+    }
+    return true;
+}
+
 static void begin_startup(struct session *s, const struct pgwire_first *first)
 {
+    if (!came_well(s)) {
+        return;
+    }
     s->replication = first->replication;
     if (session_config(s)->split && !first->replication &&
         pgwire_route_of(first) == PGWIRE_ROUTE_READ) {
@@ -149,6 +91,10 @@ static bool read_first(struct session *s)
     case PGWIRE_MORE:
         return false;
     case PGWIRE_SSL:
+        if (ends_tls(s)) {
+            pgsecure_client(s, &first);
+            return false;
+        }
         if (passes_tls(s) && !s->ssl_refused) {
             ask_server_for_tls(s, &first);
             return false;
@@ -163,13 +109,15 @@ static bool read_first(struct session *s)
         }
         break;
     case PGWIRE_CANCEL:
-        begin_cancel(s, &first);
+        pgcancel_begin(s, &first);
         return false;
     case PGWIRE_STARTUP:
         begin_startup(s, &first);
         return false;
     case PGWIRE_DIRECT_TLS:
-        if (passes_tls(s) && !s->ssl_refused) {
+        if (ends_tls(s)) {
+            pgsecure_client(s, &first);
+        } else if (passes_tls(s) && !s->ssl_refused) {
             s->veil = VEIL_DIRECT;
             pgqueue_join(s);
         } else {

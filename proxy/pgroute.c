@@ -123,3 +123,8 @@ struct pgroute_session pgroute_session_on(const struct snapshot_pool *pool,
     }
     return (struct pgroute_session){PGROUTE_WRITES, pool->term};
 }
+
+bool pgroute_may_cancel(const struct snapshot_pool *pool, uint64_t term)
+{
+    return !pool->managed || term == 0 || term == pool->term;
+}

@@ -37,6 +37,11 @@ enum pgroute_fate pgroute_fate(const struct snapshot_pool *pool,
                                const struct instance *instance,
                                const struct pgroute_session *session);
 
+/* May a cancel request go to a session that was started under `term` (0 = it could only read)? One
+ * that could be written under a term that is gone has been cut: nobody is there to be cancelled,
+ * and whoever has the server now has nothing to do with it. */
+bool pgroute_may_cancel(const struct snapshot_pool *pool, uint64_t term);
+
 /* What a session on `instance` is from now on: one on the primary can write, however it came there
  * (a standby that was promoted under it, or that was asked for and is missing). */
 struct pgroute_session pgroute_session_on(const struct snapshot_pool *pool,

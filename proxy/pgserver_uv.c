@@ -17,6 +17,9 @@ void pgserver_connect(struct session *s, struct instance *instance)
     struct worker *worker = s->postgres->worker;
     const struct snapshot_pool *pool = session_pool(s);
     assert(pool != NULL);
+    if (!pgsecure_may_use(s, instance)) {
+        return;
+    }
     session_enter(s, STAGE_DIAL);
     s->instance = instance_retain(instance);
     s->managed = pool->managed;
@@ -39,6 +42,8 @@ void pgserver_try_again(struct session *s, enum instance_outcome outcome)
     session_stop_using(s, outcome);
     relay_detach(s->relay);
     pghello_fini(&s->hello);
+    rc_buffer_clear(&s->notice);
+    s->server_tls = SERVER_TLS_NONE;
     s->retry_at_ms = rc_clock_ms() + RETRY_MS;
     s->leave_at_ms = 0;
     if (s->held_at_ms == 0) {
@@ -68,6 +73,13 @@ static void on_dialed(void *context, int fd, int err)
         session_refuse(s, "53200", "rollcall-proxy: out of memory");
         return;
     }
+    if (!pgsecure_ask_server(s)) {
+        pgserver_begin(s);
+    }
+}
+
+void pgserver_begin(struct session *s)
+{
     if (relay_send(s->relay, RELAY_SERVER, s->early.bytes, s->early.size) != RC_OK) {
         pgserver_try_again(s, INSTANCE_BROKE);
     } else if (s->veil == VEIL_DIRECT) {
@@ -271,6 +283,32 @@ static enum relay_verdict on_open(struct session *s, enum relay_side from,
     return RELAY_PASS;
 }
 
+/* The server has the start-up packet, or is on the way to it. */
+static enum relay_verdict on_start(struct session *s, enum relay_side from,
+                                   const uint8_t *bytes, size_t size)
+{
+    if (s->veil == VEIL_ASKED) {
+        return from == RELAY_SERVER ? on_tls_answer(s, bytes, size)
+                                    : pgfirst_receive(s, bytes, size);
+    }
+    if (s->server_tls == SERVER_TLS_ASKED) {
+        return from == RELAY_SERVER ? pgsecure_server_answers(s, bytes, size)
+                                    : pgfirst_receive(s, bytes, size);
+    }
+    return from == RELAY_SERVER ? on_hello(s, bytes, size)
+                                : pgsecure_client_answers(s, bytes, size);
+}
+
+static enum relay_verdict on_cancel(struct session *s, enum relay_side from,
+                                    const uint8_t *bytes, size_t size)
+{
+    if (s->server_tls == SERVER_TLS_ASKED && from == RELAY_SERVER) {
+        return pgsecure_server_answers(s, bytes, size);
+    }
+    return relay_has_server(s->relay) && s->server_tls != SERVER_TLS_ASKED ? RELAY_PASS
+                                                                           : RELAY_TAKEN;
+}
+
 enum relay_verdict pgserver_bytes(void *context, enum relay_side from,
                                   const uint8_t *bytes, size_t size)
 {
@@ -281,15 +319,11 @@ enum relay_verdict pgserver_bytes(void *context, enum relay_side from,
     case STAGE_DIAL:
         return pgfirst_receive(s, bytes, size);
     case STAGE_HELLO:
-        if (s->veil == VEIL_ASKED) {
-            return from == RELAY_SERVER ? on_tls_answer(s, bytes, size)
-                                        : pgfirst_receive(s, bytes, size);
-        }
-        return from == RELAY_SERVER ? on_hello(s, bytes, size) : RELAY_PASS;
+        return on_start(s, from, bytes, size);
     case STAGE_OPEN:
         return on_open(s, from, bytes, size);
     case STAGE_CANCEL:
-        return relay_has_server(s->relay) ? RELAY_PASS : RELAY_TAKEN;
+        return on_cancel(s, from, bytes, size);
     }
     return RELAY_PASS;
 }
@@ -298,7 +332,13 @@ void pgserver_ended(void *context, enum relay_side side)
 {
     struct session *s = context;
     if (s->stage == STAGE_CANCEL && side == RELAY_SERVER) {
-        pgfirst_cancel_next(s);
+        pgcancel_next(s);
+        return;
+    }
+    if (s->stage == STAGE_FIRST && side == RELAY_CLIENT) {
+        pgsecure_client_failed(s);
+    }
+    if (s->stage == STAGE_HELLO && side == RELAY_SERVER && pgsecure_server_failed(s)) {
         return;
     }
     if (s->stage == STAGE_HELLO && side == RELAY_SERVER && !s->hello.passed_anything) {

@@ -16,6 +16,9 @@ static const char *const names[PGTALLY_EVENT_COUNT] = {
     [PGTALLY_REFUSED] = "refused",
     [PGTALLY_CANCELS] = "cancels",
     [PGTALLY_CANCELS_LOST] = "cancels_lost",
+    [PGTALLY_CANCELS_DENIED] = "cancels_denied",
+    [PGTALLY_TLS_FAILED] = "tls_failed",
+    [PGTALLY_SERVER_TLS_FAILED] = "server_tls_failed",
 };
 
 struct pgtally *pgtally_create(void)

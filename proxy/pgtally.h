@@ -20,7 +20,10 @@ enum pgtally_event {
     PGTALLY_EXPIRED,    /* and how many waited in vain */
     PGTALLY_REFUSED,    /* too many waited already */
     PGTALLY_CANCELS,    /* cancel requests sent on */
-    PGTALLY_CANCELS_LOST, /* cancel requests for nobody we know */
+    PGTALLY_CANCELS_LOST,      /* cancel requests for nobody we know */
+    PGTALLY_CANCELS_DENIED,    /* cancel requests, or too many of them, that go nowhere */
+    PGTALLY_TLS_FAILED,        /* clients whose TLS came to nothing, or too late */
+    PGTALLY_SERVER_TLS_FAILED, /* clients refused as their server's TLS did */
     PGTALLY_EVENT_COUNT
 };
 

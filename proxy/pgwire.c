@@ -262,6 +262,20 @@ int pgwire_first_column(const struct pgwire_message *message, char *space, size_
     return RC_OK;
 }
 
+enum pgwire_binding pgwire_read_binding(const void *bytes, size_t size)
+{
+    static const char plus[] = "SCRAM-SHA-256-PLUS";
+    struct pgwire_message message;
+    int err = pgwire_read_message(bytes, size, &message);
+    if (err == RC_EAGAIN) {
+        return PGWIRE_BINDING_MORE;
+    }
+    bool found = err == RC_OK && message.type == 'p' &&
+                 message.body_size >= sizeof plus &&
+                 memcmp(message.body, plus, sizeof plus) == 0;
+    return found ? PGWIRE_BINDING_PLUS : PGWIRE_BINDING_NONE;
+}
+
 /* --- where messages end --- */
 
 /* The header is whole: how long the body is. */

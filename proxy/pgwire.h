@@ -106,6 +106,12 @@ enum pgwire_watch { PGWIRE_WATCH_PASS, PGWIRE_WATCH_HOLD, PGWIRE_WATCH_FOUND };
 enum pgwire_watch pgwire_hop_watching(struct pgwire_hopper *hopper, const void *bytes,
                                       size_t size, size_t *at);
 
+/* What a client answers first when a server asks for a password. PLUS: it binds its password to the
+ * certificate that it was shown (SASLInitialResponse with SCRAM-SHA-256-PLUS). MORE: the message
+ * is not yet whole. NONE: it is something else. */
+enum pgwire_binding { PGWIRE_BINDING_NONE, PGWIRE_BINDING_MORE, PGWIRE_BINDING_PLUS };
+enum pgwire_binding pgwire_read_binding(const void *bytes, size_t size);
+
 /* --- what we say --- */
 
 /* ErrorResponse, severity FATAL, such as "57P03" and "no primary is available". */

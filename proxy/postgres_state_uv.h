@@ -1,8 +1,9 @@
 /* postgres_state_uv.h - one PostgreSQL session and what a worker keeps of all of them.
  *
  * Private to the protocol's files: postgres_uv.c (the table, time, changes), pgfirst_uv.c (what a
- * client says first, cancel requests), pgqueue_uv.c (who waits, and whose turn it is) and
- * pgserver_uv.c (a server is found, greets, and bytes pass). */
+ * client says first), pgcancel_uv.c (cancel requests), pgsecure_uv.c (TLS that ends here),
+ * pgqueue_uv.c (who waits, and whose turn it is) and pgserver_uv.c (a server is found, greets,
+ * and bytes pass). */
 #ifndef PROXY_POSTGRES_STATE_UV_H
 #define PROXY_POSTGRES_STATE_UV_H
 
@@ -46,6 +47,19 @@ enum veil {
     VEIL_CLOSED, /* all is hidden */
 };
 
+/* TLS to the server, where the pool wants it. */
+enum server_tls {
+    SERVER_TLS_NONE,
+    SERVER_TLS_ASKED, /* SSLRequest is sent */
+    SERVER_TLS_ON,
+};
+
+/* Does the client bind its password to our certificate, which is not the server's? */
+enum binding {
+    BINDING_UNKNOWN, /* its first message to the server is still to come */
+    BINDING_FITS,    /* it does not, or they are the same */
+};
+
 /* Those who wait at one listener for the same kind of server, in order. */
 struct line {
     const struct worker_listener *listener;
@@ -63,6 +77,8 @@ struct postgres {
     struct line lines[POSTGRES_LINES_MAX];
     size_t line_count;
     struct ramp guesses; /* cancel requests that go to several servers */
+    struct ramp cancels; /* all of them */
+    struct ramp words;   /* in the log, about TLS that failed */
     size_t turn;
     uv_timer_t sweep;
     struct rc_metric *expired;
@@ -86,6 +102,10 @@ struct session {
     struct rc_address peer;
     enum stage stage;
     enum veil veil;
+    bool secured; /* its client's TLS ends here */
+    bool direct;  /* and began without being asked for */
+    enum server_tls server_tls;
+    enum binding binding;
     struct relay *relay;
     struct dial *dial;
     struct line *line;            /* while it waits */
@@ -105,6 +125,7 @@ struct session {
     bool replication;
     bool ssl_refused;
     bool gss_refused;
+    bool told_tls_failed; /* counted, that is */
     uint64_t deadline_ms; /* of this stage; 0 = none */
     uint64_t retry_at_ms; /* WAIT: not before; 0 = not tried yet */
     uint64_t wait_until_ms;
@@ -133,8 +154,41 @@ void session_count(const struct session *s, enum pgtally_event event);
 
 enum relay_verdict pgfirst_receive(struct session *s, const uint8_t *bytes, size_t size);
 
-/* A cancel request's server is done with it: on to the next one, or the end. */
-void pgfirst_cancel_next(struct session *s);
+/* --- pgcancel_uv.c --- */
+
+/* The client's first packet is a cancel request. */
+void pgcancel_begin(struct session *s, const struct pgwire_first *first);
+
+/* The way to its server is open. */
+void pgcancel_send(struct session *s);
+
+/* Its server is done with it: on to the next one, or the end. */
+void pgcancel_next(struct session *s);
+
+/* --- pgsecure_uv.c --- */
+
+/* The client wants TLS, which ends here: by SSLRequest, or by a handshake that has begun. */
+void pgsecure_client(struct session *s, const struct pgwire_first *first);
+
+/* A word about a client whose TLS failed. */
+void pgsecure_client_failed(struct session *s);
+
+/* May it go to this server as it is? Refuses it, with words, if not. */
+bool pgsecure_may_use(struct session *s, const struct instance *instance);
+
+/* TLS to the server, if its pool wants it. True: asked for, and nothing goes there before. */
+bool pgsecure_ask_server(struct session *s);
+
+/* What the server says to that. */
+enum relay_verdict pgsecure_server_answers(struct session *s, const uint8_t *bytes,
+                                           size_t size);
+
+/* The server has ended TLS before it had said anything. True if that was to be told. */
+bool pgsecure_server_failed(struct session *s);
+
+/* The client answers the server's greeting: passes, or is refused. */
+enum relay_verdict pgsecure_client_answers(struct session *s, const uint8_t *bytes,
+                                           size_t size);
 
 /* --- pgqueue_uv.c --- */
 
@@ -152,6 +206,9 @@ void pgqueue_serve(struct postgres *p, uint64_t now_ms);
 /* --- pgserver_uv.c --- */
 
 void pgserver_connect(struct session *s, struct instance *instance);
+
+/* The way to the server is open: what the client has said goes there. */
+void pgserver_begin(struct session *s);
 
 /* This server will not do: back to the others who wait, in the old place. */
 void pgserver_try_again(struct session *s, enum instance_outcome outcome);

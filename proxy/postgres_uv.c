@@ -263,6 +263,7 @@ static void look_at_time(struct session *s, uint64_t now_ms)
                        idle ? "rollcall-proxy: idle for too long"
                             : "rollcall-proxy: this server leaves");
     } else if (s->deadline_ms > 0 && now_ms >= s->deadline_ms) {
+        pgsecure_client_failed(s);
         session_end(s, RELAY_ORDERLY);
     }
 }

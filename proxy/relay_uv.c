@@ -11,7 +11,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-enum { READS_PER_TURN = 4, DISCARDS_MAX = 16 };
+enum {
+    READS_PER_TURN = 4,
+    DISCARDS_MAX = 128,
+    DISCARD_SIZE = 8 * 1024,
+    TLS_FIRST_TEXT = 64
+};
 
 struct end {
     struct relay *relay;
@@ -22,6 +27,7 @@ struct end {
     bool write_ended;         /* we have told it that no more comes */
     struct rc_buffer waiting; /* for this side; it did not take it yet */
     size_t sent;              /* of `waiting` */
+    struct tls *tls;          /* owned; NULL = in the clear */
 };
 
 struct relay {
@@ -52,7 +58,24 @@ static void on_end_closed(uv_handle_t *handle)
 {
     struct end *end = handle->data;
     rc_buffer_fini(&end->waiting);
+    tls_destroy(end->tls);
     free(end);
+}
+
+static ssize_t write_some(struct end *end, const uint8_t *bytes, size_t size);
+
+/* Tells a side that speaks TLS that no more comes, if it can be told at once. */
+static void say_tls_end(struct end *end)
+{
+    struct rc_buffer wire = {0};
+    if (end->tls == NULL || end->waiting.size > 0) {
+        return;
+    }
+    tls_end(end->tls, &wire);
+    if (wire.size > 0) {
+        (void)write_some(end, wire.bytes, wire.size);
+    }
+    rc_buffer_fini(&wire);
 }
 
 static void close_end(struct relay *relay, enum relay_side side, enum relay_closing how)
@@ -67,9 +90,12 @@ static void close_end(struct relay *relay, enum relay_side side, enum relay_clos
         struct linger now = {1, 0};
         (void)setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     } else {
-        /* What the peer said and nobody read would turn the end into a reset. */
+        /* What the peer said and nobody read would turn the end into a reset. Not into the shared
+         * buffer: what the other side sent may stand there. */
+        uint8_t ignored[DISCARD_SIZE];
+        say_tls_end(end);
         for (int i = 0; i < DISCARDS_MAX; i++) {
-            if (recv(end->fd, relay->buffer, RELAY_BUFFER, MSG_DONTWAIT) <= 0) {
+            if (recv(end->fd, ignored, sizeof ignored, MSG_DONTWAIT) <= 0) {
                 break;
             }
         }
@@ -144,6 +170,7 @@ static void pass_end(struct relay *relay, enum relay_side to)
         return;
     }
     end->write_ended = true;
+    say_tls_end(end);
     (void)shutdown(end->fd, SHUT_WR);
 }
 
@@ -171,6 +198,19 @@ static ssize_t write_some(struct end *end, const uint8_t *bytes, size_t size)
     return (ssize_t)done;
 }
 
+static bool write_waiting(struct end *end);
+
+/* Sealed, behind what waits; and as much of that as the peer takes. */
+static int send_sealed(struct end *end, const void *bytes, size_t size)
+{
+    int err = tls_send(end->tls, bytes, size, &end->waiting);
+    if (err == RC_OK && !write_waiting(end)) {
+        err = RC_ECLOSED;
+    }
+    arm_both(end->relay);
+    return err;
+}
+
 int relay_send(struct relay *relay, enum relay_side to, const void *bytes, size_t size)
 {
     struct end *end = relay->ends[to];
@@ -179,6 +219,9 @@ int relay_send(struct relay *relay, enum relay_side to, const void *bytes, size_
         return RC_ECLOSED;
     }
     relay->moved_at_ms = rc_clock_ms();
+    if (end->tls != NULL) {
+        return send_sealed(end, bytes, size);
+    }
     if (end->waiting.size == 0) {
         ssize_t count = write_some(end, bytes, size);
         if (count < 0) {
@@ -254,12 +297,45 @@ static enum progress end_reading(struct relay *relay, enum relay_side from)
     return PROGRESS_PAUSE;
 }
 
+/* Sealed bytes stand in the shared buffer behind the room for what is in them. */
+static enum progress take_sealed(struct relay *relay, enum relay_side from, size_t size)
+{
+    struct end *end = relay->ends[from];
+    enum progress progress = PROGRESS_MORE;
+
+    tls_receive(end->tls, relay->buffer + TLS_TEXT_MAX, size);
+    while (progress != PROGRESS_OVER && relay->ends[from] == end) {
+        size_t text = TLS_TEXT_MAX;
+        enum tls_step step = tls_next(end->tls, relay->buffer, &text, &end->waiting);
+        if (end->waiting.size > 0 && !write_waiting(end)) {
+            step = TLS_STEP_FAILED;
+        }
+        switch (step) {
+        case TLS_STEP_TEXT:
+            progress = take(relay, from, text);
+            break;
+        case TLS_STEP_WAIT:
+            arm_both(relay);
+            return progress;
+        case TLS_STEP_ENDED:
+            return end_reading(relay, from);
+        case TLS_STEP_FAILED:
+            tell_ended(relay, from);
+            return PROGRESS_OVER;
+        }
+    }
+    return PROGRESS_OVER;
+}
+
 static enum progress read_once(struct relay *relay, enum relay_side from)
 {
-    ssize_t count = recv(relay->ends[from]->fd, relay->buffer, RELAY_BUFFER, 0);
+    const struct end *end = relay->ends[from];
+    size_t kept = end->tls != NULL ? TLS_TEXT_MAX : 0;
+    ssize_t count = recv(end->fd, relay->buffer + kept, RELAY_BUFFER - kept, 0);
     if (count > 0) {
         relay->moved_at_ms = rc_clock_ms();
-        return take(relay, from, (size_t)count);
+        return end->tls != NULL ? take_sealed(relay, from, (size_t)count)
+                                : take(relay, from, (size_t)count);
     }
     if (count == 0) {
         return end_reading(relay, from);
@@ -360,6 +436,32 @@ void relay_detach(struct relay *relay)
     if (relay->ends[RELAY_CLIENT] != NULL) {
         arm(relay->ends[RELAY_CLIENT]);
     }
+}
+
+int relay_secure(struct relay *relay, enum relay_side side, struct tls *tls,
+                 const uint8_t *bytes, size_t size)
+{
+    struct end *end = relay->ends[side];
+    uint8_t text[TLS_FIRST_TEXT];
+    size_t room = sizeof text;
+
+    assert(end != NULL && end->tls == NULL);
+    end->tls = tls;
+    if (size > 0) {
+        tls_receive(tls, bytes, size);
+    }
+    /* There is no text before both have spoken. */
+    enum tls_step step = tls_next(tls, text, &room, &end->waiting);
+    if (!write_waiting(end)) {
+        return RC_ECLOSED;
+    }
+    arm_both(relay);
+    return step == TLS_STEP_WAIT ? RC_OK : RC_ECLOSED;
+}
+
+const struct tls *relay_tls(const struct relay *relay, enum relay_side side)
+{
+    return relay->ends[side] != NULL ? relay->ends[side]->tls : NULL;
 }
 
 bool relay_has_server(const struct relay *relay)

@@ -13,6 +13,8 @@
 
 #include <uv.h>
 
+#include "proxy/tls_openssl.h"
+
 struct relay;
 
 enum relay_side { RELAY_CLIENT, RELAY_SERVER, RELAY_SIDE_COUNT };
@@ -47,6 +49,15 @@ int relay_attach(struct relay *relay, int server_fd);
 /* Closes the server's side and forgets what was kept for it: to try another one. */
 void relay_detach(struct relay *relay);
 bool relay_has_server(const struct relay *relay);
+
+/* From now on this side speaks TLS by `tls`, which is taken in every case; its first bytes are sent.
+ * `bytes` is what has been received of it already. RC_OK, or RC_ECLOSED when that was no TLS:
+ * then the owner closes. A side that breaks TLS later has ended. */
+int relay_secure(struct relay *relay, enum relay_side side, struct tls *tls,
+                 const uint8_t *bytes, size_t size);
+
+/* NULL while a side speaks in the clear, or is not there. Borrowed. */
+const struct tls *relay_tls(const struct relay *relay, enum relay_side side);
 
 /* The client is read only while this is set; without a server it starts unset. */
 enum relay_reading { RELAY_READ, RELAY_REST };

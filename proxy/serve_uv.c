@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include <uv.h>
 
@@ -29,22 +30,38 @@ static void on_signal(void *context, int number)
     }
 }
 
-int serve(const char *path, struct config *config)
+/* Two descriptors a session: the usual soft limit of 1024, for programs that use select(), would end
+ * with the first few hundred clients. */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int serve(const char *path, struct config *config, struct certificates *certificates)
 {
     uv_loop_t loop;
     struct rc_signals signals;
     struct control *control = NULL;
     char error[CONTROL_ERROR_MAX];
-    struct control_options options = {
-        .config_path = path, .config = config, .protocols = protocols};
+    struct control_options options = {.config_path = path,
+                                      .config = config,
+                                      .certificates = certificates,
+                                      .protocols = protocols};
 
+    take_descriptors();
     if (uv_loop_init(&loop) != 0) {
+        certificates_destroy(certificates);
         config_destroy(config);
         return RC_EIO;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     if (rc_signals_open(&signals, &loop, on_signal, (void *)&control) != RC_OK) {
         (void)fprintf(stderr, "%s: signals cannot be watched\n", path);
+        certificates_destroy(certificates);
         config_destroy(config);
         (void)uv_loop_close(&loop);
         return RC_EIO;

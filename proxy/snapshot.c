@@ -7,15 +7,18 @@
 #include "base/err.h"
 #include "base/text.h"
 
-struct snapshot_config *snapshot_config_create(struct config *config)
+struct snapshot_config *snapshot_config_create(struct config *config,
+                                               struct certificates *certificates)
 {
     struct snapshot_config *shared = calloc(1, sizeof *shared);
     if (shared == NULL) {
         config_destroy(config);
+        certificates_destroy(certificates);
         return NULL;
     }
     atomic_init(&shared->references, 1);
     shared->config = config;
+    shared->certificates = certificates;
     return shared;
 }
 
@@ -30,6 +33,7 @@ void snapshot_config_release(struct snapshot_config *shared)
     if (shared != NULL &&
         atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) == 1) {
         config_destroy(shared->config);
+        certificates_destroy(shared->certificates);
         free(shared);
     }
 }
@@ -52,6 +56,8 @@ struct snapshot *snapshot_create(struct snapshot_config *shared, uint64_t genera
     made->config = shared->config;
     for (size_t i = 0; i < count; i++) {
         made->pools[i].config = &made->config->pools[i];
+        made->pools[i].tls =
+            shared->certificates != NULL ? shared->certificates->pools[i] : NULL;
     }
     return made;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/certificates.h"
 #include "proxy/config.h"
 #include "proxy/instance.h"
 #include "proxy/pgtally.h"
@@ -22,6 +23,7 @@
 struct snapshot_config {
     _Atomic uint32_t references;
     struct config *config;
+    struct certificates *certificates; /* that it names; NULL = not read */
 };
 
 struct snapshot_member {
@@ -47,6 +49,8 @@ struct snapshot_pool {
     bool managed;
     bool view_lost; /* nobody has said for too long who holds the lease */
     uint64_t term;  /* of the lease; 0 = unknown */
+    /* Whom servers are vouched for by, or NULL: no TLS to them. Lives as long as the snapshot. */
+    struct tls_context *tls;
     struct pgtally
         *tally; /* one reference held by the snapshot; NULL before the first fill */
 };
@@ -60,8 +64,10 @@ struct snapshot {
     struct snapshot_pool *pools; /* config->pool_count of them, same order */
 };
 
-/* Takes `config` and wraps it with one reference. NULL (config destroyed) when memory is out. */
-struct snapshot_config *snapshot_config_create(struct config *config);
+/* Takes both (`certificates` may be NULL) and wraps them with one reference. NULL (both destroyed)
+ * when memory is out. */
+struct snapshot_config *snapshot_config_create(struct config *config,
+                                               struct certificates *certificates);
 struct snapshot_config *snapshot_config_retain(struct snapshot_config *shared);
 void snapshot_config_release(struct snapshot_config *shared);
 

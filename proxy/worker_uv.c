@@ -103,6 +103,11 @@ worker_listener_config(const struct worker_listener *listener)
     return acceptor_config(listener);
 }
 
+struct tls_context *worker_listener_tls(const struct worker_listener *listener)
+{
+    return acceptor_tls(listener);
+}
+
 const struct snapshot_pool *worker_listener_pool(const struct worker *worker,
                                                  const struct worker_listener *listener)
 {

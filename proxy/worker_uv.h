@@ -77,6 +77,9 @@ struct worker {
 const struct config_listener *
 worker_listener_config(const struct worker_listener *listener);
 
+/* Its certificate, or NULL: TLS does not end here. As long as the configuration above. */
+struct tls_context *worker_listener_tls(const struct worker_listener *listener);
+
 /* The listener's pool (tcp, postgres) as of now; NULL when a reload took it away. */
 const struct snapshot_pool *worker_listener_pool(const struct worker *worker,
                                                  const struct worker_listener *listener);

@@ -11,8 +11,9 @@ import urllib.request
 
 import pytest
 from patience import patient
+from pg_keepers import Catalog
 from proxy_lab import Backend, Client, echo, free_port, get, program
-from test_proxy_pg import Agent, in_background, until
+from proxy_pg import in_background, until
 
 
 class Process:
@@ -86,7 +87,7 @@ def backends():
 
 @pytest.fixture
 def agent():
-    made = Agent()
+    made = Catalog()
     yield made
     made.close()
 

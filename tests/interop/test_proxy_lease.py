@@ -3,145 +3,21 @@
 pg1 has been the primary all along and pg2 its standby; what the lease says of them is the test's word alone.
 """
 import contextlib
-import json
 import os
 import pathlib
 import selectors
-import shutil
 import signal
 import socket
 import struct
-import subprocess
-import tempfile
 import threading
 import time
-import urllib.request
 
 import psycopg2
 import pytest
 from patience import patient
-from pg_keepers import Keepers
-from proxy_lab import free_port, program, rss_slack
-from test_proxy_pg import (USER, Server, ask, cluster_name, connect, fails, in_background, last_word,
-                           until)
-
-
-def make_certificate(folder):
-    key, certificate = folder / "server.key", folder / "server.crt"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True)
-    key.chmod(0o600)
-    if os.getuid() == 0:
-        shutil.chown(key, USER)
-    return key, certificate
-
-
-class SecureServer(Server):
-    def configure(self):
-        super().configure()
-        key, certificate = self.data.parent / "server.key", self.data.parent / "server.crt"
-        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(f"max_connections = 300\nssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{certificate}'\n")
-
-
-@pytest.fixture(scope="module")
-def servers():
-    with tempfile.TemporaryDirectory(prefix="rollcall-lease-") as path:
-        os.chmod(path, 0o755)
-        folder = pathlib.Path(path)
-        if os.getuid() == 0:
-            shutil.chown(path, USER)
-        make_certificate(folder)
-        first, second = SecureServer(folder, "pg1"), Server(folder, "pg2")
-        try:
-            first.init()
-            with contextlib.closing(connect(first.port)) as own:
-                ask(own, "CREATE TABLE note (id serial, text text)")
-                ask(own, "SET password_encryption = 'scram-sha-256'; CREATE ROLE scrammed LOGIN PASSWORD 'secret'")
-            second.clone(first)
-            with open(second.data / "postgresql.conf", "a", encoding="utf-8") as file:
-                file.write("max_connections = 300\nssl = off\n")
-            second.stop()
-            second.start()
-            yield first, second
-        finally:
-            second.stop("immediate")
-            first.stop("immediate")
-
-
-@pytest.fixture
-def keepers(servers):
-    made = Keepers()
-    made.say(7, servers[0], *servers)
-    yield made
-    made.close()
-
-
-class Proxy:
-    def __init__(self, folder, keepers, pool="", write="", read="", more=""):
-        self.write, self.read, self.admin = free_port(), free_port(), free_port()
-        self.config = folder / "proxy.conf"
-        self.config.write_text(f"""
-admin 127.0.0.1:{self.admin}
-drain_timeout 2s
-{more}
-discovery agent {{ address 127.0.0.1:{keepers.port} }}
-pool db {{ from agent postgres main; {pool} }}
-listen postgres 127.0.0.1:{self.write} {{ pool db; target primary; wait_for_primary 30s; {write} }}
-listen postgres 127.0.0.1:{self.read} {{ pool db; target standby; wait_for_primary 30s; {read} }}
-""")
-        self.log = open(folder / "proxy.log", "ab")
-        self.process = subprocess.Popen([program(), "-config", str(self.config)], stderr=self.log)
-        until(self.answers)
-
-    def answers(self):
-        assert self.process.poll() is None, "rollcall-proxy has ended"
-        with contextlib.suppress(OSError):
-            return self.figures()["view"] == "current"
-        return False
-
-    def figures(self):
-        with urllib.request.urlopen("http://127.0.0.1:%d/upstreams" % self.admin, timeout=30) as answer:
-            return json.load(answer)["pools"][0]["postgres"]
-
-    def close(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            assert self.process.wait(patient(30)) == 0
-        finally:
-            self.process.kill()
-            self.log.close()
-
-
-@pytest.fixture
-def start(tmp_path, keepers):
-    made = []
-
-    def start_proxy(**options):
-        made.append(Proxy(tmp_path, keepers, **options))
-        return made[-1]
-
-    yield start_proxy
-    for proxy in made:
-        proxy.close()
-    log = (tmp_path / "proxy.log").read_text()
-    assert "ERROR: AddressSanitizer" not in log and "runtime error" not in log, log
-
-
-@pytest.fixture
-def proxy(start):
-    return start()
-
-
-def in_clear(port):
-    return connect(port, sslmode="disable")
-
-
-def name_through(port, **more):
-    with contextlib.closing(connect(port, **more)) as session:
-        return cluster_name(session)
+from proxy_lab import free_port, rss_slack
+from proxy_pg import (USER, ask, cluster_name, connect, fails, in_background, in_clear, keepers,  # noqa: F401
+                      last_word, name_through, proxy, psql, servers, start, startup, until)
 
 
 def notes(server, text):
@@ -282,13 +158,6 @@ def test_a_proxy_that_slept_forwards_nothing_of_before(servers, keepers, start):
 
 
 # --- a crowd ---
-
-def startup(user, database="postgres", **more):
-    fields = {"user": user, "database": database, **more}
-    body = struct.pack(">I", 196608) + b"".join(
-        name.encode() + b"\0" + value.encode() + b"\0" for name, value in fields.items()) + b"\0"
-    return struct.pack(">I", 4 + len(body)) + body
-
 
 def rss_kib(process):
     status = pathlib.Path("/proc/%d/status" % process.pid).read_text()
@@ -456,12 +325,6 @@ def test_the_client_is_told_why_its_commit_is_in_doubt(servers, proxy):
 
 # --- TLS ---
 
-def psql(port, text, **settings):
-    environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGDATABASE": "postgres",
-                   "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": "60", **settings}
-    return subprocess.run(["psql", "-XAtq", "-c", text], env=environment, capture_output=True, text=True, check=False)
-
-
 def test_tls_passes_through_with_its_channel_binding(proxy):
     out = psql(proxy.write, "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()", PGUSER="scrammed",
                PGPASSWORD="secret", PGSSLMODE="require", PGCHANNELBINDING="require")
@@ -579,7 +442,6 @@ def test_a_reload_keeps_sessions_and_the_lease(servers, keepers, proxy):
 
 def test_figures_tell_of_it(proxy):
     assert name_through(proxy.write) == "pg1"
-    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % proxy.admin, timeout=30) as answer:
-        text = answer.read().decode()
+    text = proxy.page("/metrics")
     assert 'rollcall_proxy_postgres_term{pool="db"} 7' in text
     assert 'rollcall_proxy_postgres_events_total{pool="db",event="opened"} 1' in text

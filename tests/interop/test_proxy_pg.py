@@ -4,210 +4,29 @@ A small stand-in for an agent answers /v1/health/service/NAME with Consul's bloc
 test decides what the catalog says and when.
 """
 import contextlib
-import http.server
-import json
 import os
-import pathlib
-import shutil
-import signal
 import socket
 import subprocess
-import tempfile
-import threading
 import time
-import urllib.request
 
 import psycopg2
 import pytest
 from patience import patient
-from proxy_lab import free_port, program
-
-BIN = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-USER = "postgres"
-
-
-def as_postgres(*command, check=True):
-    prefix = ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups"] if os.getuid() == 0 else []
-    return subprocess.run([*prefix, *map(str, command)], cwd="/", check=check, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=patient(60))
-
-
-def until(claim, within=30, every=0.01):
-    end = time.monotonic() + patient(within)
-    while time.monotonic() < end:
-        if claim():
-            return
-        time.sleep(every)
-    raise AssertionError("not within %s s" % within)
-
-
-class Server:
-    def __init__(self, folder, name):
-        self.name, self.data, self.port = name, folder / name, free_port()
-        self.log = folder / (name + ".log")
-
-    def configure(self):
-        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(f"""
-listen_addresses = '127.0.0.1'
-port = {self.port}
-unix_socket_directories = ''
-cluster_name = '{self.name}'
-fsync = off
-wal_keep_size = 64MB
-""")
-        (self.data / "pg_hba.conf").write_text(
-            "host all scrammed 127.0.0.1/32 scram-sha-256\n"
-            "host replication all 127.0.0.1/32 trust\n"
-            "host all all 127.0.0.1/32 trust\n")
-
-    def init(self):
-        as_postgres(BIN / "initdb", "-D", self.data, "-A", "trust", "-N", "--locale", "C.UTF-8")
-        self.configure()
-        self.start()
-
-    def clone(self, primary):
-        as_postgres(BIN / "pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", primary.port, "-R",
-                    "-X", "stream", "-c", "fast")
-        self.configure()
-        self.start()
-
-    def start(self):
-        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-t", "120", "-l", self.log, "start")
-
-    def stop(self, mode="fast"):
-        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-t", "120", "-m", mode, "stop", check=False)
-
-    def promote(self):
-        as_postgres(BIN / "pg_ctl", "-D", self.data, "-w", "-t", "120", "promote")
-
-
-class Agent:
-    """Answers health queries; `say` changes the catalog and wakes who waits."""
-
-    def __init__(self):
-        self.index, self.entries, self.changed = 1, [], threading.Condition()
-        agent = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                index, entries = agent.wait(self.path)
-                body = json.dumps(entries).encode()
-                self.send_response(200)
-                self.send_header("X-Consul-Index", str(index))
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    self.wfile.write(body)
-
-            def log_message(self, *words):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def wait(self, path):
-        known = int(path.split("index=")[1].split("&")[0])
-        with self.changed:
-            self.changed.wait_for(lambda: self.index > known, timeout=20)
-            return self.index, self.entries
-
-    def say(self, **roles):
-        """say(pg1=(server, "primary"), ...): the passing instances and their tags."""
-        entries = [{"Node": {"Node": node, "Address": "127.0.0.1"},
-                    "Service": {"ID": "postgres", "Service": "postgres", "Address": "", "Port": server.port,
-                                "Tags": [tag] if tag else [], "Weights": {"Passing": 1, "Warning": 1}}}
-                   for node, (server, tag) in roles.items()]
-        with self.changed:
-            self.index, self.entries = self.index + 1, entries
-            self.changed.notify_all()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class Proxy:
-    def __init__(self, folder, agent, probe="probe_user postgres", wait="20s", more=""):
-        self.write, self.read, self.admin = free_port(), free_port(), free_port()
-        self.config = folder / "proxy.conf"
-        self.config.write_text(f"""
-admin 127.0.0.1:{self.admin}
-drain_timeout 2s
-discovery agent {{ address 127.0.0.1:{agent.port}; wait 10s }}
-pool db {{ from agent service postgres; {probe} }}
-listen postgres 127.0.0.1:{self.write} {{ pool db; target primary; wait_for_primary {wait} }}
-listen postgres 127.0.0.1:{self.read} {{ pool db; target standby; wait_for_primary 20s {more} }}
-""")
-        self.log = open(folder / "proxy.log", "ab")
-        self.process = subprocess.Popen([program(), "-config", str(self.config)], stderr=self.log)
-        until(lambda: self.answers())
-
-    def answers(self):
-        assert self.process.poll() is None, "rollcall-proxy has ended"
-        with contextlib.suppress(OSError):
-            for port in (self.write, self.read, self.admin):
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return True
-        return False
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            assert self.process.wait(patient(30)) == 0
-        finally:
-            self.process.kill()
-            self.log.close()
-
-
-def connect(port, user=USER, **more):
-    connection = psycopg2.connect(host="127.0.0.1", port=port, user=user, dbname="postgres", connect_timeout=30,
-                                  **more)
-    connection.autocommit = True
-    return connection
-
-
-def ask(connection, text):
-    with connection.cursor() as cursor:
-        cursor.execute(text)
-        return cursor.fetchone()[0] if cursor.description else None
-
-
-def cluster_name(connection):
-    return ask(connection, "SHOW cluster_name")
-
-
-def in_background(work):
-    """Runs work(); [result] or [exception] when it is done, with the thread."""
-    done = []
-
-    def run():
-        try:
-            done.append(work())
-        except Exception as error:  # the test looks at it
-            done.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return done, thread
+from pg_keepers import Catalog
+from proxy_pg import (USER, Proxy, Server, ask, cluster_name, connect, fails, in_background, last_word, open_folder,
+                      proxies, until)
 
 
 @pytest.fixture
 def folder():
-    """A folder that PostgreSQL's user can reach: pytest's own are closed to others."""
-    with tempfile.TemporaryDirectory(prefix="rollcall-pg-") as path:
-        os.chmod(path, 0o755)
-        if os.getuid() == 0:
-            shutil.chown(path, USER)
-        yield pathlib.Path(path)
+    with open_folder() as path:
+        yield path
 
 
 @pytest.fixture
 def pair(folder):
     """pg1 is primary, pg2 streams from it; the agent says so."""
-    first, second, agent = Server(folder, "pg1"), Server(folder, "pg2"), Agent()
+    first, second, agent = Server(folder, "pg1"), Server(folder, "pg2"), Catalog()
     try:
         first.init()
         with contextlib.closing(connect(first.port)) as own:
@@ -224,17 +43,12 @@ def pair(folder):
 
 @pytest.fixture
 def start(folder, pair):
-    made = []
+    def make(probe="probe_user postgres", wait="20s", read=""):
+        return Proxy(folder, pair[2].port, "from agent service postgres", pool=probe,
+                     write=f"wait_for_primary {wait}", read="wait_for_primary 20s; " + read)
 
-    def start_proxy(**options):
-        made.append(Proxy(folder, pair[2], **options))
-        return made[-1]
-
-    yield start_proxy
-    for proxy in made:
-        proxy.close()
-    log = (folder / "proxy.log").read_text()
-    assert "ERROR: AddressSanitizer" not in log and "runtime error" not in log, log
+    with proxies(folder, make) as start_proxy:
+        yield start_proxy
 
 
 @pytest.fixture
@@ -254,7 +68,7 @@ def test_psql_asks_for_ssl_and_goes_on_without(pair, proxy):
     out = subprocess.run(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(proxy.write), "-U", USER, "-d",
                           "postgres sslmode=prefer".split()[0], "-c", "SELECT 6 * 7"],
                          env={**os.environ, "PGSSLMODE": "prefer", "PGGSSENCMODE": "disable"},
-                         capture_output=True, text=True, check=True)
+                         capture_output=True, text=True, check=True, timeout=patient(60))
     assert out.stdout.strip() == "42"
 
 
@@ -296,25 +110,10 @@ def test_promotion_moves_writes_and_held_clients_proceed(pair, proxy):
     assert done == ["pg2"]
 
 
-def fails(session):
-    try:
-        ask(session, "SELECT 1")
-        return False
-    except psycopg2.Error:
-        return True
-
-
 def write_through(proxy):
     with contextlib.closing(connect(proxy.write)) as session:
         ask(session, "INSERT INTO note (text) VALUES ('late')")
         return cluster_name(session)
-
-
-def last_word(session):
-    """What the server said unasked before it closed; psycopg2 itself keeps it to itself."""
-    with contextlib.closing(socket.socket(fileno=os.dup(session.fileno()))) as own:
-        own.settimeout(30)
-        return own.recv(1000, socket.MSG_PEEK).decode()
 
 
 def test_a_session_is_cut_when_its_server_loses_the_tag(pair, proxy):
@@ -342,7 +141,7 @@ def test_a_tag_alone_makes_no_primary(pair, start):
     first, second, agent = pair
     proxy = start(wait="1s")
     agent.say(pg2=(second, "primary"))
-    until(lambda: set(roles(proxy)) == {"pg2/postgres"})
+    until(lambda: set(proxy.roles()) == {"pg2/postgres"})
     began = time.monotonic()
     with pytest.raises(psycopg2.OperationalError, match="no primary is available"):
         connect(proxy.write)
@@ -355,7 +154,7 @@ def test_without_a_probe_the_start_of_a_session_shows_what_the_server_is(pair, s
     with contextlib.closing(connect(proxy.write)) as session:
         assert cluster_name(session) == "pg1"
     agent.say(pg2=(second, "primary"))
-    until(lambda: set(roles(proxy)) == {"pg2/postgres"})
+    until(lambda: set(proxy.roles()) == {"pg2/postgres"})
     with pytest.raises(psycopg2.OperationalError, match="no primary is available"):
         connect(proxy.write)
     with pytest.raises(psycopg2.OperationalError, match="not the primary"):
@@ -384,7 +183,7 @@ def test_of_two_that_claim_the_higher_timeline_wins(pair, proxy):
 
 def test_reads_fall_back_to_the_primary_only_when_told_to(pair, start):
     first, second, agent = pair
-    proxy = start(more="; fallback primary")
+    proxy = start(read="fallback primary")
     agent.say(pg1=(first, "primary"))
     until(lambda: reader_name(proxy) == "pg1")
 
@@ -417,10 +216,4 @@ def test_nonsense_is_refused(pair, proxy):
 def test_admin_tells_who_is_primary(pair, proxy):
     with contextlib.closing(connect(proxy.write)) as session:
         assert cluster_name(session) == "pg1"
-    until(lambda: roles(proxy) == {"pg1/postgres": "primary", "pg2/postgres": "standby"})
-
-
-def roles(proxy):
-    with urllib.request.urlopen("http://127.0.0.1:%d/upstreams" % proxy.admin, timeout=30) as answer:
-        pool = json.load(answer)["pools"][0]
-    return {instance["id"]: instance["role"] for instance in pool["instances"]}
+    until(lambda: proxy.roles() == {"pg1/postgres": "primary", "pg2/postgres": "standby"})

@@ -212,9 +212,23 @@ static void a_session_on_the_primary_can_write_however_it_came_there(void **stat
     end(&w);
 }
 
+static void cancels_go_to_sessions_of_this_term_and_to_readers(void **state)
+{
+    (void)state;
+    struct snapshot_pool managed = {.managed = true, .term = 8};
+    struct snapshot_pool other = {.managed = false};
+
+    assert_true(pgroute_may_cancel(&managed, 8));
+    assert_true(pgroute_may_cancel(&managed, 0));
+    assert_false(pgroute_may_cancel(&managed, 7));
+    assert_false(pgroute_may_cancel(&managed, 9));
+    assert_true(pgroute_may_cancel(&other, 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cancels_go_to_sessions_of_this_term_and_to_readers),
         cmocka_unit_test(under_a_lease_writers_need_the_same_holder_and_term),
         cmocka_unit_test(under_a_lease_readers_leave_who_may_not_be_read),
         cmocka_unit_test(a_session_on_the_primary_can_write_however_it_came_there),

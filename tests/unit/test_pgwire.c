@@ -376,12 +376,32 @@ static void a_server_without_in_hot_standby_is_not_guessed_at(void **state)
     pgprobe_fini(&p);
 }
 
+static void a_password_bound_to_a_certificate_is_told_from_others(void **state)
+{
+    (void)state;
+    static const char plus[] = "p\0\0\0\x1eSCRAM-SHA-256-PLUS\0\0\0\0\3n,,";
+    static const char plain[] = "p\0\0\0\x19SCRAM-SHA-256\0\0\0\0\3n,,";
+    static const char shorter[] = "p\0\0\0\x16SCRAM-SHA-256-PLUS";
+    static const char query[] = "Q\0\0\0\x17SCRAM-SHA-256-PLUS\0";
+
+    assert_int_equal(pgwire_read_binding(plus, 31), PGWIRE_BINDING_PLUS);
+    for (size_t i = 0; i < 31; i++) {
+        assert_int_equal(pgwire_read_binding(plus, i), PGWIRE_BINDING_MORE);
+    }
+    assert_int_equal(pgwire_read_binding(plain, 26), PGWIRE_BINDING_NONE);
+    assert_int_equal(pgwire_read_binding(shorter, 23), PGWIRE_BINDING_NONE);
+    assert_int_equal(pgwire_read_binding(query, 24), PGWIRE_BINDING_NONE);
+    assert_int_equal(pgwire_read_binding("p\0\0\0\3", 5), PGWIRE_BINDING_NONE);
+    assert_int_equal(pgwire_read_binding("p\xff\xff\xff\xff", 5), PGWIRE_BINDING_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_packets_are_told_apart),
         cmocka_unit_test(an_unconfirmed_commit_is_seen_wherever_the_bytes_are_cut),
         cmocka_unit_test(other_notices_pass),
+        cmocka_unit_test(a_password_bound_to_a_certificate_is_told_from_others),
         cmocka_unit_test(a_route_is_read_and_taken_off),
         cmocka_unit_test(startup_tells_user_and_replication),
         cmocka_unit_test(cancel_carries_its_key),

@@ -150,8 +150,10 @@ static void what_is_printed_reads_back_the_same(void **state)
         "  pool \"a \\\"b\"; trust_forwarded 10.0.0.0/8 ::1; access_log stdout combined }\n"
         "listen tcp 1.1.1.1:81 { pool h; idle 5s }\n"
         "pool k { from agent postgres main; view_max 2s; view_loss keep;\n"
-        "  max_lag_bytes 16MiB; max_lag 3s; read_drain 4s }\n"
-        "listen postgres 1.1.1.1:83 { pool k; ramp 7; tls pass; split on }\n"
+        "  max_lag_bytes 16MiB; max_lag 3s; read_drain 4s; server_tls { ca /c; name d } }\n"
+        "listen postgres 1.1.1.1:83 { pool k; ramp 7; tls pass; split on; cancel deny }\n"
+        "listen postgres 1.1.1.1:84 { pool k; cancel_rate 9; tls { certificate \"/a b\"\n"
+        "  key /k; optional on; limit 3s } }\n"
         "listen postgres 1.1.1.1:82 { pool h; target standby; probe_user u }\n");
 
     config_print(c, &first);
