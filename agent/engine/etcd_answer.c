@@ -12,7 +12,7 @@ enum { HEADER = 1 };
 struct etcd_header etcd_header_read(struct rc_cursor *in,
                                     const struct protobuf_field *field)
 {
-    enum { MEMBER_ID = 2, REVISION = 3 };
+    enum { MEMBER_ID = 2, REVISION = 3, RAFT_TERM = 4 };
     struct etcd_header header = {0};
     struct rc_cursor inner = protobuf_enter(field);
     struct protobuf_field part;
@@ -22,6 +22,8 @@ struct etcd_header etcd_header_read(struct rc_cursor *in,
             header.member = part.value;
         } else if (part.number == REVISION) {
             header.revision = part.value;
+        } else if (part.number == RAFT_TERM) {
+            header.term = part.value;
         }
     }
     protobuf_leave(in, &inner);
@@ -41,6 +43,23 @@ int etcd_answer_revision(struct rc_pack_bytes message, uint64_t *out)
     }
     if (in.err == RC_OK) {
         *out = revision;
+    }
+    return in.err;
+}
+
+int etcd_answer_term(struct rc_pack_bytes message, uint64_t *out)
+{
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
+    uint64_t term = 0;
+
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            term = etcd_header_read(&in, &field).term;
+        }
+    }
+    if (in.err == RC_OK) {
+        *out = term;
     }
     return in.err;
 }
@@ -175,6 +194,26 @@ int etcd_answer_lease(struct rc_pack_bytes message, struct etcd_lease_answer *ou
         } else if (field.number == TTL) {
             /* negative: ended */
             out->ttl_s = field.value > INT64_MAX / 1000 ? 0 : field.value;
+        }
+    }
+    return in.err;
+}
+
+int etcd_answer_time_left(struct rc_pack_bytes message, struct etcd_time_left *out)
+{
+    enum { TTL = 3, GRANTED_TTL = 4 };
+    struct rc_cursor in = rc_cursor_over(message.at, message.size);
+    struct protobuf_field field;
+
+    *out = (struct etcd_time_left){0};
+    while (protobuf_next(&in, &field)) {
+        if (field.number == HEADER) {
+            out->term = etcd_header_read(&in, &field).term;
+        } else if (field.number == TTL) {
+            out->has_ended = field.value > INT64_MAX / 1000; /* negative */
+            out->left_s = out->has_ended ? 0 : field.value;
+        } else if (field.number == GRANTED_TTL) {
+            out->granted_s = field.value;
         }
     }
     return in.err;

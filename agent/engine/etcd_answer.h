@@ -38,6 +38,9 @@ int etcd_answer_page(struct rc_pack_bytes message, etcd_each *each, void *contex
 /* PutResponse, CompactionResponse, LeaseRevokeResponse and others: only how far the store is. */
 int etcd_answer_revision(struct rc_pack_bytes message, uint64_t *out);
 
+/* Of any: Raft's term, as the member knew it that answered. */
+int etcd_answer_term(struct rc_pack_bytes message, uint64_t *out);
+
 /* LeaseGrantResponse, LeaseKeepAliveResponse. */
 struct etcd_lease_answer {
     uint64_t revision;
@@ -45,6 +48,15 @@ struct etcd_lease_answer {
     uint64_t ttl_s; /* 0: there is no such lease */
 };
 int etcd_answer_lease(struct rc_pack_bytes message, struct etcd_lease_answer *out);
+
+/* LeaseTimeToLiveResponse. */
+struct etcd_time_left {
+    uint64_t term;
+    uint64_t left_s; /* cut off: less than a second more is left */
+    uint64_t granted_s;
+    bool has_ended; /* there is no such lease, or it ended a second ago and more */
+};
+int etcd_answer_time_left(struct rc_pack_bytes message, struct etcd_time_left *out);
 
 /* WatchResponse, one message of the stream. */
 struct etcd_watch_answer {

@@ -10,6 +10,7 @@
 #include "agent/engine/etcd_ask.h"
 #include "agent/engine/etcd_follow.h"
 #include "agent/engine/etcd_gate.h"
+#include "agent/engine/etcd_lapse.h"
 #include "agent/engine/etcd_look.h"
 #include "agent/engine/etcd_message.h"
 #include "agent/engine/etcd_rides.h"
@@ -46,6 +47,7 @@ struct etcd_core {
     struct etcd_asker asker;
     struct etcd_follow follow;
     struct etcd_look look;
+    struct etcd_lapses lapses;
     struct etcd_gate gate;
     char *prefix; /* owned, like the next two */
     char *user;
@@ -317,6 +319,15 @@ static void revoke(struct engine *engine, uint64_t lease, engine_done *done,
     }
 }
 
+static void hurry(struct engine *engine, uint64_t lease)
+{
+    struct etcd_core *core = core_of(engine);
+
+    if (!core->is_closing) {
+        etcd_lapse_watch(&core->lapses, lease);
+    }
+}
+
 /* ---- the rest --------------------------------------------------------------------- */
 
 static void follow(struct engine *engine, const struct engine_follower *follower)
@@ -399,6 +410,8 @@ static void on_wake(void *owner)
     uint64_t look_ms = etcd_look_wake(&core->look, now_ms);
     uint64_t due_ms = follow_ms < look_ms ? follow_ms : look_ms;
     due_ms = gate_ms < due_ms ? gate_ms : due_ms;
+    uint64_t lapse_ms = etcd_lapse_wake(&core->lapses, now_ms);
+    due_ms = lapse_ms < due_ms ? lapse_ms : due_ms;
     core->edge.wake(core->edge.context, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
@@ -408,6 +421,7 @@ static const struct engine_class etcd_class = {
     .grant = grant,
     .keepalive = keepalive,
     .revoke = revoke,
+    .hurry = hurry,
     .follow = follow,
     .status = status,
     .close = close_engine,
@@ -450,6 +464,7 @@ int etcd_core_create(const struct etcd_options *options, const struct etcd_edge 
     };
     etcd_follow_init(&core->follow, &core->asker, prefix_of(core));
     etcd_gate_init(&core->gate, &core->asker, prefix_of(core));
+    etcd_lapse_init(&core->lapses, &core->asker, prefix_of(core));
     etcd_look_init(&core->look, &core->asker, &core->follow, prefix_of(core));
     core->rides = (struct etcd_rides){.asker = &core->asker,
                                       .gate = &core->gate,

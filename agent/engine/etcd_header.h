@@ -10,6 +10,7 @@
 struct etcd_header {
     uint64_t member;
     uint64_t revision;
+    uint64_t term; /* of Raft, as it knew it */
 };
 
 /* Reads the header in `field`; what is wrong with it fails `in`. */

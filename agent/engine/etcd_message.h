@@ -19,6 +19,7 @@
 #define ETCD_GRANT        "/etcdserverpb.Lease/LeaseGrant"
 #define ETCD_REVOKE       "/etcdserverpb.Lease/LeaseRevoke"
 #define ETCD_KEEPALIVE    "/etcdserverpb.Lease/LeaseKeepAlive"
+#define ETCD_TIME_LEFT    "/etcdserverpb.Lease/LeaseTimeToLive"
 #define ETCD_MEMBERS      "/etcdserverpb.Cluster/MemberList"
 #define ETCD_ALARM        "/etcdserverpb.Maintenance/Alarm"
 #define ETCD_STATUS       "/etcdserverpb.Maintenance/Status"

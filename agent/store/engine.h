@@ -148,6 +148,10 @@ struct engine_class {
     void (*revoke)(struct engine *engine, uint64_t lease, engine_done *done,
                    void *context);
 
+    /* That `lease` has ended is wanted to be known soon: it is one of few seconds. NULL: it always
+     * is. Not answered; harmless twice, and of a lease that is not there. */
+    void (*hurry)(struct engine *engine, uint64_t lease);
+
     /* One follower; set once, before anything else is asked. It is told later, not from inside. */
     void (*follow)(struct engine *engine, const struct engine_follower *follower);
 
@@ -193,6 +197,12 @@ static inline void engine_revoke(struct engine *engine, uint64_t lease, engine_d
                                  void *context)
 {
     engine->class->revoke(engine, lease, done, context);
+}
+static inline void engine_hurry(struct engine *engine, uint64_t lease)
+{
+    if (engine->class->hurry != NULL) {
+        engine->class->hurry(engine, lease);
+    }
 }
 static inline void engine_follow(struct engine *engine,
                                  const struct engine_follower *follower)

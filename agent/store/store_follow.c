@@ -6,6 +6,8 @@
 #include "agent/store/store_state.h"
 #include "base/err.h"
 
+enum { SHORT_TTL_MS = 5000 };
+
 /* Which table a key of the engine is in; `name` is what follows the table's prefix. */
 static bool find_table(struct rc_pack_bytes key, unsigned *table,
                        struct rc_pack_bytes *name)
@@ -119,6 +121,17 @@ static void take_away(struct store *store, unsigned table, struct rc_pack_bytes 
     note(store, table, name);
 }
 
+/* Sessions of few seconds: how late their end is noticed counts. */
+static void hurry(struct store *store, const struct engine_item *item)
+{
+    struct store_session session;
+
+    if (session_record_read(item->value, store->slots, &session) == RC_OK &&
+        item->lease != 0 && session.ttl_ms > 0 && session.ttl_ms <= SHORT_TTL_MS) {
+        engine_hurry(store->engine, item->lease);
+    }
+}
+
 static bool is_mark(struct rc_pack_bytes key)
 {
     return rc_pack_equals(key, rc_pack_text(STORE_RESTORING));
@@ -140,6 +153,9 @@ void follow_put(void *context, const struct engine_item *item)
         return;
     }
     bool is_good = is_readable(store, table, named.key, item->value);
+    if (is_good && table == STORE_SESSIONS) {
+        hurry(store, item);
+    }
     if (store->is_reloading) {
         if (is_good && mirror_put(store->incoming[table], &named) != RC_OK) {
             store->is_broken = true;

@@ -65,6 +65,7 @@ static void read_body(uint8_t which, struct body *body)
     struct etcd_status_answer status;
     struct etcd_member_answer members;
     char text[ETCD_TOKEN_MAX];
+    struct etcd_time_left time;
     uint64_t revision = 0;
 
     switch (which % 9) {
@@ -80,6 +81,8 @@ static void read_body(uint8_t which, struct body *body)
         return;
     case 3:
         (void)etcd_answer_lease(message, &lease);
+        (void)etcd_answer_time_left(message, &time);
+        (void)etcd_answer_term(message, &revision);
         return;
     case 4:
         (void)etcd_answer_status(message, &status);
