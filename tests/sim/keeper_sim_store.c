@@ -176,8 +176,9 @@ static bool holds(const struct ksim_store *s, const struct keeper_op *op,
     case KEEPER_OP_LOCK:
         return key == NULL || key->session < 0 || key->session == session;
     case KEEPER_OP_CAS:
-    case KEEPER_OP_CHECK_INDEX:
         return index == op->index;
+    case KEEPER_OP_CHECK_INDEX:
+        return key != NULL && index == op->index;
     case KEEPER_OP_DELETE:
         return true;
     case KEEPER_OP_DELETE_CAS:
