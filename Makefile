@@ -62,6 +62,8 @@ SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_type
 DRIVE := $(OUT)/tests/interop/etcd_drive
 # Thousands of blocking queries: tests/interop/http_figures.py runs it.
 HOLD := $(OUT)/tests/interop/hold_queries
+# The agent with clocks that a test sets: tests/interop/clock_shim.c.
+CLOCKED := $(OUT)/rollcall-clocked
 
 STORE_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter tests/crash/%,$(ALL_C)))
 STORE_BIN  := $(OUT)/rollcall-store
@@ -104,6 +106,9 @@ $(SIM_BIN): $(OUT)/tests/sim/rollcall_sim.o $(SIM_HELP) $(AGENT) $(SHARED)
 $(DRIVE): %: %.o $(patsubst %.c,$(OUT)/%.o,$(filter tests/unit/engine_%,$(ALL_C))) $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(CLOCKED): $(OUT)/agent/main.o $(OUT)/tests/interop/clock_shim.o $(AGENT) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(HOLD): %: %.o $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
@@ -226,8 +231,8 @@ SECONDS_LONG ?= 600
 lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under faults (root): is its holder alone? STORE=etcd|sqlite
 	unshare -n /usr/bin/python3 -B tests/interop/test_lock_safety.py --seconds $(SECONDS_LONG) --workers 5 \
 	    --store $(or $(STORE),sqlite) $(if $(SEED),--seed $(SEED)) $(OUT)/rollcall
-pg-matrix: $(BINS) ## every fault of PostgreSQL under keepers, with a writer that knows what it was told (root); PG_TALLY=file: a line a run
-	PG_MATRIX=1 ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_pg_matrix.py tests/interop/test_pg_three.py tests/interop/test_pg_disk.py \
+pg-matrix: $(BINS) $(CLOCKED) ## every fault of PostgreSQL under keepers, with a writer that knows what it was told (root); PG_TALLY=file: a line a run
+	PG_MATRIX=1 ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_pg_matrix.py tests/interop/test_pg_three.py tests/interop/test_pg_disk.py tests/interop/test_pg_clock.py \
 	    tests/interop/test_patroni.py
 PG_ROUNDS ?= 20
 pg-figures: $(BINS) ## for how long nobody can write when the primary goes, PG_ROUNDS=20 of each kind (root): printed, not judged

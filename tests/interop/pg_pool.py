@@ -264,7 +264,12 @@ class Pool:
     def start_agent(self, name):
         self.configure(name)
         host = self[name]
-        host.start("agent", self.folder / "rollcall", "agent", "-config-file", host.folder / "agent.json")
+        host.start("agent", self.program(name), "agent", "-config-file", host.folder / "agent.json")
+
+    def program(self, name):
+        """A path that the user postgres may read."""
+        own = self[name].folder / "program" / "rollcall"
+        return own if own.exists() else self.folder / "rollcall"
 
     def start_proxy(self):
         host = self["c"]
