@@ -211,18 +211,33 @@ static uint64_t wait_for(const struct candidate_case *c, const struct runner *me
     return is_awaited(c, other) ? FREEZE_WAIT_MS : 0;
 }
 
+/* Somebody else who may, and is here to do it. */
+static bool has_rival(const struct candidate_case *c)
+{
+    for (size_t i = 0; i < c->view->seat_count; i++) {
+        struct runner other = runner_at(c, i);
+        if (strcmp(other.node, c->me) != 0 && other.is_alive &&
+            right_of(c, &other) != CANDIDATE_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Section 8: after a crash the old primary of an asynchronous cluster loses least. One whose disk
- * takes nothing would only fail again: it leaves the others the time. */
+ * takes nothing, or that has ended again and again, would only fail once more: it leaves the
+ * others the time. */
 static uint64_t wait_for_restart(const struct candidate_case *c,
                                  enum candidate_right right)
 {
     const struct keeper_state_record *state = &c->view->state;
     const struct keeper_seat *old = keeper_view_seat(c->view, state->node);
     bool may_return = old != NULL && old->place.session[0] != '\0' &&
-                      !old->record.cannot_write && old->record.state != KEEPER_FENCED &&
+                      !old->record.cannot_write && !old->record.gives_way &&
+                      old->record.state != KEEPER_FENCED &&
                       old->record.state != KEEPER_STOPPED;
     bool must_wait = right == CANDIDATE_HOLDER
-                         ? c->mine->cannot_write
+                         ? c->mine->cannot_write || (c->mine->gives_way && has_rival(c))
                          : right == CANDIDATE_RECENT && state->released && may_return;
 
     return must_wait ? c->restart_budget_ms : 0;

@@ -198,6 +198,8 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     char obeyed[KEEPER_SESSION_MAX]; /* the order that was carried out, to be ended */
 
     struct keeper_demotion demotion;
+    unsigned crashes; /* of a primary here, in a row, and when the last was */
+    uint64_t crash_ms;
 
     /* rejoining */
     bool wants_copy;
@@ -252,6 +254,10 @@ bool keeper_knows(const struct keeper *k);
 bool keeper_is_hung(const struct keeper *k);
 /* Its disk has taken nothing for probe_fail: refused it more than once, or not answered. */
 bool keeper_is_unwritable(const struct keeper *k);
+/* PostgreSQL, a primary here, has ended by itself or was killed for not answering. */
+void keeper_crashed(struct keeper *k);
+/* More often than restart_attempts, and a moment ago. */
+bool keeper_gives_way(const struct keeper *k);
 /* The warden's words show that a start or stop is done, whatever became of its answer. */
 void keeper_hand_shown(struct keeper *k);
 void keeper_hand_done(struct keeper *k, const struct keeper_done *done,

@@ -5,7 +5,13 @@
 #include "agent/keeper/keeper_core.h"
 #include "base/text.h"
 
-enum { KILL_AGAIN_MS = 200, ARM_AGAIN_MS = 100, NAMES_MS = 3000, START_LATER_MAX = 5 };
+enum {
+    KILL_AGAIN_MS = 200,
+    ARM_AGAIN_MS = 100,
+    NAMES_MS = 3000,
+    START_LATER_MAX = 5,
+    CRASHES_APART_MS = 60000 /* further apart they are no row */
+};
 
 bool keeper_hand_is_free(const struct keeper *k)
 {
@@ -120,6 +126,20 @@ bool keeper_is_unwritable(const struct keeper *k)
 {
     return k->unwritable_times > 1 &&
            k->now_ms - k->unwritable_ms > k->options.probe_fail_ms;
+}
+
+void keeper_crashed(struct keeper *k)
+{
+    bool is_in_row = k->crashes > 0 && k->now_ms - k->crash_ms < CRASHES_APART_MS;
+
+    k->crashes = is_in_row ? k->crashes + 1 : 1;
+    k->crash_ms = k->now_ms;
+}
+
+bool keeper_gives_way(const struct keeper *k)
+{
+    return k->crashes > k->options.restart_attempts &&
+           k->now_ms - k->crash_ms < CRASHES_APART_MS;
 }
 
 /* ---- what became of an order */

@@ -34,6 +34,7 @@ static void keep_slots(struct keeper *k)
 static void ended(struct keeper *k, enum keeper_process process)
 {
     if (process == KEEPER_NO_PROCESS || !keeper_warden_is_silent(k)) {
+        keeper_crashed(k);
         keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL has ended");
     }
 }
@@ -133,6 +134,7 @@ void keeper_on_primary(struct keeper *k)
         return;
     }
     if (keeper_is_hung(k)) {
+        keeper_crashed(k);
         keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL does not answer");
         return;
     }

@@ -151,6 +151,7 @@ void keeper_on_promoting(struct keeper *k)
     }
     if (process != KEEPER_RUNNING) {
         if (!keeper_warden_is_silent(k)) {
+            keeper_crashed(k);
             keeper_demote(k, WAY_GONE, KEEPER_INIT, "PostgreSQL ended while promoting");
         }
         return;

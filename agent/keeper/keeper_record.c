@@ -89,6 +89,7 @@ static const struct field member_fields[] = {
     FIELD(keeper_member_record, "priority", priority, NUMBER_32),
     FIELD(keeper_member_record, "no_failover", no_failover, FLAG),
     FIELD(keeper_member_record, "cannot_write", cannot_write, FLAG),
+    FIELD(keeper_member_record, "gives_way", gives_way, FLAG),
     FIELD(keeper_member_record, "no_sync", no_sync, FLAG),
     FIELD(keeper_member_record, "sysid", sysid, TEXT),
     FIELD(keeper_member_record, "postmaster_since", postmaster_since, TEXT),

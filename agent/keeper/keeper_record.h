@@ -104,6 +104,7 @@ struct keeper_member_record {
     unsigned priority;
     bool no_failover;
     bool cannot_write; /* its disk takes nothing: not to be promoted either */
+    bool gives_way;    /* it ended too often where it is: others need not wait for it */
     bool no_sync;
     char sysid[KEEPER_SYSID_MAX];
     char postmaster_since[32];

@@ -39,6 +39,7 @@ void keeper_record_make(const struct keeper *k, struct keeper_member_record *out
                                          .priority = k->options.priority,
                                          .no_failover = k->options.no_failover,
                                          .cannot_write = k->unwritable_times != 0,
+                                         .gives_way = keeper_gives_way(k),
                                          .no_sync = k->options.no_sync};
     (void)rc_text_put(out->address, sizeof out->address, k->address);
     (void)rc_text_put(out->problem, sizeof out->problem,
@@ -73,8 +74,9 @@ static bool is_urgent(const struct keeper_member_record *a,
 {
     return a->state != b->state || a->frozen != b->frozen || a->tli != b->tli ||
            a->is_streaming != b->is_streaming || a->ro_ok != b->ro_ok ||
-           a->cannot_write != b->cannot_write || strcmp(a->role, b->role) != 0 ||
-           strcmp(a->upstream, b->upstream) != 0 || strcmp(a->problem, b->problem) != 0 ||
+           a->cannot_write != b->cannot_write || a->gives_way != b->gives_way ||
+           strcmp(a->role, b->role) != 0 || strcmp(a->upstream, b->upstream) != 0 ||
+           strcmp(a->problem, b->problem) != 0 ||
            (a->state == KEEPER_ELECTING && a->lsn != b->lsn);
 }
 

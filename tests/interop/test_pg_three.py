@@ -2,6 +2,7 @@
 thousand clients. They are part of `make pg-matrix` only."""
 import os
 import resource
+import signal
 import subprocess
 import time
 
@@ -75,6 +76,19 @@ def test_three_nodes_lose_one_after_the_other(three):
         trial.fault(lambda: three.kill_node(trial.primary.name))
         trial.goes_on()
         three.start_node(trial.primary.name)
+
+
+def test_in_mode_async_a_crash_is_mended_in_place_but_not_again_and_again(loose):
+    with Trial(loose, "restart_attempts", may_lose=True) as trial:
+        trial.fault(lambda: os.kill(trial.postmaster(), signal.SIGKILL))
+        until(lambda: loose.view()["Term"] > trial.term and loose.primary() is trial.primary, "it is started again in place")
+        trial.goes_on()
+        assert len([1 for entry in loose.view()["History"] if entry["Term"] > trial.term]) == 1
+        print(f"back after {time.monotonic() - trial.fault_at:.1f} s")
+        second = time.monotonic()
+        os.kill(trial.postmaster(), signal.SIGKILL)
+        trial.taken_over()
+        print(f"taken over after {time.monotonic() - second:.1f} s")
 
 
 @pytest.mark.parametrize("way", ["stop", "lost", "thaw"])

@@ -275,6 +275,27 @@ static void nobody_waits_for_who_cannot_write(void **state)
     assert_int_equal(w->choice.right, CANDIDATE_NONE);
 }
 
+static void who_crashes_again_and_again_gives_way_to_who_may_follow(void **state)
+{
+    struct world *w = *state;
+
+    w->view.sync.quorum = 0;
+    w->view.state.released = true;
+    reports(w, "db1", 1000)->record.gives_way = true;
+    choose(w, "db1"); /* alone: there is nobody to wait for */
+    assert_int_equal(w->choice.verdict, CANDIDATE_GO);
+    (void)reports(w, "db2", 1000);
+    choose(w, "db1");
+    assert_int_equal(w->choice.right, CANDIDATE_HOLDER);
+    assert_int_equal(w->choice.until_ms, 60000);
+    choose(w, "db2");
+    assert_int_equal(w->choice.right, CANDIDATE_RECENT);
+    assert_true(w->choice.until_ms < 52000);
+    seat(w, "db1")->record.gives_way = false;
+    choose(w, "db2");
+    assert_int_equal(w->choice.until_ms, 60000);
+}
+
 static void who_must_not_is_chosen_only_by_name(void **state)
 {
     struct world *w = *state;
@@ -332,6 +353,7 @@ int main(void)
         CLAIM(an_asynchronous_standby_may_when_it_lags_little),
         CLAIM(after_a_crash_an_asynchronous_one_waits_for_the_old_primary),
         CLAIM(nobody_waits_for_who_cannot_write),
+        CLAIM(who_crashes_again_and_again_gives_way_to_who_may_follow),
         CLAIM(who_must_not_is_chosen_only_by_name),
         CLAIM(an_operator_may_accept_loss),
         CLAIM(another_clusters_data_is_never_chosen),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/keeper/keeper.h"
+#include "agent/keeper/keeper_core.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -48,6 +49,7 @@ static struct keeper_options options(void)
                                    .max_lag_bytes = 1 << 24,
                                    .auto_rebuild = true,
                                    .restart_budget_ms = 10000,
+                                   .restart_attempts = 1,
                                    .probe_fail_ms = 3000};
 }
 
@@ -662,6 +664,53 @@ static void an_answer_that_is_older_than_the_view_changes_nothing_in_it(void **s
     assert_int_equal(count_of(w, KEEPER_DETACH), 0);
 }
 
+static void answer_last_of_the_lease(struct world *w)
+{
+    for (size_t i = w->asked_count; i > 0; i--) {
+        if (w->asked[i - 1].kind == KEEPER_TXN &&
+            strcmp(w->asked[i - 1].key, "lease") == 0) {
+            answer_store(w, w->asked[i - 1].id, KEEPER_DONE);
+            return;
+        }
+    }
+}
+
+/* It ends, gives the lease back, and is primary again: the view still says that it is ours. */
+static void crash(struct world *w)
+{
+    w->warden.process = KEEPER_NO_PROCESS;
+    pass(w, 200);
+    assert_int_equal(state_of(w), KEEPER_DEMOTING);
+    for (int i = 0; i < 100 && state_of(w) == KEEPER_DEMOTING; i++) {
+        do_last(w, KEEPER_LOOK);
+        pass(w, 20);
+        answer_last_of_the_lease(w);
+    }
+    w->warden.process = KEEPER_RUNNING;
+    w->warden.run++;
+    pass(w, 500);
+    assert_int_equal(state_of(w), KEEPER_PRIMARY);
+}
+
+static void a_primary_that_ends_again_and_again_gives_way(void **state)
+{
+    struct world *w = *state;
+    struct keeper_member_record record;
+
+    hold(w);
+    pass(w, 500);
+    crash(w);
+    keeper_record_make(w->k, &record);
+    assert_false(record.gives_way); /* restart_attempts: once it is put up with */
+    crash(w);
+    keeper_record_make(w->k, &record);
+    assert_true(record.gives_way);
+    w->is_store_silent = true;
+    pass(w, 60000);
+    keeper_record_make(w->k, &record);
+    assert_false(record.gives_way);
+}
+
 static void a_strict_primary_says_that_it_waits(void **state)
 {
     struct world *w = *state;
@@ -710,6 +759,7 @@ int main(void)
         CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
         CLAIM(an_answer_that_is_older_than_the_view_changes_nothing_in_it),
         CLAIM(a_strict_primary_says_that_it_waits),
+        CLAIM(a_primary_that_ends_again_and_again_gives_way),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
