@@ -196,21 +196,6 @@ static bool is_hopeful(const struct candidate_case *c, const struct runner *r)
            candidate_is_willing(r->record);
 }
 
-static uint64_t wait_for(const struct candidate_case *c, const struct runner *me,
-                         const struct runner *other, enum candidate_right right)
-{
-    bool is_rival = other->is_alive && right_of(c, other) != CANDIDATE_NONE &&
-                    prefer(c, other, me) < 0;
-
-    if (other->is_alive && is_named(c, other->node) && is_standing(other->record)) {
-        return TARGET_WAIT_MS;
-    }
-    if (is_rival || (right == CANDIDATE_HOLDER && is_hopeful(c, other))) {
-        return right == CANDIDATE_HOLDER ? HOLDER_WAIT_MS : RIVAL_WAIT_MS;
-    }
-    return is_awaited(c, other) ? FREEZE_WAIT_MS : 0;
-}
-
 /* Somebody else who may, and is here to do it. */
 static bool has_rival(const struct candidate_case *c)
 {
@@ -241,6 +226,34 @@ static uint64_t wait_for_restart(const struct candidate_case *c,
                          : right == CANDIDATE_RECENT && state->released && may_return;
 
     return must_wait ? c->restart_budget_ms : 0;
+}
+
+/* The other waits for us to come back: not both. */
+static bool leaves_it_to(const struct candidate_case *c, const struct runner *me,
+                         const struct runner *other, enum candidate_right right)
+{
+    return right == CANDIDATE_HOLDER && strcmp(c->view->state.node, me->node) == 0 &&
+           c->view->intent.kind == KEEPER_NO_INTENT &&
+           right_of(c, other) == CANDIDATE_RECENT &&
+           wait_for_restart(c, CANDIDATE_RECENT) != 0;
+}
+
+static uint64_t wait_for(const struct candidate_case *c, const struct runner *me,
+                         const struct runner *other, enum candidate_right right)
+{
+    if (leaves_it_to(c, me, other, right)) {
+        return 0;
+    }
+    bool is_rival = other->is_alive && right_of(c, other) != CANDIDATE_NONE &&
+                    prefer(c, other, me) < 0;
+
+    if (other->is_alive && is_named(c, other->node) && is_standing(other->record)) {
+        return TARGET_WAIT_MS;
+    }
+    if (is_rival || (right == CANDIDATE_HOLDER && is_hopeful(c, other))) {
+        return right == CANDIDATE_HOLDER ? HOLDER_WAIT_MS : RIVAL_WAIT_MS;
+    }
+    return is_awaited(c, other) ? FREEZE_WAIT_MS : 0;
 }
 
 void candidate_choose(const struct candidate_case *c, struct candidate_choice *out)

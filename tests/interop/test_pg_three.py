@@ -85,6 +85,7 @@ def test_in_mode_async_a_crash_is_mended_in_place_but_not_again_and_again(loose)
         trial.goes_on()
         assert len([1 for entry in loose.view()["History"] if entry["Term"] > trial.term]) == 1
         print(f"back after {time.monotonic() - trial.fault_at:.1f} s")
+        until(loose.healthy, "its standby is back too")
         second = time.monotonic()
         os.kill(trial.postmaster(), signal.SIGKILL)
         trial.taken_over()

@@ -294,6 +294,8 @@ static void who_crashes_again_and_again_gives_way_to_who_may_follow(void **state
     seat(w, "db1")->record.gives_way = false;
     choose(w, "db2");
     assert_int_equal(w->choice.until_ms, 60000);
+    choose(w, "db1"); /* for whom the other waits */
+    assert_int_equal(w->choice.verdict, CANDIDATE_GO);
 }
 
 static void who_must_not_is_chosen_only_by_name(void **state)
