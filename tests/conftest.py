@@ -15,6 +15,7 @@ import pytest
 
 CLONE_NEWNET = 0x40000000
 END_LIMIT = 120  # seconds that what a test set up may take to end
+SEGMENT_AGE = 60  # seconds: younger ones may be about to be used
 MARK = "ROLLCALL_TESTS"  # in the environment of all that tests start: who and for which file
 
 
@@ -66,6 +67,20 @@ def _end(left):
             os.kill(pid, signal.SIGKILL)
 
 
+def _free_shared_memory():
+    """A PostgreSQL that was killed leaves segments, and a container may have room for few: those that nobody uses go."""
+    old = {place for place in Path("/dev/shm").glob("PostgreSQL.*")
+           if time.time() - place.stat().st_mtime > SEGMENT_AGE}
+    used = b""
+    for place in Path("/proc").glob("[0-9]*") if old else ():
+        with contextlib.suppress(OSError):
+            if (place / "comm").read_text().strip() == "postgres":
+                used += (place / "maps").read_bytes()
+    for place in old:
+        if f"{place}\n".encode() not in used:
+            place.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _limited(item):
     """What hangs within is torn out of it, with words; and what comes next, if that hangs too."""
@@ -95,6 +110,8 @@ def pytest_runtest_teardown(item, nextitem):
         time.sleep(0.05)
         left = _left_behind(_mark(item))
         _end(left)
+        with contextlib.suppress(OSError):  # two workers may do it at once
+            _free_shared_memory()
         if left:
             warnings.warn(f"{_group(item)} left behind: {sorted(left.values())}", stacklevel=1)
 

@@ -7,12 +7,12 @@ import shutil
 import signal
 import ssl
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import ground
 from patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,8 +129,7 @@ class Cluster:
     """`size` members; `tls` with client certificates. `options` go to each etcd, which stand on `hosts` (wires.py) or loopback."""
 
     def __init__(self, size=1, tls=False, options=(), hosts=None):
-        home = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = Path(tempfile.mkdtemp(prefix="rollcall-etcd-", dir=home))
+        self.folder = ground.new_folder("rollcall-etcd-")
         self.options, self.scheme = options, "https" if tls else "http"
         self.network = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}"
         self.authority = Authority(self.folder / "tls") if tls else None

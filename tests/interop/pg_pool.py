@@ -14,11 +14,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
+import ground
 from etcd_cluster import openssl  # noqa: F401  (a missing openssl shows at once)
 from patience import patient
 from pg_writer import TABLE, Record
@@ -182,9 +182,7 @@ class Pool:
     """Everything, started in order. `settings` go into the postgres block of each keeper."""
 
     def __init__(self, nodes=2, mode="sync", **settings):
-        home = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = Path(tempfile.mkdtemp(prefix="rollcall-pg-", dir=home))
-        self.folder.chmod(0o755)
+        self.folder = ground.new_folder("rollcall-pg-")
         self.settings = {"mode": mode, **settings}
         self.log_level = "info"
         self.key = base64.b64encode(os.urandom(32)).decode()

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import etcd_cluster
+import ground
 from patience import patient
 from pg_writer import TABLE, Record
 from store_agents import Agents, until
@@ -121,7 +121,7 @@ class Node:
 
 class Pair:
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="rollcall-patroni-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+        self.folder = ground.new_folder("rollcall-patroni-")
         self.folder.chmod(0o777)
         self.etcd = etcd_cluster.Cluster(1)
         self.agents = Agents(self.folder / "agents")
