@@ -393,6 +393,7 @@ static struct ksim_world *make_world(uint64_t seed, enum keeper_sim_trace trace,
     w->report = report;
     w->now_ms = 1000;
     rc_random_init(&w->random, seed);
+    keeper_view_init(&w->view, "");
     w->node_count = sizes[ksim_below(w, sizeof sizes / sizeof *sizes)];
     enum keeper_mode mode = modes[ksim_below(w, sizeof modes / sizeof *modes)];
     uint64_t ttl_ms = ksim_below(w, 4) == 0 ? 5000 : 3000;

@@ -176,6 +176,7 @@ struct ksim_world {
     int node_count;
     struct ksim_node nodes[KSIM_NODES_MAX];
     struct ksim_store store;
+    struct keeper_view view; /* the last that was read, of nobody */
     struct ksim_message messages[KSIM_MESSAGES_MAX];
     size_t message_count;
     uint64_t cut_until[KSIM_NODES_MAX + 1][KSIM_NODES_MAX + 1]; /* from, to */

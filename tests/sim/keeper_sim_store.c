@@ -66,6 +66,7 @@ void ksim_store_fini(struct ksim_world *w)
     while (w->store.key_count > 0) {
         erase(&w->store, &w->store.keys[0]);
     }
+    keeper_view_fini(&w->view);
 }
 
 /* ---- sessions */
@@ -312,15 +313,42 @@ void ksim_store_serve(struct ksim_world *w, struct ksim_message *m)
 
 /* ---- views: one blocking read after the other */
 
+/* All that nodes read alike, once for each index: most of the simulator's time goes here. */
+static const struct keeper_view *read_all(struct ksim_world *w)
+{
+    struct ksim_store *s = &w->store;
+    char session[KEEPER_SESSION_MAX];
+
+    if (w->view.index == s->index) {
+        return &w->view;
+    }
+    keeper_view_clear(&w->view);
+    w->view.index = s->index;
+    for (size_t i = 0; i < s->key_count; i++) {
+        const struct ksim_key *key = &s->keys[i];
+        session[0] = '\0';
+        if (key->session >= 0) {
+            (void)snprintf(session, sizeof session, "s%d", key->session);
+        }
+        (void)keeper_view_add(
+            &w->view, &(struct keeper_pair){.key = key->key,
+                                            .value = rc_buffer_string(&key->value),
+                                            .size = key->value.size,
+                                            .modify_index = key->index,
+                                            .session = session,
+                                            .term = key->term});
+    }
+    return &w->view;
+}
+
 static void send_view(struct ksim_node *n)
 {
     struct ksim_world *w = n->world;
-    struct ksim_store *s = &w->store;
     struct ksim_message *m =
         ksim_post(w, KSIM_VIEW_REPLY, n->number,
                   w->now_ms < w->store.slow_until ? ksim_between(w, 10, 800)
                                                   : ksim_between(w, 1, 8));
-    char session[KEEPER_SESSION_MAX];
+    char order[KEEPER_KEY_MAX];
 
     if (m == NULL) {
         return;
@@ -329,21 +357,17 @@ static void send_view(struct ksim_node *n)
     m->view = malloc(sizeof *m->view);
     assert(m->view != NULL);
     keeper_view_init(m->view, n->name);
+    (void)keeper_view_copy(m->view, read_all(w));
+    (void)rc_text_put(m->view->me, sizeof m->view->me, n->name);
     m->view->asked_ms = n->view_asked_ms;
-    m->view->index = s->index;
-    for (size_t i = 0; i < s->key_count; i++) {
-        const struct ksim_key *key = &s->keys[i];
-        session[0] = '\0';
-        if (key->session >= 0) {
-            (void)snprintf(session, sizeof session, "s%d", key->session);
-        }
+    (void)snprintf(order, sizeof order, "order/%s", n->name);
+    const struct ksim_key *key = ksim_store_get(w, order);
+    if (key != NULL) {
         (void)keeper_view_add(
-            m->view, &(struct keeper_pair){.key = key->key,
+            m->view, &(struct keeper_pair){.key = order,
                                            .value = rc_buffer_string(&key->value),
                                            .size = key->value.size,
-                                           .modify_index = key->index,
-                                           .session = session,
-                                           .term = key->term});
+                                           .modify_index = key->index});
     }
 }
 
