@@ -46,7 +46,7 @@ static const char defaults[] =
     "  user = \"rollcall\" database = \"postgres\" replication_user = \"replicator\"\n"
     "  mode = \"sync\" ttl = \"3s\" renew = \"350ms\" priority = 100\n"
     "  max_lag = 16777216 auto_rebuild = true keep_old = 1 restart_attempts = 1\n"
-    "  restart_budget = \"10s\" probe_fail = \"3s\" store_loss = \"fence\"\n"
+    "  restart_budget = \"10s\" probe_fail = \"3s\" store_loss = \"fence\" start_warden = true\n"
     "}\n"
     "dns_config {\n"
     "  enable_truncate = true\n"

@@ -115,6 +115,7 @@ struct agent_postgres_config {
     uint64_t probe_fail_ms;     /* 3 s */
     char *store_loss;           /* "fence" */
     char *watchdog;             /* device; NULL: none */
+    bool start_warden;          /* true: the agent does when there is none */
     char *token;                /* NULL: that of acl.tokens.agent */
     bool initialize;            /* may make a new cluster */
 };

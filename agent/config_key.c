@@ -236,6 +236,7 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("postgres.probe_fail", NULL, DURATION, postgres.probe_fail_ms, NULL),
     ACTS("postgres.store_loss", NULL, TEXT, postgres.store_loss, NULL),
     ACTS("postgres.watchdog", NULL, TEXT, postgres.watchdog, NULL),
+    ACTS("postgres.start_warden", NULL, SWITCH, postgres.start_warden, NULL),
     SECRET("postgres.token", postgres.token),
     ACTS("postgres.initialize", NULL, SWITCH, postgres.initialize, NULL),
 

@@ -56,6 +56,7 @@ struct keeper_uv {
     bool must_sweep;       /* its tree may outlive it */
     uv_process_t *spawned; /* the last that was started here, while it runs; NULL */
     uint64_t asked_to_adopt_ms;
+    uint64_t missed_warden_ms; /* when we last said so; 0: never */
 
     /* The store. */
     struct keeper_errand errands[KEEPER_REQUESTS_MAX];

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/config_postgres.h"
@@ -246,6 +247,24 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
+/* Whoever cannot become, or is not, the server's user can neither start, stop nor repair it. */
+static int check_owner(struct agent *agent, uid_t uid)
+{
+    const struct agent_postgres_config *p = &agent->config.postgres;
+    struct stat folder;
+
+    if (stat(p->data_dir, &folder) != 0 || folder.st_uid == uid) {
+        return RC_OK;
+    }
+    (void)snprintf(agent->error, sizeof agent->error,
+                   geteuid() == 0
+                       ? "postgres.os_user: %.400s is not owned by that user"
+                       : "postgres: %.400s is another user's: run the agent as root, or "
+                         "as the user that owns it (systemd: User=postgres)",
+                   p->data_dir);
+    return RC_EDENIED;
+}
+
 static int set_place(struct keeper_uv *u)
 {
     struct agent *agent = u->agent;
@@ -257,7 +276,11 @@ static int set_place(struct keeper_uv *u)
                        "postgres.os_user: there is no user %.200s", p->os_user);
         return RC_ENOTFOUND;
     }
-    int err = read_password(agent, p->password_file, &u->password);
+    int err = check_owner(agent, user.uid);
+    if (err != RC_OK) {
+        return err;
+    }
+    err = read_password(agent, p->password_file, &u->password);
     if (err == RC_OK) {
         err =
             read_password(agent, p->replication_password_file, &u->replication_password);

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/logger.h"
 
-enum { ADOPT_EVERY_MS = 1000, WARDEN_STOPPED_MS = 2000 };
+enum { ADOPT_EVERY_MS = 1000, MISSED_AGAIN_MS = 10000, WARDEN_STOPPED_MS = 2000 };
 
 /* ---- Starting one. It is nobody's child soon: it outlives this agent. */
 
@@ -77,6 +77,18 @@ static int spawn(struct keeper_uv *u, char **words, int log)
     return err;
 }
 
+/* It is a unit of its own. */
+static void miss_warden(struct keeper_uv *u)
+{
+    uint64_t now_ms = warden_clock_ms();
+
+    if (u->missed_warden_ms == 0 || now_ms - u->missed_warden_ms > MISSED_AGAIN_MS) {
+        u->missed_warden_ms = now_ms;
+        rc_log(RC_LOG_WARN, "keeper", "no warden at %s yet, and start_warden is false",
+               u->socket);
+    }
+}
+
 static void start_warden(void *context)
 {
     struct keeper_uv *u = context;
@@ -86,6 +98,10 @@ static void start_warden(void *context)
     const struct agent_postgres_config *p = &u->agent->config.postgres;
     bool is_root = geteuid() == 0;
 
+    if (!p->start_warden) {
+        miss_warden(u);
+        return;
+    }
     (void)snprintf(socket, sizeof socket, "-socket=%s", u->socket);
     (void)snprintf(user, sizeof user, "-user=%s", is_root ? p->os_user : "");
     (void)snprintf(watchdog, sizeof watchdog, "-watchdog=%s",

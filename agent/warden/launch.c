@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -82,6 +83,16 @@ static void write_small(const char *path, const char *text)
     }
 }
 
+/* What systemd has told the warden is not meant for PostgreSQL, which would answer. */
+static void forget_systemd(void)
+{
+    static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)unsetenv(names[i]); // NOLINT(concurrency-mt-unsafe): there is one thread
+    }
+}
+
 static void become_plain(void)
 {
     const struct sched_param usual = {.sched_priority = 0};
@@ -111,6 +122,7 @@ static _Noreturn void run_child(char *const *arguments, const struct launch_user
                                 const struct launch_place *place, pid_t parent)
 {
     become_plain();
+    forget_systemd();
     join_cgroup(place->cgroup);
     (void)setsid();
     if (user->name[0] != '\0' && user->uid != geteuid() &&

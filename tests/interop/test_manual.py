@@ -85,7 +85,7 @@ def test_pages_are_well_formed(page):
 def test_the_examples_are_taken(tmp_path):
     """What the pages show as configuration is read without a complaint."""
     examples = re.findall(r"\.Bd -literal -offset indent\n(.*?)\.Ed", AGENT_PAGE.read_text(), re.S)
-    agent = next(text for text in examples if "data_dir" in text)
+    agent = next(text for text in examples if re.search("^encrypt *=", text, re.M))
     path = tmp_path / "agent.hcl"
     key = said("rollcall", "keygen").strip()
     path.write_text(agent.replace("what rollcall keygen printed", key))
