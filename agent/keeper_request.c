@@ -12,6 +12,8 @@
 #include "base/json.h"
 #include "base/text.h"
 
+enum { NS_PER_MS = 1000000 };
+
 static const char prefix[] = "rollcall/pg/";
 
 void keeper_request_fini(struct keeper_request_text *text)
@@ -128,6 +130,11 @@ int keeper_request_write(const struct keeper_action *action, const char *cluster
         write_session(action, cluster, node, out);
     } else if (action->kind == KEEPER_RENEW) {
         rc_buffer_format(&out->target, "/v1/session/renew/%s", action->session);
+        if (action->ttl_ms != 0) {
+            rc_buffer_format(&out->target, "?ttl=%llums&cas=%llu",
+                             (unsigned long long)action->ttl_ms,
+                             (unsigned long long)action->index);
+        }
     } else {
         assert(action->kind == KEEPER_TXN);
         err = write_txn(action, cluster, out);
@@ -197,6 +204,18 @@ static void read_txn(const json_t *body, struct keeper_answer *out)
     }
 }
 
+static void read_renewal(const json_t *body, struct keeper_answer *out)
+{
+    const json_t *session = json_array_get(body, 0);
+    const char *ttl = json_string_value(json_object_get(session, "TTL"));
+    uint64_t ttl_ns = 0;
+
+    if (ttl != NULL && rc_text_to_duration_ns(ttl, &ttl_ns) == RC_OK) {
+        out->ttl_ms = ttl_ns / NS_PER_MS;
+        out->index = number_of(session, "ModifyIndex");
+    }
+}
+
 void keeper_request_read(enum keeper_action_kind kind, const struct http_reply *reply,
                          char session[KEEPER_SESSION_MAX], struct keeper_answer *out)
 {
@@ -204,6 +223,7 @@ void keeper_request_read(enum keeper_action_kind kind, const struct http_reply *
     out->session = session;
     out->term = 0;
     out->index = 0;
+    out->ttl_ms = 0;
     if (reply->status != 200) {
         bool is_gone = kind == KEEPER_RENEW && reply->status == 404;
         out->end = is_gone ? KEEPER_GONE : end_of(reply);
@@ -218,6 +238,8 @@ void keeper_request_read(enum keeper_action_kind kind, const struct http_reply *
         }
     } else if (kind == KEEPER_TXN) {
         read_txn(body, out);
+    } else if (kind == KEEPER_RENEW) {
+        read_renewal(body, out);
     }
     json_decref(body);
 }

@@ -49,6 +49,10 @@ struct keeper_uv {
     uint64_t begun_ms;
     bool is_pumping;
     bool is_closing;
+    void (*retired)(struct agent *); /* who waits for its end; NULL: nobody */
+    bool has_retired;
+    bool asks_systemd;
+    uint64_t retire_until_ms; /* BOOTTIME: not longer */
 
     /* The warden. */
     struct warden_echo echo;
@@ -112,6 +116,10 @@ bool keeper_uv_watch_over(struct keeper_uv *u);
 void keeper_uv_list(struct keeper_uv *u, const struct keeper_wish *wish);
 void keeper_uv_refresh_entry(struct keeper_uv *u);
 void keeper_uv_unlist(struct keeper_uv *u);
+
+/* ---- keeper_leave_uv.c */
+/* Goes on with the agent's end when the keeper has done what it does first. */
+void keeper_uv_see_end(struct keeper_uv *u);
 
 /* ---- keeper_figures_uv.c */
 /* RC_OK or RC_ETOOBIG. */

@@ -107,10 +107,12 @@ static void on_answer(struct keeper_errand *errand, const struct http_reply *rep
     char session[KEEPER_SESSION_MAX];
 
     keeper_request_read(errand->kind, reply, session, &answer);
-    if (answer.end == KEEPER_FAILED || answer.end == KEEPER_UNKNOWN) {
+    if (answer.end != KEEPER_DONE) {
         rc_log(RC_LOG_DEBUG, "keeper", "the store answers %u: %.*s", reply->status,
                (int)(reply->body_size < 200 ? reply->body_size : 200),
                reply->body_size > 0 ? (const char *)reply->body : "");
+    }
+    if (answer.end == KEEPER_FAILED || answer.end == KEEPER_UNKNOWN) {
         errand->has_failed = true;
         errand->end = answer.end;
         return;

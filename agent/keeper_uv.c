@@ -217,6 +217,7 @@ static void on_beat(uv_timer_t *timer)
     keeper_uv_look(u);
     keeper_uv_refresh_entry(u);
     keeper_uv_pump(u);
+    keeper_uv_see_end(u);
 }
 
 /* The first line of a file. "" without a file. */

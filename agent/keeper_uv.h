@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/http/http.h"
+#include "agent/keeper/keeper.h"
 
 struct agent;
 
@@ -14,6 +15,12 @@ int agent_open_keeper(struct agent *agent);
 
 /* PostgreSQL goes on under its warden. `agent->open` counts it until it is closed. */
 void agent_close_keeper(struct agent *agent);
+
+/* Before the agent ends: `done` is called when the keeper has done what it does then, from inside
+ * when there is none, when it is told again, or when there is nothing to be done. Else why it is
+ * refused, static. */
+const char *agent_keeper_retire(struct agent *agent, enum keeper_retirement how,
+                                void (*done)(struct agent *));
 
 /* The reply to what was forwarded under a ticket of FORWARDER_OWN. False: that is not one of the
  * keeper's. */

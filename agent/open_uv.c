@@ -511,11 +511,8 @@ static void on_signal(void *context, int number)
     }
     bool stay =
         number == SIGTERM ? !config->leave_on_terminate : config->skip_leave_on_interrupt;
-    if (stay) {
-        agent_close(agent);
-    } else {
-        agent_begin_leave(agent);
-    }
+    (void)agent_keeper_retire(agent, KEEPER_RESTARTS,
+                              stay ? agent_close : agent_begin_leave);
 }
 
 static void on_turn(uv_prepare_t *handle)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/agent_uv.h"
+#include "agent/keeper_uv.h"
 #include "agent/revoked_uv.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -10,7 +11,7 @@
 #include "base/notify.h"
 #include "base/text.h"
 
-enum { LEAVE_MAX_MS = 8000 };
+enum { LEAVE_MAX_MS = 8000, LEAVE_TEXT_MAX = 400 };
 
 static void on_leave_too_long(uv_timer_t *timer)
 {
@@ -123,13 +124,25 @@ static void join_operation(void *context, const char *address, http_ticket ticke
     }
 }
 
-static void leave_operation(void *context, http_ticket ticket)
+static void leave_operation(void *context, http_ticket ticket, enum http_leave how)
 {
     struct agent *agent = context;
-    agent->leave_ticket = ticket;
-    if (agent->phase == AGENT_RUNNING) {
-        agent_begin_leave(agent);
+
+    if (agent->phase != AGENT_RUNNING) {
+        agent->leave_ticket = ticket;
+        return;
     }
+    const char *why = agent_keeper_retire(
+        agent, how == HTTP_LEAVE_FORCED ? KEEPER_LEAVES_ALL_THE_SAME : KEEPER_LEAVES,
+        agent_begin_leave);
+    if (why != NULL) {
+        char text[LEAVE_TEXT_MAX];
+        (void)snprintf(text, sizeof text,
+                       "Refused: %s (switch over, or leave with -force)", why);
+        http_finish_text(agent->http, ticket, 409, text);
+        return;
+    }
+    agent->leave_ticket = ticket;
 }
 
 static int force_leave_operation(void *context, const char *node, enum http_prune prune)

@@ -30,8 +30,10 @@ static const struct cli_command commands[] = {
      "Makes the agent join the cluster that the addresses belong to.\n",
      join_run},
     {"leave", "make the agent leave the cluster and stop",
-     "usage: rollcall leave\n\n"
-     "The agent says goodbye, so that nobody takes it for failed, and ends.\n",
+     "usage: rollcall leave [-force]\n\n"
+     "The agent says goodbye, so that nobody takes it for failed, and ends. When it keeps the "
+     "primary of a PostgreSQL cluster a standby takes over first; where none can without loss it "
+     "is refused, unless forced.\n",
      leave_run},
     {"force-leave", "count a failed member as one that left",
      "usage: rollcall force-leave [-prune] NODE\n\n"

@@ -38,21 +38,16 @@ int join_run(const struct cli_command *self, int count, char **words)
 }
 
 /* A command without words: PUT `path`, then say `done`. */
-static int order(const struct cli_command *self, int count, char **words,
+static int order(const struct cli_command *self, const struct cli_parsed *parsed,
                  const char *path, const char *done)
 {
-    struct cli_parsed parsed;
     char what[64];
 
-    int err = cli_parse(self, NULL, 0, count, words, &parsed);
-    if (err != RC_OK) {
-        return cli_parse_exit(err);
-    }
-    if (parsed.word_count > 0) {
+    if (parsed->word_count > 0) {
         return cli_misuse(self, "takes no words");
     }
     (void)snprintf(what, sizeof what, "Error: %s", self->name);
-    if (cli_put(&parsed.client, path, NULL, what) != RC_OK) {
+    if (cli_put(&parsed->client, path, NULL, what) != RC_OK) {
         return CLI_FAILED;
     }
     (void)printf("%s\n", done);
@@ -61,13 +56,30 @@ static int order(const struct cli_command *self, int count, char **words,
 
 int leave_run(const struct cli_command *self, int count, char **words)
 {
-    return order(self, count, words, "/v1/agent/leave", "Graceful leave complete");
+    bool force = false;
+    const struct cli_flag flags[] = {
+        {"force", CLI_SWITCH, &force, NULL,
+         "even from the primary of a PostgreSQL cluster that nobody can take over"},
+    };
+    struct cli_parsed parsed;
+
+    int err = cli_parse(self, flags, 1, count, words, &parsed);
+    if (err != RC_OK) {
+        return cli_parse_exit(err);
+    }
+    return order(self, &parsed, force ? "/v1/agent/leave?force" : "/v1/agent/leave",
+                 "Graceful leave complete");
 }
 
 int reload_run(const struct cli_command *self, int count, char **words)
 {
-    return order(self, count, words, "/v1/agent/reload",
-                 "Configuration reload triggered");
+    struct cli_parsed parsed;
+
+    int err = cli_parse(self, NULL, 0, count, words, &parsed);
+    if (err != RC_OK) {
+        return cli_parse_exit(err);
+    }
+    return order(self, &parsed, "/v1/agent/reload", "Configuration reload triggered");
 }
 
 int force_leave_run(const struct cli_command *self, int count, char **words)

@@ -45,7 +45,10 @@ void agent_leave(struct http_api *api, struct http_exchange *x)
     if (visible_self(api, x, PERMIT_AGENT, PERMIT_WRITE) &&
         !is_missing(x, operations->leave != NULL)) {
         http_ticket ticket = suspend(api, x);
-        operations->leave(operations->context, ticket);
+        operations->leave(operations->context, ticket,
+                          target_parameter(&x->target, "force") != NULL
+                              ? HTTP_LEAVE_FORCED
+                              : HTTP_LEAVE);
     }
 }
 

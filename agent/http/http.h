@@ -43,6 +43,8 @@ struct http_listener {
 typedef uint64_t http_ticket;
 
 enum http_prune { HTTP_KEEP, HTTP_PRUNE };
+/* HTTP_LEAVE_FORCED: even if what this node has is then nobody's. */
+enum http_leave { HTTP_LEAVE, HTTP_LEAVE_FORCED };
 
 /* Of the pool's keyring. */
 struct http_key_order {
@@ -95,7 +97,7 @@ struct http_operations {
     void (*join)(void *context, const char *address, http_ticket ticket);
 
     /* Leaves the cluster gracefully and, after http_finish(), ends the process. */
-    void (*leave)(void *context, http_ticket ticket);
+    void (*leave)(void *context, http_ticket ticket, enum http_leave how);
 
     /* Turns a failed member into one that left. RC_OK, or RC_ENOTFOUND for an unknown name. */
     int (*force_leave)(void *context, const char *node, enum http_prune prune);

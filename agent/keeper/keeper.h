@@ -113,7 +113,9 @@ struct keeper_answer {
     enum keeper_end end;
     const char *session; /* KEEPER_OPEN_SESSION: its id */
     uint64_t term;       /* KEEPER_TXN with a lock of `lease`: the lock's term */
-    uint64_t index;      /* KEEPER_TXN: the highest ModifyIndex it wrote, 0 if unknown */
+    uint64_t index;      /* KEEPER_TXN: the highest ModifyIndex it wrote, 0 if unknown;
+                          * KEEPER_RENEW: the session's */
+    uint64_t ttl_ms;     /* KEEPER_RENEW: that the session has; 0 if unknown */
 };
 void keeper_see_store(struct keeper *k, uint64_t now_ms,
                       const struct keeper_answer *answer);
@@ -240,8 +242,10 @@ enum keeper_action_kind {
     /* The store. Answered with keeper_see_store(). */
     KEEPER_OPEN_SESSION, /* name pg/<cluster>/<node>, `ttl_ms`, behaviour delete, lock-delay 0,
                           * no checks. The agent writes its id to a file before it answers */
-    KEEPER_RENEW,        /* `session`. To be asked once, without retries on the way */
-    KEEPER_TXN,          /* `ops`: all or none */
+    KEEPER_RENEW, /* `session`. To be asked once, without retries on the way. `ttl_ms` not 0:
+                   * with another time to live, if its index is `index`; done means that
+                   * nobody can renew the time it had before */
+    KEEPER_TXN, /* `ops`: all or none */
 
     /* The warden. Not answered but by what it says next, which it does at once. */
     KEEPER_ARM,    /* `term`, `deadline_ms`: kill at that time unless told a later one */
@@ -323,6 +327,7 @@ struct keeper_action {
     uint64_t
         time_ms; /* how long it may take; after that its answer is not waited for. 0: no bound */
     uint64_t ttl_ms;
+    uint64_t index;
     const char *session;
     const struct keeper_op *ops;
     size_t op_count;
@@ -343,6 +348,25 @@ struct keeper_action {
 /* The next thing to do. False: nothing more for now. What `out` points to is borrowed until the
  * next call on `k`. To be asked until false after every call above. */
 bool keeper_next(struct keeper *k, struct keeper_action *out);
+
+/* ---- the agent ends */
+
+/* KEEPER_RESTARTS: it comes back soon. A primary's session is renewed once for 30 s, the warden's
+ * deadline with it, so that PostgreSQL goes on until then.
+ * KEEPER_LEAVES: it does not. A primary is stopped and hands over; its PostgreSQL stays down. A
+ * standby goes on as it is. */
+enum keeper_retirement {
+    KEEPER_STAYS,
+    KEEPER_RESTARTS,
+    KEEPER_LEAVES,
+    KEEPER_LEAVES_ALL_THE_SAME /* though nobody can take over */
+};
+
+/* NULL: begun. Else why it is refused, static: to leave would lose what was written, or leave
+ * nobody who can be written. */
+const char *keeper_retire(struct keeper *k, enum keeper_retirement how);
+/* There is nothing more to wait for. */
+bool keeper_has_retired(const struct keeper *k);
 
 /* ---- for people and metrics */
 

@@ -17,7 +17,7 @@ struct keeper_request *keeper_ask(struct keeper *k, enum keeper_purpose purpose)
         purpose == FOR_MEMBER ? &k->member_request : &k->cluster_request;
 
     if (r->id != 0 || k->session[0] == '\0' || k->queue_count == KEEPER_QUEUE_MAX ||
-        (purpose != FOR_MEMBER && k->now_ms < k->retry_ms)) {
+        k->now_ms < (purpose == FOR_MEMBER ? k->member_retry_ms : k->retry_ms)) {
         return NULL;
     }
     r->purpose = purpose;
@@ -218,6 +218,7 @@ void keeper_ask_answered(struct keeper *k, struct keeper_request *r,
     }
     if (r->purpose == FOR_MEMBER) {
         k->told_ms = answer->end == KEEPER_UNKNOWN || k->told_ms == 0 ? 0 : k->told_ms;
+        k->member_retry_ms = k->now_ms + RETRY_MS; /* a session of before may have it */
         return;
     }
     if (r->has_sync && answer->end == KEEPER_UNKNOWN) {

@@ -88,6 +88,12 @@ struct keeper_renewal {
     uint64_t sent_ms;
 };
 
+struct keeper_retiming { /* of the session's time to live */
+    uint64_t id;         /* 0: none is under way */
+    uint64_t sent_ms;
+    uint64_t ttl_ms;
+};
+
 struct keeper_queued {
     struct keeper_action action;
     char text[KEEPER_TEXT_MAX + 96];
@@ -124,6 +130,13 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     struct keeper_renewal renewals[KEEPER_RENEWALS_MAX];
     size_t renewal_at;
     uint64_t next_renew_ms;
+    uint64_t session_ttl_ms; /* as the store has told; 0: not yet */
+    uint64_t session_index;  /* its ModifyIndex then; 0: not known */
+    struct keeper_retiming retiming;
+    uint64_t long_ms; /* t of the long renewal that was answered; 0: none */
+    bool long_failed;
+    enum keeper_retirement retires;
+    uint64_t retired_ms;
     uint64_t renewed_ms;  /* t of the newest renewal that was answered; 0: none yet */
     uint64_t answered_ms; /* when the store last answered; 0: never */
     uint64_t stall_ms;    /* the end of its last stall */
@@ -134,6 +147,7 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     uint64_t told_ms;                 /* 0: never in this session */
     uint64_t state_told_ms;
     uint64_t retry_ms; /* after a transaction that failed */
+    uint64_t member_retry_ms;
 
     /* the lease */
     uint64_t term; /* held; 0: none */
@@ -299,6 +313,12 @@ bool keeper_lease_is_open(const struct keeper *k); /* another's who has opened *
 void keeper_lease_take(struct keeper *k, uint64_t term);
 bool keeper_is_paused(const struct keeper *k);
 
+/* ---- keeper_leave.c: the session's time to live, and the agent's end */
+void keeper_retime_think(struct keeper *k);
+bool keeper_retime_answered(struct keeper *k, const struct keeper_answer *answer);
+void keeper_retime_learn(struct keeper *k, const struct keeper_answer *answer);
+uint64_t keeper_long_hard_ms(const struct keeper *k); /* 0: no long renewal */
+
 /* ---- keeper_tell.c: the member's record, the catalog, the state's position */
 void keeper_record_make(const struct keeper *k, struct keeper_member_record *out);
 void keeper_tell(struct keeper *k);
@@ -311,6 +331,8 @@ void keeper_on_standby(struct keeper *k);   /* keeper_standby.c */
 void keeper_on_electing(struct keeper *k);  /* keeper_elect.c */
 void keeper_on_promoting(struct keeper *k); /* keeper_promote.c */
 void keeper_on_primary(struct keeper *k);   /* keeper_primary.c */
+/* Somebody takes over without loss when this primary ends. */
+bool keeper_has_heir(const struct keeper *k);
 void keeper_on_demoting(struct keeper *k);  /* keeper_demote.c */
 void keeper_on_rejoining(struct keeper *k); /* keeper_rejoin.c */
 void keeper_on_fenced(struct keeper *k);

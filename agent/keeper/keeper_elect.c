@@ -86,7 +86,8 @@ static void stand(struct keeper *k)
         keeper_trouble(k, "the store has stalled: it must be calm first");
         return;
     }
-    if (choice.verdict == CANDIDATE_GO && keeper_session_is_sure(k)) {
+    if (choice.verdict == CANDIDATE_GO && keeper_session_is_sure(k) &&
+        k->retires == KEEPER_STAYS) {
         acquire(k, choice.right);
     }
 }

@@ -21,16 +21,27 @@ enum {
     STUCK_MS = 2000 /* longer than anything but a disk that hangs keeps who is killed */
 };
 
+/* A session of before may have been given less than we would by now. */
+static uint64_t ttl_ms(const struct keeper *k)
+{
+    bool is_less = k->session_ttl_ms != 0 && k->session_ttl_ms < k->options.ttl_ms;
+
+    return is_less ? k->session_ttl_ms : k->options.ttl_ms;
+}
+
 static uint64_t guard_ms(const struct keeper *k)
 {
-    uint64_t part_ms = k->options.ttl_ms * GUARD_PERCENT / 100;
+    uint64_t part_ms = ttl_ms(k) * GUARD_PERCENT / 100;
 
     return part_ms > GUARD_LEAST_MS ? part_ms : GUARD_LEAST_MS;
 }
 
 uint64_t keeper_hard_ms(const struct keeper *k)
 {
-    return k->renewed_ms + k->options.ttl_ms - guard_ms(k);
+    uint64_t hard_ms = k->renewed_ms + ttl_ms(k) - guard_ms(k);
+    uint64_t long_ms = keeper_long_hard_ms(k);
+
+    return long_ms > hard_ms ? long_ms : hard_ms;
 }
 
 uint64_t keeper_soft_ms(const struct keeper *k)
@@ -121,6 +132,10 @@ void keeper_session_lost(struct keeper *k)
     k->renewed_ms = 0;
     k->told_ms = 0;
     k->open_id = 0;
+    k->retiming.id = 0;
+    k->session_ttl_ms = 0;
+    k->session_index = 0;
+    k->long_ms = 0;
     k->next_open_ms = k->now_ms;
     memset(k->renewals, 0, sizeof k->renewals);
     if (k->term != 0 && (k->state == KEEPER_PRIMARY || k->state == KEEPER_PROMOTING)) {
@@ -160,7 +175,7 @@ static bool is_stuck(const struct keeper *k)
 static void renew(struct keeper *k)
 {
     /* A holder whose warden is silent must come to its end. */
-    if (k->now_ms < k->next_renew_ms ||
+    if (k->now_ms < k->next_renew_ms || k->retiming.id != 0 ||
         (k->term != 0 && (keeper_warden_is_silent(k) || is_stuck(k)))) {
         return;
     }
@@ -213,6 +228,7 @@ void keeper_lease_think(struct keeper *k)
         open_session(k);
     } else {
         renew(k);
+        keeper_retime_think(k);
     }
     check_deadline(k);
     if (k->term != 0) {
@@ -244,6 +260,9 @@ bool keeper_lease_answered(struct keeper *k, const struct keeper_answer *answer)
         opened(k, answer);
         return true;
     }
+    if (keeper_retime_answered(k, answer)) {
+        return true;
+    }
     for (size_t i = 0; i < KEEPER_RENEWALS_MAX; i++) {
         struct keeper_renewal *slot = &k->renewals[i];
         if (slot->id == 0 || slot->id != answer->id) {
@@ -254,6 +273,7 @@ bool keeper_lease_answered(struct keeper *k, const struct keeper_answer *answer)
             k->renewals_done++;
             note_answer(k);
             k->renewed_ms = slot->sent_ms > k->renewed_ms ? slot->sent_ms : k->renewed_ms;
+            keeper_retime_learn(k, answer);
         } else if (answer->end == KEEPER_GONE) {
             keeper_session_lost(k);
         } else {

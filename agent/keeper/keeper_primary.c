@@ -65,7 +65,7 @@ static bool is_heir(const struct keeper *k, const struct keeper_seat *seat)
 
 /* Somebody takes over without loss when this one ends: elected, or, in mode async, with all that
  * a clean stop still sends. Where all disks are full, to move would help nobody. */
-static bool has_heir(const struct keeper *k)
+bool keeper_has_heir(const struct keeper *k)
 {
     const struct keeper_sync_record *sync = &k->view.sync;
 
@@ -93,7 +93,7 @@ static bool give_way(struct keeper *k)
         }
         return false;
     }
-    if (!has_heir(k)) {
+    if (!keeper_has_heir(k)) {
         keeper_trouble(k, alone);
         return false;
     }

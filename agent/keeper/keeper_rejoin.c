@@ -138,7 +138,7 @@ void keeper_on_fenced(struct keeper *k)
 
 void keeper_on_stopped(struct keeper *k)
 {
-    if (keeper_obey(k) || !keeper_view_is_current(k)) {
+    if (k->retires != KEEPER_STAYS || keeper_obey(k) || !keeper_view_is_current(k)) {
         return;
     }
     if (!keeper_has_standing(k, KEEPER_ORDER_STOP)) {

@@ -561,7 +561,10 @@ static void step_renewal(struct store_request *r)
     struct engine_item item;
     bool is_there = mirror_get(store->tables[STORE_SESSIONS], r->ops[0].op.key, &item);
 
+    /* It may have been given another lease meanwhile. */
+    r->is_kept = r->is_kept && is_there && item.lease == r->kept_lease;
     if (is_there && item.lease != 0 && !r->is_kept) {
+        r->kept_lease = item.lease;
         request_move(r, REQUEST_ASKS);
         engine_keepalive(store->engine, item.lease, on_keepalive, r);
     } else if (r->fresh_revision == 0) {

@@ -71,6 +71,7 @@ struct store_request {
     bool writes;
     bool was_unknown; /* it may have happened */
     bool is_kept;     /* a renewal: the lease goes on, does the session? */
+    uint64_t kept_lease;
     uint8_t id[STORE_REQUEST_SIZE];
     uint64_t print; /* of what it asks for: another request must not come under its id */
     bool is_stale;  /* reads what the mirror has, whatever its age */

@@ -251,6 +251,7 @@ static void keeper_step(struct ksim_node *n)
     struct ksim_world *w = n->world;
     const char *why = NULL;
 
+    ksim_retire_step(n);
     if (n->keeper == NULL && w->now_ms >= n->keeper_up_ms && w->now_ms >= n->down_until) {
         n->options.session = n->session;
         int err = keeper_create(&n->options, ksim_clock(n), &n->keeper, &why);

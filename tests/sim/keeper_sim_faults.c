@@ -53,6 +53,35 @@ static void kill_keeper(struct ksim_node *n, uint64_t for_ms)
     }
 }
 
+/* As systemd and operators do: it may do first what it wants to. */
+static void retire_keeper(struct ksim_node *n, uint64_t for_ms)
+{
+    enum { LEAST_MS = 50, MOST_MS = 2500 };
+    static const enum keeper_retirement ways[] = {
+        KEEPER_RESTARTS, KEEPER_RESTARTS, KEEPER_LEAVES, KEEPER_LEAVES_ALL_THE_SAME};
+    enum keeper_retirement how = ways[ksim_below(n->world, 4)];
+    const char *why = keeper_retire(n->keeper, how);
+
+    ksim_note(n->world, n, "keeper told to end (%d)%s%s", (int)how,
+              why != NULL ? ": " : "", why != NULL ? why : "");
+    if (why == NULL) {
+        n->retires_until = n->world->now_ms + ksim_between(n->world, LEAST_MS, MOST_MS);
+        n->retires_for = for_ms;
+    }
+}
+
+void ksim_retire_step(struct ksim_node *n)
+{
+    bool is_over =
+        n->retires_until != 0 && (n->keeper == NULL || keeper_has_retired(n->keeper) ||
+                                  n->world->now_ms >= n->retires_until);
+
+    if (is_over && n->keeper != NULL) {
+        kill_keeper(n, n->retires_for);
+    }
+    n->retires_until = is_over ? 0 : n->retires_until;
+}
+
 static void kill_warden(struct ksim_node *n)
 {
     ksim_note(n->world, n, "warden killed");
@@ -144,7 +173,11 @@ static bool shake_node(struct ksim_node *n, uint64_t kind, uint64_t for_ms)
         ksim_pg_stop_clean(n);
         return true;
     case 10:
-        kill_keeper(n, for_ms / 2);
+        if (n->keeper != NULL && ksim_below(w, 2) == 0) {
+            retire_keeper(n, for_ms * 2);
+        } else {
+            kill_keeper(n, for_ms / 2);
+        }
         return true;
     case 11:
         kill_warden(n);

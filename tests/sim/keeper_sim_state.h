@@ -93,8 +93,10 @@ struct ksim_node {
     uint64_t rate_ppm;
     uint64_t clock_until; /* it stands still at `clock_ms` */
     uint64_t clock_ms;
-    struct keeper *keeper; /* NULL: it is down */
-    uint64_t keeper_up_ms; /* when it comes back */
+    struct keeper *keeper;  /* NULL: it is down */
+    uint64_t keeper_up_ms;  /* when it comes back */
+    uint64_t retires_until; /* it is told to end, and has so long for it; 0: it is not */
+    uint64_t retires_for;
     uint64_t keeper_paused_until;
     uint64_t warden_paused_until;
     uint64_t warden_up_ms; /* 0: it is there */
@@ -133,6 +135,7 @@ struct ksim_session {
     bool lives;
     uint64_t ttl_ms;
     uint64_t ends_ms;
+    uint64_t index;
 };
 
 struct ksim_store {
@@ -246,6 +249,8 @@ void ksim_store_fini(struct ksim_world *w);
 
 /* ---- keeper_sim_faults.c */
 void ksim_faults_step(struct ksim_world *w);
+/* Ends a keeper that was told to end and has done what it wanted to. */
+void ksim_retire_step(struct ksim_node *n);
 /* Something has changed here: soon, in one of `one_in` cases, something goes wrong here. */
 void ksim_aim(struct ksim_world *w, const struct ksim_node *n, uint64_t one_in);
 void ksim_heal(struct ksim_world *w);

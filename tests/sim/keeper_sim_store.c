@@ -156,6 +156,7 @@ void ksim_store_ask(struct ksim_node *n, const struct keeper_action *action)
     m->ask = action->kind;
     m->answer.id = action->id;
     m->ttl_ms = action->ttl_ms;
+    m->answer.index = action->index;
     m->op_count = action->op_count;
     (void)rc_text_put(m->session, sizeof m->session,
                       action->session != NULL ? action->session : "");
@@ -278,16 +279,31 @@ static void do_session(struct ksim_world *w, struct ksim_message *m)
     if (m->ask == KEEPER_OPEN_SESSION) {
         assert(s->session_count < KSIM_SESSIONS_MAX);
         (void)snprintf(m->session, sizeof m->session, "s%zu", s->session_count);
-        s->sessions[s->session_count++] = (struct ksim_session){
-            .lives = true, .ttl_ms = m->ttl_ms, .ends_ms = w->now_ms + m->ttl_ms};
+        s->sessions[s->session_count++] =
+            (struct ksim_session){.lives = true,
+                                  .ttl_ms = m->ttl_ms,
+                                  .ends_ms = w->now_ms + m->ttl_ms,
+                                  .index = ++s->index};
         m->answer.end = KEEPER_DONE;
         return;
     }
     int number = session_of(s, m->session);
     m->answer.end = number >= 0 ? KEEPER_DONE : KEEPER_GONE;
-    if (number >= 0) {
-        s->sessions[number].ends_ms = w->now_ms + s->sessions[number].ttl_ms;
+    if (number < 0) {
+        return;
     }
+    struct ksim_session *session = &s->sessions[number];
+    if (m->ttl_ms != 0 && m->answer.index != session->index) {
+        m->answer.end = KEEPER_REFUSED;
+        return;
+    }
+    if (m->ttl_ms != 0) {
+        session->ttl_ms = m->ttl_ms;
+        session->index = ++s->index;
+    }
+    session->ends_ms = w->now_ms + session->ttl_ms;
+    m->answer.ttl_ms = session->ttl_ms;
+    m->answer.index = session->index;
 }
 
 void ksim_store_serve(struct ksim_world *w, struct ksim_message *m)
