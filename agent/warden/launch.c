@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/warden/stale_lock.h"
 #include "agent/warden/tree.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -140,6 +141,7 @@ static _Noreturn void run_child(char *const *arguments, const struct launch_user
     if (chdir(place->data_dir) != 0) {
         _exit(FAULT_FOLDER);
     }
+    stale_lock_take_over(parent);
     (void)umask(0077);
     (void)execv(arguments[0], arguments);
     _exit(FAULT_EXEC);

@@ -145,6 +145,19 @@ def test_what_is_under_repair_is_not_started(cluster, warden):
     assert said["state"] == "idle" and said["answer"] == 6 and "under repair" in said["problem"]
 
 
+def test_a_lock_that_names_a_dead_process_which_nobody_collects_is_no_obstacle(cluster, warden):
+    """As in a container whose first process does not wait for orphans."""
+    warden.start(cluster)
+    warden.order("kill")
+    warden.wait(state="idle")
+    dead = subprocess.Popen(["true"], user="postgres", group="postgres", extra_groups=[])
+    pg_house.until(lambda: not pg_house.alive(dead.pid))
+    for lock in (cluster.data / "postmaster.pid", cluster.data / f".s.PGSQL.{cluster.port}.lock"):
+        lock.write_text("\n".join([str(dead.pid), *lock.read_text().split("\n")[1:]]))
+    assert warden.start(cluster)["pid"] == cluster.postmaster()
+    dead.wait(patient(10))
+
+
 def test_a_second_warden_is_refused(cluster, warden):
     second = subprocess.run([pg_house.serf_pool.ROLLCALL, "warden", "-socket=%s" % warden.path],
                             capture_output=True, text=True, timeout=patient(20))
