@@ -244,8 +244,8 @@ static void play_txn(struct world *w, size_t session)
                           a.m.ops[i].key, a.m.session,
                           (unsigned long long)a.m.ops[i].index);
         }
-        fail_msg("the model: %d, the store: %s, %s", (int)answer.end,
-                 rc_strerror(w->err), is_done ? "done" : "not done");
+        fail_msg("the model: %d, the store: %s, %s", (int)answer.end, rc_strerror(w->err),
+                 is_done ? "done" : "not done");
     }
     bool is_gone = !w->model->store.sessions[session].lives;
     if (!is_gone) { /* one of a session that has ended is refused in either word */
