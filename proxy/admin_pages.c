@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "proxy/admin_postgres.h"
 
 /* --- JSON --- */
 
@@ -69,6 +70,10 @@ static void put_instance(struct rc_json *json, const struct lineup_member *membe
     rc_json_put_u64(json, "failures_in_a_row",
                     atomic_load_explicit(&i->failures_in_a_row, memory_order_relaxed));
     put_outcomes(json, i);
+    rc_json_put_u64(json, "bytes_to",
+                    atomic_load_explicit(&i->bytes_to, memory_order_relaxed));
+    rc_json_put_u64(json, "bytes_from",
+                    atomic_load_explicit(&i->bytes_from, memory_order_relaxed));
     rc_json_object_end(json);
 }
 
@@ -100,52 +105,6 @@ static void put_sources(struct rc_json *json, const struct lineup *lineup,
     rc_json_object_end(json);
 }
 
-/* What became of sessions and waits, for any pool; nothing where there were none. */
-static void put_tally(struct rc_json *json, const struct pgtally *tally)
-{
-    rc_json_put_u64(json, "waiting",
-                    atomic_load_explicit(&tally->waiting, memory_order_relaxed));
-    for (unsigned i = 0; i < PGTALLY_EVENT_COUNT; i++) {
-        rc_json_put_u64(json, pgtally_event_name((enum pgtally_event)i),
-                        pgtally_events(tally, (enum pgtally_event)i));
-    }
-    rc_json_put_u64(json, "waited_ms",
-                    atomic_load_explicit(&tally->waited_ms, memory_order_relaxed));
-    rc_json_put_u64(json, "waited_max_ms",
-                    atomic_load_explicit(&tally->waited_max_ms, memory_order_relaxed));
-}
-
-static void put_view(struct rc_json *json, const struct pgview *view,
-                     uint64_t now_boot_ms)
-{
-    static const char *const states[] = {
-        [PGVIEW_UNKNOWN] = "unknown",
-        [PGVIEW_CURRENT] = "current",
-        [PGVIEW_LOST] = "lost",
-    };
-    bool heard = view->state != PGVIEW_UNKNOWN;
-    rc_json_put_string(json, "view", states[view->state]);
-    rc_json_put_u64(json, "view_age_ms", heard ? now_boot_ms - view->heard_at_ms : 0);
-    rc_json_put_u64(json, "view_max_ms", pgview_age_max_ms(view));
-    rc_json_put_u64(json, "term", view->word.term);
-    rc_json_put_string(json, "holder", view->word.primary);
-    rc_json_put_bool(json, "writable", view->word.writable);
-    rc_json_put_u64(json, "stale_words", view->stale_words);
-}
-
-static void put_postgres(struct rc_json *json, const struct admin_pool *pool,
-                         uint64_t now_boot_ms)
-{
-    rc_json_key(json, "postgres");
-    rc_json_object(json);
-    rc_json_put_string(json, "cluster", pool->config->postgres);
-    if (pool->view != NULL) {
-        put_view(json, pool->view, now_boot_ms);
-    }
-    put_tally(json, lineup_tally(pool->lineup));
-    rc_json_object_end(json);
-}
-
 static void put_pool(struct rc_json *json, const struct admin_pool *pool,
                      const struct admin_view *view)
 {
@@ -158,7 +117,7 @@ static void put_pool(struct rc_json *json, const struct admin_pool *pool,
     rc_json_put_string(json, "primary", primary != NULL ? primary->instance->id : "");
     rc_json_put_u64(json, "claim_primary", claimants);
     put_sources(json, pool->lineup, now_ms);
-    put_postgres(json, pool, view->now_boot_ms);
+    admin_postgres_json(json, pool, view->now_boot_ms);
     rc_json_key(json, "instances");
     rc_json_array(json);
     for (size_t i = 0; i < lineup_count(pool->lineup); i++) {
@@ -192,28 +151,13 @@ void admin_pages_upstreams(const struct admin_view *view, struct rc_buffer *out)
 
 /* --- Prometheus --- */
 
-/* A label's value: backslash, quote and newline escaped. */
-static void put_label(struct rc_buffer *out, const char *value)
-{
-    for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"') {
-            rc_buffer_byte(out, '\\');
-        }
-        if (*value == '\n') {
-            rc_buffer_text(out, "\\n");
-        } else {
-            rc_buffer_byte(out, (uint8_t)*value);
-        }
-    }
-}
-
 static void put_sample(struct rc_buffer *out, const char *name, const char *pool,
                        const struct lineup_member *member, uint64_t value)
 {
     rc_buffer_format(out, "%s{pool=\"", name);
-    put_label(out, pool);
+    admin_postgres_label(out, pool);
     rc_buffer_text(out, "\",instance=\"");
-    put_label(out, member->instance->id);
+    admin_postgres_label(out, member->instance->id);
     rc_buffer_format(out, "\"} %llu\n", (unsigned long long)value);
 }
 
@@ -244,6 +188,16 @@ static uint64_t failures(const struct lineup_member *member)
     return sum;
 }
 
+static uint64_t bytes_to(const struct lineup_member *member)
+{
+    return atomic_load_explicit(&member->instance->bytes_to, memory_order_relaxed);
+}
+
+static uint64_t bytes_from(const struct lineup_member *member)
+{
+    return atomic_load_explicit(&member->instance->bytes_from, memory_order_relaxed);
+}
+
 static const struct {
     const char *name;
     const char *type;
@@ -258,90 +212,15 @@ static const struct {
      "1 for the PostgreSQL that may be written", is_primary},
     {"rollcall_proxy_instance_failures_total", "counter",
      "Uses of an instance that failed by its fault", failures},
+    {"rollcall_proxy_postgres_to_instance_bytes_total", "counter",
+     "Bytes of PostgreSQL sessions from clients to an instance", bytes_to},
+    {"rollcall_proxy_postgres_from_instance_bytes_total", "counter",
+     "Bytes of PostgreSQL sessions from an instance to clients", bytes_from},
 };
-
-static void put_head(struct rc_buffer *out, const char *name, const char *type,
-                     const char *help)
-{
-    rc_buffer_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void put_pool_sample(struct rc_buffer *out, const char *name,
-                            const struct admin_pool *pool, uint64_t value)
-{
-    rc_buffer_format(out, "%s{pool=\"", name);
-    put_label(out, pool->config->name);
-    rc_buffer_format(out, "\"} %llu\n", (unsigned long long)value);
-}
-
-static uint64_t waiting_of(const struct admin_pool *pool, const struct admin_view *view)
-{
-    (void)view;
-    return atomic_load_explicit(&lineup_tally(pool->lineup)->waiting,
-                                memory_order_relaxed);
-}
-
-static uint64_t waited_of(const struct admin_pool *pool, const struct admin_view *view)
-{
-    (void)view;
-    return atomic_load_explicit(&lineup_tally(pool->lineup)->waited_ms,
-                                memory_order_relaxed);
-}
-
-static uint64_t term_of(const struct admin_pool *pool, const struct admin_view *view)
-{
-    (void)view;
-    return pool->view != NULL ? pool->view->word.term : 0;
-}
-
-static uint64_t age_of(const struct admin_pool *pool, const struct admin_view *view)
-{
-    return pool->view != NULL && pool->view->state != PGVIEW_UNKNOWN
-               ? view->now_boot_ms - pool->view->heard_at_ms
-               : 0;
-}
-
-static const struct {
-    const char *name;
-    const char *type;
-    const char *help;
-    uint64_t (*value)(const struct admin_pool *pool, const struct admin_view *view);
-} pool_families[] = {
-    {"rollcall_proxy_postgres_waiting", "gauge", "Clients held now", waiting_of},
-    {"rollcall_proxy_postgres_waited_milliseconds_total", "counter",
-     "How long held clients waited that were served", waited_of},
-    {"rollcall_proxy_postgres_term", "gauge", "Term of the lease; 0 = unknown", term_of},
-    {"rollcall_proxy_postgres_view_age_milliseconds", "gauge",
-     "Age of the last word about the primary", age_of},
-};
-
-static void put_pool_metrics(const struct admin_view *view, struct rc_buffer *out)
-{
-    static const char events_name[] = "rollcall_proxy_postgres_events_total";
-    for (size_t f = 0; f < sizeof pool_families / sizeof pool_families[0]; f++) {
-        put_head(out, pool_families[f].name, pool_families[f].type,
-                 pool_families[f].help);
-        for (size_t p = 0; p < view->pool_count; p++) {
-            put_pool_sample(out, pool_families[f].name, &view->pools[p],
-                            pool_families[f].value(&view->pools[p], view));
-        }
-    }
-    put_head(out, events_name, "counter", "What became of sessions and waiting clients");
-    for (size_t p = 0; p < view->pool_count; p++) {
-        for (unsigned i = 0; i < PGTALLY_EVENT_COUNT; i++) {
-            enum pgtally_event event = (enum pgtally_event)i;
-            rc_buffer_format(out, "%s{pool=\"", events_name);
-            put_label(out, view->pools[p].config->name);
-            rc_buffer_format(out, "\",event=\"%s\"} %llu\n", pgtally_event_name(event),
-                             (unsigned long long)pgtally_events(
-                                 lineup_tally(view->pools[p].lineup), event));
-        }
-    }
-}
 
 void admin_pages_metrics(const struct admin_view *view, struct rc_buffer *out)
 {
-    put_pool_metrics(view, out);
+    admin_postgres_metrics(view, out);
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
         rc_buffer_format(out, "# HELP %s %s\n# TYPE %s %s\n", families[f].name,
                          families[f].help, families[f].name, families[f].type);

@@ -100,6 +100,16 @@ bool instance_end(struct instance *instance, enum instance_outcome outcome,
            (failures_max > 0 && run >= failures_max);
 }
 
+void instance_add_to(struct instance *instance, uint64_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&instance->bytes_to, bytes, memory_order_relaxed);
+}
+
+void instance_add_from(struct instance *instance, uint64_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&instance->bytes_from, bytes, memory_order_relaxed);
+}
+
 bool instance_outcome_is_failure(enum instance_outcome outcome)
 {
     assert(outcome < INSTANCE_OUTCOME_COUNT);

@@ -44,6 +44,9 @@ struct instance {
     _Atomic uint32_t
         idle_limit_ms; /* learned: kept connections die at this age; 0 = unknown */
     _Atomic uint64_t connects;
+    /* Of PostgreSQL sessions, in the clear: from clients to it, and from it. */
+    _Atomic uint64_t bytes_to;
+    _Atomic uint64_t bytes_from;
 };
 
 /* A new instance with one reference. NULL when memory is out. */
@@ -59,6 +62,10 @@ void instance_release(struct instance *instance); /* NULL is allowed */
 void instance_begin(struct instance *instance);
 bool instance_end(struct instance *instance, enum instance_outcome outcome,
                   uint32_t failures_max);
+
+/* Bytes that passed of a session. */
+void instance_add_to(struct instance *instance, uint64_t bytes);
+void instance_add_from(struct instance *instance, uint64_t bytes);
 
 /* True for outcomes that count against the instance. */
 bool instance_outcome_is_failure(enum instance_outcome outcome);

@@ -87,7 +87,6 @@ void pgcancel_begin(struct session *s, const struct pgwire_first *first)
         session_end(s, RELAY_ORDERLY);
         return;
     }
-    s->tally = s->tally != NULL ? s->tally : pgtally_retain(pool->tally);
     if (is_denied(s)) { /* without a word, like a server that finds no such session */
         session_count(s, PGTALLY_CANCELS_DENIED);
         session_end(s, RELAY_ORDERLY);

@@ -43,7 +43,8 @@ static bool refuse_encryption(struct session *s, const struct pgwire_first *firs
 static void ask_server_for_tls(struct session *s, const struct pgwire_first *first)
 {
     if (s->early.size > first->size) {
-        session_refuse(s, "08P01", "rollcall-proxy: bytes behind SSLRequest");
+        session_refuse_for(s, PGTALLY_REFUSED_START, "08P01",
+                           "rollcall-proxy: bytes behind SSLRequest");
         return;
     }
     s->veil = VEIL_ASKED;
@@ -56,13 +57,14 @@ static bool came_well(struct session *s)
     const struct config_listener *config = session_config(s);
     const struct tls *tls = relay_tls(s->relay, RELAY_CLIENT);
     if (config->tls == CONFIG_TLS_END && !config->tls_optional && !s->secured) {
-        session_refuse(s, "28000", "rollcall-proxy: this listener wants TLS");
+        session_refuse_for(s, PGTALLY_REFUSED_CLEAR, "28000",
+                           "rollcall-proxy: this listener wants TLS");
         return false;
     }
     if (s->direct && tls != NULL && !tls_agreed_on_postgresql(tls)) {
-        session_refuse(s, "08P01",
-                       "rollcall-proxy: TLS without a request for it needs ALPN "
-                       "\"postgresql\"");
+        session_refuse_for(s, PGTALLY_REFUSED_START, "08P01",
+                           "rollcall-proxy: TLS without a request for it needs ALPN "
+                           "\"postgresql\"");
         return false;
     }
     return true;
@@ -127,18 +129,20 @@ static bool read_first(struct session *s)
     case PGWIRE_BAD:
         break;
     }
-    session_refuse(s, "08P01",
-                   "rollcall-proxy: this is no start of a PostgreSQL session");
+    session_refuse_for(s, PGTALLY_REFUSED_START, "08P01",
+                       "rollcall-proxy: this is no start of a PostgreSQL session");
     return false;
 }
 
 enum relay_verdict pgfirst_receive(struct session *s, const uint8_t *bytes, size_t size)
 {
     if (s->veil == VEIL_ASKED) {
+        session_count(s, PGTALLY_REFUSED_START);
         return session_refuse_now(s, "08P01", "rollcall-proxy: bytes behind SSLRequest");
     }
     rc_buffer_append(&s->early, bytes, size);
     if (s->early.err != RC_OK) {
+        session_count(s, PGTALLY_REFUSED_START);
         return session_refuse_now(s, "08P01",
                                   "rollcall-proxy: too much before the start");
     }

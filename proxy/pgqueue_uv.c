@@ -27,14 +27,18 @@ static struct line *line_of(const struct session *s)
     return &p->lines[p->line_count++];
 }
 
+static enum pgtally_line held_as(const struct session *s)
+{
+    return session_target(s) == CONFIG_TARGET_STANDBY ? PGTALLY_READERS : PGTALLY_WRITERS;
+}
+
 void pgqueue_count_in(struct session *s)
 {
     s->line = line_of(s);
     s->line->waiting++;
     s->postgres->waiting++;
-    if (s->tally != NULL) {
-        (void)atomic_fetch_add_explicit(&s->tally->waiting, 1, memory_order_relaxed);
-    }
+    s->held_as = held_as(s);
+    s->held_with = pgtally_hold(s->tally, s->held_as) - 1;
 }
 
 void pgqueue_count_out(struct session *s)
@@ -43,9 +47,7 @@ void pgqueue_count_out(struct session *s)
     s->line->waiting--;
     s->line = NULL;
     s->postgres->waiting--;
-    if (s->tally != NULL) {
-        (void)atomic_fetch_sub_explicit(&s->tally->waiting, 1, memory_order_relaxed);
-    }
+    pgtally_let_go(s->tally, s->held_as);
 }
 
 static const struct snapshot_member *pick(const struct session *s,
@@ -116,8 +118,7 @@ static void expire(struct session *s)
                              ? "rollcall-proxy: no primary is available"
                              : "rollcall-proxy: no server is available";
     rc_metric_add(s->postgres->expired, 1);
-    session_count(s, PGTALLY_EXPIRED);
-    session_refuse(s, "57P03", wanted);
+    session_refuse_for(s, PGTALLY_EXPIRED, "57P03", wanted);
 }
 
 void pgqueue_serve(struct postgres *p, uint64_t now_ms)
@@ -139,13 +140,18 @@ void pgqueue_serve(struct postgres *p, uint64_t now_ms)
     }
 }
 
-/* Nobody waits before it: then it need not wait either. */
+/* Nobody waits before it: then it need not wait either. Else it waits, unless too many do. */
 static void go_at_once(struct session *s)
 {
     const struct snapshot_pool *pool = session_pool(s);
     const struct snapshot_member *member = s->line->waiting == 1 ? pick(s, pool) : NULL;
     if (member != NULL) {
         pgserver_connect(s, member->instance);
+        return;
+    }
+    if (s->held_with >= session_config(s)->max_waiting) {
+        session_refuse_for(s, PGTALLY_REFUSED, "57P03",
+                           "rollcall-proxy: no server is available, and too many wait");
         return;
     }
     s->held_at_ms = rc_clock_ms();
@@ -156,18 +162,8 @@ void pgqueue_join(struct session *s)
 {
     const struct config_listener *config = session_config(s);
     const struct snapshot_pool *pool = session_pool(s);
-    if (pool == NULL) {
+    if (pool == NULL || s->tally == NULL) {
         session_refuse(s, "57P01", "rollcall-proxy: this listener's pool was taken away");
-        return;
-    }
-    if (s->tally == NULL) {
-        s->tally = pgtally_retain(pool->tally);
-    }
-    if (atomic_load_explicit(&s->tally->waiting, memory_order_relaxed) >=
-        config->max_waiting) {
-        session_count(s, PGTALLY_REFUSED);
-        session_refuse(s, "57P03",
-                       "rollcall-proxy: no server is available, and too many wait");
         return;
     }
     s->wait_until_ms = rc_clock_ms() + config->wait_for_primary_ms;

@@ -12,16 +12,12 @@ static const char ssl_request[] = {0, 0, 0, 8, 0x04, (char)0xd2, 0x16, 0x2f};
 
 void pgsecure_client_failed(struct session *s)
 {
-    const struct snapshot_pool *pool = session_pool(s);
     const struct tls *tls = relay_tls(s->relay, RELAY_CLIENT);
     char peer[RC_ADDRESS_TEXT_MAX];
     if (!s->secured || tls == NULL || tls_is_open(tls) || s->told_tls_failed) {
         return;
     }
     s->told_tls_failed = true;
-    if (s->tally == NULL && pool != NULL) {
-        s->tally = pgtally_retain(pool->tally);
-    }
     session_count(s, PGTALLY_TLS_FAILED);
     if (ramp_take(&s->postgres->words, WORDS_A_SECOND, rc_clock_ms())) {
         rc_address_format_ip(&s->peer, peer);
@@ -35,9 +31,9 @@ void pgsecure_client(struct session *s, const struct pgwire_first *first)
 {
     bool direct = first->kind == PGWIRE_DIRECT_TLS;
     if (s->secured || (!direct && s->early.size > first->size)) {
-        session_refuse(s, "08P01",
-                       s->secured ? "rollcall-proxy: TLS within TLS"
-                                  : "rollcall-proxy: bytes behind SSLRequest");
+        session_refuse_for(s, PGTALLY_REFUSED_START, "08P01",
+                           s->secured ? "rollcall-proxy: TLS within TLS"
+                                      : "rollcall-proxy: bytes behind SSLRequest");
         return;
     }
     struct tls *tls = tls_accept(worker_listener_tls(s->listener));
@@ -84,9 +80,10 @@ bool pgsecure_may_use(struct session *s, const struct instance *instance)
     if (!s->secured || pool->tls != NULL || rc_address_is_loopback(&instance->address)) {
         return true;
     }
-    session_refuse(s, "08004",
-                   "rollcall-proxy: TLS ends here, and the server is on another machine: "
-                   "its pool needs server_tls");
+    session_refuse_for(
+        s, PGTALLY_REFUSED_FAR, "08004",
+        "rollcall-proxy: TLS ends here, and the server is on another machine: "
+        "its pool needs server_tls");
     return false;
 }
 
@@ -157,6 +154,7 @@ bool pgsecure_server_failed(struct session *s)
  * password would be refused as wrong. Better to say why. */
 static enum relay_verdict refuse_binding(struct session *s)
 {
+    session_count(s, PGTALLY_REFUSED_BINDING);
     return session_refuse_now(
         s, "28000",
         "rollcall-proxy: this client binds its password to the certificate that it sees "

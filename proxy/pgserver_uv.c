@@ -80,6 +80,7 @@ static void on_dialed(void *context, int fd, int err)
 
 void pgserver_begin(struct session *s)
 {
+    instance_add_to(s->instance, s->early.size);
     if (relay_send(s->relay, RELAY_SERVER, s->early.bytes, s->early.size) != RC_OK) {
         pgserver_try_again(s, INSTANCE_BROKE);
     } else if (s->veil == VEIL_DIRECT) {
@@ -309,6 +310,18 @@ static enum relay_verdict on_cancel(struct session *s, enum relay_side from,
                                                                            : RELAY_TAKEN;
 }
 
+static void count_bytes(const struct session *s, enum relay_side from, size_t size)
+{
+    if (s->instance == NULL) {
+        return;
+    }
+    if (from == RELAY_CLIENT) {
+        instance_add_to(s->instance, size);
+    } else {
+        instance_add_from(s->instance, size);
+    }
+}
+
 enum relay_verdict pgserver_bytes(void *context, enum relay_side from,
                                   const uint8_t *bytes, size_t size)
 {
@@ -319,8 +332,10 @@ enum relay_verdict pgserver_bytes(void *context, enum relay_side from,
     case STAGE_DIAL:
         return pgfirst_receive(s, bytes, size);
     case STAGE_HELLO:
+        count_bytes(s, from, size);
         return on_start(s, from, bytes, size);
     case STAGE_OPEN:
+        count_bytes(s, from, size);
         return on_open(s, from, bytes, size);
     case STAGE_CANCEL:
         return on_cancel(s, from, bytes, size);

@@ -109,7 +109,9 @@ struct session {
     struct relay *relay;
     struct dial *dial;
     struct line *line;            /* while it waits */
-    struct pgtally *tally;        /* of its pool, from the first wait on; one reference */
+    enum pgtally_line held_as;    /* the same */
+    uint32_t held_with;           /* so many others were held when it came */
+    struct pgtally *tally;        /* of its pool; one reference; NULL: the pool is gone */
     struct instance *instance;    /* in use; one reference */
     const struct instance *avoid; /* failed last; only compared */
     struct rc_buffer early; /* from the client, for the server: start-up packet first */
@@ -149,6 +151,10 @@ void session_refuse(struct session *s, const char *sqlstate, const char *message
 enum relay_verdict session_refuse_now(struct session *s, const char *sqlstate,
                                       const char *message);
 void session_count(const struct session *s, enum pgtally_event event);
+
+/* Refuses it and counts why. */
+void session_refuse_for(struct session *s, enum pgtally_event why, const char *sqlstate,
+                        const char *message);
 
 /* --- pgfirst_uv.c --- */
 

@@ -44,9 +44,23 @@ void session_count(const struct session *s, enum pgtally_event event)
 
 static void on_sweep(uv_timer_t *timer);
 
+static enum pgtally_state state_of(enum stage stage)
+{
+    static const enum pgtally_state states[] = {
+        [STAGE_FIRST] = PGTALLY_STARTING,  [STAGE_WAIT] = PGTALLY_WAITING,
+        [STAGE_DIAL] = PGTALLY_CONNECTING, [STAGE_HELLO] = PGTALLY_CONNECTING,
+        [STAGE_OPEN] = PGTALLY_OPEN,       [STAGE_CANCEL] = PGTALLY_CANCELLING,
+    };
+    return states[stage];
+}
+
 void session_enter(struct session *s, enum stage stage)
 {
     struct postgres *p = s->postgres;
+    if (s->tally != NULL) {
+        pgtally_leave(s->tally, state_of(s->stage));
+        pgtally_enter(s->tally, state_of(stage));
+    }
     if (s->stage == STAGE_WAIT && stage != STAGE_WAIT) {
         pgqueue_count_out(s);
     } else if (s->stage != STAGE_WAIT && stage == STAGE_WAIT) {
@@ -110,7 +124,10 @@ void session_end(struct session *s, enum relay_closing how)
     session_enter(s, STAGE_FIRST); /* counts it out of those who wait */
     unlink_session(s);
     relay_close(s->relay, how);
-    pgtally_release(s->tally);
+    if (s->tally != NULL) {
+        pgtally_leave(s->tally, PGTALLY_STARTING);
+        pgtally_release(s->tally);
+    }
     rc_buffer_fini(&s->early);
     rc_buffer_fini(&s->notice);
     pghello_fini(&s->hello);
@@ -143,6 +160,13 @@ void session_refuse(struct session *s, const char *sqlstate, const char *message
     session_end(s, told ? RELAY_CUT : RELAY_RESET);
 }
 
+void session_refuse_for(struct session *s, enum pgtally_event why, const char *sqlstate,
+                        const char *message)
+{
+    session_count(s, why);
+    session_refuse(s, sqlstate, message);
+}
+
 enum relay_verdict session_refuse_now(struct session *s, const char *sqlstate,
                                       const char *message)
 {
@@ -171,6 +195,11 @@ static void accept_client(struct worker *worker, struct worker_listener *listene
     s->peer = *peer;
     s->early.max = EARLY_MAX;
     s->notice.max = POSTGRES_NOTICE_MAX;
+    const struct snapshot_pool *pool = session_pool(s);
+    if (pool != NULL) {
+        s->tally = pgtally_retain(pool->tally);
+        pgtally_enter(s->tally, PGTALLY_STARTING);
+    }
     s->deadline_ms = rc_clock_ms() + POSTGRES_START_LIMIT_MS;
     s->previous = p->last;
     *(p->last != NULL ? &p->last->next : &p->first) = s;
@@ -256,14 +285,14 @@ static void look_at_time(struct session *s, uint64_t now_ms)
     bool leaves = s->leave_at_ms > 0 && now_ms >= s->leave_at_ms;
 
     if (idle || leaves) {
-        if (leaves) {
-            session_count(s, PGTALLY_LEFT);
-        }
-        session_refuse(s, "57P01",
-                       idle ? "rollcall-proxy: idle for too long"
-                            : "rollcall-proxy: this server leaves");
+        session_refuse_for(s, leaves ? PGTALLY_LEFT : PGTALLY_IDLE, "57P01",
+                           idle ? "rollcall-proxy: idle for too long"
+                                : "rollcall-proxy: this server leaves");
     } else if (s->deadline_ms > 0 && now_ms >= s->deadline_ms) {
         pgsecure_client_failed(s);
+        if (s->stage == STAGE_FIRST) {
+            session_count(s, PGTALLY_REFUSED_SLOW);
+        }
         session_end(s, RELAY_ORDERLY);
     }
 }

@@ -248,14 +248,42 @@ def test_held_clients_of_two_workers_are_all_served_by_a_real_server(servers, ke
     assert len(wait_for_all(clients, 90)) == 300, proxy.figures()
 
 
+def test_a_thousand_held_writers_are_served_while_others_have_a_server_or_wait_for_another(servers, keepers, start):
+    class Second(Counter):
+        name = "pg8"
+
+    with contextlib.closing(Counter()) as counter, contextlib.closing(Second()) as second:
+        proxy = start(more="worker_threads 2", read="max_waiting 20")
+        keepers.say(8, None, second)
+        until(lambda: proxy.figures()["term"] == 8)
+        readers = [socket.create_connection(("127.0.0.1", proxy.read)) for _ in range(300)]
+        for number, reader in enumerate(readers):
+            reader.sendall(startup(str(number)))
+        until(lambda: proxy.figures()["open"] == 300)
+        keepers.say(8, None, (second, {"ReadOk": False}))
+        until(lambda: proxy.roles()["pg8"] != "standby")
+        late = [socket.create_connection(("127.0.0.1", proxy.read)) for _ in range(30)]
+        for number, reader in enumerate(late):
+            reader.sendall(startup(str(number)))
+        until(lambda: proxy.figures()["refused"] == 10)
+        clients = [socket.create_connection(("127.0.0.1", proxy.write)) for _ in range(1000)]
+        for number, client in enumerate(clients):
+            client.sendall(startup(str(number)))
+        until(lambda: proxy.figures()["waiting"] == 1020)
+        keepers.say(9, counter, counter, (second, {"ReadOk": False}))
+        assert len(wait_for_all(clients, 90)) == 1000, proxy.figures()
+        figures = proxy.figures()
+        assert figures["served"] == 1000 and figures["refused"] == 10 and figures["expired"] == 0
+        for client in readers + late:
+            client.close()
+        until(lambda: proxy.figures()["waiting"] == 0)
+
+
 # --- cancel ---
 
-ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
-
-
-def sleeps(server):
+def sleeps(server, query="SELECT pg_sleep(60)"):
     with contextlib.closing(connect(server.port)) as own:
-        return ask(own, ASLEEP) == 1
+        return ask(own, f"SELECT count(*) FROM pg_stat_activity WHERE query = '{query}' AND state = 'active'") == 1
 
 
 @pytest.mark.parametrize("tls", ["disable", "require"])
@@ -281,6 +309,54 @@ def test_cancel_of_a_session_that_is_gone_goes_nowhere(proxy):
     cancel(proxy.write, 1, 2)
     figures = proxy.figures()
     assert figures["cancels"] == 0 and figures["cancels_lost"] == 1
+
+
+def greeted(port, user=USER):
+    """A session in the clear and the key that its server gave it."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=patient(30))
+    client.sendall(startup(user))
+    answer = b""
+    while not answer.endswith(b"Z\0\0\0\x05I"):
+        more = client.recv(1000)
+        assert more, answer
+        answer += more
+    at = answer.index(b"K\0\0\0\x0c")
+    return client, *struct.unpack(">II", answer[at + 5:at + 13])
+
+
+def test_cancel_of_a_session_of_a_gone_term_goes_to_no_server(servers, keepers, proxy):
+    client, pid, key = greeted(proxy.write)
+    keepers.say(8, servers[0], *servers)
+    until(lambda: proxy.figures()["cut_term"] == 1)
+    with contextlib.closing(in_clear(proxy.write)), contextlib.closing(client):
+        cancel(proxy.write, pid, key)
+        figures = proxy.figures()
+    assert figures["cancels"] == 0 and figures["cancels_lost"] == 1
+
+
+def test_cancel_may_be_denied(servers, start):
+    proxy = start(write="cancel deny")
+    with contextlib.closing(in_clear(proxy.write)) as session:
+        done, thread = in_background(lambda: ask(session, "SELECT 7 FROM pg_sleep(2)"))
+        until(lambda: sleeps(servers[0], "SELECT 7 FROM pg_sleep(2)"))
+        session.cancel()
+        thread.join(patient(30))
+        assert done == [7]
+    figures = proxy.figures()
+    assert figures["cancels"] == 0 and figures["cancels_denied"] == 1
+
+
+def test_only_so_many_cancel_requests_go_on_in_a_second(start):
+    proxy = start(write="cancel_rate 1", more="worker_threads 1")
+    client, pid, key = greeted(proxy.write)
+    began = time.monotonic()
+    with contextlib.closing(client):
+        for _ in range(20):
+            cancel(proxy.write, pid, key)
+        until(lambda: proxy.figures()["cancels"] + proxy.figures()["cancels_denied"] == 20)
+        figures, took = proxy.figures(), time.monotonic() - began
+    assert 1 <= figures["cancels"] <= took + 2
+    assert figures["cancels_denied"] > 0
 
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -398,6 +474,49 @@ def test_a_standby_comes_back_at_half_the_lag(servers, keepers, start):
     until(lambda: name_through(proxy.read) == "pg2")
 
 
+def test_standbys_are_left_by_the_age_of_what_they_show(servers, keepers, start):
+    proxy = start(pool="max_lag 10s; read_drain 300ms")
+
+    def say(age_ms):
+        keepers.say(7, servers[0], servers[0], (servers[1], {"LagMs": age_ms}))
+
+    say(9000)
+    session = connect(proxy.read)
+    assert cluster_name(session) == "pg2"
+    say(11000)
+    assert "this server leaves" in last_word(session)
+    say(6000)
+    done, thread = in_background(lambda: name_through(proxy.read))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    time.sleep(0.3)
+    assert not done, "it comes back at half of the limit, not before"
+    say(5000)
+    thread.join(patient(30))
+    assert done == ["pg2"]
+
+
+def test_who_reads_stays_for_the_drain_and_for_good_if_the_standby_comes_back(servers, keepers, start):
+    proxy = start(pool="read_drain 2s")
+    session = connect(proxy.read)
+    keepers.say(7, servers[0], servers[0], (servers[1], {"ReadOk": False}))
+    until(lambda: proxy.roles()["pg2"] != "standby")
+    assert cluster_name(session) == "pg2"
+    keepers.say(7, servers[0], *servers)
+    until(lambda: proxy.roles()["pg2"] == "standby")
+    time.sleep(2.5)
+    assert cluster_name(session) == "pg2"
+    assert proxy.figures()["left"] == 0
+
+
+def test_without_a_fallback_readers_wait_and_are_told(servers, keepers, start):
+    proxy = start(read="fallback none; max_waiting 0")
+    keepers.say(7, servers[0], servers[0], (servers[1], {"ReadOk": False}))
+    until(lambda: proxy.roles()["pg2"] != "standby")
+    with pytest.raises(psycopg2.OperationalError, match="no server is available, and too many wait"):
+        in_clear(proxy.read)
+    assert name_through(proxy.write) == "pg1"
+
+
 def test_who_reads_from_the_primary_is_cut_like_a_writer(servers, keepers, start):
     proxy = start(read="fallback primary")
     keepers.say(7, servers[0], servers[0], (servers[1], {"ReadOk": False}))
@@ -440,8 +559,36 @@ def test_a_reload_keeps_sessions_and_the_lease(servers, keepers, proxy):
     assert name_through(proxy.write) == "pg1"
 
 
-def test_figures_tell_of_it(proxy):
-    assert name_through(proxy.write) == "pg1"
+def test_figures_tell_of_it(servers, keepers, proxy):
+    session = in_clear(proxy.write)
+    assert cluster_name(session) == "pg1"
+    assert proxy.figures()["open"] == 1
+    keepers.say(8, None, *servers)
+    assert "no longer the primary" in last_word(session)
+    done, thread = in_background(lambda: name_through(proxy.write, sslmode="disable"))
+    until(lambda: proxy.figures()["waiting"] == 1)
+    time.sleep(0.06)
+    keepers.say(9, servers[0], *servers)
+    thread.join(patient(30))
+    assert done == ["pg1"]
+    with contextlib.closing(socket.create_connection(("127.0.0.1", proxy.write))) as client:
+        until(lambda: proxy.figures()["starting"] == 1)
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        until(lambda: proxy.figures()["refused_start"] == 1)
+    until(lambda: proxy.figures()["open"] == 0)
+    figures = proxy.figures()
+    assert {state: figures[state] for state in ("starting", "waiting", "connecting", "open", "cancelling")} == {
+        "starting": 0, "waiting": 0, "connecting": 0, "open": 0, "cancelling": 0}
+    assert figures["opened"] == 2 and figures["cut_term"] == 1 and figures["held"] == 1 and figures["served"] == 1
+    assert sum(figures["waits"].values()) == 1 and figures["waits"]["10"] == figures["waits"]["50"] == 0
+    instance = proxy.pool()["instances"][0]
+    assert instance["id"] == "pg1" and instance["bytes_to"] > 100 and instance["bytes_from"] > 500
     text = proxy.page("/metrics")
-    assert 'rollcall_proxy_postgres_term{pool="db"} 7' in text
-    assert 'rollcall_proxy_postgres_events_total{pool="db",event="opened"} 1' in text
+    for line in ('rollcall_proxy_postgres_term{pool="db"} 9',
+                 'rollcall_proxy_postgres_events_total{pool="db",event="opened"} 2',
+                 'rollcall_proxy_postgres_sessions{pool="db",state="open"} 0',
+                 'rollcall_proxy_postgres_wait_seconds_bucket{pool="db",le="0.05"} 0',
+                 'rollcall_proxy_postgres_wait_seconds_bucket{pool="db",le="+Inf"} 1',
+                 'rollcall_proxy_postgres_wait_seconds_count{pool="db"} 1',
+                 'rollcall_proxy_postgres_to_instance_bytes_total{pool="db",instance="pg1"} %d' % instance["bytes_to"]):
+        assert line in text.splitlines(), text
