@@ -117,6 +117,33 @@ static void give_back(struct keeper *k)
     }
 }
 
+/* The store was made anew, or it has never heard of the cluster: who goes on cannot be told from
+ * what one node has, so somebody must say it. */
+static void unknown_cluster(struct keeper *k)
+{
+    const struct keeper_intent_record *intent = &k->view.intent;
+    bool is_named = k->view.intent_at.exists && intent->kind == KEEPER_FAILOVER &&
+                    intent->accept_loss && strcmp(intent->to, k->node) == 0;
+
+    if (!is_named) {
+        keeper_trouble(k, "the store knows no primary of before: failover -accept-loss "
+                          "to whom has the most");
+        return;
+    }
+    struct keeper_request *r =
+        keeper_session_is_sure(k) ? keeper_ask(k, FOR_CLAIM) : NULL;
+    if (r != NULL) {
+        struct keeper_state_record state = {.claimed = k->probe.tli,
+                                            .tli = k->probe.tli,
+                                            .lsn = k->probe.lsn,
+                                            .reason = "named by an operator"};
+        (void)rc_text_put(state.sysid, sizeof state.sysid, k->probe.sysid);
+        (void)rc_text_put(state.node, sizeof state.node, k->node);
+        keeper_ask_state(k, r, &state);
+        keeper_ask_send(k, r);
+    }
+}
+
 static void hung(struct keeper *k)
 {
     bool is_starting = k->has_probe && k->probe.reach == KEEPER_REFUSING;
@@ -162,5 +189,7 @@ void keeper_on_standby(struct keeper *k)
         follow(k);
     } else if (k->view.state_at.exists) {
         keeper_become(k, KEEPER_ELECTING);
+    } else {
+        unknown_cluster(k);
     }
 }

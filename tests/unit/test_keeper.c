@@ -480,6 +480,41 @@ static void a_switchover_to_nobody_is_refused_in_the_history(void **state)
     assert_true(is_told);
 }
 
+static bool asked_to_write(const struct world *w, const char *key)
+{
+    for (size_t i = 0; i < w->asked_count; i++) {
+        if (w->asked[i].kind == KEEPER_TXN && strcmp(w->asked[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void in_a_store_made_anew_only_an_operator_names_who_goes_on(void **state)
+{
+    struct world *w = *state;
+
+    put(w, "member/db1", "{}", "s1");
+    w->warden = (struct keeper_warden){.process = KEEPER_RUNNING, .run = 1};
+    w->probe = (struct keeper_probe){.reach = KEEPER_ANSWERED,
+                                     .in_recovery = true,
+                                     .tli = 2,
+                                     .lsn = 500,
+                                     .sysid = "1",
+                                     .names = KEEPER_BLOCKED_NAMES};
+    pass(w, 3000);
+    put(w, "intent",
+        "{\"id\":\"i\",\"kind\":\"failover\",\"to\":\"db2\",\"accept_loss\":true}", NULL);
+    pass(w, 1000);
+    assert_int_equal(state_of(w), KEEPER_STANDBY);
+    assert_false(asked_to_write(w, "state"));
+
+    put(w, "intent",
+        "{\"id\":\"j\",\"kind\":\"failover\",\"to\":\"db1\",\"accept_loss\":true}", NULL);
+    pass(w, 500);
+    assert_true(asked_to_write(w, "state"));
+}
+
 /* db2 confirms what db1 writes. */
 static void hold_with_an_heir(struct world *w, const char *heir)
 {
@@ -761,6 +796,7 @@ int main(void)
         CLAIM(a_strict_primary_says_that_it_waits),
         CLAIM(a_primary_that_ends_again_and_again_gives_way),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),
+        CLAIM(in_a_store_made_anew_only_an_operator_names_who_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
