@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+import pytest
 from patience import patient
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -154,6 +155,10 @@ class Client(Stream):
 
     def close(self):
         self.sock.close()
+
+
+HOST = "Host: x\r\n"
+POST = "POST / HTTP/1.1\r\n" + HOST
 
 
 def get(path="/", more=""):
@@ -344,3 +349,69 @@ listen http 127.0.0.1:%d {
                     self.process.kill()
                     self.process.wait()
         return self.process.returncode
+
+
+def websocket(stream, backend):
+    head = stream.head()
+    backend.note(head)
+    stream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                "Upgrade: websocket\r\n\r\nhello")
+    while True:
+        data = stream.rest or stream.sock.recv(65536)
+        stream.rest = b""
+        if not data:
+            stream.send("bye")
+            return
+        stream.send(data.upper())
+
+
+SWITCH = ("Connection: Upgrade\r\nUpgrade: %s\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+          "Sec-WebSocket-Version: 13\r\n")
+
+
+def hammer(proxy, seconds, text, results, threads=8):
+    end = time.time() + seconds
+
+    def run():
+        client = None
+        while time.time() < end:
+            try:
+                client = client or proxy.client()
+                answer = client.ask(text)
+                results.append(answer.status)
+                if answer.field("connection") == ["close"]:
+                    client = None
+            except Exception as problem:  # noqa: BLE001: any of them is a failed request
+                results.append(repr(problem))
+                client = None
+
+    running = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    return running
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Starts backends and proxies; all must have ended well when the test is over."""
+    made = []
+
+    class Lab:
+        @staticmethod
+        def backend(serve, port=None):
+            made.append(Backend(serve, port))
+            return made[-1]
+
+        @staticmethod
+        def proxy(*backends, **more):
+            ports = [b if isinstance(b, int) else b.port for b in backends]
+            made.append(Proxy(tmp_path, ports, **more))
+            return made[-1]
+
+    yield Lab
+    for thing in reversed(made):
+        if isinstance(thing, Proxy):
+            code = thing.stop()
+            assert code == 0, "exit %s: %s" % (code, thing.said())
+        else:
+            thing.stop()
