@@ -68,7 +68,7 @@ CLOCKED := $(OUT)/rollcall-clocked
 STORE_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter tests/crash/%,$(ALL_C)))
 STORE_BIN  := $(OUT)/rollcall-store
 
-PYTEST := /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+PYTEST := /usr/bin/python3 -B tests/reaper.py /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
 all: $(BINS) ## build rollcall and rollcall-proxy into build/release
 
