@@ -143,6 +143,13 @@ void keeper_on_stopped(struct keeper *k)
     }
     if (!keeper_has_standing(k, KEEPER_ORDER_STOP)) {
         keeper_become(k, KEEPER_INIT);
+    } else if (keeper_process(k) == KEEPER_RUNNING && k->warden.is_writable_start) {
+        if (k->now_ms >= k->next_kill_ms) {
+            keeper_say(
+                k, KEEPER_ALARM,
+                "PostgreSQL was started by somebody else, but is stopped by order: killed");
+        }
+        keeper_kill(k);
     } else if (keeper_process(k) == KEEPER_RUNNING && keeper_hand_is_free(k)) {
         (void)keeper_order(k, KEEPER_STOP_FAST, STOP_MS); /* a start was on its way */
     }

@@ -86,7 +86,9 @@ static void found_writable(struct keeper *k)
     if (k->cluster_request.id != 0) {
         return; /* it may be the lease that was asked for */
     }
-    keeper_say(k, KEEPER_ALARM, "PostgreSQL is writable without the lease: killed");
+    if (k->now_ms >= k->next_kill_ms) { /* not with each thing that is seen meanwhile */
+        keeper_say(k, KEEPER_ALARM, "PostgreSQL is writable without the lease: killed");
+    }
     keeper_kill(k);
 }
 

@@ -71,6 +71,8 @@ static struct timespec spec(int64_t ns)
     return (struct timespec){.tv_sec = ns / SECOND_NS, .tv_nsec = ns % SECOND_NS};
 }
 
+// The C library's names of parameters are its own.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 int clock_gettime(clockid_t id, struct timespec *out)
 {
     const volatile struct clock_file *file = open_file();
@@ -127,3 +129,4 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *wanted,
     }
     return (int)syscall(SYS_timerfd_settime, fd, flags, &real, old);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -275,7 +275,7 @@ class Pool:
 admin 127.0.0.1:8800
 discovery agent {{ address 127.0.0.1:8500 }}
 pool db {{ from agent postgres {CLUSTER} }}
-listen postgres 127.0.0.1:{PROXY_PORT} {{ pool db; target primary; wait_for_primary 30s }}
+listen postgres 127.0.0.1:{PROXY_PORT} {{ pool db; target primary; wait_for_primary 30s; max_waiting 1200 }}
 listen postgres 127.0.0.1:{STANDBY_PORT} {{ pool db; target standby }}
 """)
         host.start("proxy", BUILD / "rollcall-proxy", "-config", host.folder / "proxy.conf")

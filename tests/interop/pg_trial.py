@@ -62,6 +62,7 @@ class Trial:
         if self.watch:
             self.watch.again()
         self.look()
+        self.first_term = self.term
         self.primary.sql("TRUNCATE ledger")
         self.writer = self.pool.writer(**self.writing)
         self.writer.wait_for(50)
@@ -104,16 +105,17 @@ class Trial:
                 return False
             record = self.writer.end()
             view = self.pool.mend()
-            changes = len([entry for entry in view["History"] if entry["Term"] > self.term])
+            made = [entry for entry in view["History"] if entry["Term"] > self.first_term]
+            moves = sum(entry["Node"] != entry["From"] for entry in made)
             there = map(int, self.pool.primary().sql("SELECT id FROM ledger", timeout=60).split())
             self.lost = record.lost(there)
             self.gap_s = record.gap(self.fault_at) if self.fault_at and record.acks[-1][0] > self.fault_at else None
-            self.late = record.after_the_next()
+            self.late = record.after_the_next(moves)
             gap = f"{1000 * self.gap_s:.0f} ms" if self.gap_s is not None else "-"
             line = (f"row {self.row}: no row written for {gap}, {len(record.acks)} acknowledged, {len(self.lost)} lost, "
                     f"{len(self.late)} by two at once")
             print(line, flush=True)
-            pg_tally.note(self.row, self.mode, len(record.acks), len(self.lost), self.gap_s, changes, len(self.late))
+            pg_tally.note(self.row, self.mode, len(record.acks), len(self.lost), self.gap_s, len(made), len(self.late))
             if self.lost and not self.may_lose or self.late:
                 print(self.pool.describe())
             assert self.may_lose or self.lost == [], self.lost[:10]

@@ -127,19 +127,18 @@ class Record:
         pairs = [(b - a) for a, b in zip(times, times[1:]) if b > since]
         return max(pairs, default=float("inf"))
 
-    def after_the_next(self):
-        """Rows that a server acknowledged though they were sent after another, later one had acknowledged its first."""
-        first = {}
-        for at, _, server, _ in self.acks:
-            first.setdefault(server, at)
+    def after_the_next(self, changes=1):
+        """Rows that a server acknowledged though they were sent after another, later one had acknowledged its first; as often as
+        the primary was changed from node to node that is as it should be."""
         late = []
         holder = None
         for at, row, server, sent in self.acks:
-            if holder is not None and server != holder[0] and sent > holder[1] and first[server] < holder[1]:
-                late.append((at, row, server, sent, holder))
-            if holder is None or server != holder[0] and sent > holder[1]:
+            if holder is None:
                 holder = (server, at)
-        return late
+            elif server != holder[0] and sent > holder[1]:
+                late.append((at, row, server, sent, holder))
+                holder = (server, at)
+        return late[changes:]
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def test_row_7_a_killed_agent_that_comes_back_moves_nothing(trial):
         trial.pool.start_agent(trial.primary.name)
         time.sleep(2 * TTL_S)
         trial.goes_on()
-        if "the session has ended in the store" not in trial.primary.log("agent").rsplit("rollcall 0.", 1)[1]:
+        if "the session has ended in the store" not in trial.primary.log("agent", 10**6).rsplit("rollcall 0.", 1)[1]:
             break
         print("it came back after its lease had ended")
         trial.look()
@@ -540,20 +540,55 @@ def test_row_36_a_proxy_that_no_longer_hears_of_the_store_closes_and_comes_back(
     trial.same_primary()
 
 
+def start_by_hand(host):
+    folder = host.folder / "postgres" / "main"
+    return host.run("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups", pg_pool.binaries() / "pg_ctl", "-D", folder,
+                    "-l", folder / "by-hand.log", "-o", f"-c listen_addresses={host.address} -p 5432", "start", check=False, cwd="/")
+
+
+def is_in_recovery(host):
+    """"t", "f", or "" when nobody answers."""
+    return host.run("psql", "-XAtq", f"host={host.address} user=postgres dbname=postgres connect_timeout=3", "-c",
+                    "SELECT pg_is_in_recovery()", check=False).stdout.strip()
+
+
 @whole_matrix
 def test_row_38_a_server_that_an_operator_starts_by_hand_is_no_second_primary(trial):
     pool, old = trial.pool, trial.primary
     trial.fault(lambda: pool.pg("stop", old.name))
     trial.taken_over()
-    folder = old.folder / "postgres" / "main"
-    (folder / "standby.signal").unlink(missing_ok=True)
-    old.run("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups", pg_pool.binaries() / "pg_ctl", "-D", folder,
-            "-l", folder / "by-hand.log", "-o", f"-c listen_addresses={old.address}", "start", check=False, cwd="/")
-    time.sleep(TTL_S)
-    seen = old.run("psql", "-XAtq", f"host={old.address} user=postgres dbname=postgres connect_timeout=3", "-c",
-                   "SELECT pg_is_in_recovery()", check=False).stdout.strip()
-    assert seen in ("", "t"), seen
+    print(start_by_hand(old).stdout)
+    for _ in range(10):
+        assert is_in_recovery(old) in ("", "t")
+        time.sleep(0.2)
     pool.pg("start", old.name)
+    pool.mend()
+    assert is_in_recovery(old) == "t"
+
+
+@whole_matrix
+@pytest.mark.parametrize("agent", ["there", "away"])
+def test_row_38_one_that_is_started_to_be_written_by_hand_is_killed(trial, agent):
+    """An operator takes the signal file away: the agent kills it, at once or when it comes back, and says so."""
+    pool, old = trial.pool, trial.primary
+    folder = old.folder / "postgres" / "main"
+    trial.fault(lambda: pool.pg("stop", old.name))
+    trial.taken_over()
+    until(lambda: not old.postgres(), "it has stopped")
+    if agent == "away":
+        kill(*old.agent())
+        kill(*old.wardens())
+    (folder / "standby.signal").unlink(missing_ok=True)
+    start_by_hand(old)
+    if agent == "away":
+        assert is_in_recovery(old) == "f"
+        pool.start_agent(old.name)
+    until(lambda: not old.postgres() or is_in_recovery(old) == "t", "nobody can write there")
+    until(lambda: any(words in old.log("agent", 10**6) for words in ("writable without the lease", "was started by somebody else, but")), "it is told")
+    pool.pg("start", old.name)
+    pool.mend()
+    assert is_in_recovery(old) == "t"
+    trial.goes_on()
 
 
 def test_row_35_there_never_were_two_primaries_in_an_answer_of_dns(pool, watch):

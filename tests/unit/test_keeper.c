@@ -621,6 +621,23 @@ static bool has_said(const struct world *w, const char *words)
     return false;
 }
 
+static void what_is_started_by_hand_against_an_order_is_killed_with_words(void **state)
+{
+    struct world *w = *state;
+
+    stand_by(w);
+    put(w, "order/db1", "{\"id\":\"1\",\"kind\":\"stop\"}", NULL);
+    w->warden.process = KEEPER_NO_PROCESS;
+    pass(w, 1000);
+    assert_int_equal(state_of(w), KEEPER_STOPPED);
+    assert_int_equal(count_of(w, KEEPER_KILL), 0);
+    w->warden = (struct keeper_warden){
+        .process = KEEPER_RUNNING, .run = 2, .is_writable_start = true};
+    pass(w, 150);
+    assert_true(count_of(w, KEEPER_KILL) > 0);
+    assert_true(has_said(w, "was started by somebody else, but"));
+}
+
 static void alone_with_a_full_disk_it_stays_and_says_so(void **state)
 {
     struct world *w = *state;
@@ -791,6 +808,7 @@ int main(void)
         CLAIM(in_mode_async_a_full_disk_is_left_by_a_clean_stop),
         CLAIM(where_all_disks_are_full_the_primary_stays),
         CLAIM(alone_with_a_full_disk_it_stays_and_says_so),
+        CLAIM(what_is_started_by_hand_against_an_order_is_killed_with_words),
         CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
         CLAIM(an_answer_that_is_older_than_the_view_changes_nothing_in_it),
         CLAIM(a_strict_primary_says_that_it_waits),
