@@ -82,6 +82,59 @@ def test_pages_are_well_formed(page):
     assert [line for line in found.splitlines() if "referenced manual not found" not in line] == []
 
 
+AGENT_CONFIG = """
+server = true
+bootstrap_expect = 1
+acl { enabled = true }
+postgres {
+  cluster  = "main"
+  data_dir = "%s/pg"
+  bin_dir  = "/usr/bin"
+}
+"""
+PROXY_CONFIG = """
+admin 127.0.0.1:8800
+discovery agent { address 127.0.0.1:8500 }
+pool db { from agent postgres main }
+pool web { from agent service web }
+listen postgres 127.0.0.1:6432 { pool db; target primary }
+listen http 127.0.0.1:8080 { route / { pool web } }
+"""
+# Both programs in a network and a process table of their own, which end with it.
+ASK = """
+ip link set lo up
+"$1/rollcall" agent -bind=127.0.0.1 -data-dir="$2/data" -config-file="$2/agent.hcl" >"$2/agent.log" 2>&1 &
+"$1/rollcall-proxy" -config "$2/proxy.conf" >"$2/proxy.log" 2>&1 &
+# Some parts are there a moment later than the interface.
+ask() {
+    for _ in $(seq 300); do
+        curl -s -f "$1" >"$2" && [ "$(grep -c "^# HELP" "$2")" -ge "$3" ] && break
+        sleep 0.2
+    done
+}
+ask "http://127.0.0.1:8500/v1/agent/metrics?format=prometheus" "$2/rollcall.1" "$3"
+ask http://127.0.0.1:8800/metrics "$2/rollcall-proxy.1" "$4"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("curl") is None, reason="needs root and curl")
+def test_every_metric_is_explained_and_no_other(tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "agent.hcl").write_text(AGENT_CONFIG % tmp_path)
+    (tmp_path / "proxy.conf").write_text(PROXY_CONFIG)
+    explained = {}
+    for page in (AGENT_PAGE, PROXY_PAGE):
+        section = re.search(r"^\.Sh METRICS\n(.*?)^\.Sh ", page.read_text(), re.S | re.M).group(1)
+        explained[page.name] = set(re.findall(r"^\.It Li (\S+)", section, re.M))
+    counts = [str(len(names)) for names in explained.values()]
+    subprocess.run(["unshare", "-n", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c", ASK, "sh", str(BUILD), str(tmp_path), *counts],
+                   timeout=patient(150), check=True)
+    for name, names in explained.items():
+        told = set(re.findall(r"^# HELP (\S+)", (tmp_path / name).read_text(), re.M))
+        assert len(told) > 20
+        assert told == names, (name, told ^ names)
+
+
 def test_the_examples_are_taken(tmp_path):
     """What the pages show as configuration is read without a complaint."""
     examples = re.findall(r"\.Bd -literal -offset indent\n(.*?)\.Ed", AGENT_PAGE.read_text(), re.S)
