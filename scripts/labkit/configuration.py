@@ -24,6 +24,7 @@ class Places:
     tls: str = ""  # certificates of etcd's members and their clients
     etcd: str = ""  # etcd's folder
     postgres: str = ""  # PostgreSQL's folder, of the user postgres; "": the agent keeps no server
+    warden_is_unit: bool = False  # of systemd
     postgres_programs: str = "/usr/lib/postgresql/15/bin"
 
 
@@ -66,10 +67,11 @@ def _store(inventory, node, places):
 def _postgres(node, places):
     """The server beside the agent, which the agent keeps: it makes it, starts it, and decides with the others who is primary."""
     folder = places.postgres
+    warden = ["  start_warden = false"] if places.warden_is_unit else []
     return ["postgres {", f'  cluster    = "{CLUSTER}"', f'  address    = "{node.address}"', f'  data_dir   = "{folder}/main"',
             f'  bin_dir    = "{places.postgres_programs}"', f'  hba_file   = "{folder}/pg_hba.conf"', '  mode       = "sync"',
             f'  socket_dir = "{folder}"', f'  password_file = "{folder}/password"', f'  replication_password_file = "{folder}/password"',
-            "  initialize = true", "}"]
+            "  initialize = true", *warden, "}"]
 
 
 def etcd(inventory, node, places):
