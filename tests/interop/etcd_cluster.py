@@ -105,7 +105,7 @@ class Member:
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def call(self, path, body, timeout=5):
+    def call(self, path, body, timeout=30):
         request = urllib.request.Request(self.url + path, data=json.dumps(body).encode())
         try:
             with urllib.request.urlopen(request, timeout=timeout, context=self.cluster.trust) as answer:
@@ -121,7 +121,7 @@ class Member:
         answer = self.call("/v3/kv/range", {"key": b64("ready"), "revision": revision})
         return "compacted" in answer.get("error", "")
 
-    def put(self, key, value, timeout=5):
+    def put(self, key, value, timeout=30):
         return self.call("/v3/kv/put", {"key": b64(key), "value": b64(value)}, timeout)
 
 

@@ -73,11 +73,19 @@ def queries(agent):
     return sorted(rows, key=lambda row: row["ID"])
 
 
+def restore_all(agent, archive):
+    """A slow etcd may cut it short, and says what to do then."""
+    end = time.monotonic() + patient(30)
+    reply = agent.call("PUT", "/v1/snapshot", archive)
+    while "do it again" in reply.text and time.monotonic() < end:
+        reply = agent.call("PUT", "/v1/snapshot", archive)
+    assert reply.status == 200, reply.text
+
+
 def move(source, target):
     saved = source.call("GET", "/v1/snapshot")
     assert saved.status == 200
-    restored = target.call("PUT", "/v1/snapshot", saved.body)
-    assert restored.status == 200, restored.text
+    restore_all(target, saved.body)
     return saved.body
 
 
@@ -155,7 +163,7 @@ def test_a_restore_that_is_cut_short_shows_nothing_until_it_is_done_again(pools,
     fill(servers[0], "old")
     old = servers[0].call("GET", "/v1/snapshot").body
     begun = time.monotonic()
-    assert servers[0].call("PUT", "/v1/snapshot", old).status == 200
+    restore_all(servers[0], old)
     takes = time.monotonic() - begun
     seen = {}
     for number in range(ROUNDS):
@@ -191,9 +199,8 @@ def test_a_restore_that_is_cut_short_shows_nothing_until_it_is_done_again(pools,
         assert not strange and state in ("old", "new", "refused"), (SEED, number, state, strange[:5], after)
         if state == "refused":
             assert victim.call("PUT", "/v1/kv/other", "x").status == 500
-            reply = chance.choice(agents).call("PUT", "/v1/snapshot", new)
-            assert reply.status == 200, reply.text
+            restore_all(chance.choice(agents), new)
             until(lambda: {contents(agent) for agent in agents} == {"new"})
-        assert victim.call("PUT", "/v1/snapshot", old).status == 200
+        restore_all(victim, old)
         until(lambda: {contents(agent) for agent in agents} == {"old"})
     print(json.dumps({"seed": SEED, "engine": engine, "restore takes": round(takes, 3), "after the kill": seen}))
