@@ -144,6 +144,7 @@ struct ksim_store {
     struct ksim_session sessions[KSIM_SESSIONS_MAX];
     size_t session_count;
     uint64_t index;
+    uint64_t erased_index; /* about when a key was last erased */
     uint64_t down_until;
     uint64_t slow_until;
     uint64_t

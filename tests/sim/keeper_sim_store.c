@@ -32,6 +32,7 @@ const struct ksim_key *ksim_store_get(const struct ksim_world *w, const char *ke
 static void erase(struct ksim_store *s, struct ksim_key *key)
 {
     rc_buffer_fini(&key->value);
+    s->erased_index = s->index + 1; /* at the latest */
     *key = s->keys[--s->key_count];
     s->keys[s->key_count] = (struct ksim_key){.session = -1};
 }
@@ -329,7 +330,8 @@ void ksim_store_serve(struct ksim_world *w, struct ksim_message *m)
 
 /* ---- views: one blocking read after the other */
 
-/* All that nodes read alike, once for each index: most of the simulator's time goes here. */
+/* All that nodes read alike; what has not changed is not read again, as most of the simulator's
+ * time goes here. */
 static const struct keeper_view *read_all(struct ksim_world *w)
 {
     struct ksim_store *s = &w->store;
@@ -338,10 +340,17 @@ static const struct keeper_view *read_all(struct ksim_world *w)
     if (w->view.index == s->index) {
         return &w->view;
     }
-    keeper_view_clear(&w->view);
+    uint64_t since = w->view.index;
+    if (s->erased_index >= since) {
+        keeper_view_clear(&w->view);
+        since = 0;
+    }
     w->view.index = s->index;
     for (size_t i = 0; i < s->key_count; i++) {
         const struct ksim_key *key = &s->keys[i];
+        if (key->index <= since) {
+            continue;
+        }
         session[0] = '\0';
         if (key->session >= 0) {
             (void)snprintf(session, sizeof session, "s%d", key->session);
