@@ -169,9 +169,20 @@ static void (*const on_state[KEEPER_STATE_COUNT])(struct keeper *) = {
     [KEEPER_REJOINING] = keeper_on_rejoining, [KEEPER_FENCED] = keeper_on_fenced,
     [KEEPER_STOPPED] = keeper_on_stopped};
 
+/* Armed for a keeper before us, and now silent: nobody looks at the deadline any more. */
+static bool is_unwatched(const struct keeper *k)
+{
+    return k->term == 0 && k->warden.armed_term != 0 &&
+           k->warden.process != KEEPER_NO_PROCESS && keeper_warden_is_silent(k);
+}
+
 /* Read-write without the right to it: ended before anything else is thought about. */
 static void guard(struct keeper *k)
 {
+    if (is_unwatched(k)) {
+        keeper_kill(k);
+        return;
+    }
     bool may_write = k->state == KEEPER_PROMOTING || k->state == KEEPER_PRIMARY ||
                      k->state == KEEPER_DEMOTING || k->state == KEEPER_INIT;
 

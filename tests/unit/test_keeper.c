@@ -784,6 +784,19 @@ static void a_strict_primary_says_that_it_waits(void **state)
     assert_string_equal(status.problem, "");
 }
 
+static void a_keeper_that_came_back_kills_what_its_warden_watches_no_more(void **state)
+{
+    struct world *w = *state;
+
+    hold(w);
+    w->is_store_silent = true; /* whose the lease is it cannot know */
+    pass(w, 500);
+    assert_int_equal(count_of(w, KEEPER_KILL), 0);
+    w->is_warden_silent = true;
+    pass(w, 500);
+    assert_true(count_of(w, KEEPER_KILL) > 0);
+}
+
 #define CLAIM(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -812,6 +825,7 @@ int main(void)
         CLAIM(who_has_seen_the_store_stall_twice_does_not_stand),
         CLAIM(an_answer_that_is_older_than_the_view_changes_nothing_in_it),
         CLAIM(a_strict_primary_says_that_it_waits),
+        CLAIM(a_keeper_that_came_back_kills_what_its_warden_watches_no_more),
         CLAIM(a_primary_that_ends_again_and_again_gives_way),
         CLAIM(a_switchover_to_nobody_is_refused_in_the_history),
         CLAIM(in_a_store_made_anew_only_an_operator_names_who_goes_on),
