@@ -43,7 +43,6 @@ struct instance {
     _Atomic uint32_t outcomes[INSTANCE_OUTCOME_COUNT]; /* only grow; wrap around */
     _Atomic uint32_t
         idle_limit_ms; /* learned: kept connections die at this age; 0 = unknown */
-    _Atomic uint64_t connects;
     /* Of PostgreSQL sessions, in the clear: from clients to it, and from it. */
     _Atomic uint64_t bytes_to;
     _Atomic uint64_t bytes_from;
