@@ -84,7 +84,7 @@ wal_keep_size = 64MB
 
 
 def connect(port, user=USER, **more):
-    connection = psycopg2.connect(host="127.0.0.1", port=port, user=user, dbname="postgres", connect_timeout=30,
+    connection = psycopg2.connect(host="127.0.0.1", port=port, user=user, dbname="postgres", connect_timeout=int(patient(30)),
                                   **more)
     connection.autocommit = True
     return connection

@@ -169,20 +169,25 @@ def test_who_asks_for_much_and_reads_nothing_does_not_fill_the_memory(agents):
     for number in range(20):
         assert agent.call("PUT", f"/v1/kv/big/{number}", "x" * 500_000).text == "true"
     whole = agent.call("GET", "/v1/kv/big/?recurse")
-    before, crowd = memory_kb(agent), []
-    for _ in range(60):  # 13 MB each
-        stranger = socket.socket()
-        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        stranger.connect((agent.address, 8500))
-        stranger.sendall(b"GET /v1/kv/big/?recurse HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        crowd.append(stranger)
-    time.sleep(1)
-    most = 0
-    for _ in range(20):
-        until(lambda: agent.call("GET", "/v1/kv/big/1?keys").status == 200)  # small answers find room
-        most = max(most, memory_kb(agent) - before)
+    before, most = memory_kb(agent), 0
+    for _ in range(5):  # who takes nothing for ten seconds is let go: a slow machine may need another crowd
+        crowd = []
+        for _ in range(60):  # 13 MB each
+            stranger = socket.socket()
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stranger.connect((agent.address, 8500))
+            stranger.sendall(b"GET /v1/kv/big/?recurse HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            crowd.append(stranger)
+        time.sleep(1)
+        for _ in range(20):
+            until(lambda: agent.call("GET", "/v1/kv/big/1?keys").status == 200)  # small answers find room
+            most = max(most, memory_kb(agent) - before)
+        refused = agent.call("GET", "/v1/kv/big/?recurse")
+        if refused.status == 503:
+            break
+        for stranger in crowd:
+            stranger.close()
     assert most < (600 if "asan" in str(BINARY) else 250) * 1024, most
-    refused = agent.call("GET", "/v1/kv/big/?recurse")
     assert refused.status == 503 and "wait to be read" in refused.text
     for stranger in crowd:
         stranger.close()
