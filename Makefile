@@ -208,7 +208,7 @@ SIDE ?= 4
 # No test takes longer than LONGEST seconds: one that hangs is ended, and named.
 LONGEST ?= 300
 integration: $(BINS) $(STORE_BIN) $(DRIVE) ## the real programs against real peers: serf, dig, PostgreSQL, etcd, the lab (root)
-	ROLLCALL_BUILD=$(BUILD) $(PYTEST) -n $(SIDE) --dist loadgroup --timeout $(LONGEST) --durations=15 -rs $(WHICH) tests/interop tests/lab
+	ROLLCALL_BUILD=$(BUILD) $(PYTEST) -n $(SIDE) --dist loadgroup --timeout $(LONGEST) --durations=15 -rs $(WHICH) tests/lab tests/interop
 churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
 KILLS ?= 500
