@@ -24,8 +24,8 @@ class Places:
     tls: str = ""  # certificates of etcd's members and their clients
     etcd: str = ""  # etcd's folder
     postgres: str = ""  # PostgreSQL's folder, of the user postgres; "": the agent keeps no server
-    warden_is_unit: bool = False  # of systemd
     postgres_programs: str = "/usr/lib/postgresql/15/bin"
+    warden_is_unit: bool = False  # of systemd
 
 
 def agent(inventory, node, secrets, places):
