@@ -162,7 +162,8 @@ static const struct cli_command commands[] = {
      store_run},
     {"pg", "PostgreSQL clusters: who is primary, and moving it",
      "usage: rollcall pg status|members|history [flags]\n"
-     "       rollcall pg switchover [-to NODE] [flags]\n"
+     "       rollcall pg switchover [-to NODE] [-at TIME] [flags]\n"
+     "       rollcall pg switchover -cancel [flags]\n"
      "       rollcall pg failover -to NODE [-accept-loss] [flags]\n"
      "       rollcall pg pause|resume [flags]\n"
      "       rollcall pg settings mode=async|sync|strict|max_lag_bytes=BYTES|k=NUMBER\n"

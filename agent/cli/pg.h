@@ -13,6 +13,8 @@
 #include "agent/cli/columns.h"
 #include "agent/cli/flags.h"
 
+enum { PG_TIME_SPACE = 25 }; /* of an instant as text */
+
 struct pg_cluster {
     const struct cli_client_flags *client;
     const char *name;

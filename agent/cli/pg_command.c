@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/cli/client.h"
 #include "agent/cli/commands.h"
@@ -18,6 +19,8 @@ struct wish {
     enum cli_format format;
     const char *to;
     bool accept_loss;
+    bool cancels;
+    uint64_t due_ms; /* wall time; 0: at once */
     uint64_t wait_ms;
     const char *name; /* of the subcommand */
     const char *word; /* behind it; "" */
@@ -154,11 +157,37 @@ static int history(struct wish *wish)
 
 /* ---- Moving the primary. */
 
+static int cancel(struct wish *wish)
+{
+    json_t *answer = NULL;
+
+    if (put(wish, "cancel", json_object(), &answer) != RC_OK) {
+        return CLI_FAILED;
+    }
+    (void)printf("Cancelled: %s\n", pg_text(answer, "Kind"));
+    json_decref(answer);
+    return CLI_DONE;
+}
+
+static void tell_plan(const struct wish *wish, const char *to)
+{
+    char at[PG_TIME_SPACE];
+
+    rc_text_from_wall_ms(wish->due_ms, at);
+    (void)printf(
+        "Planned: %s to %s at %s; rollcall pg switchover -cancel takes it back\n",
+        wish->name, to, at);
+}
+
 static int move(struct wish *wish)
 {
     json_t *body = json_object();
     json_t *answer = NULL;
     int result = CLI_DONE;
+
+    if (wish->due_ms != 0) {
+        (void)json_object_set_new(body, "AtMs", json_integer((json_int_t)wish->due_ms));
+    }
 
     if (wish->to != NULL) {
         (void)json_object_set_new(body, "To", json_string(wish->to));
@@ -168,7 +197,9 @@ static int move(struct wish *wish)
         return CLI_FAILED;
     }
     const char *to = pg_text(answer, "To");
-    if (wish->wait_ms > 0) {
+    if (wish->due_ms != 0) {
+        tell_plan(wish, to);
+    } else if (wish->wait_ms > 0) {
         result = pg_follow_move(&wish->cluster, pg_text(answer, "ID"), to, wish->wait_ms);
     } else {
         (void)printf("Asked for: %s to %s\n", wish->name, to);
@@ -290,6 +321,28 @@ static const struct part *find(const struct cli_parsed *parsed)
     return NULL;
 }
 
+/* RFC 3339 in UTC, or "+5m". */
+static int read_time(const char *text, uint64_t *out)
+{
+    struct tm time = {.tm_isdst = 0};
+    struct timespec now;
+    uint64_t ns = 0;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (text[0] == '+') {
+        int err = rc_text_to_duration_ns(text + 1, &ns);
+        *out = (uint64_t)now.tv_sec * 1000 + ns / NS_PER_MS;
+        return err;
+    }
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &time);
+    time_t seconds = end != NULL ? timegm(&time) : -1;
+    if (end == NULL || strcmp(end, "Z") != 0 || seconds <= 0) {
+        return RC_EMALFORMED;
+    }
+    *out = (uint64_t)seconds * 1000;
+    return RC_OK;
+}
+
 static int run(struct wish *wish, const struct part *part)
 {
     char *found = NULL;
@@ -298,7 +351,10 @@ static int run(struct wish *wish, const struct part *part)
         found = only_cluster(wish->cluster.client);
         wish->cluster.name = found;
     }
-    int result = wish->cluster.name != NULL ? part->run(wish) : CLI_FAILED;
+    int result = CLI_FAILED;
+    if (wish->cluster.name != NULL) {
+        result = wish->cancels ? cancel(wish) : part->run(wish);
+    }
     free(found);
     return result;
 }
@@ -308,6 +364,7 @@ int pg_run(const struct cli_command *self, int count, char **words)
     struct wish wish = {.to = NULL};
     const char *format = NULL;
     const char *wait = NULL;
+    const char *at = NULL;
     const struct cli_flag flags[] = {
         {"cluster", CLI_TEXT, &wish.cluster.name, "NAME",
          "which one; not needed while there is one only"},
@@ -316,6 +373,9 @@ int pg_run(const struct cli_command *self, int count, char **words)
          "who becomes primary; a switchover finds the best by itself"},
         {"accept-loss", CLI_SWITCH, &wish.accept_loss, NULL,
          "fail over though writes that were acknowledged may be lost"},
+        {"at", CLI_TEXT, &at, "TIME",
+         "plan the switchover: 2026-01-31T03:00:00Z, or +5m from now"},
+        {"cancel", CLI_SWITCH, &wish.cancels, NULL, "take a planned switchover back"},
         {"wait", CLI_TEXT, &wait, "TIME",
          "how long to follow what was asked for; default 30s, 0 for not at all"},
     };
@@ -334,6 +394,12 @@ int pg_run(const struct cli_command *self, int count, char **words)
     if (cli_format_parse(format, &wish.format) != RC_OK ||
         (wait != NULL && rc_text_to_duration_ns(wait, &wait_ns) != RC_OK)) {
         return cli_misuse(self, "-format is table or json, -wait a time such as 30s");
+    }
+    if ((at != NULL || wish.cancels) && strcmp(part->name, "switchover") != 0) {
+        return cli_misuse(self, "-at and -cancel are for switchover");
+    }
+    if (at != NULL && read_time(at, &wish.due_ms) != RC_OK) {
+        return cli_misuse(self, "-at is a time such as 2026-01-31T03:00:00Z, or +5m");
     }
     if (parsed.client.stale && part->run != status && part->run != members &&
         part->run != history) {

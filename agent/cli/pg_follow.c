@@ -7,7 +7,7 @@
 #include "agent/cli/say.h"
 #include "base/err.h"
 
-enum { WAIT_MS = 1000, MS_PER_S = 1000, NS_PER_MS = 1000000 };
+enum { WAIT_MS = 1000, MS_PER_S = 1000, NS_PER_MS = 1000000, STATE_SPACE = 200 };
 
 enum progress { GOES_ON, DONE, GIVEN_UP };
 
@@ -53,8 +53,35 @@ static enum progress look_at_order(const struct aim *aim, const json_t *view)
     if (pg_member(view, aim->node) == NULL) {
         return GOES_ON; /* its keeper begins anew */
     }
+    const json_t *member = pg_member(view, aim->node);
     bool is_ours = strcmp(pg_text(order, "ID"), aim->id) == 0;
+    bool is_stop = is_ours && strcmp(pg_text(order, "Kind"), "stop") == 0;
+    bool is_down = pg_text(member, "Role")[0] == '\0' &&
+                   strcmp(pg_text(member, "State"), "stopped") == 0;
+
+    /* Its keeper has taken it; what was asked for is that the server is down. */
+    if (is_stop && !is_down) {
+        return GOES_ON;
+    }
     return is_ours && !json_is_true(json_object_get(order, "Done")) ? GOES_ON : DONE;
+}
+
+/* What the node is at, when that has changed since. */
+static void tell_progress(const struct aim *aim, const json_t *view,
+                          char told[STATE_SPACE])
+{
+    char now[STATE_SPACE];
+    const json_t *member = pg_member(view, aim->node);
+    const char *progress = pg_text(member, "Progress");
+
+    (void)snprintf(now, sizeof now, "%s%s%s", pg_text(member, "State"),
+                   progress[0] != '\0' ? ": " : "", progress);
+    if (now[0] != '\0' && strcmp(now, told) != 0) {
+        if (told[0] != '\0') {
+            (void)fprintf(stderr, "%s is %s\n", aim->node, now);
+        }
+        memcpy(told, now, sizeof now);
+    }
 }
 
 /* The last view is owned by the caller; NULL: the agent no longer answers. */
@@ -63,6 +90,8 @@ static json_t *follow(struct pg_cluster *cluster, const struct aim *aim, uint64_
 {
     uint64_t end_ms = now_ms() + wait_ms;
     json_t *view = NULL;
+
+    char told[STATE_SPACE] = "";
 
     *out = GOES_ON;
     cluster->index = 0;
@@ -73,6 +102,7 @@ static json_t *follow(struct pg_cluster *cluster, const struct aim *aim, uint64_
             return NULL;
         }
         *out = aim->look(aim, view);
+        tell_progress(aim, view, told);
     }
     return view;
 }

@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-enum { TIME_SPACE = 25, KIB = 1024 };
+enum { KIB = 1024 };
 
 static bool is_set(const json_t *object, const char *key)
 {
@@ -52,7 +52,7 @@ static void put_names(struct rc_buffer *text, const json_t *names)
 static void put_primary(struct rc_buffer *text, const json_t *view)
 {
     const json_t *primary = json_object_get(view, "Primary");
-    char since[TIME_SPACE];
+    char since[PG_TIME_SPACE];
 
     if (!json_is_object(primary)) {
         const json_t *state = json_object_get(view, "State");
@@ -96,8 +96,12 @@ static void put_mode(struct rc_buffer *text, const json_t *view)
 
 static void put_intent(struct rc_buffer *text, const json_t *intent)
 {
-    char at[TIME_SPACE];
+    char at[PG_TIME_SPACE];
 
+    if (pg_number(intent, "DueMs") > 0) {
+        rc_text_from_wall_ms(pg_number(intent, "DueMs"), at);
+        rc_buffer_format(text, "planned for %s: ", at);
+    }
     rc_text_from_wall_ms(pg_number(intent, "At"), at);
     rc_buffer_format(text, "%s from %s to %s, asked for at %s", pg_text(intent, "Kind"),
                      or_dash(pg_text(intent, "From")), or_dash(pg_text(intent, "To")),
@@ -222,7 +226,7 @@ void pg_show_history(const json_t *view)
                                         "TL", "Took", "LSN",  "Reason"};
     enum { HEAD_COUNT = sizeof heads / sizeof heads[0] };
     struct cli_columns columns = {.width = HEAD_COUNT};
-    char at[TIME_SPACE];
+    char at[PG_TIME_SPACE];
     size_t i;
     const json_t *entry;
 

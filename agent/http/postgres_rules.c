@@ -34,16 +34,20 @@ static const json_t *member_of(const struct postgres_records *records, const cha
 static bool is_free(const json_t *wish, const char *what, uint64_t wall_ms,
                     struct rc_buffer *why)
 {
-    uint64_t at_ms = postgres_records_number(wish, "at_ms");
+    uint64_t asked_ms = postgres_records_number(wish, "at_ms");
+    uint64_t due_ms = postgres_records_number(wish, "due_ms");
+    uint64_t at_ms = due_ms > asked_ms ? due_ms : asked_ms;
 
     if (wish == NULL || postgres_records_is_set(wish, "done") ||
         wall_ms >= at_ms + POSTGRES_FORGOTTEN_MS) {
         return true;
     }
-    rc_buffer_format(why, "%s is under way: %s", what,
+    rc_buffer_format(why, "%s is %s: %s", what,
+                     due_ms > wall_ms ? "planned" : "under way",
                      postgres_records_text(wish, "kind"));
     const char *to = postgres_records_text(wish, "to");
-    rc_buffer_format(why, "%s%s", to[0] != '\0' ? " to " : "", to);
+    rc_buffer_format(why, "%s%s%s", to[0] != '\0' ? " to " : "", to,
+                     due_ms > wall_ms ? " (cancel it first)" : "");
     return false;
 }
 
@@ -194,6 +198,23 @@ const char *postgres_rules_switchover(const struct postgres_records *records,
         return NULL;
     }
     return fits_switchover(records, move->to, why) ? move->to : NULL;
+}
+
+bool postgres_rules_cancel(const struct postgres_records *records, uint64_t wall_ms,
+                           struct rc_buffer *why)
+{
+    const json_t *intent = records->records[POSTGRES_INTENT];
+
+    if (intent == NULL) {
+        rc_buffer_text(why, "nothing is planned");
+        return false;
+    }
+    if (postgres_records_number(intent, "due_ms") > wall_ms) {
+        return true;
+    }
+    rc_buffer_format(why, "the %s has begun: it cannot be taken back",
+                     postgres_records_text(intent, "kind"));
+    return false;
 }
 
 /* Whether `node` may lack what was acknowledged. */

@@ -15,12 +15,13 @@
 enum { POSTGRES_LAG_MAX = 16 << 20 };
 
 /* What was asked for this long ago and is still there was given to nobody who lives. */
-enum { POSTGRES_FORGOTTEN_MS = 60 * 1000 };
+enum { POSTGRES_FORGOTTEN_MS = 60 * 1000, POSTGRES_PLAN_MAX_MS = 7 * 24 * 3600 * 1000 };
 
 struct postgres_move {
     const char *to;   /* "": the best there is (a switchover only) */
     bool accept_loss; /* of writes that were acknowledged */
     uint64_t wall_ms; /* now */
+    uint64_t due_ms;  /* when it is to happen; 0: at once */
 };
 
 /* Where a switchover goes: borrowed from `records` or `move`; NULL: `why` says why not. */
@@ -32,6 +33,10 @@ const char *postgres_rules_switchover(const struct postgres_records *records,
 const char *postgres_rules_failover(const struct postgres_records *records,
                                     const struct postgres_move *move,
                                     struct rc_buffer *why);
+
+/* Whether there is something planned that has not begun. */
+bool postgres_rules_cancel(const struct postgres_records *records, uint64_t wall_ms,
+                           struct rc_buffer *why);
 
 enum postgres_order {
     POSTGRES_REINIT,

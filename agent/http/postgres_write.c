@@ -28,6 +28,7 @@ struct wish {
     char key[POSTGRES_KEY_SPACE]; /* where it is written */
     uint64_t index;               /* as it stands there; 0: nothing */
     json_t *record;               /* owned: what is written; NULL: refused */
+    bool ends;                    /* it is deleted */
     struct rc_buffer why;
 };
 
@@ -54,12 +55,35 @@ static json_t *new_record(struct http_exchange *x, uint64_t wall_ms, const char 
                      (json_int_t)wall_ms);
 }
 
+/* A switchover may be planned for later: AtMs, wall time. */
+static bool due(struct wish *wish, uint64_t wall_ms, struct postgres_move *out)
+{
+    const json_t *at = body_field(wish->body, "AtMs");
+
+    if (at == NULL) {
+        return true;
+    }
+    if (!json_is_integer(at) || json_integer_value(at) <= 0) {
+        rc_buffer_text(&wish->why, "AtMs is a time in ms since 1970");
+        return false;
+    }
+    out->due_ms = (uint64_t)json_integer_value(at);
+    if (strcmp(wish->name, "switchover") != 0) {
+        rc_buffer_text(&wish->why, "only a switchover can be planned");
+    } else if (out->due_ms <= wall_ms) {
+        rc_buffer_text(&wish->why, "that time has passed already");
+    } else if (out->due_ms > wall_ms + POSTGRES_PLAN_MAX_MS) {
+        rc_buffer_text(&wish->why, "that is more than a week ahead");
+    }
+    return wish->why.size == 0;
+}
+
 static void move(struct http_api *api, struct http_exchange *x, struct wish *wish)
 {
     bool is_failover = strcmp(wish->name, "failover") == 0;
     struct postgres_move order = {.wall_ms = api->wall_ms};
 
-    if (!text(wish, "To", &order.to)) {
+    if (!text(wish, "To", &order.to) || !due(wish, api->wall_ms, &order)) {
         return;
     }
     order.accept_loss = json_is_true(body_field(wish->body, "AcceptLoss"));
@@ -76,7 +100,25 @@ static void move(struct http_api *api, struct http_exchange *x, struct wish *wis
     (void)json_object_set_new(record, "from", json_string(from));
     (void)json_object_set_new(record, "to", json_string(to));
     (void)json_object_set_new(record, "accept_loss", json_boolean(order.accept_loss));
+    if (order.due_ms != 0) {
+        (void)json_object_set_new(record, "due_ms",
+                                  json_integer((json_int_t)order.due_ms));
+    }
     wish->record = record;
+    wish->index = wish->records.indexes[POSTGRES_INTENT];
+    postgres_records_key(wish->cluster, POSTGRES_INTENT, wish->key);
+}
+
+static void cancel(struct http_api *api, struct http_exchange *x, struct wish *wish)
+{
+    json_t *intent = wish->records.records[POSTGRES_INTENT];
+
+    (void)x;
+    if (!postgres_rules_cancel(&wish->records, api->wall_ms, &wish->why)) {
+        return;
+    }
+    wish->record = json_incref(intent);
+    wish->ends = true;
     wish->index = wish->records.indexes[POSTGRES_INTENT];
     postgres_records_key(wish->cluster, POSTGRES_INTENT, wish->key);
 }
@@ -242,10 +284,10 @@ static void submit(struct http_api *api, struct http_exchange *x, struct wish *w
     postgres_records_key(wish->cluster, POSTGRES_LEASE, lease);
     const struct store_op ops[] = {
         same_lease(wish, lease),
-        {.verb = STORE_CAS,
+        {.verb = wish->ends ? STORE_DELETE_CAS : STORE_CAS,
          .table = STORE_KV,
          .key = rc_pack_text(wish->key),
-         .value = rc_pack_text(value),
+         .value = rc_pack_text(wish->ends ? "" : value),
          .index = wish->index},
     };
     json_decref(x->draft);
@@ -269,9 +311,13 @@ static const struct {
     const char *name;
     judge *judge;
 } verbs[] = {
-    {"switchover", move},          {"failover", move},
-    {"pause", pause_or_resume},    {"resume", pause_or_resume},
-    {"settings", change_settings}, {"order", order},
+    {"switchover", move},
+    {"failover", move},
+    {"pause", pause_or_resume},
+    {"resume", pause_or_resume},
+    {"settings", change_settings},
+    {"order", order},
+    {"cancel", cancel},
 };
 
 /* Copies up to the next '/' or the end, and says what follows. */
@@ -306,8 +352,8 @@ static judge *read_path(struct http_exchange *x, struct wish *wish)
         }
     }
     exchange_error(x, 404,
-                   "There are <cluster>/switchover, failover, pause, resume, settings "
-                   "and order/<node>");
+                   "There are <cluster>/switchover, failover, cancel, pause, resume, "
+                   "settings and order/<node>");
     return NULL;
 }
 

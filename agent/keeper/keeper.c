@@ -77,6 +77,7 @@ int keeper_create(const struct keeper_options *options, uint64_t now_ms,
     k->now_ms = now_ms;
     k->last_tick_ms = now_ms;
     k->state_since_ms = now_ms;
+    k->begun_ms = now_ms;
     *out = k;
     return RC_OK;
 }
@@ -222,10 +223,21 @@ static void expire(struct keeper *k)
     }
 }
 
+/* What is planned for later is no intent yet. */
+static void look_at_plan(struct keeper *k)
+{
+    struct keeper_intent_record *intent = &k->view.intent;
+
+    if (k->view.intent_at.exists) {
+        intent->kind = intent->due_ms > k->wall_ms ? KEEPER_NO_INTENT : k->planned;
+    }
+}
+
 static void keeper_think(struct keeper *k)
 {
     enum keeper_state before;
 
+    look_at_plan(k);
     expire(k);
     for (int i = 0; i < TURNS_MAX; i++) {
         before = k->state;
@@ -288,6 +300,7 @@ void keeper_see_view(struct keeper *k, uint64_t now_ms, const struct keeper_view
         return; /* without its history: no memory; the next one may do */
     }
     k->has_view = true;
+    k->planned = k->view.intent.kind;
     k->view_seen_ms = k->now_ms;
     k->least_index = view->index;
     if (k->view.lease_at.term > k->top_term) {

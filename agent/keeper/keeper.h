@@ -272,7 +272,8 @@ enum keeper_action_kind {
     KEEPER_REWIND, /* from there; nothing runs here. Done: startable as its standby */
     KEEPER_COPY,   /* pg_basebackup from there, swapped in. Done: startable */
     KEEPER_INITDB, /* done: `sysid`, startable */
-    KEEPER_SET_SLOTS, /* rc_<name> for each of `slots`, advanced to its position, no others */
+    KEEPER_SET_SLOTS, /* rc_<name> for each of `slots`, advanced to its position, and no others
+                       * unless `keeps_others` */
     KEEPER_RELOAD,
 
     /* The agent itself. Not answered. */
@@ -343,6 +344,7 @@ struct keeper_action {
     const struct keeper_wish *wish;
     const struct keeper_slot *slots;
     size_t slot_count;
+    bool keeps_others;
 };
 
 /* The next thing to do. False: nothing more for now. What `out` points to is borrowed until the

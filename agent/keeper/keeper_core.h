@@ -94,6 +94,12 @@ struct keeper_retiming { /* of the session's time to live */
     uint64_t ttl_ms;
 };
 
+struct keeper_known_member {    /* for whom there is a slot */
+    char node[KEEPER_NODE_MAX]; /* "": nobody */
+    uint64_t lsn;               /* replayed */
+    uint64_t seen_ms;
+};
+
 struct keeper_queued {
     struct keeper_action action;
     char text[KEEPER_TEXT_MAX + 96];
@@ -119,6 +125,8 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
 
     /* the store */
     struct keeper_view view;
+    enum keeper_intent_kind
+        planned; /* of the view's intent, which counts when it is due */
     bool has_view;
     uint64_t view_seen_ms;
     uint64_t least_index;   /* views before our own writes are not looked at */
@@ -208,6 +216,8 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     uint64_t flushed_lsn[KEEPER_MEMBERS_MAX]; /* by each seat, and since when */
     uint64_t flushed_ms[KEEPER_MEMBERS_MAX];
     uint64_t slots_ms;
+    uint64_t begun_ms;
+    struct keeper_known_member known[KEEPER_MEMBERS_MAX];
     bool wants_checkpoint;
     char obeyed[KEEPER_SESSION_MAX]; /* the order that was carried out, to be ended */
 
@@ -352,6 +362,9 @@ void keeper_sync_first(struct keeper *k, struct keeper_sync_record *out);
 bool keeper_sync_think(struct keeper *k);
 bool keeper_is_confirmed(const struct keeper *k, uint64_t lsn); /* by k of the names */
 const struct keeper_sender *keeper_sender(const struct keeper *k, const char *name);
+
+/* ---- keeper_slots.c */
+void keeper_keep_slots(struct keeper *k);
 
 /* ---- keeper_order.c: operators */
 /* True when an order has changed the state or is being carried out. */

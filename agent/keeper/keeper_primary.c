@@ -5,32 +5,6 @@
 #include "agent/keeper/keeper_core.h"
 #include "base/text.h"
 
-enum { SLOTS_EVERY_MS = 5000, SLOTS_MS = 3000 };
-
-/* Slots for all others: each has the WAL the others need when it is promoted. */
-static void keep_slots(struct keeper *k)
-{
-    size_t count = 0;
-
-    if (k->now_ms - k->slots_ms < SLOTS_EVERY_MS || !keeper_hand_is_free(k)) {
-        return;
-    }
-    for (size_t i = 0; i < k->view.seat_count; i++) {
-        const struct keeper_seat *seat = &k->view.seats[i];
-        if (strcmp(seat->node, k->node) != 0) {
-            (void)rc_text_put(k->slots[count].node, KEEPER_NODE_MAX, seat->node);
-            k->slots[count].lsn = seat->record.replay_lsn;
-            count++;
-        }
-    }
-    struct keeper_action *action = keeper_order(k, KEEPER_SET_SLOTS, SLOTS_MS);
-    if (action != NULL) {
-        action->slots = k->slots;
-        action->slot_count = count;
-        k->slots_ms = k->now_ms;
-    }
-}
-
 static void ended(struct keeper *k, enum keeper_process process)
 {
     if (process == KEEPER_NO_PROCESS || !keeper_warden_is_silent(k)) {
@@ -156,6 +130,6 @@ void keeper_on_primary(struct keeper *k)
         k->wants_checkpoint = keeper_push(k, KEEPER_CHECKPOINT) == NULL;
     }
     if (is_at_rest) {
-        keep_slots(k);
+        keeper_keep_slots(k);
     }
 }

@@ -110,6 +110,7 @@ static const struct field intent_fields[] = {
     FIELD(keeper_intent_record, "to", to, TEXT),
     FIELD(keeper_intent_record, "accept_loss", accept_loss, FLAG),
     FIELD(keeper_intent_record, "at_ms", at_ms, NUMBER_64),
+    FIELD(keeper_intent_record, "due_ms", due_ms, NUMBER_64),
     END};
 
 static const struct field order_fields[] = {

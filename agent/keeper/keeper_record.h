@@ -131,7 +131,8 @@ struct keeper_intent_record {
     char from[KEEPER_NODE_MAX]; /* "": whoever it is */
     char to[KEEPER_NODE_MAX];   /* "": the best */
     bool accept_loss;
-    uint64_t at_ms; /* wall time */
+    uint64_t at_ms;  /* wall time */
+    uint64_t due_ms; /* wall time; 0: at once. Not looked at before */
 };
 
 /* `order/<node>`. Stop and fence stand, marked `done`, until another order replaces them; all

@@ -187,6 +187,9 @@ void keeper_on_standby(struct keeper *k)
         }
     } else if (!keeper_lease_is_free(k)) {
         follow(k);
+        if (k->state == KEEPER_STANDBY && k->probe.is_streaming) {
+            keeper_keep_slots(k);
+        }
     } else if (k->view.state_at.exists) {
         keeper_become(k, KEEPER_ELECTING);
     } else {

@@ -376,6 +376,9 @@ static void next_slot(struct hands *h)
 
     if (h->at < order->slot_count) {
         put_slot_sql(&order->slots[h->at], &sql);
+    } else if (order->keeps_others) {
+        hands_finish(h, KEEPER_DONE, "");
+        return;
     } else {
         put_drop_sql(order, &sql);
     }

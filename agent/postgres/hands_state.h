@@ -35,6 +35,7 @@ struct hand_order {
     char text[KEEPER_SSN_MAX];
     struct keeper_slot slots[KEEPER_MEMBERS_MAX];
     size_t slot_count;
+    bool keeps_others;
 };
 
 typedef void hands_step(struct hands *h);

@@ -163,6 +163,7 @@ void hands_take(struct hands *h, const struct keeper_action *action)
                       action->address != NULL ? action->address : "");
     (void)rc_text_put(order->text, sizeof order->text,
                       action->text != NULL ? action->text : "");
+    order->keeps_others = action->keeps_others;
     order->slot_count =
         action->slot_count < KEEPER_MEMBERS_MAX ? action->slot_count : KEEPER_MEMBERS_MAX;
     if (order->slot_count > 0) {

@@ -1,7 +1,9 @@
 // The page: one blocking query keeps the picture of the cluster fresh; every change is drawn at once.
 import { build } from "./model.js";
-import { drawFaults, drawNodes, drawServices, drawVerdict } from "./view.js";
+import { drawFaults, drawNodes, drawPostgres, drawServices, drawVerdict } from "./view.js";
 
+const POSTGRES = "/v1/postgres";
+const POSTGRES_EVERY_MS = 2000;
 const NODES = "/v1/internal/ui/nodes";
 const WAIT = "60s";
 const RETRY_FIRST_MS = 500;
@@ -83,6 +85,17 @@ async function follow() {
   }
 }
 
+// Without a store, or without the right to read them, there are no clusters to be shown.
+async function lookAtPostgres() {
+  try {
+    const { body } = await ask(`${POSTGRES}?stale`);
+    const clusters = await Promise.all(body.map(({ Cluster }) => ask(`${POSTGRES}/${encodeURIComponent(Cluster)}?stale`)));
+    drawPostgres(at("postgres"), at("postgres-clusters"), clusters.map((answer) => answer.body));
+  } catch {
+    drawPostgres(at("postgres"), at("postgres-clusters"), []);
+  }
+}
+
 async function introduce() {
   try {
     const { body } = await ask("/v1/agent/self");
@@ -103,5 +116,7 @@ at("token-form").addEventListener("submit", (event) => {
 at("search").addEventListener("input", () => model && draw());
 // "for 12 s" grows by itself.
 setInterval(() => model && model.counts.nodes > 0 && !document.hidden && draw(), 5000);
+setInterval(() => !document.hidden && lookAtPostgres(), POSTGRES_EVERY_MS);
+lookAtPostgres();
 introduce();
 follow();

@@ -98,6 +98,29 @@ export function drawServices(place, model, words, now) {
   }));
 }
 
+function behind(bytes) {
+  return bytes >= 1 << 20 ? `${(bytes / (1 << 20)).toFixed(1)} MB` : `${Math.ceil(bytes / 1024)} kB`;
+}
+
+function memberRow(cluster, member) {
+  const holds = cluster.Primary && cluster.Primary.Writable && cluster.Primary.Node === member.Node;
+  const well = holds || member.ReadOk;
+  return [state(well ? "passing" : member.State === "standby" ? "warning" : "critical"), member.Node,
+    `${member.Address}:${member.Port}`, holds ? "primary" : member.State, `${member.Timeline}`,
+    holds ? "–" : behind(member.LagBytes || 0), member.Sync ? "yes" : "–", member.Problem || member.Progress || ""];
+}
+
+export function drawPostgres(section, place, clusters) {
+  section.hidden = clusters.length === 0;
+  place.replaceChildren(...clusters.map((cluster) => element("div", {},
+    element("p", {}, element("strong", {}, cluster.Cluster), ` — term ${cluster.Term}, `,
+      cluster.Primary && cluster.Primary.Writable ? `primary ${cluster.Primary.Node}` : "nobody is primary",
+      cluster.Mode ? `, mode ${cluster.Mode}` : "", cluster.Paused ? ", PAUSED" : "",
+      cluster.Intent ? `, ${cluster.Intent.Kind} ${cluster.Intent.DueMs ? "planned" : "under way"}` : ""),
+    table(["State", "Node", "Address", "Role", "Timeline", "Behind", "Sync", "Note"],
+      cluster.Members.map((member) => memberRow(cluster, member))))));
+}
+
 export function drawNodes(place, model, now) {
   place.replaceChildren(table(["State", "Name", "Address", "For", "Services", "Checks"], model.nodes.map((node) => [
     state(node.state), node.name, node.address, since(node.since, now), node.services.join(", ") || "–",

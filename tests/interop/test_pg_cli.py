@@ -248,6 +248,55 @@ def test_orders_that_would_harm_are_refused(cluster):
     assert cluster.ask("order/pg2", {"Kind": "start"}).status == 200  # a stop that stands is followed by a start
 
 
+@pytest.mark.parametrize("standing, undo", [("stop", "start"), ("fence", "unfence")])
+def test_what_an_operator_took_away_takes_no_order_but_the_one_that_gives_it_back(cluster, standing, undo):
+    word = {"stop": "stopped", "fence": "fenced"}[standing]
+    cluster.member("pg2", state=word)
+    cluster.put("order/pg2", {"id": "x", "kind": standing, "done": True, "at_ms": 1700000000000})
+    for kind in ("restart", "reload", "reinit"):
+        reply = cluster.ask("order/pg2", {"Kind": kind})
+        assert reply.status == 409 and f"pg2 was {word} by an operator: {undo} it first" in reply.text, reply.text
+    assert cluster.ask("order/nobody", {"Kind": undo}).status == 409
+    assert "there are: pg1, pg2" in cluster.ask("order/nobody", {"Kind": "restart"}).text
+    assert "is no standby that runs" in refusal(cluster, "switchover", {"To": "pg2"})
+    assert cluster.ask("order/pg2", {"Kind": undo}).status == 200
+
+
+def test_a_switchover_can_be_planned_and_taken_back(pg, cluster):
+    assert "nothing is planned" in pg("switchover", "-cancel").stderr
+    planned = pg("switchover", "-to=pg2", "-at=+5m")
+    assert planned.returncode == 0 and planned.stdout.startswith("Planned: switchover to pg2 at 2"), planned
+    record = cluster.record("intent")
+    assert record["to"] == "pg2" and 290000 < record["due_ms"] - record["at_ms"] < 310000
+    assert "planned for 2" in pg("status").stdout
+    again = pg("switchover", "-to=pg2")
+    assert again.returncode == 1 and "another is planned: switchover to pg2 (cancel it first)" in again.stderr
+    assert pg("switchover", "-cancel").stdout == "Cancelled: switchover\n"
+    assert cluster.record("intent") is None
+    assert "passed already" in pg("switchover", "-at=2001-01-01T00:00:00Z").stderr
+    assert "more than a week" in pg("switchover", "-at=2099-01-01T00:00:00Z").stderr
+    assert pg("switchover", "-at=tomorrow").returncode == 2 and pg("failover", "-to=pg2", "-at=+5m").returncode == 2
+    assert "only a switchover" in refusal(cluster, "failover", {"To": "pg2", "AtMs": 99})
+    cluster.put("intent", {**record, "due_ms": 1})
+    assert "has begun" in pg("switchover", "-cancel").stderr
+
+
+def test_a_stop_is_done_when_the_server_is_down(pg, cluster):
+    down = threading.Event()
+
+    def keepers():
+        order = until(lambda: cluster.record("order/pg2"))
+        cluster.put("order/pg2", {**order, "done": True})
+        time.sleep(1)
+        down.set()
+        cluster.member("pg2", state="stopped", role="")
+    acting = threading.Thread(target=keepers, daemon=True)
+    acting.start()
+    done = pg("stop", "pg2")
+    assert down.is_set() and (done.returncode, done.stdout) == (0, "pg2 has done it, and is stopped\n"), done
+    acting.join()
+
+
 def test_settings_are_checked_and_kept_together(pg, cluster):
     assert pg("settings", "mode=strict").stdout == "Set: mode=strict\n"
     assert pg("settings", "max_lag_bytes=1000").returncode == 0
