@@ -145,3 +145,52 @@ void config_postgres_options(const struct agent_config *config, const char *node
     };
     (void)keeper_mode_from_word(p->mode, &out->mode); /* it was checked */
 }
+
+const char *config_postgres_fixed(const struct agent_config *now,
+                                  const struct agent_config *fresh)
+{
+    const struct agent_postgres_config *a = &now->postgres;
+    const struct agent_postgres_config *b = &fresh->postgres;
+    const struct {
+        const char *name;
+        const char *before;
+        const char *after;
+    } texts[] = {
+        {"cluster", a->cluster, b->cluster},
+        {"service", a->service, b->service},
+        {"data_dir", a->data_dir, b->data_dir},
+        {"bin_dir", a->bin_dir, b->bin_dir},
+        {"config_file", a->config_file, b->config_file},
+        {"hba_file", a->hba_file, b->hba_file},
+        {"os_user", a->os_user, b->os_user},
+        {"address", a->address, b->address},
+        {"listen", a->listen, b->listen},
+        {"socket_dir", a->socket_dir, b->socket_dir},
+        {"user", a->user, b->user},
+        {"database", a->database, b->database},
+        {"password_file", a->password_file, b->password_file},
+        {"replication_user", a->replication_user, b->replication_user},
+        {"replication_password_file", a->replication_password_file,
+         b->replication_password_file},
+        {"upstream", a->upstream, b->upstream},
+        {"store_loss", a->store_loss, b->store_loss},
+        {"watchdog", a->watchdog, b->watchdog},
+        {"token", a->token, b->token},
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const char *before = texts[i].before != NULL ? texts[i].before : "";
+        const char *after = texts[i].after != NULL ? texts[i].after : "";
+        if (strcmp(before, after) != 0) {
+            return texts[i].name;
+        }
+    }
+    return a->port != b->port                   ? "port"
+           : a->ttl_ms != b->ttl_ms             ? "ttl"
+           : a->renew_ms != b->renew_ms         ? "renew"
+           : a->keep_old != b->keep_old         ? "keep_old"
+           : a->max_rate != b->max_rate         ? "max_rate"
+           : a->start_warden != b->start_warden ? "start_warden"
+           : a->initialize != b->initialize     ? "initialize"
+                                                : NULL;
+}

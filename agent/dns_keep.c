@@ -94,6 +94,7 @@ static const struct dns_node *pack_node(struct packer *packer,
     out->place = pack_place(packer, node->address);
     out->meta = metas;
     out->meta_count = node->meta_count;
+    out->is_silent = node->liveness == CATALOG_SUSPECT;
     return out;
 }
 

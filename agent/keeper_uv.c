@@ -387,6 +387,19 @@ int agent_open_keeper(struct agent *agent)
     return RC_OK;
 }
 
+void agent_keeper_reload(struct agent *agent, const struct agent_config *fresh)
+{
+    struct keeper_uv *u = agent->keeper_edge;
+    struct keeper_options options;
+
+    if (u == NULL || u->keeper == NULL) {
+        return;
+    }
+    config_postgres_options(fresh, agent->identity.node_name, u->address, &options);
+    keeper_change(u->keeper, &options);
+    keeper_uv_pump(u);
+}
+
 static void free_secret(char *text)
 {
     if (text != NULL) {

@@ -9,12 +9,17 @@
 #include "agent/keeper/keeper.h"
 
 struct agent;
+struct agent_config;
 
 /* Opens it if the settings have a cluster. RC_OK, or an error with one line in `agent->error`. */
 int agent_open_keeper(struct agent *agent);
 
 /* PostgreSQL goes on under its warden. `agent->open` counts it until it is closed. */
 void agent_close_keeper(struct agent *agent);
+
+/* Goes on with what of a new configuration can change while it runs; config_postgres_fixed() has
+ * found nothing else. */
+void agent_keeper_reload(struct agent *agent, const struct agent_config *fresh);
 
 /* Before the agent ends: `done` is called when the keeper has done what it does then, from inside
  * when there is none, when it is told again, or when there is nothing to be done. Else why it is

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/agent_uv.h"
+#include "agent/config_postgres.h"
 #include "agent/keeper_uv.h"
 #include "agent/revoked_uv.h"
 #include "base/clock.h"
@@ -40,6 +41,22 @@ void agent_begin_leave(struct agent *agent)
     gossip_uv_flush(agent->gossip_edge);
 }
 
+static int check_postgres(const struct agent *agent, const struct agent_config *fresh,
+                          char *error)
+{
+    const char *name = config_postgres_fixed(&agent->config, fresh);
+
+    if (name == NULL) {
+        return RC_OK;
+    }
+    (void)snprintf(
+        error, AGENT_CONFIG_ERROR_MAX,
+        "postgres.%s cannot change while the agent runs: restart it, PostgreSQL "
+        "goes on meanwhile",
+        name);
+    return RC_EINVAL;
+}
+
 int agent_reload_config(struct agent *agent, char *text, size_t size)
 {
     struct agent_config fresh = {0};
@@ -47,6 +64,9 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
 
     rc_notify("RELOADING=1");
     int err = agent_config_load(agent->word_count, agent->words, &fresh, error);
+    if (err == RC_OK) {
+        err = check_postgres(agent, &fresh, error);
+    }
     if (err == RC_OK) {
         err = forwarder_check(&fresh, error);
     }
@@ -65,6 +85,7 @@ int agent_reload_config(struct agent *agent, char *text, size_t size)
     if (err == RC_OK) {
         gossip_set_cover(agent->gossip, agent_cover(&fresh));
         forwarder_reload(agent->forwarder, &fresh);
+        agent_keeper_reload(agent, &fresh);
         agent_revoked_nodes_changed(agent); /* other signers may count now */
         if (!rc_text_equals(fresh.encrypt, agent->config.encrypt)) {
             rc_log(RC_LOG_WARN, "keys",

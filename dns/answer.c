@@ -243,6 +243,24 @@ static bool is_of_the_moment(const struct dns_question *question)
             rc_span_equals_nocase(question->tag, "master"));
 }
 
+/* What we know of who may be written could be old: its node does not answer us, or nobody does. */
+static bool is_in_doubt(const struct dns_question *question,
+                        const struct dns_service *service)
+{
+    for (size_t i = 0; service != NULL && i < service->instance_count; i++) {
+        const struct dns_instance *instance = &service->instances[i];
+        if (!instance->node->is_silent || instance->health == DNS_HEALTH_UNUSABLE) {
+            continue;
+        }
+        for (size_t t = 0; t < instance->tag_count; t++) {
+            if (rc_span_equals_nocase(question->tag, instance->tags[t])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void answer_service(struct dns_answerer *answerer,
                            const struct dns_question *question, struct dns_reply *reply)
 {
@@ -252,8 +270,14 @@ static void answer_service(struct dns_answerer *answerer,
                          ? 0
                          : dns_ground_service_ttl(reply->ground, question->subject);
 
+    const struct dns_service *service = view->service(view->context, question->subject);
+
+    if (is_of_the_moment(question) && is_in_doubt(question, service)) {
+        answer_not_ready(reply);
+        return;
+    }
     enum dns_existence existence = dns_pick_begin(
-        &answerer->pick, view->service(view->context, question->subject), question->tag,
+        &answerer->pick, service, question->tag,
         options->only_passing == DNS_YES ? DNS_ONLY_PASSING : DNS_ALLOW_WARNING,
         &answerer->random);
     if (existence == DNS_EXISTENCE_NONE && is_above_services(question) == DNS_YES) {

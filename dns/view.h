@@ -43,6 +43,8 @@ struct dns_node {
     struct dns_place place;
     const struct dns_meta *meta;
     size_t meta_count;
+    bool
+        is_silent; /* it may be gone, or we are cut off: what is known of it may be old */
 };
 
 struct dns_instance {

@@ -82,6 +82,19 @@ int keeper_create(const struct keeper_options *options, uint64_t now_ms,
     return RC_OK;
 }
 
+void keeper_change(struct keeper *k, const struct keeper_options *options)
+{
+    k->options.mode = options->mode;
+    k->options.priority = options->priority;
+    k->options.no_failover = options->no_failover;
+    k->options.no_sync = options->no_sync;
+    k->options.max_lag_bytes = options->max_lag_bytes;
+    k->options.auto_rebuild = options->auto_rebuild;
+    k->options.restart_attempts = options->restart_attempts;
+    k->options.restart_budget_ms = options->restart_budget_ms;
+    k->options.probe_fail_ms = options->probe_fail_ms;
+}
+
 static void free_request(struct keeper_request *r)
 {
     for (size_t i = 0; i < KEEPER_OPS_MAX; i++) {

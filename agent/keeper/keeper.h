@@ -85,6 +85,10 @@ int keeper_create(const struct keeper_options *options, uint64_t now_ms,
                   struct keeper **out, const char **why);
 void keeper_destroy(struct keeper *k); /* NULL is allowed */
 
+/* Goes on with another mode, priority, no_failover, no_sync, max_lag_bytes, auto_rebuild,
+ * restart_attempts, restart_budget_ms and probe_fail_ms; nothing else of `options` is looked at. */
+void keeper_change(struct keeper *k, const struct keeper_options *options);
+
 /* ---- what was seen */
 
 /* Time, and wall time in ms since 1970. Due at keeper_deadline_ms() at the latest. */

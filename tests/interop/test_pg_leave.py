@@ -1,6 +1,8 @@
 """The agent of a primary ends: restarted it finds its PostgreSQL as it was, leaving it hands over first."""
+import json
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -88,6 +90,44 @@ def test_a_machine_that_goes_down_hands_its_primary_over(pool):
         trial.taken_over()
         assert primary.postgres() == []
         pool.start_agent(primary.name)
+
+
+def test_a_reload_changes_what_can_change_and_refuses_the_rest(pool):
+    host = pool.mend() and pool.standbys()[0]
+    def reload(**settings):  # noqa: E306
+        block = pool.postgres_block(host) | settings
+        file = host.folder / "agent.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"postgres": block}))
+        return host.run(pool.folder / "rollcall", "reload", check=False)
+    def member():  # noqa: E306
+        return next(m for m in pool.view()["Members"] if m["Node"] == host.name)
+    assert reload(priority=7, no_failover=True).returncode == 0
+    until(lambda: member()["Priority"] == 7 and member()["NoFailover"], "its keeper goes by the new settings")
+    refused = reload(port=5433)
+    assert refused.returncode != 0 and "postgres.port cannot change while the agent runs: restart it" in refused.stderr, refused
+    assert reload().returncode == 0
+    until(lambda: not member()["NoFailover"], "as it was")
+
+
+def test_an_agent_that_is_cut_off_names_no_primary(pool):
+    """First it says that it does not know, then that there is none; it never goes on with what it knew."""
+    pool.mend()
+    name, out = "primary.postgres.service.rollcall", pool.folder / "dns-cut"
+    pool["c"].start("dns-cut", sys.executable, "-B", pg_pool.HERE / "pg_dns_watch.py", name, out)
+    answers = lambda: [line.split()[1] for line in out.read_text().splitlines() if "asked" not in line]  # noqa: E731
+    until(lambda: answers()[-1] == pool.primary().address, "it is named")
+    pool.isolate("c", [other for other in pool.hosts if other != "c"])
+    try:
+        until(lambda: answers()[-1] in "?-", "it is named no longer", 30)
+        time.sleep(2)
+        assert answers()[-1] in "?-", answers()
+        pool.heal()
+        until(lambda: answers()[-1] == pool.primary().address, "it is named again")
+        assert "?" in answers(), answers()
+    finally:
+        pool.heal()
+        pool["c"].programs["dns-cut"].terminate()
+        pool["c"].programs["dns-cut"].wait(10)
 
 
 def test_to_leave_is_refused_while_nobody_could_take_over(pool):

@@ -43,7 +43,7 @@ def test_the_third_follows_a_new_primary_though_much_wal_was_switched(pool):
     pool.kill_node(primary.name)
     until(lambda: pool.primary() is not primary, "another is primary")
     left = heir if pool.primary() is third else third
-    until(lambda: any(member["Node"] == left.name and member["Upstream"] == pool.primary().name and member["IsStreaming"]
+    until(lambda: any(member["Node"] == left.name and member["Upstream"] == pool.primary().name and member["Streaming"]
                       for member in pool.view()["Members"]), "the third follows it")
     assert "copy from" not in left.log("agent", 10**6).split("keeper: init -> standby", 1)[1]
     if left is third:

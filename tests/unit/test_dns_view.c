@@ -190,12 +190,14 @@ static void failed_node_takes_its_instances_along(void **state)
 
     member(f, 0, CATALOG_SUSPECT);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_PASSING);
+    assert_true(service(f, "postgres")->instances[0].node->is_silent);
     assert_non_null(node(f, "pg1"));
     member(f, 0, CATALOG_FAILED);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_UNUSABLE);
     assert_null(node(f, "pg1"));
     member(f, 0, CATALOG_ALIVE);
     assert_int_equal(service(f, "postgres")->instances[0].health, DNS_HEALTH_PASSING);
+    assert_false(service(f, "postgres")->instances[0].node->is_silent);
     assert_non_null(node(f, "pg1"));
 }
 
