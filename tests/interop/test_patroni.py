@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import etcd_cluster
+import pg_tally
 import ground
 from patience import patient
 from pg_writer import TABLE, Record
@@ -238,7 +239,9 @@ def test_a_switchover_loses_nothing(pair):
         ended(writer)
     record = Record(out)
     print(f"switchover: no row for {record.gap(begun):.2f} s")
-    assert record.lost(ids(standby)) == []
+    lost = record.lost(ids(standby))
+    pg_tally.note("39.28", "Patroni", len(record.acks), len(lost), record.gap(begun), 1)
+    assert lost == []
     assert until(pair.healthy, 90, 0.3)[0] is standby
 
 
@@ -255,6 +258,8 @@ def test_a_lost_node_is_replaced_and_comes_back(pair):
         ended(writer)
     took = Record(out).gap(begun)
     print(f"lost node: no row for {took:.2f} s with ttl {TTL}")
+    record = Record(out)
+    pg_tally.note("39.6", "Patroni", len(record.acks), len(record.lost(ids(standby))), took, 1)
     assert took < TTL + 2 * LOOP + 20  # a loaded machine
     until(lambda: service(pair, "primary") == [standby.address], 30)
     primary.start()
