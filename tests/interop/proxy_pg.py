@@ -69,7 +69,7 @@ wal_keep_size = 64MB
 
     def clone(self, primary):
         as_postgres(BIN / "pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", primary.port, "-R",
-                    "-X", "stream", "-c", "fast")
+                    "-X", "stream", "-c", "fast", "--no-sync")
         self.configure()
         self.start()
 
