@@ -105,8 +105,9 @@ int config_postgres_check(const struct agent_config *config, char *error)
     if (p->mode == NULL || keeper_mode_from_word(p->mode, &mode) != RC_OK) {
         return fail(error, "postgres.mode must be async, sync or strict");
     }
-    if (!rc_text_equals(p->store_loss, "fence")) {
-        return fail(error, "postgres.store_loss must be fence: hold is not done yet");
+    if (!rc_text_equals(p->store_loss, "fence") &&
+        !rc_text_equals(p->store_loss, "hold")) {
+        return fail(error, "postgres.store_loss must be fence or hold");
     }
     /* With rules of the operator's own they may come in some other way. */
     if (p->initialize && p->hba_file == NULL &&
@@ -141,7 +142,8 @@ void config_postgres_options(const struct agent_config *config, const char *node
         .restart_attempts = (unsigned)p->restart_attempts,
         .restart_budget_ms = p->restart_budget_ms,
         .probe_fail_ms = p->probe_fail_ms,
-        .store_loss = KEEPER_LOSS_FENCE,
+        .store_loss =
+            rc_text_equals(p->store_loss, "hold") ? KEEPER_LOSS_HOLD : KEEPER_LOSS_FENCE,
     };
     (void)keeper_mode_from_word(p->mode, &out->mode); /* it was checked */
 }

@@ -71,6 +71,10 @@ struct keeper_uv {
     uint64_t view_retry_ms;
     http_ticket last_ticket;
 
+    /* Promises: the round that is under way. */
+    uint32_t promise_query; /* 0: none */
+    uint64_t promise_id;
+
     /* The catalog. */
     char entry_id[KEEPER_ENTRY_ID_MAX];
     char check_id[KEEPER_ENTRY_ID_MAX];
@@ -120,6 +124,9 @@ void keeper_uv_unlist(struct keeper_uv *u);
 /* ---- keeper_leave_uv.c */
 /* Goes on with the agent's end when the keeper has done what it does first. */
 void keeper_uv_see_end(struct keeper_uv *u);
+
+/* ---- keeper_hold_uv.c */
+void keeper_uv_ask_promises(struct keeper_uv *u, const struct keeper_action *action);
 
 /* ---- keeper_figures_uv.c */
 /* RC_OK or RC_ETOOBIG. */

@@ -75,6 +75,7 @@ static const char *const names[KEEPER_ACTION_COUNT] = {
     [KEEPER_INITDB] = "initdb",
     [KEEPER_SET_SLOTS] = "set slots",
     [KEEPER_RELOAD] = "reload",
+    [KEEPER_ASK_PROMISES] = "ask for promises",
     [KEEPER_REGISTER] = "register",
     [KEEPER_SAY] = "say",
 };
@@ -127,6 +128,9 @@ static void carry_out(struct keeper_uv *u, const struct keeper_action *action)
     case KEEPER_SET_SLOTS:
     case KEEPER_RELOAD:
         hands_take(u->hands, action);
+        return;
+    case KEEPER_ASK_PROMISES:
+        keeper_uv_ask_promises(u, action);
         return;
     case KEEPER_REGISTER:
         keeper_uv_list(u, action->wish);

@@ -10,6 +10,7 @@
 
 struct agent;
 struct agent_config;
+struct gossip_action;
 
 /* Opens it if the settings have a cluster. RC_OK, or an error with one line in `agent->error`. */
 int agent_open_keeper(struct agent *agent);
@@ -31,5 +32,8 @@ const char *agent_keeper_retire(struct agent *agent, enum keeper_retirement how,
  * keeper's. */
 bool agent_keeper_replied(struct agent *agent, http_ticket ticket,
                           const struct http_reply *reply);
+
+/* Queries of the pool, and answers to ours. False: not the keepers'. */
+bool agent_keeper_on_query(struct agent *agent, const struct gossip_action *action);
 
 #endif

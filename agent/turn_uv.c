@@ -2,6 +2,7 @@
 
 #include "agent/agent_uv.h"
 #include "agent/cli/cli.h"
+#include "agent/keeper_uv.h"
 #include "agent/revoked_uv.h"
 #include "agent/trouble.h"
 #include "base/clock.h"
@@ -167,11 +168,16 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         agent_on_user_event(agent, action);
         break;
     case GOSSIP_QUERY:
-        agent_on_query(agent, action);
+        if (!agent_keeper_on_query(agent, action)) {
+            agent_on_query(agent, action);
+        }
         break;
     case GOSSIP_QUERY_ACK:
     case GOSSIP_QUERY_RESPONSE:
     case GOSSIP_QUERY_DONE:
+        if (agent_keeper_on_query(agent, action)) {
+            break;
+        }
         if (action->type == GOSSIP_QUERY_ACK ||
             !key_orders_on_action(agent->key_orders, now_ns, action)) {
             agent_on_query_news(agent, action);

@@ -36,10 +36,6 @@ static const char *fault_of(const struct keeper_options *o)
     if (o->renew_ms == 0 || o->renew_ms > o->ttl_ms / 8) {
         return "renew must not be above an eighth of ttl: four tries before the half";
     }
-    if (o->store_loss == KEEPER_LOSS_HOLD) {
-        return "store_loss = \"hold\" is not done: members would have to promise each other "
-               "directly not to promote; use \"fence\"";
-    }
     return NULL;
 }
 
@@ -78,6 +74,7 @@ int keeper_create(const struct keeper_options *options, uint64_t now_ms,
     k->last_tick_ms = now_ms;
     k->state_since_ms = now_ms;
     k->begun_ms = now_ms;
+    keeper_hold_begin(k);
     *out = k;
     return RC_OK;
 }
@@ -265,7 +262,7 @@ static void keeper_think(struct keeper *k)
     keeper_wish_think(k);
 }
 
-static void advance(struct keeper *k, uint64_t now_ms)
+void keeper_advance(struct keeper *k, uint64_t now_ms)
 {
     if (now_ms <= k->now_ms) {
         return;
@@ -283,7 +280,7 @@ static void advance(struct keeper *k, uint64_t now_ms)
 
 void keeper_tick(struct keeper *k, uint64_t now_ms, uint64_t wall_ms)
 {
-    advance(k, now_ms);
+    keeper_advance(k, now_ms);
     k->wall_ms = wall_ms;
     k->last_tick_ms = k->now_ms;
     keeper_think(k);
@@ -305,7 +302,7 @@ uint64_t keeper_deadline_ms(const struct keeper *k)
 
 void keeper_see_view(struct keeper *k, uint64_t now_ms, const struct keeper_view *view)
 {
-    advance(k, now_ms);
+    keeper_advance(k, now_ms);
     if (view->index < k->least_index || view->asked_ms < k->view_after_ms) {
         return;
     }
@@ -330,7 +327,7 @@ void keeper_see_view(struct keeper *k, uint64_t now_ms, const struct keeper_view
 void keeper_see_store(struct keeper *k, uint64_t now_ms,
                       const struct keeper_answer *answer)
 {
-    advance(k, now_ms);
+    keeper_advance(k, now_ms);
     if (answer->id == k->cluster_request.id && answer->id != 0) {
         keeper_ask_answered(k, &k->cluster_request, answer);
     } else if (answer->id == k->member_request.id && answer->id != 0) {
@@ -377,7 +374,7 @@ static void note_writing(struct keeper *k, const struct keeper_probe *probe)
 
 void keeper_see_probe(struct keeper *k, uint64_t now_ms, const struct keeper_probe *probe)
 {
-    advance(k, now_ms);
+    keeper_advance(k, now_ms);
     bool is_alive = probe->reach == KEEPER_ANSWERED || probe->reach == KEEPER_REFUSING ||
                     probe->reach == KEEPER_DENIED;
     if (is_alive && probe->asked_ms > k->well_ms[probe->is_fresh]) {
@@ -401,7 +398,7 @@ void keeper_see_probe(struct keeper *k, uint64_t now_ms, const struct keeper_pro
 void keeper_see_warden(struct keeper *k, uint64_t now_ms,
                        const struct keeper_warden *warden)
 {
-    advance(k, now_ms);
+    keeper_advance(k, now_ms);
     if (k->warden_seen_ms == 0 || warden->run != k->warden.run ||
         (warden->process == KEEPER_RUNNING && k->warden.process != KEEPER_RUNNING)) {
         k->run_seen_ms = k->now_ms;
@@ -416,7 +413,7 @@ void keeper_see_warden(struct keeper *k, uint64_t now_ms,
 
 void keeper_see_done(struct keeper *k, uint64_t now_ms, const struct keeper_done *done)
 {
-    advance(k, now_ms);
+    keeper_advance(k, now_ms);
     if (done->id != k->hand.id || done->id == 0) {
         return;
     }

@@ -18,6 +18,19 @@
  *   offsets of clocks do not matter: only differences of one node's BOOTTIME are used.
  *   What no deadline sees: a machine whose clock stands still with it (a paused guest).
  *
+ * Without the store (store_loss "hold")
+ *   Nobody answers renewals, and nobody can be promoted either, but it may only be we who are
+ *   cut off. So each member is asked straight to promise that it does not take over for 2 ttl
+ *   from when it was asked. With the promises of all, a round that was sent at t counts as a
+ *   renewal that was sent at t: H < t + ttl, and the promises last until t + 2 ttl at least. Who
+ *   could be elected meanwhile is a member of `sync` as we were the last to write it, for certain
+ *   (no write of it is under way or unsure), and all those are asked; others have no right to the
+ *   lease but by an operator who accepts loss, so never in mode async, where anybody may have it.
+ *   A member gives no promise while it stands, has frozen for our term, holds or may have asked
+ *   for the lease; and who has promised neither stands nor goes on with a lease. It forgets with
+ *   its agent: so for 2 ttl from its start it behaves as if it had promised. A promise is void
+ *   once the holder has given the lease back, which it does only after PostgreSQL is dead.
+ *
  * Why nothing that was acknowledged is lost in sync and strict, whatever the clocks say
  *   `sync` names M and q so that every set that can acknowledge meets every set that can elect,
  *   at every step of every change (quorum.h). A candidate needs q members of M that are frozen:
@@ -40,6 +53,7 @@
 #include <stdint.h>
 
 #include "agent/keeper/keeper_record.h"
+#include "agent/keeper/quorum.h"
 
 enum {
     KEEPER_SSN_MAX = 2048,
@@ -68,7 +82,7 @@ struct keeper_options {
     uint64_t restart_budget_ms;
     uint64_t probe_fail_ms;
     enum keeper_mode mode;
-    enum keeper_store_loss store_loss; /* KEEPER_LOSS_HOLD is refused */
+    enum keeper_store_loss store_loss; /* the same on all members */
     unsigned priority;                 /* higher is preferred among equals */
     unsigned restart_attempts;
     uint16_t port;
@@ -236,6 +250,12 @@ struct keeper_done {
     uint32_t on_tli; /* the timeline that was read about: the other's current one */
 };
 void keeper_see_done(struct keeper *k, uint64_t now_ms, const struct keeper_done *done);
+/* Another's keeper asks in its term: is this one's promise given? Section 4, "hold". */
+bool keeper_promise(struct keeper *k, uint64_t now_ms, uint64_t term);
+
+/* `node` has promised, as KEEPER_ASK_PROMISES of that id asked. */
+void keeper_see_promise(struct keeper *k, uint64_t now_ms, uint64_t id, const char *node);
+
 /* Of a rewind or copy, for people; no answer yet. At least every 20 s: after 60 s without a word
  * it is taken as lost. */
 void keeper_see_progress(struct keeper *k, const char *text);
@@ -279,6 +299,9 @@ enum keeper_action_kind {
     KEEPER_SET_SLOTS, /* rc_<name> for each of `slots`, advanced to its position, and no others
                        * unless `keeps_others` */
     KEEPER_RELOAD,
+
+    /* Other keepers, straight, without the store. Answered with keeper_see_promise(). */
+    KEEPER_ASK_PROMISES, /* each of `members`: keeper_promise() of `term` */
 
     /* The agent itself. Not answered. */
     KEEPER_REGISTER, /* `wish`: how the local catalog should show this instance */
@@ -349,6 +372,7 @@ struct keeper_action {
     const struct keeper_slot *slots;
     size_t slot_count;
     bool keeps_others;
+    const struct quorum_set *members;
 };
 
 /* The next thing to do. False: nothing more for now. What `out` points to is borrowed until the

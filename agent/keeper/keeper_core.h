@@ -195,6 +195,8 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     uint64_t next_start_ms;
     bool needs_source; /* rewound or copied, and not yet consistent */
 
+    uint64_t promised_until_ms; /* hold: does not take over before */
+
     /* promoting */
     uint64_t next_promote_ms;
     uint64_t moved_ms; /* when the replay last went on */
@@ -220,6 +222,13 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
     struct keeper_known_member known[KEEPER_MEMBERS_MAX];
     bool wants_checkpoint;
     char obeyed[KEEPER_SESSION_MAX]; /* the order that was carried out, to be ended */
+
+    struct keeper_hold {
+        uint64_t id; /* of the round of promises that is under way; 0: none */
+        uint64_t sent_ms;
+        struct quorum_set members;
+        struct quorum_set promised;
+    } hold;
 
     struct keeper_demotion demotion;
     unsigned crashes; /* of a primary here, in a row, and when the last was */
@@ -250,6 +259,7 @@ struct keeper { // NOLINT(clang-analyzer-optin.performance.Padding): by subject
 };
 
 /* ---- keeper.c */
+void keeper_advance(struct keeper *k, uint64_t now_ms);
 void keeper_become(struct keeper *k, enum keeper_state state);
 void keeper_say(struct keeper *k, enum keeper_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -328,6 +338,11 @@ void keeper_retime_think(struct keeper *k);
 bool keeper_retime_answered(struct keeper *k, const struct keeper_answer *answer);
 void keeper_retime_learn(struct keeper *k, const struct keeper_answer *answer);
 uint64_t keeper_long_hard_ms(const struct keeper *k); /* 0: no long renewal */
+
+/* ---- keeper_hold.c */
+void keeper_hold_begin(struct keeper *k);
+bool keeper_has_promised(const struct keeper *k);
+void keeper_hold_think(struct keeper *k);
 
 /* ---- keeper_tell.c: the member's record, the catalog, the state's position */
 void keeper_record_make(const struct keeper *k, struct keeper_member_record *out);

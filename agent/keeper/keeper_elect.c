@@ -68,6 +68,10 @@ static void stand(struct keeper *k)
     struct keeper_member_record mine;
     struct candidate_choice choice;
 
+    if (keeper_has_promised(k)) {
+        keeper_trouble(k, "has promised the last primary not to take over yet");
+        return;
+    }
     keeper_record_make(k, &mine);
     candidate_choose(
         &(struct candidate_case){.view = &k->view,

@@ -289,6 +289,7 @@ void keeper_hand_done(struct keeper *k, const struct keeper_done *done,
     case KEEPER_CHECKPOINT:
     case KEEPER_SET_SLOTS:
     case KEEPER_RELOAD:
+    case KEEPER_ASK_PROMISES:
     case KEEPER_REGISTER:
     case KEEPER_SAY:
     case KEEPER_ACTION_COUNT:

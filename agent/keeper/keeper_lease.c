@@ -230,6 +230,7 @@ void keeper_lease_think(struct keeper *k)
         renew(k);
         keeper_retime_think(k);
     }
+    keeper_hold_think(k);
     check_deadline(k);
     if (k->term != 0) {
         (void)keeper_arm(k);

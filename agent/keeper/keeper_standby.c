@@ -179,6 +179,9 @@ void keeper_on_standby(struct keeper *k)
     }
     if (keeper_lease_is_mine(k)) {
         bool was_promoting = k->warden.armed_term == k->view.lease_at.term;
+        if (keeper_has_promised(k)) {
+            return;
+        }
         if (was_promoting && keeper_session_is_sure(k)) {
             keeper_lease_take(k, k->view.lease_at.term); /* a keeper before us began it */
             keeper_become(k, KEEPER_PROMOTING);
@@ -190,9 +193,9 @@ void keeper_on_standby(struct keeper *k)
         if (k->state == KEEPER_STANDBY && k->probe.is_streaming) {
             keeper_keep_slots(k);
         }
-    } else if (k->view.state_at.exists) {
-        keeper_become(k, KEEPER_ELECTING);
-    } else {
+    } else if (!k->view.state_at.exists) {
         unknown_cluster(k);
+    } else if (!keeper_has_promised(k)) {
+        keeper_become(k, KEEPER_ELECTING);
     }
 }

@@ -150,6 +150,74 @@ def test_row_37_a_thousand_clients_are_held_and_served(loose):
         loose.start_node(trial.primary.name)
 
 
+@pytest.fixture(scope="module")
+def holding():
+    pool = made(store_loss="hold")
+    yield pool
+    pool.end()
+
+
+def write_past_the_proxy(pool, host, name):
+    """The proxy shows no primary without the store; the primary itself may be written."""
+    out = pool.folder / name
+    pool["c"].start(name, "/usr/bin/python3", "-B", pg_pool.HERE / "pg_writer.py",
+                    f"host={host.address} user=postgres dbname=postgres connect_timeout=2", out, 1, 5, 60)
+    until(lambda: len(pg_pool.Record(out).acks) > 20, "rows are written past the proxy")
+    return out
+
+
+def end_writing(pool, name, out):
+    pool["c"].programs[name].terminate()
+    pool["c"].programs[name].wait(90)
+    return pg_pool.Record(out)
+
+
+def gaps_of(record, since):
+    times = sorted(ack[0] for ack in record.acks if ack[0] > since)
+    return [b - a for a, b in zip(times, times[1:])]
+
+
+def test_row_18_with_hold_writes_go_on_without_any_server(holding):
+    pool = holding
+    with Trial(pool, "18 hold") as trial:
+        out = write_past_the_proxy(pool, trial.primary, "held-1")
+        trial.fault()
+        for name in SERVERS:
+            pool.kill_node(name)
+        time.sleep(20)
+        now = time.monotonic()
+        assert [ack for ack in pg_pool.Record(out).acks if ack[0] > now - 2], "writes do not go on"
+        for name in SERVERS:
+            pool.start_node(name)
+        until(pool.healthy, "the cluster is whole again")
+        trial.goes_on()
+        record = end_writing(pool, "held-1", out)
+        print(f"past the proxy no row was written for {1000 * max(gaps_of(record, trial.fault_at)):.0f} ms at most")
+        assert max(gaps_of(record, trial.fault_at)) < 3
+        trial.same_primary()
+        assert record.lost(set(map(int, trial.primary.sql("SELECT id FROM ledger", timeout=60).split()))) == []
+
+
+def test_row_14_with_hold_nobody_takes_over_while_its_promise_lasts(holding):
+    pool = holding
+    with Trial(pool, "14 hold") as trial:
+        out = write_past_the_proxy(pool, trial.primary, "held-2")
+        trial.fault(lambda: pool.isolate(trial.primary.name, SERVERS))
+        time.sleep(4 * TTL_S)
+        now = time.monotonic()
+        assert [ack for ack in pg_pool.Record(out).acks if ack[0] > now - 2], "writes do not go on"
+        assert pool.view(through="s1")["Primary"] is None
+        second = time.monotonic()
+        pool.isolate(trial.primary.name, [trial.standby.name])
+        trial.taken_over()
+        record = end_writing(pool, "held-2", out)
+        last = max(ack[0] for ack in record.acks if ack[2] == trial.primary.address)
+        first = min(ack[0] for ack in trial.writer.record().acks if ack[2] == trial.standby.address and ack[0] > trial.fault_at)
+        print(f"the old one's last row {1000 * (last - second):.0f} ms after it was alone, the new one's first after {1000 * (first - second):.0f} ms")
+        assert last < first
+        assert record.lost(set(map(int, trial.standby.sql("SELECT id FROM ledger", timeout=60).split()))) == []
+
+
 def test_row_20_a_longer_lease_outlives_a_slow_store():
     pool = made(ttl="10s", renew="1s")
     try:

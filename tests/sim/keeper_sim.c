@@ -138,6 +138,43 @@ static void free_message(struct ksim_message *m)
 
 static void drain(struct ksim_node *n);
 
+/* store_loss "hold": straight from keeper to keeper. */
+static void ask_promises(struct ksim_node *n, const struct keeper_action *action)
+{
+    struct ksim_world *w = n->world;
+
+    for (size_t i = 0; i < action->members->count; i++) {
+        int to = ksim_node_by_name(w, action->members->names[i]);
+        struct ksim_message *m =
+            to >= 0 ? ksim_post(w, KSIM_ASKED, to, ksim_below(w, 60)) : NULL;
+        if (m != NULL) {
+            m->keeper = w->nodes[to].keeper;
+            m->asker = n->keeper;
+            m->peer = n->number;
+            m->answer.id = action->id;
+            m->answer.term = action->term;
+        }
+    }
+}
+
+static void deliver_question(struct ksim_node *n, const struct ksim_message *asked)
+{
+    struct ksim_world *w = n->world;
+
+    if (n->keeper == NULL || ksim_is_cut(w, asked->peer, n->number) ||
+        !keeper_promise(n->keeper, ksim_clock(n), asked->answer.term)) {
+        return;
+    }
+    ksim_note(w, n, "promises not to take over from term %llu",
+              (unsigned long long)asked->answer.term);
+    struct ksim_message *m = ksim_post(w, KSIM_PROMISED, asked->peer, ksim_below(w, 60));
+    if (m != NULL) {
+        m->keeper = asked->asker;
+        m->peer = n->number;
+        m->answer.id = asked->answer.id;
+    }
+}
+
 static void deliver(struct ksim_world *w, struct ksim_message *m)
 {
     struct ksim_node *n = &w->nodes[m->node];
@@ -170,6 +207,15 @@ static void deliver(struct ksim_world *w, struct ksim_message *m)
         break;
     case KSIM_DONE:
         keeper_see_done(n->keeper, now_ms, m->done);
+        break;
+    case KSIM_ASKED:
+        deliver_question(n, m);
+        return;
+    case KSIM_PROMISED:
+        if (n->keeper == NULL || ksim_is_cut(w, m->peer, m->node)) {
+            return;
+        }
+        keeper_see_promise(n->keeper, now_ms, m->answer.id, w->nodes[m->peer].name);
         break;
     }
     drain(n);
@@ -228,6 +274,8 @@ static void do_action(struct ksim_node *n, const struct keeper_action *action)
         arm(n, action);
     } else if (kind == KEEPER_KILL) {
         kill_all(n);
+    } else if (kind == KEEPER_ASK_PROMISES) {
+        ask_promises(n, action);
     } else if (kind == KEEPER_SAY) {
         ksim_note(n->world, n, "%s", action->text);
     } else if (kind != KEEPER_REGISTER) {
@@ -356,24 +404,25 @@ static void make_node(struct ksim_world *w, int i, uint64_t ttl_ms, enum keeper_
     (void)snprintf(n->name, sizeof n->name, "n%d", i);
     n->offset_ms = 1000000 + ksim_below(w, 1000000);
     n->rate_ppm = ksim_between(w, 950000, 1050000);
-    n->options =
-        (struct keeper_options){.cluster = "main",
-                                .node = n->name,
-                                .address = n->name,
-                                .port = (uint16_t)(5000 + i),
-                                .ttl_ms = ttl_ms,
-                                .renew_ms = ttl_ms / 9,
-                                .mode = mode,
-                                .priority = (unsigned)ksim_below(w, 3) * 50,
-                                .no_failover = i > 1 && ksim_below(w, 6) == 0,
-                                .no_sync = i > 1 && ksim_below(w, 6) == 0,
-                                .upstream = i > 1 && ksim_below(w, 6) == 0 ? "n1" : NULL,
-                                .max_lag_bytes = 16 << 20,
-                                .auto_rebuild = true,
-                                .initialize = i == 0 || ksim_below(w, 2) == 0,
-                                .restart_attempts = 1,
-                                .restart_budget_ms = 10000,
-                                .probe_fail_ms = 3000};
+    n->options = (struct keeper_options){
+        .cluster = "main",
+        .node = n->name,
+        .address = n->name,
+        .port = (uint16_t)(5000 + i),
+        .ttl_ms = ttl_ms,
+        .renew_ms = ttl_ms / 9,
+        .mode = mode,
+        .priority = (unsigned)ksim_below(w, 3) * 50,
+        .no_failover = i > 1 && ksim_below(w, 6) == 0,
+        .no_sync = i > 1 && ksim_below(w, 6) == 0,
+        .upstream = i > 1 && ksim_below(w, 6) == 0 ? "n1" : NULL,
+        .max_lag_bytes = 16 << 20,
+        .auto_rebuild = true,
+        .initialize = i == 0 || ksim_below(w, 2) == 0,
+        .store_loss = w->seed % 4 == 3 ? KEEPER_LOSS_HOLD : KEEPER_LOSS_FENCE,
+        .restart_attempts = 1,
+        .restart_budget_ms = 10000,
+        .probe_fail_ms = 3000};
     ksim_pg_init(n);
     n->pg.lag_ms = ksim_below(w, 2) == 0 ? 0 : ksim_below(w, 600);
 }

@@ -154,7 +154,15 @@ struct ksim_store {
 
 /* ---- messages between keepers and store */
 
-enum ksim_kind { KSIM_REQUEST, KSIM_REPLY, KSIM_VIEW_REPLY, KSIM_PROBE, KSIM_DONE };
+enum ksim_kind {
+    KSIM_REQUEST,
+    KSIM_REPLY,
+    KSIM_VIEW_REPLY,
+    KSIM_PROBE,
+    KSIM_DONE,
+    KSIM_ASKED,   /* for a promise, by `peer` */
+    KSIM_PROMISED /* by `peer` */
+};
 
 struct ksim_message {
     enum ksim_kind kind;
@@ -168,6 +176,8 @@ struct ksim_message {
     char session[KEEPER_SESSION_MAX];
     uint64_t ttl_ms;
     struct keeper_answer answer;
+    int peer;
+    const struct keeper *asker;
     struct keeper_view *view;
     struct keeper_probe *probe;
     struct keeper_done *done;

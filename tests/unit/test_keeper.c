@@ -230,21 +230,20 @@ static int tear_down(void **state)
 
 static void what_would_not_be_safe_is_refused_in_words(void **state)
 {
-    struct keeper_options cases[6];
+    struct keeper_options cases[5];
     struct keeper *k = NULL;
     const char *why;
 
     (void)state;
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 5; i++) {
         cases[i] = options();
     }
     cases[0].ttl_ms = 1999;
     cases[1].renew_ms = 376;
     cases[2].renew_ms = 0;
-    cases[3].store_loss = KEEPER_LOSS_HOLD;
-    cases[4].node = "a\"b";
-    cases[5].address = NULL;
-    for (size_t i = 0; i < 6; i++) {
+    cases[3].node = "a\"b";
+    cases[4].address = NULL;
+    for (size_t i = 0; i < 5; i++) {
         assert_int_equal(keeper_create(&cases[i], 0, &k, &why), RC_EINVAL);
         assert_true(strlen(why) > 10);
     }
