@@ -108,6 +108,8 @@ void keeper_uv_tell_failures(struct keeper_uv *u);
 
 /* ---- keeper_warden_uv.c */
 int keeper_uv_open_warden(struct keeper_uv *u);
+/* The warden tells the next keeper which session this one had. */
+void keeper_uv_keep_session(struct keeper_uv *u);
 uint64_t keeper_uv_order(void *context, struct warden_order *order);
 void keeper_uv_kill(struct keeper_uv *u);
 /* The process that was started here goes on without us. */

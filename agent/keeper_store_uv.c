@@ -82,14 +82,6 @@ void keeper_uv_forget_all(struct keeper_uv *u)
 
 /* ---- Answers. */
 
-static void keep_session(struct keeper_uv *u, const char *session)
-{
-    struct warden_order order = {.kind = WARDEN_KEEP};
-
-    (void)rc_text_put(order.session, sizeof order.session, session);
-    (void)keeper_uv_order(u, &order);
-}
-
 static void tell_keeper(struct keeper_uv *u, enum keeper_action_kind kind,
                         const struct keeper_answer *answer)
 {
@@ -118,10 +110,10 @@ static void on_answer(struct keeper_errand *errand, const struct http_reply *rep
         return;
     }
     errand->id = 0;
-    if (errand->kind == KEEPER_OPEN_SESSION && answer.end == KEEPER_DONE) {
-        keep_session(u, session);
-    }
     tell_keeper(u, errand->kind, &answer);
+    if (errand->kind == KEEPER_OPEN_SESSION) {
+        keeper_uv_keep_session(u);
+    }
 }
 
 void keeper_uv_tell_failures(struct keeper_uv *u)

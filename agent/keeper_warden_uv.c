@@ -11,6 +11,7 @@
 #include "agent/warden/warden_socket.h"
 #include "base/err.h"
 #include "base/logger.h"
+#include "base/text.h"
 
 enum { ADOPT_EVERY_MS = 1000, MISSED_AGAIN_MS = 10000, WARDEN_STOPPED_MS = 2000 };
 
@@ -215,6 +216,7 @@ static void on_told(void *context, const struct warden_echo *echo)
         return;
     }
     tell_keeper(u);
+    keeper_uv_keep_session(u);
     hands_on_echo(u->hands, echo);
     keeper_uv_look(u);
     keeper_uv_pump(u);
@@ -241,6 +243,20 @@ uint64_t keeper_uv_order(void *context, struct warden_order *order)
     struct keeper_uv *u = context;
 
     return u->warden != NULL ? warden_client_order(u->warden, order) : 0;
+}
+
+/* The one in use, which need not be what was answered last: an answer may have come too late. */
+void keeper_uv_keep_session(struct keeper_uv *u)
+{
+    struct keeper_status status;
+    struct warden_order order = {.kind = WARDEN_KEEP};
+
+    keeper_status(u->keeper, &status);
+    if (status.session[0] != '\0' &&
+        strcmp(status.session, u->echo.warden.session) != 0) {
+        (void)rc_text_put(order.session, sizeof order.session, status.session);
+        (void)keeper_uv_order(u, &order);
+    }
 }
 
 /* A warden that is silent may be stopped: then all of it is killed from here, and itself, which
