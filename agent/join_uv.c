@@ -42,6 +42,7 @@ struct request {
     size_t asked;   /* how many of the addresses have been given to gossip */
     size_t lookups; /* still resolving */
     size_t joined;
+    bool is_asking; /* answers that come within the question do not end it */
     char error[JOIN_ERROR_MAX];
     join_done done;
     void *context;
@@ -113,9 +114,13 @@ static void advance(struct request *request)
 {
     struct joiner *joiner = request->joiner;
     size_t fresh = request->address_count - request->asked;
+    if (request->is_asking) {
+        return;
+    }
     if (fresh > 0 && !joiner->closing) {
         const struct rc_address *first = &request->addresses[request->asked];
         request->asked = request->address_count;
+        request->is_asking = true; /* without a way there the answer is here at once */
         if (gossip_join(joiner->options.gossip, rc_clock_ns(), first, fresh) != RC_OK) {
             (void)rc_text_put(request->error, sizeof request->error,
                               "the agent is leaving");
@@ -124,6 +129,7 @@ static void advance(struct request *request)
             }
         }
         gossip_uv_flush(joiner->options.edge);
+        request->is_asking = false;
     }
     if (is_finished(request)) {
         end_request(request);
