@@ -148,11 +148,9 @@ void config_postgres_options(const struct agent_config *config, const char *node
     (void)keeper_mode_from_word(p->mode, &out->mode); /* it was checked */
 }
 
-const char *config_postgres_fixed(const struct agent_config *now,
-                                  const struct agent_config *fresh)
+static const char *fixed_text(const struct agent_postgres_config *a,
+                              const struct agent_postgres_config *b)
 {
-    const struct agent_postgres_config *a = &now->postgres;
-    const struct agent_postgres_config *b = &fresh->postgres;
     const struct {
         const char *name;
         const char *before;
@@ -187,12 +185,38 @@ const char *config_postgres_fixed(const struct agent_config *now,
             return texts[i].name;
         }
     }
-    return a->port != b->port                   ? "port"
-           : a->ttl_ms != b->ttl_ms             ? "ttl"
-           : a->renew_ms != b->renew_ms         ? "renew"
-           : a->keep_old != b->keep_old         ? "keep_old"
-           : a->max_rate != b->max_rate         ? "max_rate"
-           : a->start_warden != b->start_warden ? "start_warden"
-           : a->initialize != b->initialize     ? "initialize"
-                                                : NULL;
+    return NULL;
+}
+
+static const char *fixed_number(const struct agent_postgres_config *a,
+                                const struct agent_postgres_config *b)
+{
+    const struct {
+        const char *name;
+        uint64_t before; /* they are only compared */
+        uint64_t after;
+    } numbers[] = {
+        {"port", (uint64_t)a->port, (uint64_t)b->port},
+        {"ttl", a->ttl_ms, b->ttl_ms},
+        {"renew", a->renew_ms, b->renew_ms},
+        {"keep_old", (uint64_t)a->keep_old, (uint64_t)b->keep_old},
+        {"max_rate", (uint64_t)a->max_rate, (uint64_t)b->max_rate},
+        {"start_warden", a->start_warden, b->start_warden},
+        {"initialize", a->initialize, b->initialize},
+    };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (numbers[i].before != numbers[i].after) {
+            return numbers[i].name;
+        }
+    }
+    return NULL;
+}
+
+const char *config_postgres_fixed(const struct agent_config *now,
+                                  const struct agent_config *fresh)
+{
+    const char *name = fixed_text(&now->postgres, &fresh->postgres);
+
+    return name != NULL ? name : fixed_number(&now->postgres, &fresh->postgres);
 }

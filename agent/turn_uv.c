@@ -131,6 +131,21 @@ static void on_name_lost(struct agent *agent, const struct gossip_action *action
     agent_close(agent);
 }
 
+/* The keeper's questions and answers are its own. */
+static void on_query_action(struct agent *agent, uint64_t now_ns,
+                            const struct gossip_action *action)
+{
+    if (agent_keeper_on_query(agent, action)) {
+        return;
+    }
+    if (action->type == GOSSIP_QUERY) {
+        agent_on_query(agent, action);
+    } else if (action->type == GOSSIP_QUERY_ACK ||
+               !key_orders_on_action(agent->key_orders, now_ns, action)) {
+        agent_on_query_news(agent, action);
+    }
+}
+
 void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action *action)
 {
     struct agent *agent = context;
@@ -168,20 +183,10 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         agent_on_user_event(agent, action);
         break;
     case GOSSIP_QUERY:
-        if (!agent_keeper_on_query(agent, action)) {
-            agent_on_query(agent, action);
-        }
-        break;
     case GOSSIP_QUERY_ACK:
     case GOSSIP_QUERY_RESPONSE:
     case GOSSIP_QUERY_DONE:
-        if (agent_keeper_on_query(agent, action)) {
-            break;
-        }
-        if (action->type == GOSSIP_QUERY_ACK ||
-            !key_orders_on_action(agent->key_orders, now_ns, action)) {
-            agent_on_query_news(agent, action);
-        }
+        on_query_action(agent, now_ns, action);
         break;
     case GOSSIP_NAME_LOST:
         on_name_lost(agent, action);

@@ -232,6 +232,16 @@ static void repaired(struct keeper *k, const struct keeper_done *done,
                was->kind == KEEPER_REWIND ? "rewind" : "copy", was->node);
 }
 
+static void history_read(struct keeper *k, const struct keeper_done *done,
+                         const struct keeper_hand *was, bool is_done)
+{
+    if (is_done && was->term == k->view.lease_at.term) {
+        keeper_compared(k, done);
+    } else {
+        k->retry_follow_ms = k->now_ms + 1000;
+    }
+}
+
 void keeper_hand_done(struct keeper *k, const struct keeper_done *done,
                       const struct keeper_hand *was)
 {
@@ -259,11 +269,7 @@ void keeper_hand_done(struct keeper *k, const struct keeper_done *done,
         k->marked_ms = k->now_ms;
         break;
     case KEEPER_READ_HISTORY:
-        if (is_done && was->term == k->view.lease_at.term) {
-            keeper_compared(k, done);
-        } else {
-            k->retry_follow_ms = k->now_ms + 1000;
-        }
+        history_read(k, done, was, is_done);
         break;
     case KEEPER_REWIND:
     case KEEPER_COPY:

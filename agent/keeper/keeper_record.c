@@ -246,6 +246,7 @@ static void read_text(const json_t *value, char *space, size_t room)
     const char *text = json_is_string(value) ? json_string_value(value) : "";
     size_t size = strlen(text);
 
+    assert(room > 0);
     size = size < room ? size : room - 1;
     while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) {
         size--;

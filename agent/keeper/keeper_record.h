@@ -92,20 +92,20 @@ struct keeper_member_record {
     char role[16]; /* "primary", "standby" or "" (PostgreSQL does not run) */
     char address[KEEPER_ADDRESS_MAX];
     uint16_t port;
-    uint32_t tli;
-    uint64_t lsn;
-    uint64_t replay_lsn;
-    uint64_t frozen; /* the promise: receives nothing from holders up to this term */
-    char upstream[KEEPER_NODE_MAX]; /* whom it receives from */
     bool is_streaming;
-    uint64_t lag_bytes;
-    uint64_t lag_ms;
     bool ro_ok;
-    unsigned priority;
     bool no_failover;
     bool cannot_write; /* its disk takes nothing: not to be promoted either */
     bool gives_way;    /* it ended too often where it is: others need not wait for it */
     bool no_sync;
+    unsigned priority;
+    uint32_t tli;
+    uint64_t lsn;
+    uint64_t replay_lsn;
+    uint64_t lag_bytes;
+    uint64_t lag_ms;
+    uint64_t frozen; /* the promise: receives nothing from holders up to this term */
+    char upstream[KEEPER_NODE_MAX]; /* whom it receives from */
     char sysid[KEEPER_SYSID_MAX];
     char postmaster_since[32];
     char problem[KEEPER_TEXT_MAX];  /* what an operator must see; "" */

@@ -154,6 +154,22 @@ static void hung(struct keeper *k)
     }
 }
 
+/* The lease is ours, but we are a standby. */
+static void hold_or_give_back(struct keeper *k)
+{
+    bool was_promoting = k->warden.armed_term == k->view.lease_at.term;
+
+    if (keeper_has_promised(k)) {
+        return;
+    }
+    if (was_promoting && keeper_session_is_sure(k)) {
+        keeper_lease_take(k, k->view.lease_at.term); /* a keeper before us began it */
+        keeper_become(k, KEEPER_PROMOTING);
+    } else if (!was_promoting) {
+        give_back(k);
+    }
+}
+
 void keeper_on_standby(struct keeper *k)
 {
     enum keeper_process process = keeper_process(k);
@@ -178,16 +194,7 @@ void keeper_on_standby(struct keeper *k)
         return;
     }
     if (keeper_lease_is_mine(k)) {
-        bool was_promoting = k->warden.armed_term == k->view.lease_at.term;
-        if (keeper_has_promised(k)) {
-            return;
-        }
-        if (was_promoting && keeper_session_is_sure(k)) {
-            keeper_lease_take(k, k->view.lease_at.term); /* a keeper before us began it */
-            keeper_become(k, KEEPER_PROMOTING);
-        } else if (!was_promoting) {
-            give_back(k);
-        }
+        hold_or_give_back(k);
     } else if (!keeper_lease_is_free(k)) {
         follow(k);
         if (k->state == KEEPER_STANDBY && k->probe.is_streaming) {

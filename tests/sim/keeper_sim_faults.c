@@ -134,35 +134,46 @@ static void stop_clock(struct ksim_node *n, uint64_t for_ms)
     }
 }
 
+/* Which of a node's processes stand still: one of them, the agent's two, or the machine. */
+static void pause_node(struct ksim_node *n, uint64_t kind, uint64_t for_ms)
+{
+    uint64_t until = n->world->now_ms + for_ms;
+    bool is_machine = kind == 5 || kind == 20;
+
+    if (is_machine || kind == 2 || kind == 6) {
+        n->keeper_paused_until = until;
+    }
+    if (is_machine || kind == 3 || kind == 6) {
+        n->warden_paused_until = until;
+    }
+    if (is_machine || kind == 4) {
+        n->pg_paused_until = until;
+    }
+    ksim_note(n->world, n, "pause of kind %d for %llu ms", (int)kind,
+              (unsigned long long)for_ms);
+}
+
 /* Things of one node. False: no such kind. */
 static bool shake_node(struct ksim_node *n, uint64_t kind, uint64_t for_ms)
 {
     struct ksim_world *w = n->world;
-    uint64_t until = w->now_ms + for_ms;
 
     switch (kind) {
     case 0:
     case 1:
         cut(w, n->number, KSIM_STORE, for_ms);
         return true;
+    case 20:
+        stop_clock(n, for_ms);
+        pause_node(n, kind, for_ms);
+        return true;
     case 2:
-        n->keeper_paused_until = until;
-        break;
     case 3:
-        n->warden_paused_until = until;
-        break;
     case 4:
-        n->pg_paused_until = until;
-        break;
     case 5:
-        n->keeper_paused_until = until;
-        n->warden_paused_until = until;
-        n->pg_paused_until = until;
-        break;
     case 6:
-        n->keeper_paused_until = until;
-        n->warden_paused_until = until;
-        break;
+        pause_node(n, kind, for_ms);
+        return true;
     case 7:
     case 8:
         ksim_note(w, n, "PostgreSQL crashes");
@@ -189,18 +200,9 @@ static bool shake_node(struct ksim_node *n, uint64_t kind, uint64_t for_ms)
         ksim_note(w, n, "is not heard by the store for 5 s, but hears it");
         w->cut_until[n->number][KSIM_STORE] = w->now_ms + 5000;
         return true;
-    case 20:
-        stop_clock(n, for_ms);
-        n->keeper_paused_until = until;
-        n->warden_paused_until = until;
-        n->pg_paused_until = until;
-        break;
     default:
         return false;
     }
-    ksim_note(w, n, "pause of kind %d for %llu ms", (int)kind,
-              (unsigned long long)for_ms);
-    return true;
 }
 
 static void shake_cluster(struct ksim_world *w, struct ksim_node *n, uint64_t kind,

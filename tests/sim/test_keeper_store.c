@@ -264,13 +264,13 @@ static void compare_key(struct world *w, size_t at)
     bool is_there = store_read(w->store, STORE_KV, rc_pack_text(keys[at]), &pair);
 
     assert_int_equal(mine != NULL, is_there);
-    const uint64_t index[2] = {is_there ? mine->index : 0, pair.modify_index};
-    bool is_locked = is_there && mine->session >= 0;
+    const uint64_t index[2] = {mine != NULL ? mine->index : 0, pair.modify_index};
+    bool is_locked = mine != NULL && mine->session >= 0;
     const uint64_t term[2] = {is_locked ? mine->term : 0, pair.term};
     assert_int_equal(index[0] != seen->index[0], index[1] != seen->index[1]);
     assert_int_equal(term[0] != seen->term[0], term[1] != seen->term[1]);
     assert_int_equal(is_locked, pair.session != NULL);
-    if (is_there) {
+    if (mine != NULL) {
         assert_true(
             rc_pack_equals(pair.value, rc_pack_text(rc_buffer_string(&mine->value))));
     }
