@@ -138,6 +138,7 @@ static void govern(struct keeper *k)
         open_to_clients(k);
     } else if (k->names_are_known) {
         keeper_trouble(k, "strict: waits for a standby that has all there is");
+        keeper_keep_slots(k); /* without one a copy that is new cannot follow */
     }
 }
 

@@ -145,6 +145,41 @@ static void a_strict_holder_waits_for_its_standby(void **state)
     assert_false(goes_alone(k, 10000));
 }
 
+/* A new cluster's first primary: who copies it can follow by a slot only. */
+static void a_strict_one_that_waits_to_be_opened_keeps_slots(void **state)
+{
+    struct keeper *k = *state;
+    struct keeper_action action;
+    bool has_asked = false;
+
+    put(k, "settings", "{\"mode\":\"strict\"}", NULL);
+    put(k, "lease", "{\"node\":\"db1\"}", "s1");
+    put(k, "sync",
+        "{\"term\":7,\"holder\":\"db1\",\"quorum\":-1,\"k\":1,\"members\":[\"db2\"],"
+        "\"names\":[\"db2\"]}",
+        NULL);
+    k->state = KEEPER_PROMOTING;
+    k->probe.sender_count = 0;
+    k->now_ms += STEP_MS;
+    k->probe.asked_ms = k->now_ms;
+    k->view_seen_ms = k->now_ms;
+    k->view.asked_ms = k->now_ms;
+    k->warden_seen_ms = k->now_ms;
+    k->well_ms[0] = k->well_ms[1] = k->now_ms;
+    k->warden.armed_term = 7;
+    k->warden.deadline_ms = k->now_ms + 1000;
+    keeper_on_promoting(k);
+    while (keeper_next(k, &action)) {
+        if (action.kind == KEEPER_SET_SLOTS) {
+            has_asked = true;
+            assert_int_equal(action.slot_count, 1);
+            assert_string_equal(action.slots[0].node, "db2");
+        }
+    }
+    assert_true(has_asked);
+    assert_int_equal(k->state, KEEPER_PROMOTING);
+}
+
 /* A write whose outcome is not known may still come, and nothing is built on the record of
  * before until it cannot: the same index is written first. */
 static void an_unsure_record_is_written_over_before_anything_else(void **state)
@@ -178,6 +213,7 @@ int main(void)
         CLAIM(a_standby_that_reconnects_within_a_second_goes_on_confirming),
         CLAIM(a_standby_whose_session_has_ended_is_not_waited_for),
         CLAIM(a_strict_holder_waits_for_its_standby),
+        CLAIM(a_strict_one_that_waits_to_be_opened_keeps_slots),
         CLAIM(an_unsure_record_is_written_over_before_anything_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
