@@ -43,7 +43,9 @@ def pytest_runtest_makereport(item):
     """A failed test of PostgreSQL's keepers shows the cluster and the agents' last words, as they were then."""
     outcome = yield
     report = outcome.get_result()
-    pool = next((item.funcargs[name] for name in ("pool", "three", "loose") if hasattr(item.funcargs.get(name), "describe")), None)
+    if report.when == "call" and not report.passed:
+        item.pg_end = report.outcome
+    pool = next((item.funcargs[name] for name in ("pool", "three", "loose", "holding") if hasattr(item.funcargs.get(name), "describe")), None)
     if report.failed and pool is not None:
         report.sections.append(("the cluster", pool.describe()))
 

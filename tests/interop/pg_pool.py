@@ -32,6 +32,7 @@ PROXY_PORT, STANDBY_PORT = 6432, 6433
 CLONE_NEWNET = 0x40000000
 LATE = int(os.environ.get("PG_LATE", patient(90)))
 TTL_S = 3.0
+ELECTION_S = 1.0  # of etcd
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -233,7 +234,7 @@ class Pool:
         host.start("etcd", "etcd", "--name", name, "--data-dir", host.folder / "etcd", "--listen-client-urls", client,
                    "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                    "--initial-cluster", ",".join(f"{other}=http://{self[other].address}:2380" for other in SERVERS),
-                   "--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote", "--log-output", "stderr")
+                   "--heartbeat-interval", "100", "--election-timeout", f"{1000 * ELECTION_S:.0f}", "--pre-vote", "--log-output", "stderr")
 
     def configure(self, name):
         host = self[name]

@@ -28,7 +28,7 @@ def table(of=None):
     whole = [run for run in some_runs if run[-1] == "ok"]
     sums = [f"{len(whole)} runs whole of {len(some_runs)}"]
     for name, which in (("sync and strict", lambda run: run[1] in ("sync", "strict")), ("other", lambda run: run[1] not in ("sync", "strict"))):
-        some = [run for run in whole if which(run)]
+        some = [run for run in some_runs if which(run)]
         if some:
             sums.append(f"{name}: {len(some)} runs, {sum(int(run[2]) for run in some)} rows acknowledged, {sum(int(run[3]) for run in some)} lost, "
                         f"{sum(int(run[6]) for run in some)} by two at once")

@@ -55,9 +55,18 @@ class Trial:
 
     def __init__(self, pool, row, watch=None, may_lose=False, **writing):
         self.pool, self.row, self.watch, self.may_lose, self.writing = pool, row, watch, may_lose, writing
-        self.gap_s, self.lost, self.fault_at = None, None, None
+        self.gap_s, self.lost, self.fault_at, self.mode = None, None, None, "?"
+        self.counts = (0, 0, None, 0, 0)  # what the tally wants
+        self.end = "ok"  # or "failed", or "skipped"; a fixture has to say so, for its test's errors do not pass through it
 
     def __enter__(self):
+        try:
+            return self._begin()
+        except BaseException:
+            pg_tally.note(self.row, self.mode, end="failed")
+            raise
+
+    def _begin(self):
         self.pool.mend()
         if self.watch:
             self.watch.again()
@@ -98,31 +107,37 @@ class Trial:
         assert view["Term"] == self.term and view["Primary"]["Node"] == self.primary.name, view
 
     def __exit__(self, kind, problem, trace):
+        if kind is not None:
+            self.end = "failed"
         try:
-            if kind is not None:
-                pg_tally.note(self.row, "?", end="failed")
+            if self.end == "ok":
+                self.end = "failed"  # unless the judge comes to its end
+                self._judge()
+            else:
                 print(self.pool.describe())
-                return False
-            record = self.writer.end()
-            view = self.pool.mend()
-            made = [entry for entry in view["History"] if entry["Term"] > self.first_term]
-            moves = sum(entry["Node"] != entry["From"] for entry in made)
-            there = map(int, self.pool.primary().sql("SELECT id FROM ledger", timeout=60).split())
-            self.lost = record.lost(there)
-            self.gap_s = record.gap(self.fault_at) if self.fault_at and record.acks[-1][0] > self.fault_at else None
-            self.late = record.after_the_next(moves)
-            gap = f"{1000 * self.gap_s:.0f} ms" if self.gap_s is not None else "-"
-            line = (f"row {self.row}: no row written for {gap}, {len(record.acks)} acknowledged, {len(self.lost)} lost, "
-                    f"{len(self.late)} by two at once")
-            print(line, flush=True)
-            pg_tally.note(self.row, self.mode, len(record.acks), len(self.lost), self.gap_s, len(made), len(self.late))
-            if self.lost and not self.may_lose or self.late:
-                print(self.pool.describe())
-            assert self.may_lose or self.lost == [], self.lost[:10]
-            assert self.late == [], self.late[:10]
         finally:
             self.writer.end()
+            pg_tally.note(self.row, self.mode, *self.counts, end=self.end)
         return False
+
+    def _judge(self):
+        """What clients were told is compared with what is there."""
+        record = self.writer.end()
+        view = self.pool.mend()
+        made = [entry for entry in view["History"] if entry["Term"] > self.first_term]
+        moves = sum(entry["Node"] != entry["From"] for entry in made)
+        there = map(int, self.pool.primary().sql("SELECT id FROM ledger", timeout=60).split())
+        self.lost, self.late = record.lost(there), record.after_the_next(moves)
+        self.gap_s = record.gap(self.fault_at) if self.fault_at and record.acks[-1][0] > self.fault_at else None
+        self.counts = len(record.acks), len(self.lost), self.gap_s, len(made), len(self.late)
+        gap = f"{1000 * self.gap_s:.0f} ms" if self.gap_s is not None else "-"
+        print(f"row {self.row}: no row written for {gap}, {len(record.acks)} acknowledged, {len(self.lost)} lost, "
+              f"{len(self.late)} by two at once", flush=True)
+        if self.lost and not self.may_lose or self.late:
+            print(self.pool.describe())
+        assert self.may_lose or self.lost == [], self.lost[:10]
+        assert self.late == [], self.late[:10]
+        self.end = "ok"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 """Unmodified Patroni, its Consul module, on our API: three server agents over etcd, two PostgreSQL servers."""
+import contextlib
 import json
 import os
 import shutil
@@ -273,6 +274,82 @@ def test_a_server_agent_may_go(pair):
     time.sleep(LOOP)
     primary.agent.start().ready()
     assert until(pair.healthy, 60)[0] is primary
+
+
+whole_matrix = pytest.mark.skipif(not os.environ.get("PG_MATRIX"), reason="one of the rows that make pg-matrix runs")
+
+
+class Fault:
+    """Rows are written while something befalls the primary; then what was told of them is counted."""
+
+    def __init__(self, pair, row):
+        self.pair, self.row = pair, row
+        self.primary, self.standby = until(pair.healthy, 90, 0.3)
+        self.out, self.writer = pair.writer(f"row-{row}")
+        until(lambda: len(Record(self.out).acks) > 100, 60)
+        time.sleep(2 * LOOP)
+        self.begun = time.monotonic()
+
+    def goes_on(self, seconds=TTL + 60):
+        since = time.monotonic()
+        until(lambda: any(ack[0] > since for ack in Record(self.out).acks), seconds)
+
+    def end(self):
+        """(the primary now, rows lost)"""
+        ended(self.writer)
+        primary, _ = until(self.pair.healthy, 120, 0.3)
+        record = Record(self.out)
+        lost = record.lost(ids(primary))
+        print(f"Patroni, row {self.row}: no row for {record.gap(self.begun):.2f} s, {len(record.acks)} acknowledged, {len(lost)} lost")
+        pg_tally.note(f"39.{self.row}", "Patroni", len(record.acks), len(lost), record.gap(self.begun), int(primary is not self.primary))
+        return primary, lost
+
+
+@whole_matrix
+def test_what_an_operator_stopped_is_started_again(pair):
+    fault = Fault(pair, 1)
+    try:
+        subprocess.run(["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups", str(_binaries() / "pg_ctl"),
+                        "-D", str(fault.primary.data), "stop", "-m", "fast", "-w"], check=True, cwd="/", timeout=60, capture_output=True)
+        fault.goes_on()
+    finally:
+        ended(fault.writer)
+    assert fault.end()[1] == []
+
+
+@whole_matrix
+def test_a_killed_postmaster_is_started_again(pair):
+    fault = Fault(pair, 3)
+    try:
+        os.kill(fault.primary.postmaster(), signal.SIGKILL)
+        fault.goes_on()
+    finally:
+        ended(fault.writer)
+    primary, lost = fault.end()
+    assert lost == [] or primary is not fault.primary
+
+
+@whole_matrix
+def test_a_node_that_was_stopped_as_a_whole_is_replaced_and_thaws_as_a_standby(pair):
+    """What it acknowledged when it thawed is lost, in mode async: on Consul 0 to 17 rows were."""
+    fault = Fault(pair, 12)
+    pids = [*children(fault.primary.process.pid), *children(fault.primary.postmaster())]
+    begun = time.monotonic()
+    try:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        until(lambda: any(ack[2] == fault.standby.address for ack in Record(fault.out).acks), TTL + 60)
+        time.sleep(max(0.0, begun + 20 - time.monotonic()))
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        fault.goes_on()
+        ended(fault.writer)
+    primary, lost = fault.end()
+    assert primary is fault.standby
+    assert len(lost) < 100
 
 
 def test_there_never_were_two_primaries_in_one_answer(pair):
