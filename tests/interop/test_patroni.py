@@ -17,6 +17,7 @@ import etcd_cluster
 import pg_tally
 import ground
 from patience import patient
+from pg_trial import children
 from pg_writer import TABLE, Record
 from store_agents import Agents, until
 
@@ -41,18 +42,6 @@ def _why_not():
 
 
 pytestmark = pytest.mark.skipif(bool(_why_not()), reason=_why_not())
-
-
-def children(pid):
-    """The process and all below it."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        try:
-            for child in (task / "children").read_text().split():
-                found += children(int(child))
-        except OSError:
-            pass
-    return found
 
 
 class Node:
@@ -99,7 +88,7 @@ class Node:
         postmaster = self.postmaster()
         if postmaster is not None and Path(f"/proc/{postmaster}/comm").exists():
             os.kill(postmaster, signal.SIGSTOP)
-            pids += children(postmaster)
+            pids += [postmaster, *children(postmaster)]
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

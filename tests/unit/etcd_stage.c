@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -89,6 +90,18 @@ void stage_fini(struct etcd_stage *stage)
     for (size_t i = 0; i < stage->count; i++) {
         rc_buffer_fini(&stage->calls[i].body);
     }
+}
+
+void stage_open(struct etcd_stage *stage, size_t members,
+                struct etcd_endpoints *endpoints, struct etcd_asker *asker)
+{
+    static const char *const urls[] = {"http://a:1", "http://b:1", "http://c:1"};
+
+    stage_init(stage);
+    assert_true(members <= sizeof urls / sizeof urls[0]);
+    assert_int_equal(etcd_endpoints_init(endpoints, urls, members), RC_OK);
+    *asker = (struct etcd_asker){
+        .edge = &stage->edge, .endpoints = endpoints, .request_ms = 1000};
 }
 
 /* ---- calls --------------------------------------------------------------------------- */

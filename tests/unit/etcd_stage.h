@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/engine/etcd_ask.h"
 #include "agent/engine/etcd_edge.h"
 #include "base/buffer.h"
 
@@ -37,6 +38,10 @@ struct etcd_stage {
 
 void stage_init(struct etcd_stage *stage);
 void stage_fini(struct etcd_stage *stage);
+/* Inits it, and who asks the first `members` of http://a:1, http://b:1 and http://c:1 over it,
+ * for a second each. The test closes the asker and ends the endpoints. */
+void stage_open(struct etcd_stage *stage, size_t members,
+                struct etcd_endpoints *endpoints, struct etcd_asker *asker);
 
 /* The oldest open call of `method` at `endpoint`; NULL for any endpoint. NULL: there is none. */
 struct etcd_call *stage_find(struct etcd_stage *stage, const char *method,

@@ -12,8 +12,6 @@
 #include "base/err.h"
 #include "tests/unit/etcd_stage.h"
 
-static const char *const urls[] = {"http://a:1", "http://b:1", "http://c:1"};
-
 static struct etcd_stage stage;
 static struct etcd_endpoints endpoints;
 static struct etcd_asker asker;
@@ -35,12 +33,8 @@ static void on_done(void *context, const struct etcd_outcome *outcome)
 static int make(void **state)
 {
     (void)state;
-    stage_init(&stage);
-    assert_int_equal(etcd_endpoints_init(&endpoints, urls, 3), RC_OK);
-    asker = (struct etcd_asker){.edge = &stage.edge,
-                                .endpoints = &endpoints,
-                                .request_ms = 1000,
-                                .login = ETCD_LOGIN_WANTED};
+    stage_open(&stage, 3, &endpoints, &asker);
+    asker.login = ETCD_LOGIN_WANTED;
     ended = 0;
     ended_err = 1;
     return 0;

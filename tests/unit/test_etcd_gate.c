@@ -10,8 +10,6 @@
 #include "base/err.h"
 #include "tests/unit/etcd_stage.h"
 
-static const char *const urls[] = {"http://a:1", "http://b:1"};
-
 static struct etcd_stage stage;
 static struct etcd_endpoints endpoints;
 static struct etcd_asker asker;
@@ -20,10 +18,7 @@ static struct etcd_gate gate;
 static int make(void **state)
 {
     (void)state;
-    stage_init(&stage);
-    assert_int_equal(etcd_endpoints_init(&endpoints, urls, 2), RC_OK);
-    asker = (struct etcd_asker){
-        .edge = &stage.edge, .endpoints = &endpoints, .request_ms = 1000};
+    stage_open(&stage, 2, &endpoints, &asker);
     etcd_gate_init(&gate, &asker, rc_pack_text("p/"));
     return 0;
 }

@@ -15,8 +15,6 @@
 
 enum { LEASE = 77, TERM = 4 };
 
-static const char *const urls[] = {"http://a:1"};
-
 static struct etcd_stage stage;
 static struct etcd_endpoints endpoints;
 static struct etcd_asker asker;
@@ -36,10 +34,7 @@ static void on_wake(void *owner)
 static int make(void **state)
 {
     (void)state;
-    stage_init(&stage);
-    assert_int_equal(etcd_endpoints_init(&endpoints, urls, 1), RC_OK);
-    asker = (struct etcd_asker){
-        .edge = &stage.edge, .endpoints = &endpoints, .request_ms = 1000};
+    stage_open(&stage, 1, &endpoints, &asker);
     etcd_lapse_init(&lapses, &asker, rc_pack_text("p/"));
     stage.edge.start(stage.edge.context, on_wake, &lapses);
     etcd_lapse_watch(&lapses, LEASE);

@@ -14,8 +14,6 @@
 
 enum { HOUR_MS = 60 * 60 * 1000 };
 
-static const char *const urls[] = {"http://a:1", "http://b:1"};
-
 static struct etcd_stage stage;
 static struct etcd_endpoints endpoints;
 static struct etcd_asker asker;
@@ -27,10 +25,7 @@ static struct engine_status status;
 static int make(void **state)
 {
     (void)state;
-    stage_init(&stage);
-    assert_int_equal(etcd_endpoints_init(&endpoints, urls, 2), RC_OK);
-    asker = (struct etcd_asker){
-        .edge = &stage.edge, .endpoints = &endpoints, .request_ms = 1000};
+    stage_open(&stage, 2, &endpoints, &asker);
     etcd_follow_init(&follow, &asker, rc_pack_text("p/"));
     etcd_look_init(&look, &asker, &follow, rc_pack_text("p/"));
     (void)etcd_look_wake(&look, stage.now_ms += 100);
