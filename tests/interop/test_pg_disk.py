@@ -63,6 +63,16 @@ class Disk:
             trigger.write("rollcall")
         until(lambda: not self.takes_files(), "it is read-only")
 
+    def repair(self):
+        """A copy of it is mounted: who looks at all mounts of the machine may keep the broken one alive, and it would be used again."""
+        broken = self.place.with_name(self.place.name + ".img")
+        file = self.place.with_name(self.place.name + "-repaired.img")
+        run("umount", self.place)
+        run("cp", "--sparse=always", broken, file)
+        subprocess.run(["fsck.ext4", "-y", str(file)], check=False, capture_output=True, timeout=60)
+        run("mount", "-o", "loop,errors=remount-ro", file, self.place)
+        assert self.takes_files()
+
     def takes_files(self):
         try:
             (self.place / "probe").touch()
@@ -177,10 +187,7 @@ def test_row_31_a_file_system_that_has_become_read_only_moves_the_primary(mode):
         time.sleep(10)
         assert starts(trial.primary) - before <= 5
         pool.kill_node("pg1")
-        file = disk.place.with_name(disk.place.name + ".img")
-        run("umount", disk.place)
-        subprocess.run(["fsck.ext4", "-y", str(file)], check=False, capture_output=True, timeout=60)
-        run("mount", "-o", "loop,errors=remount-ro", file, disk.place)
+        disk.repair()
         pool.start_node("pg1")
 
 
