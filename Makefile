@@ -203,8 +203,9 @@ tests: ## every test, one kind after the other
 	$(MAKE) integration
 # Tests that wait for most of their time have been waited for once: SLOW=1 does it for the sanitizers too.
 WHICH = $(if $(filter asan,$(BUILD)),$(if $(SLOW),,-m 'not slow'))
-# SIDE files of tests at a time, each in a network of its own, for they wait more than they work.
-SIDE ?= 6
+# SIDE files of tests at a time, each in a network of its own, for they wait more than they work:
+# with the sanitizers less so.
+SIDE ?= $(if $(filter asan,$(BUILD)),4,6)
 # No test takes longer than LONGEST seconds: one that hangs is ended, and named.
 LONGEST ?= 300
 integration: $(BINS) $(STORE_BIN) $(DRIVE) ## the real programs against real peers: serf, dig, PostgreSQL, etcd, the lab (root)
