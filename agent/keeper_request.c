@@ -10,6 +10,7 @@
 #include "agent/http/relay.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -180,12 +181,6 @@ static json_t *parse(const struct http_reply *reply)
                                 : NULL;
 }
 
-static uint64_t number_of(const json_t *object, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(object, key));
-    return number > 0 ? (uint64_t)number : 0;
-}
-
 static void read_txn(const json_t *body, struct keeper_answer *out)
 {
     size_t i;
@@ -195,11 +190,11 @@ static void read_txn(const json_t *body, struct keeper_answer *out)
     {
         const json_t *pair = json_object_get(item, "KV");
         const char *key = json_string_value(json_object_get(pair, "Key"));
-        uint64_t index = number_of(pair, "ModifyIndex");
+        uint64_t index = rc_json_read_number(pair, "ModifyIndex");
         out->index = index > out->index ? index : out->index;
         if (key != NULL && rc_text_starts_with(key, prefix) &&
             rc_text_ends_with(key, "/lease")) {
-            out->term = number_of(pair, "Term");
+            out->term = rc_json_read_number(pair, "Term");
         }
     }
 }
@@ -212,7 +207,7 @@ static void read_renewal(const json_t *body, struct keeper_answer *out)
 
     if (ttl != NULL && rc_text_to_duration_ns(ttl, &ttl_ns) == RC_OK) {
         out->ttl_ms = ttl_ns / NS_PER_MS;
-        out->index = number_of(session, "ModifyIndex");
+        out->index = rc_json_read_number(session, "ModifyIndex");
     }
 }
 
@@ -264,9 +259,9 @@ static int add_pair(const json_t *item, size_t skip, struct keeper_view *out)
         .key = key + skip,
         .value = (const char *)value,
         .size = size,
-        .modify_index = number_of(item, "ModifyIndex"),
+        .modify_index = rc_json_read_number(item, "ModifyIndex"),
         .session = json_string_value(json_object_get(item, "Session")),
-        .term = number_of(item, "Term"),
+        .term = rc_json_read_number(item, "Term"),
     };
     (void)keeper_view_add(out, &pair); /* what it does not know is not ours */
     free(value);

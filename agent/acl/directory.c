@@ -7,6 +7,7 @@
 #include "agent/acl/built_in.h"
 #include "base/buffer.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/table.h"
 #include "base/text.h"
 
@@ -50,12 +51,6 @@ static void forget_subjects(struct directory *directory)
     }
 }
 
-static const char *text_of(const json_t *body, const char *key)
-{
-    const char *text = json_string_value(json_object_get(body, key));
-    return text != NULL ? text : "";
-}
-
 static int put_entry(struct directory *directory, enum directory_kind kind,
                      struct entry *entry)
 {
@@ -92,8 +87,9 @@ static struct entry *read_entry(enum directory_kind kind, const void *text, size
         return NULL;
     }
     entry->body = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-    const char *id = text_of(entry->body, kind == DIRECTORY_TOKEN ? "AccessorID" : "ID");
-    const char *hash = text_of(entry->body, "SecretHash");
+    const char *id =
+        rc_json_read_text(entry->body, kind == DIRECTORY_TOKEN ? "AccessorID" : "ID");
+    const char *hash = rc_json_read_text(entry->body, "SecretHash");
     if (strlen(id) != SUBJECT_ID_SIZE - 1) {
         free_entry(entry);
         return NULL;
@@ -252,7 +248,8 @@ bool directory_find_name(const struct directory *directory, enum directory_kind 
     const struct entry *entry;
 
     while ((entry = rc_table_next(directory->entries[kind], &position, NULL)) != NULL) {
-        if (kind != DIRECTORY_TOKEN && strcmp(text_of(entry->body, "Name"), name) == 0) {
+        if (kind != DIRECTORY_TOKEN &&
+            strcmp(rc_json_read_text(entry->body, "Name"), name) == 0) {
             return show(entry, out);
         }
     }
@@ -314,7 +311,8 @@ static void gather_policies(struct gathering *all, const json_t *ids)
         struct directory_item policy;
         if (id != NULL && directory_find(all->directory, DIRECTORY_POLICY, id, &policy) &&
             is_here(all->directory, json_object_get(policy.body, "Datacenters"))) {
-            gather(all, text_of(policy.body, "Name"), text_of(policy.body, "Rules"));
+            gather(all, rc_json_read_text(policy.body, "Name"),
+                   rc_json_read_text(policy.body, "Rules"));
         }
     }
 }
@@ -344,7 +342,7 @@ static void gather_services(struct gathering *all, const json_t *identities)
 {
     for (size_t i = 0; i < json_array_size(identities); i++) {
         const json_t *identity = json_array_get(identities, i);
-        const char *name = text_of(identity, "ServiceName");
+        const char *name = rc_json_read_text(identity, "ServiceName");
         if (directory_is_identity(name) &&
             is_here(all->directory, json_object_get(identity, "Datacenters"))) {
             gather_made(all, "service identity",
@@ -357,8 +355,8 @@ static void gather_nodes(struct gathering *all, const json_t *identities)
 {
     for (size_t i = 0; i < json_array_size(identities); i++) {
         const json_t *identity = json_array_get(identities, i);
-        const char *name = text_of(identity, "NodeName");
-        const char *datacenter = text_of(identity, "Datacenter");
+        const char *name = rc_json_read_text(identity, "NodeName");
+        const char *datacenter = rc_json_read_text(identity, "Datacenter");
         if (directory_is_identity(name) &&
             rc_text_equals_nocase(datacenter, all->directory->options.datacenter)) {
             gather_made(all, "node identity", rc_text_format(BUILT_IN_NODE_RULES, name));

@@ -7,13 +7,8 @@
 #include "agent/cli/columns.h"
 #include "agent/cli/say.h"
 #include "base/buffer.h"
+#include "base/json_read.h"
 #include "base/text.h"
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
 
 static void print_line(const char *title, const char *text, enum cli_lines lines)
 {
@@ -32,8 +27,8 @@ static const char *name_of(const json_t *link)
     static const char *const keys[] = {"Name", "ServiceName", "NodeName", "ID"};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (text_of(link, keys[i])[0] != '\0') {
-            return text_of(link, keys[i]);
+        if (rc_json_read_text(link, keys[i])[0] != '\0') {
+            return rc_json_read_text(link, keys[i]);
         }
     }
     return "";
@@ -62,7 +57,7 @@ void acl_show_object(const json_t *object)
         bool is_again = is_token && strcmp(keys[i], "ID") == 0; /* of a bootstrap */
         if (json_object_get(object, keys[i]) != NULL && !is_again) {
             (void)snprintf(title, sizeof title, "%s:", keys[i]);
-            print_line(title, text_of(object, keys[i]), CLI_ONE_LINE);
+            print_line(title, rc_json_read_text(object, keys[i]), CLI_ONE_LINE);
         }
     }
     print_links(object, "Policies");
@@ -71,7 +66,7 @@ void acl_show_object(const json_t *object)
     print_links(object, "NodeIdentities");
     if (json_object_get(object, "Rules") != NULL) {
         (void)printf("Rules:\n");
-        char *rules = rc_text_copy(text_of(object, "Rules"));
+        char *rules = rc_text_copy(rc_json_read_text(object, "Rules"));
         if (rules != NULL) {
             cli_clean(rules, CLI_MANY_LINES);
             (void)printf("%s\n", rules);
@@ -106,15 +101,15 @@ void acl_show_list(const json_t *list, const char *id_key)
     cli_cell(&columns, "Description");
     json_array_foreach((json_t *)list, i, item)
     {
-        cli_cell(&columns, text_of(item, id_key));
+        cli_cell(&columns, rc_json_read_text(item, id_key));
         if (is_token) {
             add_names(&columns, item, "Policies");
             add_names(&columns, item, "Roles");
         } else {
-            cli_cell(&columns, text_of(item, "Name"));
+            cli_cell(&columns, rc_json_read_text(item, "Name"));
             add_names(&columns, item, "Policies");
         }
-        cli_cell(&columns, text_of(item, "Description"));
+        cli_cell(&columns, rc_json_read_text(item, "Description"));
     }
     cli_columns_print(&columns);
 }
@@ -124,14 +119,15 @@ void acl_show_reason(const json_t *reason)
     bool allowed = json_is_true(json_object_get(reason, "Allowed"));
     char *line = rc_text_format(
         "%s: token %s, %s:%s on \"%s\": %s", allowed ? "allowed" : "refused",
-        text_of(reason, "AccessorID"), text_of(reason, "Resource"),
-        text_of(reason, "Access"), text_of(reason, "Name"), text_of(reason, "Why"));
+        rc_json_read_text(reason, "AccessorID"), rc_json_read_text(reason, "Resource"),
+        rc_json_read_text(reason, "Access"), rc_json_read_text(reason, "Name"),
+        rc_json_read_text(reason, "Why"));
 
     if (line != NULL && json_object_get(reason, "Resource") != NULL) {
         cli_clean(line, CLI_ONE_LINE);
         (void)printf("%s\n", line);
     } else {
-        print_line("allowed:", text_of(reason, "Why"), CLI_ONE_LINE);
+        print_line("allowed:", rc_json_read_text(reason, "Why"), CLI_ONE_LINE);
     }
     free(line);
 }

@@ -8,6 +8,7 @@
 #include "agent/cli/flags.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 struct catalog_flags {
@@ -45,12 +46,6 @@ static void add_selection(struct rc_buffer *path, const struct catalog_flags *fl
     }
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
 static void print_nodes(const json_t *nodes, const struct catalog_flags *flags)
 {
     struct cli_columns columns = {.width = flags->detailed ? 6 : 4};
@@ -65,10 +60,11 @@ static void print_nodes(const json_t *nodes, const struct catalog_flags *flags)
     }
     json_array_foreach(nodes, index, node)
     {
-        cli_cell(&columns, text_of(node, "Node"));
-        cli_cell_format(&columns, "%.*s", flags->detailed ? 36 : 8, text_of(node, "ID"));
-        cli_cell(&columns, text_of(node, "Address"));
-        cli_cell(&columns, text_of(node, "Datacenter"));
+        cli_cell(&columns, rc_json_read_text(node, "Node"));
+        cli_cell_format(&columns, "%.*s", flags->detailed ? 36 : 8,
+                        rc_json_read_text(node, "ID"));
+        cli_cell(&columns, rc_json_read_text(node, "Address"));
+        cli_cell(&columns, rc_json_read_text(node, "Datacenter"));
         if (flags->detailed) {
             cli_cell_pairs(&columns, json_object_get(node, "TaggedAddresses"), ", ");
             cli_cell_pairs(&columns, json_object_get(node, meta), ", ");
@@ -141,7 +137,7 @@ static json_t *tag_sets(const json_t *answer, const struct catalog_flags *flags)
     json_object_foreach((json_t *)services, key, value)
     {
         if (flags->node != NULL) {
-            add_tags(tags_of(names, text_of(value, "Service")),
+            add_tags(tags_of(names, rc_json_read_text(value, "Service")),
                      json_object_get(value, "Tags"));
         } else {
             add_tags(tags_of(names, key), value);

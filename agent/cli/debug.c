@@ -7,13 +7,8 @@
 #include "agent/cli/flags.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
-
-static const char *text(const json_t *object, const char *key)
-{
-    const char *value = json_string_value(json_object_get(object, key));
-    return value != NULL ? value : "";
-}
 
 static long long number(const json_t *object, const char *key)
 {
@@ -62,7 +57,7 @@ static void print_health(const json_t *health)
     {
         cell_ago(&columns, doubt, "AgoMs");
         cli_cell_format(&columns, "%lld", number(doubt, "Score"));
-        cli_cell(&columns, text(doubt, "Why"));
+        cli_cell(&columns, rc_json_read_text(doubt, "Why"));
     }
     cli_columns_print(&columns);
 }
@@ -76,7 +71,7 @@ static void print_queues(const json_t *queues)
 
     json_array_foreach(queues, i, queue)
     {
-        cli_cell(&columns, text(queue, "Name"));
+        cli_cell(&columns, rc_json_read_text(queue, "Name"));
         cli_cell_format(&columns, "%lld", number(queue, "Length"));
         cli_cell_format(&columns, "%lld", number(queue, "Max"));
         cli_cell_format(&columns, "%lld", number(queue, "Dropped"));
@@ -95,7 +90,7 @@ static void print_suspicions(const json_t *suspicions)
 
     json_array_foreach(suspicions, i, suspicion)
     {
-        cli_cell(&columns, text(suspicion, "Member"));
+        cli_cell(&columns, rc_json_read_text(suspicion, "Member"));
         cell_ago(&columns, suspicion, "AgoMs");
         cell_ago(&columns, suspicion, "LeftMs");
         cli_cell_format(&columns, "%lld of %lld", number(suspicion, "Confirmations"),
@@ -115,9 +110,9 @@ static void print_refusals(const json_t *refusals)
 
     json_array_foreach(refusals, i, refusal)
     {
-        cli_cell(&columns, text(refusal, "Address"));
-        cli_cell(&columns, text(refusal, "Member"));
-        cli_cell(&columns, text(refusal, "Reason"));
+        cli_cell(&columns, rc_json_read_text(refusal, "Address"));
+        cli_cell(&columns, rc_json_read_text(refusal, "Member"));
+        cli_cell(&columns, rc_json_read_text(refusal, "Reason"));
         cli_cell_format(&columns, "%lld", number(refusal, "Count"));
         cell_ago(&columns, refusal, "AgoMs");
     }
@@ -133,7 +128,8 @@ static void print_tcp_only(const json_t *members)
     {
         char line[512];
         (void)snprintf(line, sizeof line, "%s at %s answers by TCP, not by UDP",
-                       text(member, "Member"), text(member, "Address"));
+                       rc_json_read_text(member, "Member"),
+                       rc_json_read_text(member, "Address"));
         cli_clean(line, CLI_ONE_LINE);
         (void)printf("%s: open UDP both ways\n", line);
     }
@@ -167,11 +163,11 @@ static void print_transitions(const json_t *transitions)
     json_array_foreach(transitions, i, transition)
     {
         cell_ago(&columns, transition, "AgoMs");
-        cli_cell(&columns, text(transition, "Member"));
+        cli_cell(&columns, rc_json_read_text(transition, "Member"));
         cli_cell_format(&columns, "%lld", number(transition, "Incarnation"));
-        cli_cell(&columns, text(transition, "From"));
-        cli_cell(&columns, text(transition, "To"));
-        cli_cell(&columns, text(transition, "Why"));
+        cli_cell(&columns, rc_json_read_text(transition, "From"));
+        cli_cell(&columns, rc_json_read_text(transition, "To"));
+        cli_cell(&columns, rc_json_read_text(transition, "Why"));
     }
     cli_columns_print(&columns);
 }

@@ -8,6 +8,7 @@
 #include "agent/cli/kv.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 struct get {
@@ -19,16 +20,10 @@ struct get {
     const char *key;
 };
 
-static const char *text_of(const json_t *pair, const char *name)
-{
-    const char *text = json_string_value(json_object_get(pair, name));
-    return text != NULL ? text : "";
-}
-
 /* The value's own bytes go to a pipe or file as they are. */
 static int write_value(const struct get *get, const json_t *pair)
 {
-    const char *base64 = text_of(pair, "Value");
+    const char *base64 = rc_json_read_text(pair, "Value");
     struct rc_buffer bytes = {0};
 
     if (get->base64) {
@@ -51,11 +46,11 @@ static void print_number(const json_t *pair, const char *name)
 
 static int print_detailed(const struct get *get, const json_t *pair)
 {
-    const char *session = text_of(pair, "Session");
+    const char *session = rc_json_read_text(pair, "Session");
 
     print_number(pair, "CreateIndex");
     print_number(pair, "Flags");
-    (void)printf("%-16s %s\n", "Key", text_of(pair, "Key"));
+    (void)printf("%-16s %s\n", "Key", rc_json_read_text(pair, "Key"));
     print_number(pair, "LockIndex");
     print_number(pair, "ModifyIndex");
     (void)printf("%-16s %s\n", "Session", session[0] != '\0' ? session : "-");
@@ -80,12 +75,13 @@ static int print_pairs(const struct get *get, const json_t *pairs)
             (void)printf("%s", i > 0 ? "\n" : "");
             err = print_detailed(get, pair);
         } else {
-            (void)printf("%s:", text_of(pair, "Key"));
+            (void)printf("%s:", rc_json_read_text(pair, "Key"));
             err = write_value(get, pair);
             (void)printf("\n");
         }
         if (err != RC_OK) {
-            cli_error("Error! the value of %s is not base64", text_of(pair, "Key"));
+            cli_error("Error! the value of %s is not base64",
+                      rc_json_read_text(pair, "Key"));
             return err;
         }
     }

@@ -10,13 +10,8 @@
 #include "agent/cli/flags.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
 
 static int list_peers(const struct cli_client_flags *client)
 {
@@ -36,14 +31,14 @@ static int list_peers(const struct cli_client_flags *client)
     }
     json_array_foreach(json_object_get(answer, "Servers"), i, server)
     {
-        cli_cell(&columns, text_of(server, "Node"));
-        cli_cell(&columns, text_of(server, "ID"));
-        cli_cell(&columns, text_of(server, "Address"));
+        cli_cell(&columns, rc_json_read_text(server, "Node"));
+        cli_cell(&columns, rc_json_read_text(server, "ID"));
+        cli_cell(&columns, rc_json_read_text(server, "Address"));
         cli_cell(&columns,
                  json_is_true(json_object_get(server, "Leader")) ? "leader" : "follower");
         cli_cell(&columns,
                  json_is_true(json_object_get(server, "Voter")) ? "true" : "false");
-        cli_cell(&columns, text_of(server, "ProtocolVersion"));
+        cli_cell(&columns, rc_json_read_text(server, "ProtocolVersion"));
     }
     cli_columns_print(&columns);
     json_decref(answer);
@@ -97,15 +92,15 @@ static int state(const struct cli_client_flags *client)
         "Healthy:           %s\nFailure Tolerance: %lld\nLeader:            %s\n\n",
         json_is_true(json_object_get(answer, "Healthy")) ? "true" : "false",
         (long long)json_integer_value(json_object_get(answer, "FailureTolerance")),
-        text_of(answer, "Leader"));
+        rc_json_read_text(answer, "Leader"));
     for (size_t k = 0; k < sizeof heads / sizeof heads[0]; k++) {
         cli_cell(&columns, heads[k]);
     }
     json_object_foreach(json_object_get(answer, "Servers"), id, server)
     {
-        cli_cell(&columns, text_of(server, "Name"));
-        cli_cell(&columns, text_of(server, "Address"));
-        cli_cell(&columns, text_of(server, "Status"));
+        cli_cell(&columns, rc_json_read_text(server, "Name"));
+        cli_cell(&columns, rc_json_read_text(server, "Address"));
+        cli_cell(&columns, rc_json_read_text(server, "Status"));
         cli_cell(&columns,
                  json_is_true(json_object_get(server, "Healthy")) ? "true" : "false");
     }
@@ -127,7 +122,7 @@ static int list_revoked(const struct cli_client_flags *client)
     }
     json_array_foreach(answer, i, one)
     {
-        (void)printf("%s\n", text_of(one, "Key"));
+        (void)printf("%s\n", rc_json_read_text(one, "Key"));
     }
     json_decref(answer);
     return CLI_DONE;

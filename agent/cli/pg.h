@@ -25,10 +25,6 @@ struct pg_cluster {
  * error that was told on stderr. */
 int pg_read(struct pg_cluster *cluster, uint64_t wait_ms, json_t **out);
 
-/* Of an object: "" or 0 when it is not there. */
-const char *pg_text(const json_t *object, const char *key);
-uint64_t pg_number(const json_t *object, const char *key);
-
 /* The member of that name, or NULL. Borrowed. */
 const json_t *pg_member(const json_t *view, const char *node);
 

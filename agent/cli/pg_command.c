@@ -10,6 +10,7 @@
 #include "agent/cli/pg.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 enum { WAIT_MS_DEFAULT = 30 * 1000, NS_PER_MS = 1000000 };
@@ -26,18 +27,6 @@ struct wish {
     const char *word; /* behind it; "" */
 };
 
-const char *pg_text(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-uint64_t pg_number(const json_t *object, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(object, key));
-    return number > 0 ? (uint64_t)number : 0;
-}
-
 const json_t *pg_member(const json_t *view, const char *node)
 {
     size_t i;
@@ -45,7 +34,7 @@ const json_t *pg_member(const json_t *view, const char *node)
 
     json_array_foreach(json_object_get(view, "Members"), i, member)
     {
-        if (strcmp(pg_text(member, "Node"), node) == 0) {
+        if (strcmp(rc_json_read_text(member, "Node"), node) == 0) {
             return member;
         }
     }
@@ -110,7 +99,7 @@ static char *only_cluster(const struct cli_client_flags *client)
         return NULL;
     }
     if (json_array_size(list) == 1) {
-        name = rc_text_copy(pg_text(json_array_get(list, 0), "Cluster"));
+        name = rc_text_copy(rc_json_read_text(json_array_get(list, 0), "Cluster"));
     } else if (json_array_size(list) == 0) {
         cli_error("Error: no keeper looks after a cluster yet (or this token may not "
                   "see it)");
@@ -164,7 +153,7 @@ static int cancel(struct wish *wish)
     if (put(wish, "cancel", json_object(), &answer) != RC_OK) {
         return CLI_FAILED;
     }
-    (void)printf("Cancelled: %s\n", pg_text(answer, "Kind"));
+    (void)printf("Cancelled: %s\n", rc_json_read_text(answer, "Kind"));
     json_decref(answer);
     return CLI_DONE;
 }
@@ -196,11 +185,12 @@ static int move(struct wish *wish)
     if (put(wish, wish->name, body, &answer) != RC_OK) {
         return CLI_FAILED;
     }
-    const char *to = pg_text(answer, "To");
+    const char *to = rc_json_read_text(answer, "To");
     if (wish->due_ms != 0) {
         tell_plan(wish, to);
     } else if (wish->wait_ms > 0) {
-        result = pg_follow_move(&wish->cluster, pg_text(answer, "ID"), to, wish->wait_ms);
+        result = pg_follow_move(&wish->cluster, rc_json_read_text(answer, "ID"), to,
+                                wish->wait_ms);
     } else {
         (void)printf("Asked for: %s to %s\n", wish->name, to);
     }
@@ -276,8 +266,8 @@ static int order(struct wish *wish)
         return CLI_FAILED;
     }
     if (wish->wait_ms > 0) {
-        result = pg_follow_order(&wish->cluster, pg_text(answer, "ID"), wish->word,
-                                 wish->wait_ms);
+        result = pg_follow_order(&wish->cluster, rc_json_read_text(answer, "ID"),
+                                 wish->word, wish->wait_ms);
     } else {
         (void)printf("Asked for: %s of %s\n", wish->name, wish->word);
     }

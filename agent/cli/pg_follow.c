@@ -6,6 +6,7 @@
 #include "agent/cli/pg.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
+#include "base/json_read.h"
 
 enum { WAIT_MS = 1000, MS_PER_S = 1000, NS_PER_MS = 1000000, STATE_SPACE = 200 };
 
@@ -30,7 +31,8 @@ static const char *last_word(const json_t *view)
 {
     const json_t *history = json_object_get(view, "History");
     size_t count = json_array_size(history);
-    return count > 0 ? pg_text(json_array_get(history, count - 1), "Reason") : "";
+    return count > 0 ? rc_json_read_text(json_array_get(history, count - 1), "Reason")
+                     : "";
 }
 
 static enum progress look_at_move(const struct aim *aim, const json_t *view)
@@ -39,10 +41,10 @@ static enum progress look_at_move(const struct aim *aim, const json_t *view)
     const json_t *intent = json_object_get(view, "Intent");
     bool writable = json_is_true(json_object_get(primary, "Writable"));
 
-    if (writable && strcmp(pg_text(primary, "Node"), aim->node) == 0) {
+    if (writable && strcmp(rc_json_read_text(primary, "Node"), aim->node) == 0) {
         return DONE;
     }
-    bool is_ours = strcmp(pg_text(intent, "ID"), aim->id) == 0;
+    bool is_ours = strcmp(rc_json_read_text(intent, "ID"), aim->id) == 0;
     return writable && !is_ours ? GIVEN_UP : GOES_ON;
 }
 
@@ -54,10 +56,10 @@ static enum progress look_at_order(const struct aim *aim, const json_t *view)
         return GOES_ON; /* its keeper begins anew */
     }
     const json_t *member = pg_member(view, aim->node);
-    bool is_ours = strcmp(pg_text(order, "ID"), aim->id) == 0;
-    bool is_stop = is_ours && strcmp(pg_text(order, "Kind"), "stop") == 0;
-    bool is_down = pg_text(member, "Role")[0] == '\0' &&
-                   strcmp(pg_text(member, "State"), "stopped") == 0;
+    bool is_ours = strcmp(rc_json_read_text(order, "ID"), aim->id) == 0;
+    bool is_stop = is_ours && strcmp(rc_json_read_text(order, "Kind"), "stop") == 0;
+    bool is_down = rc_json_read_text(member, "Role")[0] == '\0' &&
+                   strcmp(rc_json_read_text(member, "State"), "stopped") == 0;
 
     /* Its keeper has taken it; what was asked for is that the server is down. */
     if (is_stop && !is_down) {
@@ -72,9 +74,9 @@ static void tell_progress(const struct aim *aim, const json_t *view,
 {
     char now[STATE_SPACE];
     const json_t *member = pg_member(view, aim->node);
-    const char *progress = pg_text(member, "Progress");
+    const char *progress = rc_json_read_text(member, "Progress");
 
-    (void)snprintf(now, sizeof now, "%s%s%s", pg_text(member, "State"),
+    (void)snprintf(now, sizeof now, "%s%s%s", rc_json_read_text(member, "State"),
                    progress[0] != '\0' ? ": " : "", progress);
     if (now[0] != '\0' && strcmp(now, told) != 0) {
         if (told[0] != '\0') {
@@ -121,10 +123,11 @@ int pg_follow_move(struct pg_cluster *cluster, const char *id, const char *to,
     if (progress == DONE) {
         (void)printf("%s is the primary of term %" PRIu64 ", %" PRIu64
                      " ms after it was asked for\n",
-                     to, pg_number(view, "Term"), now_ms() - begun_ms);
+                     to, rc_json_read_number(view, "Term"), now_ms() - begun_ms);
     } else if (progress == GIVEN_UP) {
         cli_error("Error: it was given up; %s is the primary: %s",
-                  pg_text(json_object_get(view, "Primary"), "Node"), last_word(view));
+                  rc_json_read_text(json_object_get(view, "Primary"), "Node"),
+                  last_word(view));
     } else {
         cli_error("Error: not done after %" PRIu64
                   " ms; it may still happen: rollcall pg status",
@@ -146,9 +149,10 @@ int pg_follow_order(struct pg_cluster *cluster, const char *id, const char *node
     }
     const json_t *member = pg_member(view, node);
     if (progress == DONE) {
-        const char *problem = pg_text(member, "Problem");
-        (void)printf("%s has done it, and is %s%s%s\n", node, pg_text(member, "State"),
-                     problem[0] != '\0' ? ": " : "", problem);
+        const char *problem = rc_json_read_text(member, "Problem");
+        (void)printf("%s has done it, and is %s%s%s\n", node,
+                     rc_json_read_text(member, "State"), problem[0] != '\0' ? ": " : "",
+                     problem);
     } else {
         cli_error("Error: %s has not done it after %" PRIu64
                   " ms; it may still happen: rollcall pg status",

@@ -6,6 +6,7 @@
 #include "agent/cli/pg.h"
 #include "agent/cli/say.h"
 #include "base/buffer.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 enum { KIB = 1024 };
@@ -57,24 +58,24 @@ static void put_primary(struct rc_buffer *text, const json_t *view)
     if (!json_is_object(primary)) {
         const json_t *state = json_object_get(view, "State");
         rc_buffer_text(text, "nobody");
-        if (pg_text(state, "Node")[0] != '\0') {
-            rc_buffer_format(text, "; last was %s: %s", pg_text(state, "Node"),
-                             or_dash(pg_text(state, "Reason")));
+        if (rc_json_read_text(state, "Node")[0] != '\0') {
+            rc_buffer_format(text, "; last was %s: %s", rc_json_read_text(state, "Node"),
+                             or_dash(rc_json_read_text(state, "Reason")));
         }
         return;
     }
-    rc_text_from_wall_ms(pg_number(primary, "Since"), since);
-    rc_buffer_format(text, "%s, %s:%" PRIu64 ", %s since %s", pg_text(primary, "Node"),
-                     pg_text(primary, "Address"), pg_number(primary, "Port"),
-                     is_set(primary, "Writable") ? "writable" : "not writable yet",
-                     since);
+    rc_text_from_wall_ms(rc_json_read_number(primary, "Since"), since);
+    rc_buffer_format(
+        text, "%s, %s:%" PRIu64 ", %s since %s", rc_json_read_text(primary, "Node"),
+        rc_json_read_text(primary, "Address"), rc_json_read_number(primary, "Port"),
+        is_set(primary, "Writable") ? "writable" : "not writable yet", since);
 }
 
 /* What the mode is worth at this moment. */
 static void put_mode(struct rc_buffer *text, const json_t *view)
 {
     const json_t *sync = json_object_get(view, "Sync");
-    const char *mode = pg_text(view, "Mode");
+    const char *mode = rc_json_read_text(view, "Mode");
     const json_t *names = json_object_get(sync, "Names");
 
     rc_buffer_text(text, or_dash(mode));
@@ -82,7 +83,7 @@ static void put_mode(struct rc_buffer *text, const json_t *view)
         return;
     }
     if (json_array_size(names) > 0) {
-        rc_buffer_format(text, ": %" PRIu64 " of (", pg_number(sync, "K"));
+        rc_buffer_format(text, ": %" PRIu64 " of (", rc_json_read_number(sync, "K"));
         put_names(text, names);
         rc_buffer_text(text, ") must confirm every write");
     } else {
@@ -98,14 +99,15 @@ static void put_intent(struct rc_buffer *text, const json_t *intent)
 {
     char at[PG_TIME_SPACE];
 
-    if (pg_number(intent, "DueMs") > 0) {
-        rc_text_from_wall_ms(pg_number(intent, "DueMs"), at);
+    if (rc_json_read_number(intent, "DueMs") > 0) {
+        rc_text_from_wall_ms(rc_json_read_number(intent, "DueMs"), at);
         rc_buffer_format(text, "planned for %s: ", at);
     }
-    rc_text_from_wall_ms(pg_number(intent, "At"), at);
-    rc_buffer_format(text, "%s from %s to %s, asked for at %s", pg_text(intent, "Kind"),
-                     or_dash(pg_text(intent, "From")), or_dash(pg_text(intent, "To")),
-                     at);
+    rc_text_from_wall_ms(rc_json_read_number(intent, "At"), at);
+    rc_buffer_format(text, "%s from %s to %s, asked for at %s",
+                     rc_json_read_text(intent, "Kind"),
+                     or_dash(rc_json_read_text(intent, "From")),
+                     or_dash(rc_json_read_text(intent, "To")), at);
 }
 
 static void show_facts(const json_t *view)
@@ -113,9 +115,9 @@ static void show_facts(const json_t *view)
     struct cli_columns facts = {.width = 2};
     struct rc_buffer text = {0};
 
-    rc_buffer_text(&text, pg_text(view, "Cluster"));
+    rc_buffer_text(&text, rc_json_read_text(view, "Cluster"));
     fact(&facts, "Cluster", &text);
-    rc_buffer_format(&text, "%" PRIu64, pg_number(view, "Term"));
+    rc_buffer_format(&text, "%" PRIu64, rc_json_read_number(view, "Term"));
     fact(&facts, "Term", &text);
     put_primary(&text, view);
     fact(&facts, "Primary", &text);
@@ -151,15 +153,15 @@ static void cell_note(struct cli_columns *columns, const json_t *member)
     const json_t *order = json_object_get(member, "Order");
     struct rc_buffer text = {0};
 
-    rc_buffer_text(&text, pg_text(member, "Problem"));
-    if (pg_text(member, "Progress")[0] != '\0') {
+    rc_buffer_text(&text, rc_json_read_text(member, "Problem"));
+    if (rc_json_read_text(member, "Progress")[0] != '\0') {
         rc_buffer_format(&text, "%s%s", text.size > 0 ? "; " : "",
-                         pg_text(member, "Progress"));
+                         rc_json_read_text(member, "Progress"));
     }
     if (json_is_object(order)) {
-        rc_buffer_format(
-            &text, "%s%s%s", text.size > 0 ? "; " : "",
-            is_set(order, "Done") ? "by order: " : "ordered: ", pg_text(order, "Kind"));
+        rc_buffer_format(&text, "%s%s%s", text.size > 0 ? "; " : "",
+                         is_set(order, "Done") ? "by order: " : "ordered: ",
+                         rc_json_read_text(order, "Kind"));
     }
     if (is_set(member, "NoFailover")) {
         rc_buffer_format(&text, "%sno_failover", text.size > 0 ? "; " : "");
@@ -173,19 +175,19 @@ static void cell_note(struct cli_columns *columns, const json_t *member)
 
 static void row(struct cli_columns *columns, const json_t *member)
 {
-    bool is_primary = strcmp(pg_text(member, "Role"), "primary") == 0;
+    bool is_primary = strcmp(rc_json_read_text(member, "Role"), "primary") == 0;
 
-    cli_cell(columns, pg_text(member, "Node"));
-    cli_cell_format(columns, "%s:%" PRIu64, pg_text(member, "Address"),
-                    pg_number(member, "Port"));
-    cli_cell(columns, or_dash(pg_text(member, "State")));
-    cli_cell(columns, or_dash(pg_text(member, "Role")));
-    cli_cell_format(columns, "%" PRIu64, pg_number(member, "Timeline"));
-    cli_cell(columns, or_dash(pg_text(member, "LSN")));
+    cli_cell(columns, rc_json_read_text(member, "Node"));
+    cli_cell_format(columns, "%s:%" PRIu64, rc_json_read_text(member, "Address"),
+                    rc_json_read_number(member, "Port"));
+    cli_cell(columns, or_dash(rc_json_read_text(member, "State")));
+    cli_cell(columns, or_dash(rc_json_read_text(member, "Role")));
+    cli_cell_format(columns, "%" PRIu64, rc_json_read_number(member, "Timeline"));
+    cli_cell(columns, or_dash(rc_json_read_text(member, "LSN")));
     if (is_primary) {
         cli_cell(columns, "-");
     } else {
-        cell_bytes(columns, pg_number(member, "LagBytes"));
+        cell_bytes(columns, rc_json_read_number(member, "LagBytes"));
     }
     cli_cell(columns, is_set(member, "Sync") ? "yes" : "-");
     cli_cell(columns, is_set(member, "ReadOk") ? "yes" : "-");
@@ -235,15 +237,15 @@ void pg_show_history(const json_t *view)
     }
     json_array_foreach(json_object_get(view, "History"), i, entry)
     {
-        rc_text_from_wall_ms(pg_number(entry, "At"), at);
+        rc_text_from_wall_ms(rc_json_read_number(entry, "At"), at);
         cli_cell(&columns, at);
-        cli_cell_format(&columns, "%" PRIu64, pg_number(entry, "Term"));
-        cli_cell(&columns, or_dash(pg_text(entry, "Node")));
-        cli_cell(&columns, or_dash(pg_text(entry, "From")));
-        cli_cell_format(&columns, "%" PRIu64, pg_number(entry, "Timeline"));
-        cli_cell_format(&columns, "%" PRIu64 " ms", pg_number(entry, "TookMs"));
-        cli_cell(&columns, or_dash(pg_text(entry, "LSN")));
-        cli_cell(&columns, pg_text(entry, "Reason"));
+        cli_cell_format(&columns, "%" PRIu64, rc_json_read_number(entry, "Term"));
+        cli_cell(&columns, or_dash(rc_json_read_text(entry, "Node")));
+        cli_cell(&columns, or_dash(rc_json_read_text(entry, "From")));
+        cli_cell_format(&columns, "%" PRIu64, rc_json_read_number(entry, "Timeline"));
+        cli_cell_format(&columns, "%" PRIu64 " ms", rc_json_read_number(entry, "TookMs"));
+        cli_cell(&columns, or_dash(rc_json_read_text(entry, "LSN")));
+        cli_cell(&columns, rc_json_read_text(entry, "Reason"));
     }
     cli_columns_print(&columns);
 }

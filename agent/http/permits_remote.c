@@ -7,6 +7,7 @@
 
 #include "agent/http/permits_state.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 enum { ANSWER_MS = 50 };
@@ -175,12 +176,6 @@ enum permits_found permits_ask_remote(struct http_api *api, const char *token,
 
 /* ---- What a server says. */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
 static int read_subject(struct permits *permits, const json_t *body, struct subject **out)
 {
     struct subject_policy policies[DIRECTORY_POLICIES_MAX];
@@ -192,12 +187,13 @@ static int read_subject(struct permits *permits, const json_t *body, struct subj
     }
     for (size_t i = 0; i < count; i++) {
         const json_t *policy = json_array_get(list, i);
-        policies[i] =
-            (struct subject_policy){text_of(policy, "Name"), text_of(policy, "Rules")};
+        policies[i] = (struct subject_policy){rc_json_read_text(policy, "Name"),
+                                              rc_json_read_text(policy, "Rules")};
     }
     enum grant_default fallback =
         permits->options.fallback == HTTP_ACL_ALLOW ? GRANT_ALLOWS : GRANT_DENIES;
-    int err = subject_create(text_of(body, "AccessorID"), policies, count, fallback, out);
+    int err = subject_create(rc_json_read_text(body, "AccessorID"), policies, count,
+                             fallback, out);
     if (err == RC_OK) {
         (*out)->expires_ms =
             (uint64_t)json_integer_value(json_object_get(body, "ExpiresMs"));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_read.h"
 #include "base/text.h"
 
 static const char *const record_names[POSTGRES_RECORD_COUNT] = {
@@ -119,18 +120,6 @@ void postgres_records_fini(struct postgres_records *records)
     *records = (struct postgres_records){0};
 }
 
-const char *postgres_records_text(const json_t *record, const char *key)
-{
-    const char *text = json_string_value(json_object_get(record, key));
-    return text != NULL ? text : "";
-}
-
-uint64_t postgres_records_number(const json_t *record, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(record, key));
-    return number > 0 ? (uint64_t)number : 0;
-}
-
 /* One to eight hexadecimal digits; the rest of the text, or NULL. */
 static const char *take_half(const char *text, uint64_t *out)
 {
@@ -147,7 +136,7 @@ uint64_t postgres_records_lsn(const json_t *record, const char *key)
 {
     uint64_t lsn = 0;
 
-    const char *rest = take_half(postgres_records_text(record, key), &lsn);
+    const char *rest = take_half(rc_json_read_text(record, key), &lsn);
     rest = rest != NULL && *rest == '/' ? take_half(rest + 1, &lsn) : NULL;
     return rest != NULL && *rest == '\0' ? lsn : 0;
 }
@@ -166,17 +155,15 @@ static const json_t *held_lease(const struct postgres_records *records)
 const char *postgres_records_primary(const struct postgres_records *records)
 {
     const json_t *lease = held_lease(records);
-    return postgres_records_is_set(lease, "writable")
-               ? postgres_records_text(lease, "node")
-               : "";
+    return postgres_records_is_set(lease, "writable") ? rc_json_read_text(lease, "node")
+                                                      : "";
 }
 
 const char *postgres_records_mode(const struct postgres_records *records)
 {
-    const char *mode = postgres_records_text(records->records[POSTGRES_SETTINGS], "mode");
-    return mode[0] != '\0'
-               ? mode
-               : postgres_records_text(records->records[POSTGRES_SYNC], "mode");
+    const char *mode = rc_json_read_text(records->records[POSTGRES_SETTINGS], "mode");
+    return mode[0] != '\0' ? mode
+                           : rc_json_read_text(records->records[POSTGRES_SYNC], "mode");
 }
 
 bool postgres_records_is_sync(const struct postgres_records *records, const char *node)
@@ -201,7 +188,7 @@ const char *postgres_records_service(const struct postgres_records *records)
 
     json_object_foreach(records->members, node, member)
     {
-        const char *service = postgres_records_text(member, "service");
+        const char *service = rc_json_read_text(member, "service");
         if (service[0] != '\0') {
             return service;
         }
@@ -289,11 +276,11 @@ static void put_primary(struct rc_json *json, const json_t *lease)
         return;
     }
     rc_json_object(json);
-    rc_json_put_string(json, "Node", postgres_records_text(lease, "node"));
-    rc_json_put_string(json, "Address", postgres_records_text(lease, "address"));
-    rc_json_put_u64(json, "Port", postgres_records_number(lease, "port"));
+    rc_json_put_string(json, "Node", rc_json_read_text(lease, "node"));
+    rc_json_put_string(json, "Address", rc_json_read_text(lease, "address"));
+    rc_json_put_u64(json, "Port", rc_json_read_number(lease, "port"));
     rc_json_put_bool(json, "Writable", postgres_records_is_set(lease, "writable"));
-    rc_json_put_u64(json, "Since", postgres_records_number(lease, "since_ms"));
+    rc_json_put_u64(json, "Since", rc_json_read_number(lease, "since_ms"));
     rc_json_object_end(json);
 }
 
@@ -340,13 +327,13 @@ void postgres_records_render(struct rc_json *json, const char *cluster,
     uint64_t term = records->term;
 
     if (term == 0) {
-        term = postgres_records_number(records->records[POSTGRES_STATE], "term");
+        term = rc_json_read_number(records->records[POSTGRES_STATE], "term");
     }
     rc_json_object(json);
     rc_json_put_string(json, "Cluster", cluster);
     rc_json_put_u64(json, "Term", term);
     put_primary(json, lease);
-    rc_json_put_u64(json, "TTLms", postgres_records_number(lease, "ttl_ms"));
+    rc_json_put_u64(json, "TTLms", rc_json_read_number(lease, "ttl_ms"));
     rc_json_put_string(json, "Mode", postgres_records_mode(records));
     rc_json_put_bool(
         json, "Paused",

@@ -53,9 +53,7 @@ bool postgres_records_read(const struct store *store, const char *cluster,
                            struct postgres_records *out);
 void postgres_records_fini(struct postgres_records *records);
 
-/* Of a record (NULL is allowed): "", 0 or false when it is not there. */
-const char *postgres_records_text(const json_t *record, const char *key);
-uint64_t postgres_records_number(const json_t *record, const char *key);
+/* Of a record (NULL is allowed): 0 or false when it is not there. */
 uint64_t postgres_records_lsn(const json_t *record, const char *key); /* "16/B374D848" */
 bool postgres_records_is_set(const json_t *record, const char *key);
 

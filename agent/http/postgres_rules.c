@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json_read.h"
 #include "base/text.h"
 
 static void put_members(const struct postgres_records *records, struct rc_buffer *why)
@@ -34,8 +35,8 @@ static const json_t *member_of(const struct postgres_records *records, const cha
 static bool is_free(const json_t *wish, const char *what, uint64_t wall_ms,
                     struct rc_buffer *why)
 {
-    uint64_t asked_ms = postgres_records_number(wish, "at_ms");
-    uint64_t due_ms = postgres_records_number(wish, "due_ms");
+    uint64_t asked_ms = rc_json_read_number(wish, "at_ms");
+    uint64_t due_ms = rc_json_read_number(wish, "due_ms");
     uint64_t at_ms = due_ms > asked_ms ? due_ms : asked_ms;
 
     if (wish == NULL || postgres_records_is_set(wish, "done") ||
@@ -44,8 +45,8 @@ static bool is_free(const json_t *wish, const char *what, uint64_t wall_ms,
     }
     rc_buffer_format(why, "%s is %s: %s", what,
                      due_ms > wall_ms ? "planned" : "under way",
-                     postgres_records_text(wish, "kind"));
-    const char *to = postgres_records_text(wish, "to");
+                     rc_json_read_text(wish, "kind"));
+    const char *to = rc_json_read_text(wish, "to");
     rc_buffer_format(why, "%s%s%s", to[0] != '\0' ? " to " : "", to,
                      due_ms > wall_ms ? " (cancel it first)" : "");
     return false;
@@ -62,10 +63,10 @@ static bool is_paused(const struct postgres_records *records, struct rc_buffer *
 
 static bool may_promote(const json_t *member, const char *node, struct rc_buffer *why)
 {
-    const char *state = postgres_records_text(member, "state");
+    const char *state = rc_json_read_text(member, "state");
 
     if (strcmp(state, "standby") != 0 && strcmp(state, "electing") != 0) {
-        const char *problem = postgres_records_text(member, "problem");
+        const char *problem = rc_json_read_text(member, "problem");
         rc_buffer_format(why, "%s is no standby that runs, but %s%s%s", node,
                          state[0] != '\0' ? state : "unknown",
                          problem[0] != '\0' ? ": " : "", problem);
@@ -85,7 +86,7 @@ static bool may_promote(const json_t *member, const char *node, struct rc_buffer
 
 static bool is_close(const json_t *member, const char *node, struct rc_buffer *why)
 {
-    uint64_t lag = postgres_records_number(member, "lag_bytes");
+    uint64_t lag = rc_json_read_number(member, "lag_bytes");
     uint64_t lsn = postgres_records_lsn(member, "lsn");
     uint64_t replay = postgres_records_lsn(member, "replay_lsn");
     uint64_t backlog = replay > 0 && lsn > replay ? lsn - replay : 0;
@@ -150,8 +151,8 @@ static const char *best(const struct postgres_records *records, const char *prim
     json_object_foreach(records->members, node, member)
     {
         struct rc_buffer reason = {0};
-        uint64_t lag = postgres_records_number(member, "lag_bytes");
-        uint64_t priority = postgres_records_number(member, "priority");
+        uint64_t lag = rc_json_read_number(member, "lag_bytes");
+        uint64_t priority = rc_json_read_number(member, "priority");
         bool is_other = strcmp(node, primary) != 0;
         bool fits = is_other && fits_switchover(records, node, &reason);
         if (is_other && !fits) {
@@ -209,11 +210,11 @@ bool postgres_rules_cancel(const struct postgres_records *records, uint64_t wall
         rc_buffer_text(why, "nothing is planned");
         return false;
     }
-    if (postgres_records_number(intent, "due_ms") > wall_ms) {
+    if (rc_json_read_number(intent, "due_ms") > wall_ms) {
         return true;
     }
     rc_buffer_format(why, "the %s has begun: it cannot be taken back",
-                     postgres_records_text(intent, "kind"));
+                     rc_json_read_text(intent, "kind"));
     return false;
 }
 
@@ -222,8 +223,8 @@ static bool may_lack(const struct postgres_records *records, const json_t *membe
                      const char *node, struct rc_buffer *why)
 {
     uint64_t lag_max =
-        postgres_records_number(records->records[POSTGRES_SETTINGS], "max_lag_bytes");
-    uint64_t lag = postgres_records_number(member, "lag_bytes");
+        rc_json_read_number(records->records[POSTGRES_SETTINGS], "max_lag_bytes");
+    uint64_t lag = rc_json_read_number(member, "lag_bytes");
 
     if (!has_all(records, node, why)) {
         return true;
@@ -299,7 +300,7 @@ static bool may_replace(const struct postgres_records *records, enum postgres_or
                         const char *node, struct rc_buffer *why)
 {
     const json_t *standing = json_object_get(records->orders, node);
-    const char *kind = postgres_records_text(standing, "kind");
+    const char *kind = rc_json_read_text(standing, "kind");
     bool is_fence = strcmp(kind, "fence") == 0;
 
     if ((!is_fence && strcmp(kind, "stop") != 0) || order == POSTGRES_START ||
@@ -321,10 +322,10 @@ bool postgres_rules_order(const struct postgres_records *records,
         !is_free(json_object_get(records->orders, node), "another order", wall_ms, why)) {
         return false;
     }
-    bool is_fenced = strcmp(postgres_records_text(member, "state"), "fenced") == 0;
+    bool is_fenced = strcmp(rc_json_read_text(member, "state"), "fenced") == 0;
     if (order == POSTGRES_UNFENCE && !is_fenced) {
         rc_buffer_format(why, "%s is not fenced, but %s", node,
-                         postgres_records_text(member, "state"));
+                         rc_json_read_text(member, "state"));
         return false;
     }
     if (order == POSTGRES_FENCE && is_fenced) {

@@ -14,6 +14,7 @@
 #include "agent/http/store_query.h"
 #include "base/entropy.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 enum { MEMBERS_MAX = 16 };
@@ -94,8 +95,7 @@ static void move(struct http_api *api, struct http_exchange *x, struct wish *wis
         return;
     }
     const json_t *lease = wish->records.records[POSTGRES_LEASE];
-    const char *from =
-        wish->records.term != 0 ? postgres_records_text(lease, "node") : "";
+    const char *from = wish->records.term != 0 ? rc_json_read_text(lease, "node") : "";
     json_t *record = new_record(x, api->wall_ms, wish->name);
     (void)json_object_set_new(record, "from", json_string(from));
     (void)json_object_set_new(record, "to", json_string(to));
@@ -250,10 +250,10 @@ static void on_written(struct http_api *api, struct http_exchange *x,
     errand_revision(x, outcome);
     struct rc_json json = exchange_json(x);
     rc_json_object(&json);
-    rc_json_put_string(&json, "ID", postgres_records_text(record, "id"));
-    rc_json_put_string(&json, "Kind", postgres_records_text(record, "kind"));
-    rc_json_put_string(&json, "From", postgres_records_text(record, "from"));
-    rc_json_put_string(&json, "To", postgres_records_text(record, "to"));
+    rc_json_put_string(&json, "ID", rc_json_read_text(record, "id"));
+    rc_json_put_string(&json, "Kind", rc_json_read_text(record, "kind"));
+    rc_json_put_string(&json, "From", rc_json_read_text(record, "from"));
+    rc_json_put_string(&json, "To", rc_json_read_text(record, "to"));
     rc_json_put_u64(&json, "Index", outcome->revision);
     rc_json_object_end(&json);
     exchange_json_end(x);

@@ -5,6 +5,7 @@
 
 #include "agent/local/registry.h"
 #include "base/err.h"
+#include "base/json_read.h"
 #include "base/text.h"
 
 enum { FORMAT = 1, FIRST_RUN_WITHIN_MS = 500 };
@@ -109,13 +110,6 @@ int local_save_states(struct local *local, struct local_now now)
     return err;
 }
 
-static uint64_t number_of(const json_t *json, const char *key)
-{
-    json_int_t value = json_integer_value(json_object_get(json, key));
-
-    return value > 0 ? (uint64_t)value : 0;
-}
-
 static const char *text_at(const json_t *json, const char *key)
 {
     const char *text = json_string_value(json_object_get(json, key));
@@ -134,14 +128,14 @@ static uint64_t mono_of(uint64_t wall_ms, struct local_now now)
 static void recall_ttl(struct local *local, struct registry_check *check,
                        const json_t *state, struct local_now now)
 {
-    uint64_t expires_ms = number_of(state, "expires");
+    uint64_t expires_ms = rc_json_read_number(state, "expires");
     struct check_result was = {.status = CHECK_CRITICAL, .output = ""};
 
     if (expires_ms > now.wall_ms &&
         check_status_parse(text_at(state, "status"), &was.status) == RC_OK) {
         was.output = text_at(state, "output");
         was.output_size = strlen(was.output);
-        check->since_wall_ms = number_of(state, "since");
+        check->since_wall_ms = rc_json_read_number(state, "since");
         schedule_restore(local->options.schedule, check->scheduled, &was,
                          mono_of(check->since_wall_ms, now),
                          now.mono_ms + (expires_ms - now.wall_ms));
@@ -169,7 +163,7 @@ void keep_recall(struct local *local, struct registry_check *check, struct local
     }
     was.output = text_at(state, "output");
     was.output_size = strlen(was.output);
-    check->since_wall_ms = number_of(state, "since");
+    check->since_wall_ms = rc_json_read_number(state, "since");
     schedule_restore(local->options.schedule, check->scheduled, &was,
                      mono_of(check->since_wall_ms, now), UINT64_MAX);
     /* What was true then may not be now: look soon. What a server was, is not
@@ -204,7 +198,7 @@ static json_t *open_record(struct loading *loading, const char *text, size_t siz
         (void)refuse(loading, RC_EMALFORMED, fault.text);
         return NULL;
     }
-    if (number_of(record, "format") != FORMAT) {
+    if (rc_json_read_number(record, "format") != FORMAT) {
         (void)refuse(loading, RC_EMALFORMED, "not a format that this version knows");
         json_decref(record);
         return NULL;
