@@ -7,6 +7,7 @@
 #include "agent/config.h"
 #include "agent/config_store.h"
 #include "agent/forward_state_uv.h"
+#include "agent/link/haste.h"
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/logger.h"
@@ -311,6 +312,10 @@ void forwarder_forward(struct forwarder *f, const struct http_relay *relay,
         memcpy(request.request_id, relay->request_id, sizeof request.request_id);
     } else {
         rc_entropy(request.request_id, sizeof request.request_id);
+    }
+    uint64_t haste_ms = haste_of(relay->target);
+    if (haste_ms != 0) {
+        link_host_hurry(f->host, haste_ms);
     }
     if (courier_ask(f->courier, forward_now_ms(f), &request, ticket) != RC_OK) {
         fail(f, ticket, rc_strerror(RC_ENOMEM));

@@ -8,14 +8,15 @@
 #include "base/text.h"
 #include "proxy/watch_uv.h"
 
-enum { WAIT_MIN_MS = 100, WAIT_MAX_MS = 1000, WAITS_PER_VIEW = 4, PAUSE_MAX_MS = 250 };
+enum { WAIT_MIN_MS = 100, WAIT_MAX_MS = 1000, WAITS_PER_VIEW = 8, PAUSE_MAX_MS = 250 };
 
 struct pgfollow {
     struct pgfollow_options options; /* config and pool are not used after the start */
     struct watch *watch;
 };
 
-/* Answers must come several times within the age that counts, news or none. */
+/* Answers must come several times within the age that counts, news or none: the agent takes a
+ * server for dead that is silent for three of these waits, and asks another (agent/link/haste.h). */
 static uint32_t wait_of(const struct pgview *view)
 {
     uint32_t wait_ms = pgview_age_max_ms(view) / WAITS_PER_VIEW;

@@ -108,8 +108,11 @@ static void succeed(struct watch *w, const struct watch_reply *reply)
         return;
     }
     bool news = reply->index != index;
-    bool at_once = age_ms < BUSY_PAUSE_MS;
-    w->pause_ms = !news && at_once ? BUSY_PAUSE_MS : 0;
+    uint32_t busy_ms = w->options.question.wait_ms < BUSY_PAUSE_MS
+                           ? w->options.question.wait_ms
+                           : BUSY_PAUSE_MS;
+    bool at_once = age_ms < busy_ms;
+    w->pause_ms = !news && at_once ? busy_ms : 0;
     w->index = reply->index < index ? 0 : reply->index; /* it went back: start anew */
     end_poll(w);
 }

@@ -36,13 +36,12 @@ static void free_table(struct rc_table *table)
     rc_table_destroy(table);
 }
 
-static uint64_t silence_of(const struct link_options *options)
+static uint64_t silence_of(uint64_t wished_ms)
 {
-    if (options->silence_ms == 0 || options->silence_ms > LINK_SILENCE_MS) {
+    if (wished_ms == 0 || wished_ms > LINK_SILENCE_MS) {
         return LINK_SILENCE_MS;
     }
-    return options->silence_ms > LINK_SILENCE_LEAST_MS ? options->silence_ms
-                                                       : LINK_SILENCE_LEAST_MS;
+    return wished_ms > LINK_SILENCE_LEAST_MS ? wished_ms : LINK_SILENCE_LEAST_MS;
 }
 
 struct link *link_create(const struct link_options *options, uint64_t now_ms)
@@ -60,7 +59,7 @@ struct link *link_create(const struct link_options *options, uint64_t now_ms)
     (void)rc_text_put(link->name, sizeof link->name, options->name);
     link->body_max = options->body_max;
     link->context = options->context;
-    link->silence_ms = silence_of(options);
+    link->silence_ms = silence_of(options->silence_ms);
     link->made_ms = link->heard_ms = now_ms;
     if (options->role == HANDSHAKE_CALLER) {
         rc_buffer_append(&link->raw, hello, handshake_begin(&link->handshake, hello));
@@ -606,6 +605,13 @@ uint64_t link_deadline_ms(const struct link *link)
     uint64_t dead_ms = dead_at_ms(link);
     uint64_t ping_ms = link->has_pinged ? UINT64_MAX : ping_at_ms(link);
     return dead_ms < ping_ms ? dead_ms : ping_ms;
+}
+
+void link_hurry(struct link *link, uint64_t silence_ms)
+{
+    uint64_t new_ms = silence_of(silence_ms);
+
+    link->silence_ms = new_ms < link->silence_ms ? new_ms : link->silence_ms;
 }
 
 int link_tick(struct link *link, uint64_t now_ms)

@@ -91,6 +91,9 @@ int link_next(struct link *link, struct link_event *out);
 int link_pull(struct link *link, uint64_t now_ms, size_t size, struct rc_buffer *out);
 bool link_has_output(const struct link *link);
 
+/* From now on that much silence is enough, unless less already was. */
+void link_hurry(struct link *link, uint64_t silence_ms);
+
 /* RC_OK; RC_ETIMEOUT: the other side is dead, or has not proven itself in time. */
 int link_tick(struct link *link, uint64_t now_ms);
 uint64_t link_deadline_ms(const struct link *link);

@@ -591,6 +591,22 @@ struct link_host_counts link_host_counts(const struct link_host *host)
     return counts;
 }
 
+void link_host_hurry(struct link_host *host, uint64_t silence_ms)
+{
+    uint64_t old_ms = host->options.silence_ms;
+
+    if (old_ms != 0 && old_ms <= silence_ms) {
+        return;
+    }
+    host->options.silence_ms = silence_ms;
+    for (struct link_uv *c = host->first; c != NULL; c = c->next) {
+        if (c->side == LINK_DIALED) {
+            link_hurry(c->link, silence_ms);
+            mark(c); /* it is due sooner */
+        }
+    }
+}
+
 struct link_uv *link_host_next(const struct link_host *host, const struct link_uv *c)
 {
     struct link_uv *next = c == NULL ? host->first : c->next;

@@ -68,6 +68,9 @@ struct link_host_counts link_host_counts(const struct link_host *host);
 int link_host_dial(struct link_host *host, const struct rc_address *to,
                    struct link_uv **out);
 
+/* silence_ms from now on, also of those that were dialed before, if it is less than it was. */
+void link_host_hurry(struct link_host *host, uint64_t silence_ms);
+
 /* The connections that are up: start with NULL. Ending the one returned last is allowed only
  * after asking for the next. */
 struct link_uv *link_host_next(const struct link_host *host,

@@ -611,6 +611,19 @@ static void who_is_in_a_hurry_waits_less_for_a_sign_of_life(void **state)
     assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 700), RC_ETIMEOUT);
 }
 
+static void haste_may_come_later_and_does_not_go(void **state)
+{
+    struct pair *pair = *state;
+    make(pair, "a", "a");
+    connect_ends(pair);
+    ask(pair, "/v1/postgres/main?wait=250ms", NULL, 0);
+    link_hurry(pair->ends[0], 700);
+    link_hurry(pair->ends[0], 1400);
+    assert_int_equal(link_deadline_ms(pair->ends[0]), pair->now_ms + 250);
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 699), RC_OK);
+    assert_int_equal(link_tick(pair->ends[0], pair->now_ms + 700), RC_ETIMEOUT);
+}
+
 static void a_peer_that_is_slow_to_answer_but_alive_is_waited_for(void **state)
 {
     struct pair *pair = *state;
@@ -757,6 +770,7 @@ int main(void)
         CLAIM(a_link_at_rest_is_kept),
         CLAIM(whoever_slept_himself_accuses_nobody),
         CLAIM(who_is_in_a_hurry_waits_less_for_a_sign_of_life),
+        CLAIM(haste_may_come_later_and_does_not_go),
         CLAIM(a_peer_that_is_slow_to_answer_but_alive_is_waited_for),
         CLAIM(a_handshake_that_does_not_end_is_ended),
         CLAIM(keys_change_after_an_hour_and_nobody_notices),
