@@ -13,7 +13,8 @@ enum {
     DOWN_DOUBLINGS_MAX = 5,
     SLOW_FACTOR = 4,       /* so many times the best is slow, */
     SLOW_LEAST_US = 20000, /* when it is also so much more */
-    SLOW_LOOKS = 3
+    SLOW_LOOKS = 3,
+    WELL_LOOKS = 3
 };
 
 int etcd_endpoints_init(struct etcd_endpoints *endpoints, const char *const *urls,
@@ -86,6 +87,7 @@ void etcd_endpoints_report(struct etcd_endpoints *endpoints, size_t index,
         item->down_until_ms = 0;
         return;
     }
+    item->well_looks = 0;
     if (item->down_until_ms > now_ms) {
         return; /* of a request that was under way when it first failed */
     }
@@ -111,6 +113,24 @@ static uint64_t fastest_us(const struct etcd_endpoints *endpoints)
     return best;
 }
 
+static bool is_slow(const struct etcd_endpoint *item, uint64_t best_us)
+{
+    return best_us != UINT64_MAX && item->took_us > best_us + SLOW_LEAST_US &&
+           item->took_us / SLOW_FACTOR > best_us;
+}
+
+/* Whoever asks elsewhere depends on another machine. */
+static void go_home(struct etcd_endpoints *endpoints)
+{
+    struct etcd_endpoint *home = &endpoints->items[0];
+
+    if (endpoints->current != 0 && home->well_looks >= WELL_LOOKS) {
+        home->failures = 0;
+        home->down_until_ms = 0;
+        endpoints->current = 0;
+    }
+}
+
 void etcd_endpoints_looked(struct etcd_endpoints *endpoints, size_t index,
                            uint64_t took_us)
 {
@@ -119,13 +139,14 @@ void etcd_endpoints_looked(struct etcd_endpoints *endpoints, size_t index,
 
     took_us = took_us > 0 ? took_us : 1;
     item->took_us = item->took_us == 0 ? took_us : (item->took_us * 3 + took_us) / 4;
+    uint64_t best = fastest_us(endpoints);
+    bool slow = is_slow(item, best);
+    item->well_looks = slow ? 0 : item->well_looks + 1;
     if (index != endpoints->current) {
+        go_home(endpoints);
         return;
     }
-    uint64_t best = fastest_us(endpoints);
-    bool is_slow = best != UINT64_MAX && item->took_us > best + SLOW_LEAST_US &&
-                   item->took_us / SLOW_FACTOR > best;
-    item->slow_looks = is_slow ? item->slow_looks + 1 : 0;
+    item->slow_looks = slow ? item->slow_looks + 1 : 0;
     if (item->slow_looks < SLOW_LOOKS) {
         return;
     }

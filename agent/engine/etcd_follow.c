@@ -20,7 +20,8 @@ enum {
     MARK_AFTER_LEAST_MS = 2, /* when others write here all the time */
     MARK_AGAIN_MS = 200,
     SILENT_MS = 5000,
-    DEAD_AFTER_MS = 1500 /* the event of a mark is late by so much: the watch is dead */
+    DEAD_AFTER_MS = 1500, /* the event of a mark is late by so much: the watch is dead */
+    LEFT_AFTER_MS = 250   /* the same, at a member that requests no longer go to */
 };
 
 static uint64_t now_of(const struct etcd_follow *follow)
@@ -362,6 +363,12 @@ static void start_watch(struct etcd_follow *follow, uint64_t now_ms)
 
 /* ---- marks ------------------------------------------------------------------------ */
 
+static uint64_t dead_after_ms(const struct etcd_follow *follow)
+{
+    return follow->endpoint == follow->asker->endpoints->current ? DEAD_AFTER_MS
+                                                                 : LEFT_AFTER_MS;
+}
+
 static void on_marked(void *context, const struct etcd_outcome *outcome)
 {
     struct etcd_follow *follow = context;
@@ -381,7 +388,7 @@ static void on_marked(void *context, const struct etcd_outcome *outcome)
     if (revision > follow->reached) {
         follow->owed_ms = follow->owed_ms == 0 ? follow->marked_ms : follow->owed_ms;
         follow->owed = revision > follow->owed ? revision : follow->owed;
-        wake_soon(follow, DEAD_AFTER_MS);
+        wake_soon(follow, dead_after_ms(follow));
     }
 }
 
@@ -406,7 +413,7 @@ static uint64_t attend(struct etcd_follow *follow, uint64_t now_ms)
     bool is_marked = follow->marked > follow->reached;
 
     if (is_marked &&
-        now_ms >= later(follow->marked_ms, follow->heard_ms) + DEAD_AFTER_MS) {
+        now_ms >= later(follow->marked_ms, follow->heard_ms) + dead_after_ms(follow)) {
         follow->avoided = UINT32_C(1) << follow->endpoint;
         start_watch(follow, now_ms);
         return now_ms + SILENT_MS;
@@ -417,7 +424,8 @@ static uint64_t attend(struct etcd_follow *follow, uint64_t now_ms)
         due_ms = later(follow->owed_ms, follow->heard_ms) + follow->mark_after_ms;
     }
     if (is_marked) {
-        uint64_t dead_ms = later(follow->marked_ms, follow->heard_ms) + DEAD_AFTER_MS;
+        uint64_t dead_ms =
+            later(follow->marked_ms, follow->heard_ms) + dead_after_ms(follow);
         if (follow->owed <= follow->marked) {
             return dead_ms;
         }

@@ -83,7 +83,8 @@ static void on_glance(void *context, const struct etcd_reply *reply)
         etcd_endpoints_report(endpoints, glance->endpoint, ETCD_FAILED,
                               edge->now_ms(edge->context));
     } else if (reply->status == GRPC_OK &&
-               etcd_answer_status(reply->message, &glance->status) == RC_OK) {
+               etcd_answer_status(reply->message, &glance->status) == RC_OK &&
+               glance->status.leader != 0) {
         etcd_endpoints_looked(endpoints, glance->endpoint, reply->took_us);
     }
 }

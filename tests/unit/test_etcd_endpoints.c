@@ -96,6 +96,39 @@ static void little_slower_one_is_kept(void **state)
     assert_int_equal(e->current, 0);
 }
 
+static void look_at_all(struct etcd_endpoints *e, unsigned home_us)
+{
+    etcd_endpoints_looked(e, 1, 1000);
+    etcd_endpoints_looked(e, 2, 1000);
+    etcd_endpoints_looked(e, 0, home_us);
+}
+
+static void first_is_gone_back_to_when_it_was_well_for_some_looks(void **state)
+{
+    struct etcd_endpoints *e = *state;
+
+    etcd_endpoints_report(e, 0, ETCD_FAILED, 10);
+    look_at_all(e, 1000);
+    look_at_all(e, 1000);
+    etcd_endpoints_report(e, 0, ETCD_FAILED, 10000);
+    look_at_all(e, 1000);
+    look_at_all(e, 1000);
+    assert_int_equal(etcd_endpoints_pick(e, 0, 10001), 1);
+    look_at_all(e, 1000);
+    assert_int_equal(etcd_endpoints_pick(e, 0, 10001), 0);
+}
+
+static void slow_first_is_not_gone_back_to(void **state)
+{
+    struct etcd_endpoints *e = *state;
+
+    etcd_endpoints_report(e, 0, ETCD_FAILED, 10);
+    for (unsigned i = 0; i < 9; i++) {
+        look_at_all(e, 200000);
+    }
+    assert_int_equal(e->current, 1);
+}
+
 static void what_is_no_endpoint_is_refused(void **state)
 {
     static const char *const bad[] = {"10.0.0.1:2379"};
@@ -120,6 +153,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(much_slower_one_is_left_after_some_looks, make,
                                         end),
         cmocka_unit_test_setup_teardown(little_slower_one_is_kept, make, end),
+        cmocka_unit_test_setup_teardown(
+            first_is_gone_back_to_when_it_was_well_for_some_looks, make, end),
+        cmocka_unit_test_setup_teardown(slow_first_is_not_gone_back_to, make, end),
         cmocka_unit_test(what_is_no_endpoint_is_refused),
     };
 

@@ -326,6 +326,21 @@ static void silent_watch_is_tried_and_left_when_it_is_dead(void **state)
     assert_int_equal(first_of(the_watch()), 6);
 }
 
+static void silent_watch_at_a_member_that_requests_have_left_is_left_at_once(void **state)
+{
+    (void)state;
+    follow.asker->endpoints->current = 1;
+    etcd_follow_owe(&follow, 9);
+    stage_run(&stage, 25);
+    stage_header(&message, 10);
+    stage_reply(stage_find(&stage, ETCD_PUT, NULL), &message);
+    assert_string_equal(the_watch()->endpoint, "http://a:1");
+
+    stage_run(&stage, 300);
+
+    assert_string_equal(the_watch()->endpoint, "http://b:1");
+}
+
 static void older_store_than_was_told_is_read_anew(void **state)
 {
     (void)state;
@@ -355,6 +370,7 @@ int main(void)
         WATCHING(message_that_is_none_ends_the_watch),
         WATCHING(revision_that_does_not_come_is_brought_by_a_mark),
         WATCHING(silent_watch_is_tried_and_left_when_it_is_dead),
+        WATCHING(silent_watch_at_a_member_that_requests_have_left_is_left_at_once),
         WATCHING(older_store_than_was_told_is_read_anew),
     };
 
