@@ -234,7 +234,7 @@ lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under fau
 	    --store $(or $(STORE),sqlite) $(if $(SEED),--seed $(SEED)) $(OUT)/rollcall
 pg-matrix: $(BINS) $(CLOCKED) ## every fault of PostgreSQL under keepers, with a writer that knows what it was told (root); PG_TALLY=file: a line a run
 	PG_MATRIX=1 ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_pg_matrix.py tests/interop/test_pg_three.py tests/interop/test_pg_disk.py tests/interop/test_pg_clock.py \
-	    tests/interop/test_pg_strict.py tests/interop/test_patroni.py
+	    tests/interop/test_pg_strict.py tests/interop/test_pg_view.py tests/interop/test_patroni.py
 PG_ROUNDS ?= 20
 pg-figures: $(BINS) ## for how long nobody can write when the primary goes, PG_ROUNDS=20 of each kind (root): printed, not judged
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/pg_figures.py $(PG_ROUNDS)

@@ -185,7 +185,7 @@ class Pool:
     def __init__(self, nodes=2, mode="sync", **settings):
         self.folder = ground.new_folder("rollcall-pg-")
         self.settings = {"mode": mode, **settings}
-        self.log_level = "info"
+        self.log_level, self.proxy_pool = "info", ""
         self.key = base64.b64encode(os.urandom(32)).decode()
         self.switch = subprocess.Popen(["unshare", "-n", "setpriv", "--pdeathsig", "KILL", "sleep", "infinity"])
         ours = os.readlink("/proc/self/ns/net")
@@ -275,7 +275,7 @@ class Pool:
         (host.folder / "proxy.conf").write_text(f"""\
 admin 127.0.0.1:8800
 discovery agent {{ address 127.0.0.1:8500 }}
-pool db {{ from agent postgres {CLUSTER} }}
+pool db {{ from agent postgres {CLUSTER}; {self.proxy_pool} }}
 listen postgres 127.0.0.1:{PROXY_PORT} {{ pool db; target primary; wait_for_primary 30s; max_waiting 1200 }}
 listen postgres 127.0.0.1:{STANDBY_PORT} {{ pool db; target standby }}
 """)
