@@ -145,6 +145,7 @@ def test_row_37_a_thousand_clients_are_held_and_served(mode):
 
 def hold_a_thousand(pool, mode):
     with Trial(pool, f"37 {mode}", may_lose=mode == "async") as trial:
+        assert pool.primary() is trial.primary, "a restart of before has not ended"
         before = memory_kb(pool["c"].pid("proxy"))
         trial.fault(lambda: pool.kill_node(trial.primary.name))
         crowd = subprocess.Popen([*pool["c"].enter, "/usr/bin/python3", "-B", pg_pool.HERE / "pg_crowd.py", str(PROXY_PORT), "1000", str(patient(100))],
