@@ -314,8 +314,10 @@ def test_what_an_operator_stopped_is_started_again(pair):
 def test_a_killed_postmaster_is_started_again(pair):
     fault = Fault(pair, 3)
     try:
-        os.kill(fault.primary.postmaster(), signal.SIGKILL)
-        fault.goes_on()
+        killed = fault.primary.postmaster()
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: fault.primary.postmaster() not in (None, killed) or pair.leader() is fault.standby, TTL + 60)
+        fault.goes_on()  # and not by a backend that has not noticed
     finally:
         ended(fault.writer)
     primary, lost = fault.end()
