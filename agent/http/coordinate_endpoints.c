@@ -26,8 +26,9 @@ static bool must_wait(struct http_api *api, struct http_exchange *x,
         index_of(api, topic, name) > x->query.index) {
         return false;
     }
+    bool is_next = index_of(api, topic, name) == x->query.index;
     query_wait(api, x, topic, name);
-    if (x->waiter.deadline_ms > next_ms) {
+    if (is_next && x->waiter.deadline_ms > next_ms) {
         x->waiter.deadline_ms = next_ms;
     }
     return true;
