@@ -266,7 +266,7 @@ static void compare_key(struct world *w, size_t at)
     assert_int_equal(mine != NULL, is_there);
     const uint64_t index[2] = {mine != NULL ? mine->index : 0, pair.modify_index};
     bool is_locked = mine != NULL && mine->session >= 0;
-    const uint64_t term[2] = {is_locked ? mine->term : 0, pair.term};
+    const uint64_t term[2] = {mine != NULL && is_locked ? mine->term : 0, pair.term};
     assert_int_equal(index[0] != seen->index[0], index[1] != seen->index[1]);
     assert_int_equal(term[0] != seen->term[0], term[1] != seen->term[1]);
     assert_int_equal(is_locked, pair.session != NULL);
@@ -274,7 +274,7 @@ static void compare_key(struct world *w, size_t at)
         assert_true(
             rc_pack_equals(pair.value, rc_pack_text(rc_buffer_string(&mine->value))));
     }
-    if (is_locked) {
+    if (mine != NULL && is_locked) {
         assert_string_equal(pair.session, w->ids[mine->session]);
     }
     for (int i = 0; i < 2; i++) {
