@@ -59,11 +59,16 @@ class Churn:
         self.witness = agents[0]  # never ends, so that its memory tells
         self.state = {member.name: UP for member in self.members}
         self.pool.agree(LONG)
+        until(LONG, lambda: all("alive: %s " % r.name in self._snapshot(s.name).read_text() for s in serfs for r in agents),
+              "the serfs have written down whom they know: one that is killed before complains of it")
+
+    def _snapshot(self, name):
+        return self.folder / (name + ".snapshot")
 
     def _serf(self, name):
         ring = self.folder / ("keyring-%s.json" % name)
         ring.write_text(json.dumps([self.key]))
-        return self.pool.serf(name, words=["-keyring-file=%s" % ring, "-snapshot=%s" % (self.folder / (name + ".snapshot")),
+        return self.pool.serf(name, words=["-keyring-file=%s" % ring, "-snapshot=%s" % self._snapshot(name),
                                            "-rejoin", "-retry-interval=1s"])
 
     def say(self, *words):
