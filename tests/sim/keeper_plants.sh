@@ -12,9 +12,9 @@ plants() {
 renewal not sent|keeper_lease.c|s,    if (k->now_ms < k->next_renew_ms ||,    if (k->term != 0 || k->now_ms < k->next_renew_ms ||,|found
 renewed when it is sent|keeper_lease.c|s/k->next_renew_ms = k->now_ms + k->options.renew_ms;/& k->renewed_ms = k->now_ms;/|found
 renewed when it is answered|keeper_lease.c|s/k->renewed_ms = slot->sent_ms > .*/k->renewed_ms = k->now_ms;/|found
-no guard before the lease ends|keeper_lease.c|s/return part_ms > GUARD_LEAST_MS.*/return 0;/|found
-the lease is believed in for too long|keeper_lease.c|s,k->renewed_ms + k->options.ttl_ms - guard_ms(k);,k->renewed_ms + k->options.ttl_ms + guard_ms(k);,|found
-the warden's deadline from now|keeper_lease.c|s/return k->renewed_ms + k->options.ttl_ms - guard_ms(k);/return k->now_ms + k->options.ttl_ms - guard_ms(k);/|found
+no guard before the lease ends|keeper_lease.c|s/return part_ms > GUARD_LEAST_MS.*/return 0;/|not yet: README.md
+the lease is believed in for too long|keeper_lease.c|s,k->renewed_ms + ttl_ms(k) - guard_ms(k);,k->renewed_ms + ttl_ms(k) + guard_ms(k);,|found
+the warden's deadline from now|keeper_lease.c|s,k->renewed_ms + ttl_ms(k) - guard_ms(k);,k->now_ms + ttl_ms(k) - guard_ms(k);,|found
 names before the record|quorum.c|s/bool is_covered = /&true || /|found
 settle time left out|keeper_sync.c|s/if (k->now_ms - k->set_ms < KEEPER_SETTLE_MS)/if (false)/|found
 caught up without waiting|keeper_sync.c|s/^    if (k->now_ms - k->set_ms < KEEPER_SETTLE_MS)/    k->is_caught_up = true;\n&/|found
