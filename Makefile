@@ -8,7 +8,7 @@ comma  := ,
 # V=1 shows whole commands.
 Q      := $(if $(V),,@)
 
-PKGS     := libuv libcares libsodium libmicrohttpd jansson \
+PKGS     := libuv libcares libsodium libmicrohttpd libnghttp2 jansson libpcre2-8 \
             $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 # Only their headers: these libraries are loaded when a check or a key first needs them.
 LAZY     := libpq libcurl libcrypto sqlite3
@@ -43,6 +43,7 @@ AGENT  := $(OUT)/libagent.a
 PROXY  := $(OUT)/libproxy.a
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(MAINS),$(filter $(1),$(ALL_C))))
 PAGES  := $(filter-out %.md,$(wildcard agent/ui/*))
+PROXY_PAGES := $(filter-out %.md,$(wildcard proxy/admin/page/*))
 BINS   := $(OUT)/rollcall $(OUT)/rollcall-proxy
 UNIT   := $(patsubst %.c,$(OUT)/%,$(filter tests/unit/test_%.c,$(ALL_C)))
 SIM    := $(patsubst %.c,$(OUT)/%,$(filter tests/sim/test_%.c,$(ALL_C)))
@@ -62,26 +63,41 @@ SIM_WRAP  := $(addprefix -Wl$(comma)--wrap=,wire_read wire_write wire_write_type
 DRIVE := $(OUT)/tests/interop/etcd_drive
 # Thousands of blocking queries: tests/interop/http_figures.py runs it.
 HOLD := $(OUT)/tests/interop/hold_queries
+# What our parser makes of heads, for the comparison with others.
+VERDICT := $(OUT)/tests/interop/http_verdict
+# What an answer of the DNS server costs, without sockets.
+DNS_BENCH := $(OUT)/tests/bench/dns_answer_bench
+# Memory of the board that DNS answers from, and the cost of a change.
+DNS_FEED_BENCH := $(OUT)/tests/bench/dns_feed_bench
+# DNS traffic, and the floor of what answering takes: tests/interop/dns_figures.py runs them.
+DNS_LOAD := $(OUT)/tests/load/dns_load
+DNS_ECHO := $(OUT)/tests/load/dns_echo
+# A server that proxies are measured before, the floor of a proxy, long bodies: tests/interop/proxy_figures.py and test_proxy_bulk.py.
+PROXY_LOAD := $(OUT)/tests/load/proxy_origin $(OUT)/tests/load/proxy_floor $(OUT)/tests/load/proxy_bulk
 # The agent with clocks that a test sets: tests/interop/clock_shim.c.
 CLOCKED := $(OUT)/rollcall-clocked
 
 STORE_HELP := $(patsubst %.c,$(OUT)/%.o,$(filter tests/crash/%,$(ALL_C)))
 STORE_BIN  := $(OUT)/rollcall-store
 
+PYTHON := /usr/bin/python3 -B
 PYTEST := /usr/bin/python3 -B tests/reaper.py /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 
 all: $(BINS) ## build rollcall and rollcall-proxy into build/release
 
 $(SHARED): $(call objects,base/% dns/%)
 $(AGENT): $(call objects,agent/%) $(OUT)/generated/ui_pages.o
-$(PROXY): $(call objects,proxy/%)
+$(PROXY): $(call objects,proxy/%) $(OUT)/generated/admin_files.o
 $(SHARED) $(AGENT) $(PROXY):
 	@rm -f $@
 	@$(AR) qcs $@ $^
 $(OUT)/generated/ui_pages.c: scripts/embed-pages $(PAGES)
 	@mkdir -p $(@D)
-	scripts/embed-pages agent/ui >$@.new && mv $@.new $@
-$(OUT)/generated/ui_pages.o: $(OUT)/generated/ui_pages.c
+	scripts/embed-pages agent/ui agent/http/pages.h http_page >$@.new && mv $@.new $@
+$(OUT)/generated/admin_files.c: scripts/embed-pages $(PROXY_PAGES)
+	@mkdir -p $(@D)
+	scripts/embed-pages proxy/admin/page proxy/admin/admin_files.h admin_file >$@.new && mv $@.new $@
+$(OUT)/generated/%.o: $(OUT)/generated/%.c
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(CPPFLAGS) -MMD -MP $(CFLAGS) -c $< -o $@
 $(OUT)/%.o: %.c
@@ -109,7 +125,19 @@ $(DRIVE): %: %.o $(patsubst %.c,$(OUT)/%.o,$(filter tests/unit/engine_%,$(ALL_C)
 $(CLOCKED): $(OUT)/agent/main.o $(OUT)/tests/interop/clock_shim.o $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(HOLD): %: %.o $(SHARED)
+$(DNS_LOAD): %: %.o $(patsubst %.c,$(OUT)/%.o,$(filter tests/load/load_%.c,$(ALL_C))) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(PROXY_LOAD): %: %.o $(OUT)/tests/load/bulk_pattern.o $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(VERDICT): %: %.o $(PROXY) $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(HOLD) $(DNS_BENCH) $(DNS_ECHO): %: %.o $(SHARED)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(DNS_FEED_BENCH): %: %.o $(AGENT) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 # Its own ways to the disk stand before the C library's, for SQLite too: tests/crash/disk_faults.h.
@@ -124,18 +152,24 @@ $(KEEPER_SIM): $(OUT)/tests/sim/rollcall_keeper_sim.o $(SIM_HELP) $(AGENT) $(SHA
 	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAP) $^ $(LDLIBS) -o $@
 $(FUZZ): %: %.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 $(REPLAY): $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o \
                                        $(OUT)/tests/fuzz/replay_main.o $(AGENT) $(PROXY) $(SHARED)
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
+
+# What makes a catalog and questions of bytes is the unit test's.
+TRIAL := $(patsubst %.c,$(OUT)/%.o,tests/unit/dns_trial.c tests/unit/dns_trial_world.c \
+             tests/unit/dns_apart.c)
+$(OUT)/tests/fuzz/fuzz_dns_answer $(OUT)/tests/fuzz/replay_dns_answer: $(TRIAL)
 
 unit: $(UNIT) ## unit tests: no network, no sleeping
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
-# Every scenario once at a size that shows it, everything at once by some seeds, and a thousand.
+# Every scenario once at a size that shows it, everything at once by some seeds, and large pools
+# (their cost grows with the square: SIM_MANY=1000 SIM_GIANT=2001 takes minutes).
 SIM_SEEDS = $(if $(filter release,$(BUILD)),40,8)
-SIM_MANY = $(if $(filter release,$(BUILD)),1000,200)
-SIM_GIANT = $(if $(filter release,$(BUILD)),2001,201)
+SIM_MANY ?= $(if $(filter release,$(BUILD)),500,200)
+SIM_GIANT ?= $(if $(filter release,$(BUILD)),1001,201)
 STORE_SEEDS = $(if $(filter release,$(BUILD)),400,40)
 KEEPER_SEEDS = $(if $(filter release,$(BUILD)),400,40)
 SIM_ALL = $$($(SIM_BIN) --list | cut -d' ' -f1)
@@ -206,10 +240,15 @@ WHICH = $(if $(filter asan,$(BUILD)),$(if $(SLOW),,-m 'not slow'))
 # SIDE files of tests at a time, each in a network of its own, for they wait more than they work:
 # with the sanitizers less so.
 SIDE ?= $(if $(filter asan,$(BUILD)),4,6)
+# Those of the proxy work more than they wait, and would starve the others.
+PROXY_SIDE ?= $(if $(filter asan,$(BUILD)),3,4)
 # No test takes longer than LONGEST seconds: one that hangs is ended, and named.
 LONGEST ?= 300
-integration: $(BINS) $(STORE_BIN) $(DRIVE) ## the real programs against real peers: serf, dig, PostgreSQL, etcd, the lab (root)
-	ROLLCALL_BUILD=$(BUILD) $(PYTEST) -n $(SIDE) --dist loadgroup --timeout $(LONGEST) --durations=15 -rs $(WHICH) tests/lab tests/interop
+SIDE_BY_SIDE = ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/second_look.py $(PYTEST) --dist loadgroup --timeout $(LONGEST) \
+    --durations=15 -rs $(WHICH)
+integration: $(BINS) $(STORE_BIN) $(DRIVE) $(DNS_LOAD) $(PROXY_LOAD) $(VERDICT) ## the real programs against real peers: serf, dig, PostgreSQL, etcd, the lab (root)
+	$(SIDE_BY_SIDE) -n $(SIDE) --ignore-glob='*/test_proxy_*' -- tests/lab tests/interop
+	$(SIDE_BY_SIDE) -n $(PROXY_SIDE) -- tests/interop/test_proxy_*.py
 churn: $(BINS) ## CHURN_SECONDS=600 of churn by CHURN_SEED in a pool of serf and rollcall (root)
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/churn.py
 KILLS ?= 500
@@ -224,10 +263,40 @@ store-partitions: $(BINS) ## the same with cut, deaf, lossy and slow wires betwe
 	    $(if $(filter sqlite,$(STORE)),,--etcd) $(if $(SEED),--seed $(SEED))
 etcd-figures: $(BINS) $(DRIVE) ## the store on three etcd members beside etcd's own gateway (wants wrk): printed, not judged
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/etcd_figures.py
+DNS_QUESTIONS ?= 10000
+DNS_SEEDS ?= 1 2 3 4 5
+dns-differential: $(BINS) ## DNS_QUESTIONS=10000 random questions to rollcall and Knot, for each of DNS_SEEDS="1 2 3 4 5" (root)
+	@set -e; for s in $(DNS_SEEDS); do DNS_SEED=$$s DNS_QUESTIONS=$(DNS_QUESTIONS) ROLLCALL_BUILD=$(BUILD) \
+	    $(PYTEST) -q -s --timeout 900 tests/interop/test_dns_knot.py; done
+HEADS ?= 1000000
+proxy-differential: $(VERDICT) ## HEADS=1000000 generated requests to our parser, h11 and llhttp: is every difference explained?
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/proxy_differential.py --heads $(HEADS)
+proxy-smuggling: $(BINS) ## what rollcall-proxy, nginx and HAProxy do with requests of two readings: writes the table
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/smuggling_table.py --write
 QUERIES ?= 5000
 http-figures: $(BINS) $(HOLD) ## QUERIES=5000 blocking queries: memory, time to wake them; reads (root, wants wrk): printed, not judged
 	QUERIES=$(QUERIES) ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
 	    'ip link set lo up && exec /usr/bin/python3 -B tests/interop/http_figures.py'
+dns-bench: $(DNS_BENCH) $(DNS_FEED_BENCH) ## what answers of the DNS server cost, in ns of CPU without sockets, and its view of the catalog: printed, not judged
+	$(DNS_BENCH)
+	$(DNS_FEED_BENCH)
+ROUNDS ?= 3
+dns-forward-figures: $(BINS) ## forwarding of other domains beside dnsmasq and unbound, all asking one NSD, ROUNDS=3 (root): printed, not judged
+	ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
+	    'ip link set lo up && exec /usr/bin/python3 -B tests/interop/dns_forward_figures.py --rounds $(ROUNDS)'
+dns-figures: $(BINS) $(DNS_LOAD) $(DNS_ECHO) ## the DNS server beside NSD, Knot, unbound, dnsmasq and an echo, ROUNDS=3 PARTS="answers tcp" WORKERS=1 (root): printed, not judged
+	ROUNDS=$(ROUNDS) WORKERS=$(or $(WORKERS),1) ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
+	    'ip link set lo up && exec /usr/bin/python3 -B tests/reaper.py /usr/bin/python3 -B tests/interop/dns_figures.py $(PARTS)'
+PROXY_LARGE ?= 6
+proxy-large: $(BINS) $(PROXY_LOAD) ## bodies of PROXY_LARGE=6 GiB up and down: every byte looked at, memory watched (root)
+	PROXY_LARGE=$(PROXY_LARGE) ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s --timeout $(LONGEST) tests/interop/test_proxy_bulk.py -k large_bodies
+proxy-figures: $(BINS) $(PROXY_LOAD) ## the proxy beside nginx, HAProxy and a bare forwarder, ROUNDS=3 PARTS="http bulk memory pg change" (root; wants wrk): printed, not judged
+	ROUNDS=$(ROUNDS) ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
+	    'ip link set lo up && exec /usr/bin/python3 -B tests/reaper.py /usr/bin/python3 -B tests/interop/proxy_figures.py $(PARTS)'
+STEADY ?= 300
+dns-overload: $(BINS) $(DNS_LOAD) ## floods of DNS, and twice what an agent sustains for STEADY=300 seconds, PARTS="floods steady" (root): printed, not judged
+	STEADY=$(STEADY) ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
+	    'ip link set lo up && exec /usr/bin/python3 -B tests/reaper.py /usr/bin/python3 -B tests/interop/dns_overload.py $(PARTS)'
 SECONDS_LONG ?= 600
 lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under faults (root): is its holder alone? STORE=etcd|sqlite
 	unshare -n /usr/bin/python3 -B tests/interop/test_lock_safety.py --seconds $(SECONDS_LONG) --workers 5 \
@@ -235,6 +304,20 @@ lock-safety: $(BINS) ## five workers and one lock for SECONDS_LONG=600 under fau
 pg-matrix: $(BINS) $(CLOCKED) ## every fault of PostgreSQL under keepers, with a writer that knows what it was told (root); PG_TALLY=file: a line a run
 	PG_MATRIX=1 ROLLCALL_BUILD=$(BUILD) $(PYTEST) -s tests/interop/test_pg_matrix.py tests/interop/test_pg_three.py tests/interop/test_pg_disk.py tests/interop/test_pg_clock.py \
 	    tests/interop/test_pg_strict.py tests/interop/test_pg_view.py tests/interop/test_patroni.py
+DEPLOYS ?= 10
+RATE ?= 500
+proxy-deploy: $(BINS) ## DEPLOYS=10 rolling restarts of three web applications in four forms under RATE=500 requests/s (root): what failed, what was done twice
+	ROLLCALL_BUILD=$(BUILD) $(PYTHON) tests/interop/test_proxy_deploy.py $(DEPLOYS) $(RATE)
+MINUTES ?= 60
+proxy-soak: $(BINS) ## MINUTES=60 of load and churn through rollcall-proxy (root): what failed, memory, descriptors
+	ROLLCALL_BUILD=$(BUILD) $(PYTHON) tests/interop/proxy_soak.py $(MINUTES)
+proxy-tsan: ## load, reloads, upgrades and a catalog that changes, for a minute, with the thread sanitizer (root)
+	$(MAKE) all && $(MAKE) BUILD=tsan build/tsan/rollcall-proxy
+	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp ROLLCALL_PROXY=build/tsan/rollcall-proxy $(PYTHON) tests/interop/proxy_soak.py 1 60 restless
+DEMO_SECONDS ?= 300
+proxy-demo: $(BINS) ## two tiers that fail, crash and are killed at random for DEMO_SECONDS=300, whole at the client (root)
+	ROLLCALL_BUILD=$(BUILD) $(PYTHON) tests/interop/proxy_demo.py $(DEMO_SECONDS)
+.PHONY: proxy-deploy proxy-soak proxy-demo proxy-tsan
 PG_ROUNDS ?= 20
 pg-figures: $(BINS) ## for how long nobody can write when the primary goes, PG_ROUNDS=20 of each kind (root): printed, not judged
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/pg_figures.py $(PG_ROUNDS)
@@ -259,13 +342,14 @@ format: ## rewrite the sources in house style
 install: $(BINS) ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 0644 agent/rollcall.1 proxy/rollcall-proxy.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 agent/rollcall-dns.7 $(DESTDIR)$(PREFIX)/share/man/man7
 clean: ## remove build/
 	rm -rf build
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures lock-safety pg-matrix pg-figures figures lint format install clean help
+.PHONY: all dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -103,7 +103,9 @@ static void destroy_parts(struct agent *agent)
 {
     free(agent->watch_api);
     agent_close_revoked(agent);
-    dns_view_destroy(agent->dns_view);
+    agent_dns_manners_close(&agent->dns_manners);
+    recursion_destroy(agent->recursion);
+    agent_close_board(agent);
     permits_destroy(agent->permits);
     collector_destroy(agent->collector);
     asked_destroy(agent->asked);

@@ -18,7 +18,9 @@
 #include "agent/checks/schedule.h"
 #include "agent/collector.h"
 #include "agent/config.h"
-#include "agent/dns_view.h"
+#include "agent/dns/dns_feed.h"
+#include "agent/dns/dns_prepared.h"
+#include "agent/dns_manners.h"
 #include "agent/event/asked.h"
 #include "agent/event/event_log.h"
 #include "agent/forward_uv.h"
@@ -33,12 +35,13 @@
 #include "agent/lane.h"
 #include "agent/local/local.h"
 #include "agent/local/local_store.h"
+#include "agent/recursion.h"
 #include "agent/snapshot.h"
 #include "agent/store_uv.h"
 #include "agent/watch/watcher_uv.h"
 #include "base/metrics.h"
 #include "base/signals_uv.h"
-#include "dns/server_uv.h"
+#include "dns/serve/server_uv.h"
 
 enum { AGENT_ERROR_MAX = 1024, AGENT_TTLS_MAX = 256 };
 
@@ -70,13 +73,19 @@ struct agent {
     struct lane lane;
     struct snapshot *snapshot; /* NULL: nothing is kept */
     struct permits *permits;   /* NULL: there are no tokens */
-    struct dns_view_source *dns_view;
+    struct dns_board
+        *board; /* what DNS answers from; NULL: DNS is off, as are the next */
+    struct dns_board_reader *board_reader; /* of our own loop */
+    struct dns_feed *dns_feed;
+    struct dns_prepared *dns_prepared;
     struct queries_uv *queries_edge; /* NULL: DNS is off */
     struct dns_options dns_options;
     struct dns_service_ttl dns_ttls[AGENT_TTLS_MAX];
-    uint64_t conflict_told_ns; /* when a shared name was last told of; 0: never */
-    uint64_t audit_told_ms;    /* when it was last told that a line was lost; 0: never */
-    char *facts;               /* the configuration as JSON, for agent/self */
+    struct agent_dns_manners dns_manners;
+    struct recursion *recursion; /* NULL: names of other domains are refused */
+    uint64_t conflict_told_ns;   /* when a shared name was last told of; 0: never */
+    uint64_t audit_told_ms; /* when it was last told that a line was lost; 0: never */
+    char *facts;            /* the configuration as JSON, for agent/self */
 
     /* Their edges. */
     uv_loop_t loop;
@@ -182,12 +191,19 @@ void agent_describe_links(void *context, struct rc_json *json);
 int agent_open_queries(struct agent *agent);
 void agent_close_queries(struct agent *agent);
 
+/* All that are known now, brought up to date, where that can be done at once. */
+const struct prepared_book *agent_queries_book(struct agent *agent);
+
 /* Who is a member has changed. */
 void agent_queries_members_changed(struct agent *agent);
 
 /* For forwarder_options: the reply to what was asked under a ticket of FORWARDER_OWN. */
 void agent_on_own_reply(void *context, http_ticket ticket,
                         const struct http_reply *reply);
+
+/* ---- dns_explain_uv.c: why DNS answers as it does. See http_operations. */
+int agent_explain_dns(void *context, const struct http_dns_question *given,
+                      struct rc_json *json, char error[HTTP_DNS_ERROR_MAX]);
 
 /* ---- watches_uv.c: what runs or calls somebody when something changes. */
 
@@ -206,9 +222,21 @@ void agent_on_query(struct agent *agent, const struct gossip_action *action);
 
 /* ---- permits_uv.c: tokens. */
 
-/* RC_OK or RC_ENOMEM; before HTTP. And what DNS may show, after its view. */
+/* RC_OK or RC_ENOMEM; before HTTP. */
 int agent_open_permits(struct agent *agent);
-void agent_guard_dns(struct agent *agent);
+
+/* ---- board_uv.c: what DNS answers from. */
+
+/* Puts up what the catalog holds; after HTTP, which knows what may be shown. RC_OK or
+ * RC_ENOMEM. */
+int agent_open_board(struct agent *agent);
+/* What has changed since the last turn. */
+void agent_board_turn(struct agent *agent, const struct catalog_change *changes,
+                      size_t count);
+/* For http_operations: what was just written is found at once. */
+void agent_board_written(void *context);
+/* After every thread that reads it has ended. */
+void agent_close_board(struct agent *agent);
 
 /* ---- orders_uv.c: from operators. */
 

@@ -10,12 +10,13 @@
 #include "agent/config_acl.h"
 #include "agent/config_apply.h"
 #include "agent/config_key.h"
+#include "agent/config_manners.h"
 #include "agent/config_postgres.h"
 #include "agent/config_store.h"
 #include "base/err.h"
 #include "base/text.h"
 
-enum { REAP_MS_MIN = 60 * 1000 };
+enum { REAP_MS_MIN = 60 * 1000, DNS_WORKERS_MAX = 64 };
 
 /* Written as anybody would write them. */
 static const char defaults[] =
@@ -49,9 +50,17 @@ static const char defaults[] =
     "  restart_budget = \"10s\" probe_fail = \"3s\" store_loss = \"fence\" start_warden = true\n"
     "}\n"
     "dns_config {\n"
-    "  enable_truncate = true\n"
+    "  workers = 1 enable_truncate = true max_stale = \"87600h\"\n"
     "  soa { refresh = \"1h\" retry = \"10m\" expire = \"24h\" }\n"
+    "  rate_limit { enabled = true responses_per_second = 200 nxdomains_per_second = 50\n"
+    "    errors_per_second = 50 slip = 2 }\n"
     "}\n";
+
+/* What is not written with dns_config.consul_compat. */
+static const char consul_defaults[] = "dns_config {\n"
+                                      "  enable_truncate = false udp_answer_limit = 3\n"
+                                      "  enable_additional_node_meta_txt = true\n"
+                                      "}\n";
 
 static const char dev_defaults[] = "bind_addr = \"127.0.0.1\"\n"
                                    "server = true\n"
@@ -201,6 +210,13 @@ static int check_timeouts(const struct agent_config *config, char *error)
                : fail(error, "advertise_reconnect_timeout must be at least 1m");
 }
 
+static int check_dns(const struct agent_dns_config *dns, char *error)
+{
+    return dns->workers >= 1 && dns->workers <= DNS_WORKERS_MAX
+               ? RC_OK
+               : fail(error, "dns_config.workers must be 1 to 64");
+}
+
 /* Rules between keys, which no single place breaks. */
 static int check_whole(struct agent_config *config, char *error)
 {
@@ -215,6 +231,9 @@ static int check_whole(struct agent_config *config, char *error)
     }
     int err = check_ports(&config->ports, error);
     if (err == RC_OK) {
+        err = check_dns(&config->dns, error);
+    }
+    if (err == RC_OK) {
         err = check_timeouts(config, error);
     }
     if (err == RC_OK) {
@@ -224,9 +243,27 @@ static int check_whole(struct agent_config *config, char *error)
         err = config_store_check(config, error);
     }
     if (err == RC_OK) {
+        err = config_manners_check(config, error);
+    }
+    if (err == RC_OK) {
         err = config_postgres_check(config, error);
     }
     return err == RC_OK ? warn_of_watches(config) : err;
+}
+
+static int read_all(struct agent_config_reader *reader, size_t count, char *const *words)
+{
+    bool is_consuls = reader->config->dns.consul_compat;
+
+    agent_config_fini(reader->config);
+    int err = agent_config_apply_text(reader, "defaults", defaults);
+    if (err == RC_OK && is_consuls) {
+        err = agent_config_apply_text(reader, "consul_compat", consul_defaults);
+    }
+    for (int pass = PASS_DEV; pass <= PASS_REST && err == RC_OK; pass++) {
+        err = run_pass(reader, (enum pass)pass, count, words);
+    }
+    return err;
 }
 
 int agent_config_load(size_t count, char *const *words, struct agent_config *out,
@@ -237,9 +274,9 @@ int agent_config_load(size_t count, char *const *words, struct agent_config *out
 
     assert(words != NULL || count == 0);
     error[0] = '\0';
-    int err = agent_config_apply_text(&reader, "defaults", defaults);
-    for (int pass = PASS_DEV; pass <= PASS_REST && err == RC_OK; pass++) {
-        err = run_pass(&reader, (enum pass)pass, count, words);
+    int err = read_all(&reader, count, words);
+    if (err == RC_OK && config.dns.consul_compat) {
+        err = read_all(&reader, count, words); /* with other defaults below it all */
     }
     if (err == RC_OK) {
         err = check_whole(&config, error);

@@ -28,8 +28,19 @@ struct agent_ports {
     int64_t server;   /* 8300: where servers are asked by other agents; 0: they are not */
 };
 
-/* See dns/answer.h for what each does. */
+/* See dns/answer/rate.h. */
+struct agent_rate_config {
+    bool enabled;      /* true */
+    int64_t responses; /* a second; 0: no limit */
+    int64_t nxdomains;
+    int64_t errors;
+    int64_t slip;
+    struct definition_list exempt; /* networks; empty: the private ones */
+};
+
+/* See dns/answer/answer.h for what each does. */
 struct agent_dns_config {
+    int64_t workers; /* threads; 1 */
     uint64_t node_ttl_ms;
     struct definition_pairs service_ttls; /* name or "*" -> duration as written ("5s") */
     bool only_passing;
@@ -37,12 +48,24 @@ struct agent_dns_config {
     bool disable_compression;
     bool node_meta_txt;       /* enable_additional_node_meta_txt; false */
     bool empty_service_ok;    /* ours: NODATA instead of NXDOMAIN when none is usable */
+    bool consul_compat;       /* ours: as Consul where we differ on purpose */
+    uint64_t max_stale_ms;    /* a node silent for longer: answers say so; 10 years */
     int64_t udp_answer_limit; /* 0: as many as fit */
     int64_t a_record_limit;   /* 0: none */
     uint64_t soa_refresh_ms;  /* 1 h */
     uint64_t soa_retry_ms;    /* 10 min */
     uint64_t soa_expire_ms;   /* 24 h */
     uint64_t soa_min_ttl_ms;  /* 0 */
+    char *nsid;               /* NULL: not told */
+    char *version;            /* in class CHAOS; NULL: refused */
+    char *identity;           /* the same */
+    char *cookie_secret;      /* NULL: random */
+    struct agent_rate_config rate_limit;
+    struct definition_list recursors;     /* addresses, or "resolv.conf"; none */
+    struct definition_pairs forward;      /* name -> such words, with spaces between */
+    struct definition_list recursion_for; /* networks; none: loopback and own */
+    uint64_t recursor_timeout_ms;         /* of one try; 0: 800 ms */
+    char *recursor_strategy;              /* NULL: "fastest" */
 };
 
 /* Tokens: see agent/http/permits.h. */

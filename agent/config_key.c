@@ -3,6 +3,7 @@
 #include "agent/config_key.h"
 
 #include "agent/config.h"
+#include "agent/config_recursors.h"
 #include "agent/config_type.h"
 
 #define ACTS(key, flag, type, member, help)                                          \
@@ -162,6 +163,7 @@ const struct agent_config_key agent_config_keys[] = {
     SILENT("acl.role_ttl"),
 
     /* DNS. */
+    ACTS("dns_config.workers", NULL, COUNT, dns.workers, NULL),
     ACTS("dns_config.node_ttl", NULL, DURATION, dns.node_ttl_ms, NULL),
     ACTS("dns_config.service_ttl", NULL, agent_config_ttls_type, dns.service_ttls, NULL),
     ACTS("dns_config.only_passing", NULL, SWITCH, dns.only_passing, NULL),
@@ -170,19 +172,43 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("dns_config.enable_additional_node_meta_txt", NULL, SWITCH, dns.node_meta_txt,
          NULL),
     ACTS("dns_config.empty_service_ok", NULL, SWITCH, dns.empty_service_ok, NULL),
+    ACTS("dns_config.consul_compat", NULL, SWITCH, dns.consul_compat, NULL),
     ACTS("dns_config.udp_answer_limit", NULL, COUNT, dns.udp_answer_limit, NULL),
     ACTS("dns_config.a_record_limit", NULL, COUNT, dns.a_record_limit, NULL),
-    ACTS("dns_config.soa.refresh", NULL, DURATION, dns.soa_refresh_ms, NULL),
-    ACTS("dns_config.soa.retry", NULL, DURATION, dns.soa_retry_ms, NULL),
-    ACTS("dns_config.soa.expire", NULL, DURATION, dns.soa_expire_ms, NULL),
-    ACTS("dns_config.soa.min_ttl", NULL, DURATION, dns.soa_min_ttl_ms, NULL),
+    ACTS("dns_config.soa.refresh", NULL, agent_config_seconds_type, dns.soa_refresh_ms,
+         NULL),
+    ACTS("dns_config.soa.retry", NULL, agent_config_seconds_type, dns.soa_retry_ms, NULL),
+    ACTS("dns_config.soa.expire", NULL, agent_config_seconds_type, dns.soa_expire_ms,
+         NULL),
+    ACTS("dns_config.soa.min_ttl", NULL, agent_config_seconds_type, dns.soa_min_ttl_ms,
+         NULL),
+    ACTS("dns_config.nsid", NULL, TEXT, dns.nsid, NULL),
+    ACTS("dns_config.version", NULL, TEXT, dns.version, NULL),
+    ACTS("dns_config.identity", NULL, TEXT, dns.identity, NULL),
+    SECRET("dns_config.cookie_secret", dns.cookie_secret),
+    ACTS("dns_config.rate_limit.enabled", NULL, SWITCH, dns.rate_limit.enabled, NULL),
+    ACTS("dns_config.rate_limit.responses_per_second", NULL, COUNT,
+         dns.rate_limit.responses, NULL),
+    ACTS("dns_config.rate_limit.nxdomains_per_second", NULL, COUNT,
+         dns.rate_limit.nxdomains, NULL),
+    ACTS("dns_config.rate_limit.errors_per_second", NULL, COUNT, dns.rate_limit.errors,
+         NULL),
+    ACTS("dns_config.rate_limit.slip", NULL, COUNT, dns.rate_limit.slip, NULL),
+    ACTS("dns_config.rate_limit.exempt", NULL, LIST, dns.rate_limit.exempt, NULL),
     SILENT("dns_config.allow_stale"),
-    SILENT("dns_config.max_stale"),
+    ACTS("dns_config.max_stale", NULL, DURATION, dns.max_stale_ms, NULL),
     SILENT("dns_config.use_cache"),
     SILENT("dns_config.cache_max_age"),
     SILENT("dns_config.prefer_namespace"),
-    SILENT("dns_config.recursor_timeout"),
-    SILENT("dns_config.recursor_strategy"),
+    ACTS("dns_config.recursor_timeout", NULL, DURATION, dns.recursor_timeout_ms, NULL),
+    ACTS("dns_config.recursor_strategy", NULL, agent_config_strategy_type,
+         dns.recursor_strategy, NULL),
+    ACTS("dns_config.recursion_for", NULL, agent_config_clients_type, dns.recursion_for,
+         NULL),
+    ACTS("dns_config.forward", NULL, agent_config_forward_type, dns.forward, NULL),
+    ACTS("recursors", "recursor", agent_config_recursors_type, dns.recursors,
+         "server that DNS asks about names of other domains, or resolv.conf; may be "
+         "repeated"),
 
     /* The store. */
     ACTS("store.engine", "store-engine", TEXT, store.engine,
@@ -299,7 +325,6 @@ const struct agent_config_key agent_config_keys[] = {
     SILENT("http_config.allow_write_http_from"),
 
     /* Consul's, and not done here. */
-    WARNS_FLAG("recursors", "recursor"),
     WARNS_FLAG("serf_wan", "serf-wan-bind"),
     WARNS_FLAG("advertise_addr_wan", "advertise-wan"),
     WARNS_FLAG("retry_join_wan", "retry-join-wan"),

@@ -332,6 +332,22 @@ static bool is_ip(const char *text)
     return rc_address_parse_ip(text, 0, &address) == RC_OK;
 }
 
+/* fe80::/10, with or without "%eth0" behind it: nobody can listen there for others. */
+static bool is_link_local(const char *text)
+{
+    struct rc_address address;
+    char ip[RC_ADDRESS_TEXT_MAX];
+    size_t size = strcspn(text, "%");
+
+    if (size >= sizeof ip) {
+        return false;
+    }
+    memcpy(ip, text, size);
+    ip[size] = '\0';
+    return rc_address_parse_ip(ip, 0, &address) == RC_OK &&
+           rc_address_is_link_local(&address);
+}
+
 /* Consul reads go-sockaddr templates here; saying that we do not beats "not an address". */
 static int refuse_address(struct definition_reader *reader,
                           const struct definition_value *value, const char *text)
@@ -340,6 +356,13 @@ static int refuse_address(struct definition_reader *reader,
         return definition_invalid(reader, value->parent, value->key,
                                   "%s: templates are not supported, write the address",
                                   value->key);
+    }
+    if (is_link_local(text)) {
+        return definition_invalid(reader, value->parent, value->key,
+                                  "%s: %.60s is a link-local address, good on one "
+                                  "interface only; give another one of this machine "
+                                  "(ip -6 address), or ::",
+                                  value->key, text);
     }
     return definition_invalid(reader, value->parent, value->key,
                               "%s must be an IP address, not \"%.100s\"", value->key,
@@ -395,7 +418,8 @@ static int read_ips(struct definition_reader *reader,
             return RC_ENOMEM;
         }
         const char *last = list->items[list->count - 1];
-        if (!is_ip(last) && !rc_text_starts_with(last, "unix://")) {
+        if (is_link_local(last) ||
+            (!is_ip(last) && !rc_text_starts_with(last, "unix://"))) {
             return refuse_address(reader, value, last);
         }
         at += word.size;
@@ -553,6 +577,36 @@ const struct definition_field_type agent_config_ttls_type = {
     .read = read_ttls,
     .release = release_pairs,
     .write = write_pairs,
+};
+
+/* ---- seconds */
+
+static int read_seconds(struct definition_reader *reader,
+                        const struct definition_value *value, void *place)
+{
+    json_int_t number = json_integer_value(value->json);
+
+    if (!json_is_integer(value->json)) {
+        return definition_duration_type.read(reader, value, place);
+    }
+    if (number < 0 || number > UINT32_MAX) {
+        return definition_invalid(reader, value->parent, value->key,
+                                  "%s must be a number of seconds", value->key);
+    }
+    *(uint64_t *)place = (uint64_t)number * 1000;
+    return RC_OK;
+}
+
+static int write_seconds(const void *place, json_t **out)
+{
+    return definition_duration_type.write(place, out);
+}
+
+const struct definition_field_type agent_config_seconds_type = {
+    .words = "a duration or a number of seconds",
+    .plain_size = sizeof(uint64_t),
+    .read = read_seconds,
+    .write = write_seconds,
 };
 
 /* --- services and checks */

@@ -15,6 +15,8 @@ extern const struct definition_field_type
     agent_config_count_type; /* int64_t, not negative */
 extern const struct definition_field_type
     agent_config_port_type; /* int64_t, -1 gives 0 */
+/* uint64_t ms; a bare number is of seconds, as Consul has it in SOA */
+extern const struct definition_field_type agent_config_seconds_type;
 extern const struct definition_field_type agent_config_name_type; /* char * */
 extern const struct definition_field_type agent_config_uuid_type;
 extern const struct definition_field_type agent_config_datacenter_type; /* lower case */

@@ -382,6 +382,8 @@ static int set_dns_options(struct agent *agent)
     to->enable_truncate = choice(from->enable_truncate);
     to->node_meta_txt = choice(from->node_meta_txt);
     to->empty_service_ok = choice(from->empty_service_ok);
+    to->consul_compat = choice(from->consul_compat);
+    to->max_stale_ms = from->max_stale_ms;
     to->disable_compression = choice(from->disable_compression);
     to->udp_answer_limit = (uint32_t)from->udp_answer_limit;
     to->a_record_limit = (uint32_t)from->a_record_limit;
@@ -402,7 +404,33 @@ static int set_dns_options(struct agent *agent)
     }
     to->service_ttls = agent->dns_ttls;
     to->service_ttl_count = from->service_ttls.count;
-    return RC_OK;
+    return agent_dns_manners_open(&agent->dns_manners, &agent->config, to, agent->error);
+}
+
+/* More threads than processors would only take turns. */
+static size_t dns_workers(const struct agent_config *config)
+{
+    size_t wanted = (size_t)config->dns.workers;
+    size_t most = uv_available_parallelism();
+
+    if (wanted > most) {
+        rc_log(RC_LOG_WARN, "dns",
+               "dns_config.workers is %zu, but there are %zu processors", wanted, most);
+        return most;
+    }
+    return wanted;
+}
+
+/* Whom DNS asks about other domains. */
+static int open_recursion(struct agent *agent, const struct rc_address *listen,
+                          size_t count)
+{
+    const struct recursion_place place = {.listen = listen,
+                                          .listen_count = count,
+                                          .system_file = "/etc/resolv.conf",
+                                          .seed = rc_entropy_u64()};
+
+    return recursion_create(&agent->config, &place, agent->error, &agent->recursion);
 }
 
 static int open_dns(struct agent *agent)
@@ -429,17 +457,22 @@ static int open_dns(struct agent *agent)
             addresses[used++] = places[i].address;
         }
     }
-    err = dns_view_create(agent->catalog, config->datacenter, rc_entropy_u64(),
-                          &agent->dns_view);
+    err = agent_open_board(agent);
     if (err != RC_OK || used == 0) {
         return err;
     }
-    agent_guard_dns(agent);
+    err = open_recursion(agent, addresses, used);
+    if (err != RC_OK) {
+        return err;
+    }
     const struct dns_server_options options = {
         .listen = addresses,
         .listen_count = used,
         .answers = &agent->dns_options,
-        .view = dns_view_of(agent->dns_view),
+        .forward = agent->recursion != NULL ? &agent->recursion->options : NULL,
+        .workers = dns_workers(config),
+        .board = agent->board,
+        .view = dns_board_view(agent->board_reader),
         .metrics = agent->metrics,
         .random_seed = rc_entropy_u64(),
     };
@@ -530,7 +563,7 @@ static void on_save(uv_timer_t *timer)
 
 static int open_handles(struct agent *agent)
 {
-    if (rc_signals_open(&agent->signals, &agent->loop, on_signal, agent) != RC_OK) {
+    if (rc_signals_open(&agent->signals, &agent->loop, 0, on_signal, agent) != RC_OK) {
         return fail(agent, RC_EIO, "signals cannot be watched");
     }
     agent->turn.data = agent->tick.data = agent->save.data = agent->leave_wait.data =

@@ -194,5 +194,7 @@ struct http_operations agent_operations(struct agent *agent)
         .describe_links = agent_describe_links,
         .sign_revocation = agent_sign_revocation,
         .describe_revoked = agent_describe_revoked,
+        .explain_dns = agent_explain_dns,
+        .written = agent_board_written,
     };
 }

@@ -98,30 +98,3 @@ int agent_open_permits(struct agent *agent)
     explicit_bzero(options.cache_key, sizeof options.cache_key);
     return agent->permits != NULL ? RC_OK : RC_ENOMEM;
 }
-
-static uint64_t serial(void *context)
-{
-    const struct agent *agent = context;
-    return http_default_serial(agent->http);
-}
-
-static bool shows(void *context, enum dns_view_kind kind, const char *name)
-{
-    const struct agent *agent = context;
-
-    if (agent->http == NULL) { /* there is nobody who could ask a server */
-        return config_acl_mode(&agent->config) != HTTP_ACL_ENFORCE ||
-               config_acl_default(&agent->config) == HTTP_ACL_ALLOW;
-    }
-    return http_default_shows(agent->http,
-                              kind == DNS_VIEW_NODE ? PERMIT_NODE : PERMIT_SERVICE, name);
-}
-
-void agent_guard_dns(struct agent *agent)
-{
-    const struct dns_view_gate gate = {agent, serial, shows};
-
-    if (agent->permits != NULL) {
-        dns_view_guard(agent->dns_view, &gate);
-    }
-}

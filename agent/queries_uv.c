@@ -164,6 +164,12 @@ static const struct prepared_book *book(void *context, enum dns_certainty *certa
     return agent->queries;
 }
 
+const struct prepared_book *agent_queries_book(struct agent *agent)
+{
+    enum dns_certainty certainty;
+    return book(agent, &certainty);
+}
+
 struct origin {
     const struct gossip *gossip;
     const char *name;
@@ -210,9 +216,9 @@ static void sort(void *context, const char *near, const struct catalog_service *
 int agent_open_queries(struct agent *agent)
 {
     struct queries_uv *uv = NULL;
-    const struct dns_view_queries queries = {agent, book, sort};
+    const struct dns_prepared_source source = {agent, book, sort};
 
-    if (agent->dns_view == NULL) {
+    if (agent->dns_prepared == NULL) {
         return RC_OK; /* nobody asks */
     }
     uv = calloc(1, sizeof *uv);
@@ -225,7 +231,7 @@ int agent_open_queries(struct agent *agent)
     (void)uv_timer_init(&agent->loop, &uv->timer);
     uv->timer.data = uv;
     agent->queries_edge = uv;
-    dns_view_set_queries(agent->dns_view, &queries);
+    dns_prepared_set_source(agent->dns_prepared, &source);
     agent_queries_members_changed(agent);
     return RC_OK;
 }
@@ -240,14 +246,14 @@ static void on_closed(uv_handle_t *handle)
 
 void agent_close_queries(struct agent *agent)
 {
-    const struct dns_view_queries none = {0};
+    const struct dns_prepared_source none = {0};
     struct queries_uv *uv = agent->queries_edge;
 
     if (uv == NULL) {
         return;
     }
     agent->queries_edge = NULL;
-    dns_view_set_queries(agent->dns_view, &none);
+    dns_prepared_set_source(agent->dns_prepared, &none);
     agent->open++;
     uv_close((uv_handle_t *)&uv->timer, on_closed);
 }

@@ -51,6 +51,7 @@ void agent_turn(struct agent *agent)
     lane_carry_out(&agent->lane, rc_clock_ns());
     gossip_uv_flush(agent->gossip_edge);
     size_t count = catalog_take_changes(agent->catalog, &changes);
+    agent_board_turn(agent, changes, count);
     if (count > 0 && agent->http != NULL) {
         http_catalog_changed(agent->http, changes, count);
     }

@@ -95,14 +95,46 @@ int rc_address_parse(const char *text, uint16_t default_port, struct rc_address 
     return parse_with_port(host, port, default_port, out);
 }
 
+/* Digits of a number below 100,000 at `at`; returns how many. Printing by format takes ten times
+ * as long, and logs have an address in every line. */
+static size_t put_decimal(char *space, size_t at, unsigned number)
+{
+    char digits[5];
+    size_t count = 0;
+
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    for (size_t i = 0; i < count; i++) {
+        space[at + i] = digits[count - 1 - i];
+    }
+    return count;
+}
+
+/* Returns the length. */
+static size_t put_ipv4(const uint8_t ip[4], char space[RC_ADDRESS_TEXT_MAX])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < 4; i++) {
+        if (i > 0) {
+            space[at++] = '.';
+        }
+        at += put_decimal(space, at, ip[i]);
+    }
+    space[at] = '\0';
+    return at;
+}
+
 void rc_address_format_ip(const struct rc_address *address,
                           char space[RC_ADDRESS_TEXT_MAX])
 {
-    int family = address->family == RC_ADDRESS_IPV6 ? AF_INET6 : AF_INET;
-
     space[0] = '\0';
-    if (address->family != RC_ADDRESS_NONE) {
-        (void)inet_ntop(family, address->ip, space, RC_ADDRESS_TEXT_MAX);
+    if (address->family == RC_ADDRESS_IPV6) {
+        (void)inet_ntop(AF_INET6, address->ip, space, RC_ADDRESS_TEXT_MAX);
+    } else if (address->family == RC_ADDRESS_IPV4) {
+        (void)put_ipv4(address->ip, space);
     }
 }
 
@@ -110,15 +142,17 @@ void rc_address_format(const struct rc_address *address, char space[RC_ADDRESS_T
 {
     char ip[RC_ADDRESS_TEXT_MAX];
 
-    rc_address_format_ip(address, ip);
     if (address->family == RC_ADDRESS_NONE) {
         space[0] = '\0';
     } else if (address->family == RC_ADDRESS_IPV6) {
+        rc_address_format_ip(address, ip);
         (void)snprintf(space, RC_ADDRESS_TEXT_MAX, "[%.46s]:%u", ip,
                        (unsigned)address->port);
     } else {
-        (void)snprintf(space, RC_ADDRESS_TEXT_MAX, "%.15s:%u", ip,
-                       (unsigned)address->port);
+        size_t at = put_ipv4(address->ip, space);
+        space[at++] = ':';
+        at += put_decimal(space, at, address->port);
+        space[at] = '\0';
     }
 }
 
@@ -140,6 +174,12 @@ bool rc_address_is_loopback(const struct rc_address *address)
         return memcmp(address->ip, loopback6, sizeof loopback6) == 0;
     }
     return address->family == RC_ADDRESS_IPV4 && address->ip[0] == 127;
+}
+
+bool rc_address_is_link_local(const struct rc_address *address)
+{
+    return address->family == RC_ADDRESS_IPV6 && address->ip[0] == 0xfe &&
+           (address->ip[1] & 0xc0) == 0x80;
 }
 
 bool rc_address_is_any(const struct rc_address *address)

@@ -40,7 +40,8 @@ void rc_address_format_ip(const struct rc_address *address,
 bool rc_address_equals(const struct rc_address *a, const struct rc_address *b);
 bool rc_address_ip_equals(const struct rc_address *a, const struct rc_address *b);
 bool rc_address_is_loopback(const struct rc_address *address);
-bool rc_address_is_any(const struct rc_address *address); /* 0.0.0.0 or :: */
+bool rc_address_is_link_local(const struct rc_address *address); /* fe80::/10 */
+bool rc_address_is_any(const struct rc_address *address);        /* 0.0.0.0 or :: */
 
 /* To and from the system's form. Returns the size used, 0 for RC_ADDRESS_NONE. */
 size_t rc_address_to_sockaddr(const struct rc_address *address,

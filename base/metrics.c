@@ -229,19 +229,40 @@ void rc_metric_set(struct rc_metric *metric, double value)
     }
 }
 
+void rc_metric_move(struct rc_metric *metric, double by)
+{
+    if (metric == NULL) {
+        return;
+    }
+    uint64_t before = atomic_load_explicit(&metric->value, memory_order_relaxed);
+    uint64_t after;
+    do {
+        double value;
+        memcpy(&value, &before, sizeof value);
+        value += by;
+        memcpy(&after, &value, sizeof after);
+    } while (!atomic_compare_exchange_weak_explicit(
+        &metric->value, &before, after, memory_order_relaxed, memory_order_relaxed));
+}
+
 void rc_metric_observe_ns(struct rc_metric *metric, uint64_t ns)
+{
+    rc_metric_observe_many_ns(metric, ns, 1);
+}
+
+void rc_metric_observe_many_ns(struct rc_metric *metric, uint64_t ns, uint64_t count)
 {
     if (metric == NULL) {
         return;
     }
     for (size_t i = 0; i < BUCKETS; i++) {
         if (ns <= bounds[i].ns) {
-            atomic_fetch_add_explicit(&metric->buckets[i], 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&metric->buckets[i], count, memory_order_relaxed);
             break;
         }
     }
-    atomic_fetch_add_explicit(&metric->sum_ns, ns, memory_order_relaxed);
-    atomic_fetch_add_explicit(&metric->value, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metric->sum_ns, ns * count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metric->value, count, memory_order_relaxed);
 }
 
 uint64_t rc_metric_count(const struct rc_metric *metric)

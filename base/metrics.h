@@ -31,7 +31,10 @@ struct rc_metric *rc_metrics_histogram(struct rc_metrics *metrics, const char *n
 
 void rc_metric_add(struct rc_metric *metric, uint64_t amount); /* counter */
 void rc_metric_set(struct rc_metric *metric, double value);    /* gauge */
+void rc_metric_move(struct rc_metric *metric, double by); /* gauge, of several threads */
 void rc_metric_observe_ns(struct rc_metric *metric, uint64_t ns);
+/* `count` times the same. */
+void rc_metric_observe_many_ns(struct rc_metric *metric, uint64_t ns, uint64_t count);
 uint64_t
 rc_metric_count(const struct rc_metric *metric); /* counter's or histogram's count */
 

@@ -33,7 +33,7 @@ static void on_poll_closed(uv_handle_t *handle)
     }
 }
 
-int rc_signals_open(struct rc_signals *signals, uv_loop_t *loop,
+int rc_signals_open(struct rc_signals *signals, uv_loop_t *loop, int more,
                     void (*on_signal)(void *context, int number), void *context)
 {
     sigset_t set;
@@ -42,6 +42,9 @@ int rc_signals_open(struct rc_signals *signals, uv_loop_t *loop,
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
+    if (more != 0) {
+        (void)sigaddset(&set, more);
+    }
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0) {
         return RC_EIO;

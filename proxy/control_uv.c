@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,44 +13,32 @@
 #include "base/entropy.h"
 #include "base/err.h"
 #include "base/logger.h"
-#include "base/metrics.h"
 #include "base/notify.h"
 #include "base/pages.h"
 #include "base/text.h"
-#include "dns/resolve_ares.h"
-#include "proxy/admin_uv.h"
-#include "proxy/cancel_map.h"
-#include "proxy/listen_uv.h"
-#include "proxy/pool_uv.h"
+#include "proxy/control_state_uv.h"
+#include "proxy/tls/expiry.h"
+#include "proxy/worker/listen_uv.h"
 
-enum { WORKERS_MAX = 64, TICK_MS = 100 };
-
-enum phase { PHASE_RUNNING, PHASE_GRACE, PHASE_DRAINING, PHASE_STOPPING, PHASE_CLOSED };
-
-struct control {
-    uv_loop_t *loop;
-    const char *config_path;
-    const struct worker_protocol *const *protocols;
-    struct snapshot_config *shared;
-    struct snapshot *snapshot; /* the last one published */
-    struct pool **pools;       /* one for each of the configuration */
-    size_t pool_count;
-    struct worker *workers[WORKERS_MAX];
-    size_t worker_count;
-    struct rc_random random;
-    struct rc_metrics *metrics;
-    struct cancel_map *cancels;
-    struct dns_resolver *resolver;
-    struct admin_loop *admin;
-    uv_async_t failed; /* from workers: look at the counters now */
-    uv_timer_t tick;
-    enum phase phase;
-    uint64_t phase_since_ms;
-};
+enum { TICK_MS = 100 };
 
 static const struct config *config_of(const struct control *control)
 {
     return control->shared->config;
+}
+
+/* Takes both. NULL when memory is out. */
+static struct snapshot_config *make_shared(struct rc_random *random,
+                                           struct config *config,
+                                           struct certificates *certificates)
+{
+    struct snapshot_config *made = snapshot_config_create(config, certificates);
+    if (made != NULL && limits_init(&made->limits, config, rc_random_next(random),
+                                    rc_clock_ns() / 1000) != RC_OK) {
+        snapshot_config_release(made);
+        return NULL;
+    }
+    return made;
 }
 
 /* --- publishing --- */
@@ -58,23 +47,15 @@ static struct snapshot *build_snapshot(struct control *control)
 {
     uint64_t generation =
         control->snapshot != NULL ? control->snapshot->generation + 1 : 1;
-    struct snapshot *made = snapshot_create(control->shared, generation);
-    if (made == NULL) {
-        return NULL;
-    }
-    made->draining = control->phase != PHASE_RUNNING;
-    for (size_t i = 0; i < control->pool_count; i++) {
-        if (lineup_fill(pool_lineup(control->pools[i]), made, i) != RC_OK) {
-            snapshot_release(made);
-            return NULL;
-        }
+    struct snapshot *made = pools_snapshot(control->pools, control->shared, generation);
+    if (made != NULL) {
+        made->draining = control->phase > PHASE_RUNNING;
+        made->hangups = control->hangups;
     }
     return made;
 }
 
-/* Sends the state as it is now to every worker; `fds` are the new sockets of one worker
- * after the other, or NULL when no listener is new. */
-static void publish(struct control *control, const int *fds)
+void control_publish(struct control *control, const int *fds)
 {
     size_t listeners = config_of(control)->listener_count;
     int *none = malloc((listeners + 1) * sizeof *none);
@@ -97,76 +78,47 @@ static void publish(struct control *control, const int *fds)
     free(none);
     snapshot_release(control->snapshot);
     control->snapshot = next;
+    control->pools_told = pools_revision(control->pools);
 }
+
+static void arrive(struct control *control);
 
 static void on_pool_changed(void *context)
 {
     struct control *control = context;
     if (control->worker_count > 0) {
-        publish(control, NULL);
+        control_publish(control, NULL);
+        arrive(control);
     }
 }
 
-/* --- pools --- */
+/* --- pools that requests ask for --- */
 
-static struct pool *make_pool(struct control *control, const struct config_pool *config)
+static void on_wanted(void *context, const char *pattern, const char *service)
 {
-    struct pool_options options = {
-        .loop = control->loop,
-        .config = config_of(control),
-        .pool = config,
-        .resolver = control->resolver,
-        .metrics = control->metrics,
-        .seed = rc_random_next(&control->random),
-        .changed = on_pool_changed,
-        .context = control,
-    };
-    return pool_start(&options);
+    struct control *control = context;
+    int err = control->phase < PHASE_STOPPING
+                  ? pools_want(control->pools, pattern, service)
+                  : RC_ECLOSED;
+    if (err == RC_ETOOBIG || err == RC_ENOMEM) {
+        rc_log(RC_LOG_WARN, "proxy", "no pool for %s of %s: %s", service, pattern,
+               rc_strerror(err));
+    }
 }
 
-static struct pool *take_former(struct control *control, const char *name)
+static void after_wishes(void *context)
 {
-    for (size_t i = 0; i < control->pool_count; i++) {
-        if (control->pools[i] != NULL &&
-            rc_text_equals(pool_name(control->pools[i]), name)) {
-            struct pool *found = control->pools[i];
-            control->pools[i] = NULL;
-            return found;
-        }
+    struct control *control = context;
+    if (control->phase != PHASE_CLOSED &&
+        control->pools_told != pools_revision(control->pools)) {
+        control_publish(control, NULL);
     }
-    return NULL;
 }
 
-static void close_pools(struct control *control)
+static void pool_wanted(void *context, const char *pattern, const char *service)
 {
-    for (size_t i = 0; i < control->pool_count; i++) {
-        pool_close(control->pools[i]);
-    }
-    free((void *)control->pools);
-    control->pools = NULL;
-    control->pool_count = 0;
-}
-
-/* Pools for control->shared: those of the same name go on, the others end. */
-static int follow_pools(struct control *control)
-{
-    const struct config *config = config_of(control);
-    struct pool **made = calloc(config->pool_count + 1, sizeof(struct pool *));
-    int err = made != NULL ? RC_OK : RC_ENOMEM;
-
-    for (size_t i = 0; err == RC_OK && i < config->pool_count; i++) {
-        made[i] = take_former(control, config->pools[i].name);
-        if (made[i] != NULL) {
-            err = pool_configure(made[i], config, &config->pools[i], control->resolver);
-        } else {
-            made[i] = make_pool(control, &config->pools[i]);
-            err = made[i] != NULL ? RC_OK : RC_ENOMEM;
-        }
-    }
-    close_pools(control);
-    control->pools = made;
-    control->pool_count = made != NULL ? config->pool_count : 0;
-    return err;
+    struct control *control = context;
+    wishes_post(control->wishes, pattern, service);
 }
 
 static int start_resolver(struct control *control)
@@ -182,21 +134,27 @@ static int start_resolver(struct control *control)
 
 static void look_at_pools(struct control *control)
 {
-    bool changed = false;
-    for (size_t i = 0; i < control->pool_count; i++) {
-        changed = pool_tick(control->pools[i]) || changed;
+    if (pools_tick(control->pools)) {
+        control_publish(control, NULL);
     }
-    if (changed) {
-        publish(control, NULL);
+}
+
+static void tick_meters(struct control *control)
+{
+    uint64_t now_ms = rc_clock_ms();
+    meters_tick(&control->shared->meters, now_ms);
+    const struct snapshot *snapshot = control->snapshot;
+    for (size_t i = 0; i < snapshot->pool_count; i++) {
+        for (size_t k = 0; k < snapshot->pools[i].count; k++) {
+            meter_tick(snapshot->pools[i].members[k].instance->meter, now_ms);
+        }
     }
 }
 
 static void on_failed(uv_async_t *failed)
 {
     struct control *control = failed->data;
-    for (size_t i = 0; i < control->pool_count; i++) {
-        pool_refresh(control->pools[i]);
-    }
+    pools_refresh(control->pools);
     look_at_pools(control);
 }
 
@@ -206,108 +164,9 @@ static void instance_failed(void *context)
     (void)uv_async_send(&control->failed);
 }
 
-/* --- what the admin port asks --- */
-
-static bool is_ready(void *context)
-{
-    const struct control *control = context;
-    bool known = true;
-    for (size_t i = 0; i < control->pool_count; i++) {
-        known = known && lineup_is_known(pool_lineup(control->pools[i]));
-    }
-    return known && control->phase == PHASE_RUNNING;
-}
-
-/* Calls `put` with the state as it is now. */
-static void tell(struct control *control, struct rc_buffer *out,
-                 void (*put)(const struct admin_view *, struct rc_buffer *))
-{
-    uint32_t connections[WORKERS_MAX];
-    struct admin_pool *pools = calloc(control->pool_count + 1, sizeof *pools);
-    if (pools == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < control->pool_count; i++) {
-        pools[i].config = &config_of(control)->pools[i];
-        pools[i].lineup = pool_lineup(control->pools[i]);
-        pools[i].view = pool_view(control->pools[i]);
-    }
-    for (size_t i = 0; i < control->worker_count; i++) {
-        connections[i] = worker_connections(control->workers[i]);
-    }
-    struct admin_view view = {
-        .pools = pools,
-        .pool_count = control->pool_count,
-        .connections = connections,
-        .worker_count = control->worker_count,
-        .generation = control->snapshot->generation,
-        .now_ms = rc_clock_ms(),
-        .now_boot_ms = rc_clock_boot_ms(),
-        .draining = control->phase != PHASE_RUNNING,
-    };
-    put(&view, out);
-    free(pools);
-}
-
-static void put_upstreams(void *context, struct rc_buffer *out)
-{
-    tell(context, out, admin_pages_upstreams);
-}
-
-static void put_metrics(void *context, struct rc_buffer *out)
-{
-    const struct control *control = context;
-    rc_metrics_render(control->metrics, out);
-    tell(context, out, admin_pages_metrics);
-}
-
-static void put_config(void *context, struct rc_buffer *out)
-{
-    config_print(config_of(context), out);
-}
-
-static int take_order(void *context, const struct admin_order *order)
-{
-    struct control *control = context;
-    for (size_t i = 0; i < control->pool_count; i++) {
-        if (rc_text_equals(pool_name(control->pools[i]), order->pool)) {
-            int err = lineup_order(pool_lineup(control->pools[i]), order->id,
-                                   order->order, rc_clock_ms());
-            publish(control, NULL);
-            rc_log(RC_LOG_INFO, "proxy", "pool %s: %s %s by the operator", order->pool,
-                   order->order == LINEUP_DRAIN ? "drain" : "undrain", order->id);
-            return err;
-        }
-    }
-    return RC_ENOTFOUND;
-}
-
-static void take_reload(void *context)
-{
-    control_reload(context);
-}
-
-static int start_admin(struct control *control, char error[CONTROL_ERROR_MAX])
-{
-    const struct rc_address *address = &config_of(control)->admin;
-    const struct admin_hooks hooks = {control,    is_ready,   put_upstreams, put_metrics,
-                                      put_config, take_order, take_reload};
-    if (address->family == RC_ADDRESS_NONE) {
-        return RC_OK;
-    }
-    int err = admin_loop_start(control->loop, address, &hooks, &control->admin);
-    if (err == RC_EIO) {
-        char text[RC_ADDRESS_TEXT_MAX];
-        rc_address_format(address, text);
-        (void)snprintf(error, CONTROL_ERROR_MAX, "cannot listen on admin %s: %s", text,
-                       strerrordesc_np(errno));
-    }
-    return err;
-}
-
 /* --- stopping --- */
 
-static void enter(struct control *control, enum phase phase)
+static void enter(struct control *control, enum control_phase phase)
 {
     control->phase = phase;
     control->phase_since_ms = rc_clock_ms();
@@ -330,6 +189,17 @@ static bool all_ended(const struct control *control)
     return true;
 }
 
+static void close_waiting(struct control *control)
+{
+    if (control->waiting_fds != NULL) {
+        assert(control->shared != NULL);
+        listen_close(control->waiting_fds,
+                     control->worker_count * config_of(control)->listener_count);
+        free(control->waiting_fds);
+        control->waiting_fds = NULL;
+    }
+}
+
 /* Closes every handle, so that the loop ends. */
 static void close_all(struct control *control)
 {
@@ -337,8 +207,15 @@ static void close_all(struct control *control)
         return;
     }
     enter(control, PHASE_CLOSED);
+    close_waiting(control);
+    handed_keep(&control->handed, NULL);
+    upgrade_close(control->upgrade);
     admin_loop_close(control->admin);
-    close_pools(control);
+    pools_close(control->pools);
+    control->pools = NULL;
+    if (control->wishes != NULL) {
+        wishes_close(control->wishes);
+    }
     if (control->resolver != NULL) {
         dns_resolver_close(control->resolver, NULL, NULL);
         control->resolver = NULL;
@@ -347,32 +224,47 @@ static void close_all(struct control *control)
     uv_close((uv_handle_t *)&control->tick, NULL);
 }
 
+/* Our copies go first: a queue that only they keep open is served by nobody. */
+static void begin_drain(struct control *control)
+{
+    enter(control, PHASE_DRAINING);
+    handed_keep(&control->handed, NULL);
+    stop_workers(control, WORKER_STOP_DRAIN);
+}
+
 static void advance_stop(struct control *control)
 {
     const struct config *config = config_of(control);
     uint64_t age_ms = rc_clock_ms() - control->phase_since_ms;
 
     if (control->phase == PHASE_GRACE && age_ms >= config->grace_ms) {
-        enter(control, PHASE_DRAINING);
-        stop_workers(control, WORKER_STOP_DRAIN);
+        begin_drain(control);
+    } else if (control->phase == PHASE_REPLACED && age_ms >= config->upgrade_timeout_ms) {
+        rc_log(RC_LOG_WARN, "proxy", "upgrade_timeout is over: what is left drains");
+        begin_drain(control);
     } else if (control->phase == PHASE_DRAINING && age_ms >= config->drain_timeout_ms) {
         rc_log(RC_LOG_WARN, "proxy", "drain_timeout is over: what is left is cut");
         enter(control, PHASE_STOPPING);
         stop_workers(control, WORKER_STOP_NOW);
     }
-    if (control->phase >= PHASE_DRAINING && all_ended(control)) {
+    if (control->phase >= PHASE_REPLACED && all_ended(control)) {
         close_all(control);
     }
 }
 
 void control_stop(struct control *control)
 {
+    upgrade_close(control->upgrade); /* who was about to replace us ends, too */
+    control->upgrade = NULL;
     if (control->phase == PHASE_RUNNING) {
         rc_log(RC_LOG_INFO, "proxy", "stopping: connections drain");
         rc_notify("STOPPING=1");
         enter(control, PHASE_GRACE);
-        publish(control, NULL);
+        control_publish(control, NULL);
         advance_stop(control);
+    } else if (control->phase == PHASE_REPLACED) {
+        rc_log(RC_LOG_INFO, "proxy", "replaced, and stopping: connections drain");
+        begin_drain(control);
     } else if (control->phase < PHASE_STOPPING) {
         rc_log(RC_LOG_INFO, "proxy", "stopping now");
         enter(control, PHASE_STOPPING);
@@ -384,8 +276,91 @@ static void on_tick(uv_timer_t *tick)
 {
     struct control *control = tick->data;
     look_at_pools(control);
-    if (control->phase != PHASE_RUNNING) {
+    tick_meters(control);
+    renewal_tick(&control->renewal, control->config_path, control->shared);
+    arrive(control);
+    if (control->phase > PHASE_RUNNING) {
         advance_stop(control);
+    }
+}
+
+/* --- upgrade --- */
+
+/* In the process that replaces another: when it knows who is there it serves, and says so. */
+static void arrive(struct control *control)
+{
+    char error[CONTROL_ERROR_MAX] = "";
+    if (control->phase != PHASE_ARRIVING || !pools_are_known(control->pools)) {
+        return;
+    }
+    if (control_open_admin(control, error) != RC_OK) {
+        rc_log(RC_LOG_ERROR, "proxy", "cannot replace the former process: %s", error);
+        control_stop(control);
+        return;
+    }
+    enter(control, PHASE_RUNNING);
+    control_publish(control, control->waiting_fds);
+    free(control->waiting_fds);
+    control->waiting_fds = NULL;
+    upgrade_say_ready(control->handed.ready_fd);
+    control->handed.ready_fd = -1;
+    rc_log(RC_LOG_INFO, "proxy", "upgrade: this process serves");
+    rc_pages_release();
+}
+
+/* The process that we started accepts from now on, from the same queues. */
+static void be_replaced(struct control *control, int pid)
+{
+    char state[64];
+    (void)snprintf(state, sizeof state, "MAINPID=%d\nREADY=1", pid);
+    rc_notify(state);
+    rc_log(RC_LOG_INFO, "proxy", "upgrade: process %d serves, this one drains", pid);
+    enter(control, PHASE_REPLACED);
+    handed_keep(&control->handed, NULL);
+    admin_loop_close(control->admin);
+    control->admin = NULL;
+    control_publish(control, NULL);
+    stop_workers(control, WORKER_STOP_LEAVE);
+}
+
+static void on_upgrade(void *context, enum upgrade_result result, int pid)
+{
+    struct control *control = context;
+    switch (result) {
+    case UPGRADE_SERVES:
+        be_replaced(control, pid);
+        return;
+    case UPGRADE_ENDED:
+        rc_log(RC_LOG_ERROR, "proxy",
+               "upgrade refused, all stays as it was: process %d ended", pid);
+        break;
+    case UPGRADE_SILENT:
+        rc_log(RC_LOG_ERROR, "proxy",
+               "upgrade refused, all stays as it was: process %d was not ready in time",
+               pid);
+        break;
+    }
+    upgrade_close(control->upgrade);
+    control->upgrade = NULL;
+}
+
+void control_upgrade(struct control *control)
+{
+    const struct upgrade_hooks hooks = {control, on_upgrade};
+    const char *why = "a process is about to replace this one, or has";
+
+    int err = RC_EAGAIN;
+    if (control->phase == PHASE_RUNNING && control->upgrade == NULL) {
+        why = "this program's file is not known";
+        err = control->program != NULL
+                  ? upgrade_start(control->loop, control->program, &control->handed,
+                                  &hooks, &control->upgrade, &why)
+                  : RC_EIO;
+    }
+    if (err != RC_OK) {
+        rc_log(RC_LOG_ERROR, "proxy", "upgrade refused, all stays as it was: %s", why);
+    } else {
+        rc_log(RC_LOG_INFO, "proxy", "upgrade: %s starts", control->program);
     }
 }
 
@@ -414,24 +389,16 @@ static int restart_resolver(struct control *control)
         return err;
     }
     /* Pools turn to the new one before the former goes. */
-    err = follow_pools(control);
+    err = pools_follow(control->pools, config_of(control), control->resolver);
     dns_resolver_close(former, NULL, NULL);
     return err;
-}
-
-static void warn_of_expired(const struct control *control)
-{
-    unsigned line =
-        certificates_expired_line(control->shared->certificates, config_of(control));
-    if (line > 0) {
-        rc_log(RC_LOG_WARN, "proxy", "%s:%u: the certificate of this listener has ended",
-               control->config_path, line);
-    }
 }
 
 static void apply(struct control *control, struct snapshot_config *next, const int *fds)
 {
     struct snapshot_config *former = control->shared;
+    meters_inherit(&next->meters, next->config, &former->meters, former->config);
+    limits_inherit(&next->limits, next->config, &former->limits, former->config);
     control->shared = next;
     if (restart_resolver(control) != RC_OK) {
         /* Half of the pools may have gone over: there is no way back, and none forward. */
@@ -439,45 +406,75 @@ static void apply(struct control *control, struct snapshot_config *next, const i
         control_stop(control);
     }
     snapshot_config_release(former);
-    publish(control, fds);
+    handed_keep(&control->handed, config_of(control));
+    control_publish(control, fds);
 }
 
-void control_reload(struct control *control)
+static void reload(struct control *control)
 {
     char error[CONFIG_ERROR_MAX];
     struct config *config = NULL;
     struct certificates *certificates = NULL;
     int *fds = NULL;
 
-    if (control->phase != PHASE_RUNNING) {
-        return;
-    }
+    control->hangups++;
     int err = config_load(control->config_path, &config, error);
     if (err == RC_OK) {
         keep_fixed(control, config);
-        err = certificates_load(config, control->config_path, &certificates, error);
+        err = certificates_load(config, control->config_path,
+                                control->shared->certificates->tickets, &certificates,
+                                error);
     }
     if (err == RC_OK) {
-        err = listen_all(config, config_of(control), control->worker_count, &fds, error);
+        const struct listen_options options = {config_of(control), &control->handed,
+                                               control->worker_count};
+        err = listen_all(config, &options, &fds, error);
     }
     if (err != RC_OK) {
         rc_log(RC_LOG_ERROR, "proxy", "reload refused, all stays as it was: %s", error);
         certificates_destroy(certificates);
         config_destroy(config);
+        control_publish(control, NULL); /* log files have been moved away all the same */
         return;
     }
-    struct snapshot_config *next = snapshot_config_create(config, certificates);
+    struct snapshot_config *next = make_shared(&control->random, config, certificates);
     if (next == NULL) {
         listen_close(fds, control->worker_count * config->listener_count);
     } else {
         apply(control, next, fds);
-        warn_of_expired(control);
+        renewal_say(&control->renewal, control->config_path, control->shared);
         rc_log(RC_LOG_INFO, "proxy", "configuration reloaded");
     }
     free(fds);
 }
 
+void control_reload(struct control *control)
+{
+    if (control->phase != PHASE_RUNNING) {
+        return;
+    }
+    if (control->upgrade != NULL) {
+        rc_log(RC_LOG_WARN, "proxy", "reload refused: this process is being replaced");
+        return;
+    }
+    rc_notify("RELOADING=1");
+    reload(control);
+    if (control->phase == PHASE_RUNNING) {
+        rc_notify("READY=1");
+    }
+}
+
 /* --- start --- */
+
+/* Workers without sockets yet: those wait until it is known who is there. */
+static int *none_yet(size_t count)
+{
+    int *none = malloc((count + 1) * sizeof *none);
+    for (size_t i = 0; none != NULL && i < count; i++) {
+        none[i] = -1;
+    }
+    return none;
+}
 
 static int start_workers(struct control *control, const int *fds)
 {
@@ -489,7 +486,7 @@ static int start_workers(struct control *control, const int *fds)
             .protocols = control->protocols,
             .metrics = control->metrics,
             .cancels = control->cancels,
-            .hooks = {control, instance_failed},
+            .hooks = {control, instance_failed, pool_wanted},
             .snapshot = control->snapshot,
             .listen_fds = fds + i * config->listener_count,
         };
@@ -506,7 +503,7 @@ static int start_parts(struct control *control, const int *fds)
 {
     int err = start_resolver(control);
     if (err == RC_OK) {
-        err = follow_pools(control);
+        err = pools_follow(control->pools, config_of(control), control->resolver);
     }
     if (err == RC_OK) {
         control->snapshot = build_snapshot(control);
@@ -528,18 +525,82 @@ static struct control *create(uv_loop_t *loop, const struct control_options *opt
     c->loop = loop;
     c->config_path = options->config_path;
     c->protocols = options->protocols;
+    c->program = upgrade_program();
     c->metrics = rc_metrics_create();
     rc_random_init(&c->random, rc_entropy_u64());
     c->cancels = cancel_map_create(rc_random_next(&c->random));
+    struct pools_options pools = {.loop = loop,
+                                  .metrics = c->metrics,
+                                  .seed = rc_random_next(&c->random),
+                                  .changed = on_pool_changed,
+                                  .context = c};
+    struct wishes_options wishes = {
+        .loop = loop, .wanted = on_wanted, .done = after_wishes, .context = c};
+    c->pools = pools_create(&pools);
+    c->wishes = wishes_start(&wishes);
     return c;
 }
 
-/* The number of workers as it will be: the configured one, or one a core. */
-static void settle_workers(struct config *config)
+/* The number of workers as it will be: the configured one, or one a core; more if that many
+ * sockets of an address were handed to us, for each has a queue that must be served. */
+static void settle_workers(struct config *config, const struct handed *handed)
 {
-    if (config->worker_threads == 0) {
-        unsigned cores = uv_available_parallelism();
-        config->worker_threads = cores < WORKERS_MAX ? cores : WORKERS_MAX;
+    unsigned wanted = config->worker_threads;
+    size_t handed_count = handed_most(handed);
+    wanted = wanted == 0 ? uv_available_parallelism() : wanted;
+    wanted = handed_count > wanted ? (unsigned)handed_count : wanted;
+    config->worker_threads = wanted < WORKERS_MAX ? wanted : WORKERS_MAX;
+}
+
+/* The sockets, and what everything hangs on. NULL, and *err says why. Takes what `options` says. */
+static struct control *begin(uv_loop_t *loop, const struct control_options *options,
+                             int **fds, int *err, char error[CONTROL_ERROR_MAX])
+{
+    struct handed handed;
+    struct config *config = options->config;
+    handed_receive(&handed);
+    settle_workers(config, &handed);
+    const struct listen_options wanted = {NULL, &handed, config->worker_threads};
+    *err = listen_all(config, &wanted, fds, error);
+    struct control *c = *err == RC_OK ? create(loop, options) : NULL;
+    if (c == NULL) {
+        *err = *err != RC_OK ? *err : RC_ENOMEM;
+        handed_keep(&handed, NULL);
+        certificates_destroy(options->certificates);
+        config_destroy(config);
+        return NULL;
+    }
+    c->handed = handed;
+    c->phase = handed.ready_fd >= 0 ? PHASE_ARRIVING : PHASE_RUNNING;
+    c->shared = make_shared(&c->random, config, options->certificates);
+    handed_keep(&c->handed, config);
+    return c;
+}
+
+/* Workers with their sockets; or, if another process has them still, without. */
+static int start_all(struct control *c, int *fds, char error[CONTROL_ERROR_MAX])
+{
+    bool arriving = c->phase == PHASE_ARRIVING;
+    const struct config *config = config_of(c);
+    int *none =
+        arriving ? none_yet(config->listener_count * config->worker_threads) : fds;
+    int err = none != NULL ? start_parts(c, none) : RC_ENOMEM;
+    free(none);
+    if (arriving) {
+        c->waiting_fds = fds;
+    } else if (err == RC_OK) {
+        err = control_open_admin(c, error);
+    }
+    return err;
+}
+
+static void tell_started(struct control *c)
+{
+    (void)uv_timer_start(&c->tick, on_tick, TICK_MS, TICK_MS);
+    renewal_say(&c->renewal, c->config_path, c->shared);
+    if (c->phase == PHASE_RUNNING) {
+        rc_notify("READY=1");
+        rc_pages_release();
     }
 }
 
@@ -547,39 +608,27 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
                   struct control **out, char error[CONTROL_ERROR_MAX])
 {
     int *fds = NULL;
-    struct config *config = options->config;
+    int err = RC_OK;
     error[0] = '\0';
-    settle_workers(config);
-    int err = listen_all(config, NULL, config->worker_threads, &fds, error);
-    struct control *c = err == RC_OK ? create(loop, options) : NULL;
+    struct control *c = begin(loop, options, &fds, &err, error);
     if (c == NULL) {
-        certificates_destroy(options->certificates);
-        config_destroy(config);
         free(fds);
-        return err != RC_OK ? err : RC_ENOMEM;
-    }
-    c->shared = snapshot_config_create(config, options->certificates);
-    bool whole = c->shared != NULL && c->metrics != NULL && c->cancels != NULL;
-    err = whole ? start_parts(c, fds) : RC_ENOMEM;
-    free(fds);
-    *out = c; /* also on error: main ends it the same way */
-    if (err == RC_OK) {
-        err = start_admin(c, error);
-    }
-    if (err != RC_OK) {
-        if (error[0] == '\0') {
-            (void)snprintf(error, CONTROL_ERROR_MAX, "cannot start: %s",
-                           rc_strerror(err));
-        }
-        stop_workers(c, WORKER_STOP_NOW);
-        close_all(c);
         return err;
     }
-    (void)uv_timer_start(&c->tick, on_tick, TICK_MS, TICK_MS);
-    warn_of_expired(c);
-    rc_notify("READY=1");
-    rc_pages_release();
-    return RC_OK;
+    bool whole = c->shared != NULL && c->metrics != NULL && c->cancels != NULL &&
+                 c->pools != NULL && c->wishes != NULL;
+    err = whole ? start_all(c, fds, error) : RC_ENOMEM;
+    *out = c; /* also on error: main ends it the same way */
+    if (err == RC_OK) {
+        tell_started(c);
+        return RC_OK;
+    }
+    if (error[0] == '\0') {
+        (void)snprintf(error, CONTROL_ERROR_MAX, "cannot start: %s", rc_strerror(err));
+    }
+    stop_workers(c, WORKER_STOP_NOW);
+    close_all(c);
+    return err;
 }
 
 void control_destroy(struct control *control)
@@ -593,6 +642,8 @@ void control_destroy(struct control *control)
     snapshot_release(control->snapshot);
     snapshot_config_release(control->shared);
     cancel_map_destroy(control->cancels);
+    wishes_free(control->wishes);
+    free(control->program);
     rc_metrics_destroy(control->metrics);
     free(control);
 }

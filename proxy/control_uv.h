@@ -9,9 +9,9 @@
 
 #include <uv.h>
 
-#include "proxy/certificates.h"
-#include "proxy/config.h"
-#include "proxy/worker_uv.h"
+#include "proxy/config/config.h"
+#include "proxy/tls/certificates.h"
+#include "proxy/worker/worker_uv.h"
 
 struct control;
 
@@ -31,6 +31,11 @@ int control_start(uv_loop_t *loop, const struct control_options *options,
 
 /* Reads the file again and applies it; any error leaves everything as it is and is logged. */
 void control_reload(struct control *control);
+
+/* Starts the program's file anew and hands it all listening sockets. When it serves, this process
+ * accepts nobody any more and ends with its last connection, or after upgrade_timeout. When it
+ * fails, all stays as it is. Either is logged. */
+void control_upgrade(struct control *control);
 
 /* First call: not ready any more, connections drain, and the loop ends when they are done or
  * after drain_timeout. Second call: ends at once. */

@@ -10,9 +10,9 @@
 #include "base/err.h"
 #include "base/signals_uv.h"
 #include "proxy/control_uv.h"
-#include "proxy/http_uv.h"
-#include "proxy/postgres_uv.h"
-#include "proxy/tcp_uv.h"
+#include "proxy/http/http_uv.h"
+#include "proxy/postgres/postgres_uv.h"
+#include "proxy/tcp/tcp_uv.h"
 
 static const struct worker_protocol *const protocols[CONFIG_MODE_COUNT] = {
     [CONFIG_HTTP] = &http_protocol,
@@ -25,6 +25,8 @@ static void on_signal(void *context, int number)
     struct control **control = context;
     if (number == SIGHUP) {
         control_reload(*control);
+    } else if (number == SIGUSR2) {
+        control_upgrade(*control);
     } else {
         control_stop(*control);
     }
@@ -59,7 +61,7 @@ int serve(const char *path, struct config *config, struct certificates *certific
         return RC_EIO;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    if (rc_signals_open(&signals, &loop, on_signal, (void *)&control) != RC_OK) {
+    if (rc_signals_open(&signals, &loop, SIGUSR2, on_signal, (void *)&control) != RC_OK) {
         (void)fprintf(stderr, "%s: signals cannot be watched\n", path);
         certificates_destroy(certificates);
         config_destroy(config);

@@ -2,8 +2,8 @@
 #ifndef PROXY_SERVE_UV_H
 #define PROXY_SERVE_UV_H
 
-#include "proxy/certificates.h"
-#include "proxy/config.h"
+#include "proxy/config/config.h"
+#include "proxy/tls/certificates.h"
 
 /* Serves until SIGTERM or SIGINT have drained it (a second one ends at once); SIGHUP reloads
  * `path`. `config` and its `certificates` are taken. RC_OK, or why it could not start, said on standard error. */

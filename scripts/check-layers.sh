@@ -18,6 +18,7 @@ find base dns agent proxy tests -name '*.[ch]' | sort | awk '
         edge["msgpack.h"] = "_msgpack"; edge["microhttpd.h"] = "_mhd"
         edge["libpq-fe.h"] = "_pq"; edge["curl/curl.h"] = "_curl"
         edge["sqlite3.h"] = "_sqlite"; edge["nghttp2/nghttp2.h"] = "_nghttp2"
+        edge["pcre2.h"] = "_pcre2"
     }
     function folder_of(path) { # the longest listed folder above the file
         while (sub(/\/[^\/]*$/, "", path)) if (path in known) return path

@@ -177,6 +177,11 @@ bool catalog_service_is_usable(const struct catalog_service *service);
 bool catalog_service_has_tag(const struct catalog *c,
                              const struct catalog_service *service, const char *tag);
 
+/* Does its owner say that it has `tag` (letter case ignored), whether it counts or not? And with
+ * which term it claims what only one may have; 0: none. */
+bool catalog_service_says(const struct catalog_service *service, const char *tag);
+uint64_t catalog_service_term(const struct catalog_service *service);
+
 const char *catalog_liveness_name(enum catalog_liveness liveness); /* "alive", ... */
 
 /* ---- indexes and changes: for blocking queries --------------------------------------- */
@@ -208,6 +213,10 @@ struct catalog_change {
  * stay valid until the next call that may change the catalog. A name that vanished and one
  * that appeared are told like any other. */
 size_t catalog_take_changes(struct catalog *c, const struct catalog_change **out);
+
+/* The same without taking them: they come again, in this order and before later ones, unless
+ * they are folded into CATALOG_TOPIC_ALL by then. */
+size_t catalog_see_changes(const struct catalog *c, const struct catalog_change **out);
 
 /* ---- unique tags ---------------------------------------------------------------------- */
 

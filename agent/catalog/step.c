@@ -363,6 +363,14 @@ static void free_changes(struct catalog_change *changes, size_t count)
     }
 }
 
+size_t catalog_see_changes(const struct catalog *c, const struct catalog_change **out)
+{
+    static const struct catalog_change all = {CATALOG_TOPIC_ALL, "", 0};
+
+    *out = c->changes_lost ? &all : c->changes;
+    return c->changes_lost ? 1 : c->change_count;
+}
+
 size_t catalog_take_changes(struct catalog *c, const struct catalog_change **out)
 {
     static const struct catalog_change all = {CATALOG_TOPIC_ALL, "", 0};

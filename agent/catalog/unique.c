@@ -39,7 +39,7 @@ static const char *meta_of(const struct catalog_service *service, const char *ke
     return NULL;
 }
 
-static uint64_t term_of(const struct catalog_service *service)
+uint64_t catalog_service_term(const struct catalog_service *service)
 {
     const char *text = meta_of(service, "pg_term");
     uint64_t term = service->term;
@@ -50,10 +50,12 @@ static uint64_t term_of(const struct catalog_service *service)
     return term;
 }
 
-static bool claims(const struct item_service *item)
+bool catalog_service_says(const struct catalog_service *service, const char *tag)
 {
+    const struct item_service *item = item_of_service(service);
+
     for (size_t i = 0; i < item->said_count; i++) {
-        if (rc_text_equals_nocase(item->said[i], CATALOG_UNIQUE_TAG)) {
+        if (rc_text_equals_nocase(item->said[i], tag)) {
             return true;
         }
     }
@@ -132,10 +134,10 @@ static void count_claim(struct name_entry *name, const struct catalog_service *s
         return;
     }
     entry->present = true;
-    if (!claims(item_of_service(service))) {
+    if (!catalog_service_says(service, CATALOG_UNIQUE_TAG)) {
         return;
     }
-    uint64_t term = term_of(service);
+    uint64_t term = catalog_service_term(service);
     if (term > entry->highest) {
         entry->highest = term;
         entry->holders = 0;

@@ -54,6 +54,13 @@ static const struct cli_command commands[] = {
      "usage: rollcall rtt NODE [NODE]\n\n"
      "By their network coordinates; without a second node, from the agent's own.\n",
      rtt_run},
+    {"dns", "what DNS answers to a name, and why",
+     "usage: rollcall dns NAME [TYPE] [flags]\n\n"
+     "Which instances were considered, which are left out and why, the TTL and where it comes "
+     "from, and\nthe answer as it is sent. A short NAME (web, primary.postgres, 10.0.0.1) is "
+     "completed. TYPE: by the\nname, of a service A, AAAA and SRV. Ends with 1 when there is no "
+     "record.\n",
+     dns_run},
     {"watch", "run a command whenever something changes",
      "usage: rollcall watch -type TYPE [flags] [COMMAND...]\n\n"
      "Types: nodes, services, service, checks, event, members, key, keyprefix. The command "

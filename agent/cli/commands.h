@@ -11,6 +11,7 @@ int force_leave_run(const struct cli_command *self, int count, char **words);
 int event_run(const struct cli_command *self, int count, char **words);
 int query_run(const struct cli_command *self, int count, char **words);
 int rtt_run(const struct cli_command *self, int count, char **words);
+int dns_run(const struct cli_command *self, int count, char **words);
 int watch_run(const struct cli_command *self, int count, char **words);
 int reload_run(const struct cli_command *self, int count, char **words);
 int info_run(const struct cli_command *self, int count, char **words);

@@ -21,6 +21,9 @@ http_handler agent_metrics;
 /* agent_debug.c: how gossip is doing, and why. */
 http_handler agent_debug_gossip;
 
+/* agent_dns.c: how DNS answers a question, and why. */
+http_handler agent_dns;
+
 /* agent_control.c: what changes the agent as a whole. */
 http_handler agent_join;
 http_handler agent_leave;

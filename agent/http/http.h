@@ -83,6 +83,18 @@ struct http_reply {
     size_t body_size;
 };
 
+/* What DNS is asked to explain, and what the token of whoever wants to know may see. */
+enum { HTTP_DNS_ERROR_MAX = 256 };
+
+struct http_dns_question {
+    const char *name; /* as it was given */
+    const char *type; /* "": the usual ones */
+    bool by_tcp;
+    uint16_t edns_size; /* 0: without EDNS */
+    bool (*shows)(void *asker, enum permit_resource resource, const char *name);
+    void *asker;
+};
+
 /* Settings of the store whose names begin so, each with a server's public key that was revoked. */
 #define HTTP_REVOKED_SETTING "link-revoked/"
 enum { HTTP_REVOCATION_MAX = 200 };
@@ -134,6 +146,11 @@ struct http_operations {
 
     /* Writes the list of those keys that this agent does not trust any more. */
     void (*describe_revoked)(void *context, struct rc_json *json);
+
+    /* Writes the object that explains how DNS answers a question. RC_OK; RC_EINVAL with words in
+     * `error`, RC_ENOTFOUND: this agent has no DNS; or RC_ENOMEM. */
+    int (*explain_dns)(void *context, const struct http_dns_question *question,
+                       struct rc_json *json, char error[HTTP_DNS_ERROR_MAX]);
 
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;

@@ -28,6 +28,7 @@ static const struct route routes[] = {
      ROUTE_HERE},
     {AGENT "debug/gossip", HTTP_GET, agent_debug_gossip, ROUTE_OPERATOR_READ,
      ROUTE_IGNORES_NS, ROUTE_HERE},
+    {AGENT "dns", HTTP_GET, agent_dns, ROUTE_AGENT_READ, ROUTE_REFUSES_NS, ROUTE_HERE},
     {AGENT "version", HTTP_GET, agent_version, ROUTE_OPEN, ROUTE_IGNORES_NS, ROUTE_HERE},
     {AGENT "monitor", HTTP_GET, agent_monitor, ROUTE_OPERATOR_READ, ROUTE_IGNORES_NS,
      ROUTE_HERE},

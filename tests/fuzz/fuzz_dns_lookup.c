@@ -5,7 +5,7 @@
 
 #include "base/cursor.h"
 #include "base/err.h"
-#include "dns/lookup.h"
+#include "dns/resolve/lookup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "dns/name.h"
+#include "dns/wire/name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

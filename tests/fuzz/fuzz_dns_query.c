@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "dns/answer.h"
-#include "dns/message.h"
-#include "dns/response.h"
+#include "dns/answer/answer.h"
+#include "dns/answer/cookie.h"
+#include "dns/wire/message.h"
+#include "dns/wire/response.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -139,11 +140,13 @@ static void check(const struct dns_outcome *outcome, const uint8_t *answer, size
     int err;
 
     require(outcome->size <= limit && outcome->size >= DNS_HEADER_SIZE);
-    if (outcome->size == DNS_HEADER_SIZE) {
+    if (answer[5] == 0) { /* no question: no more than OPT with all that it may carry */
+        require(outcome->size <= 200);
         return;
     }
     if (dns_response_open(answer, outcome->size, &response) != RC_OK) {
-        require(outcome->rcode != DNS_RCODE_NOERROR); /* another class than IN */
+        require(outcome->rcode != DNS_RCODE_NOERROR ||
+                outcome->query->class != DNS_CLASS_IN);
         return;
     }
     while ((err = dns_response_next(&response, &record)) == RC_OK) {
@@ -153,9 +156,54 @@ static void check(const struct dns_outcome *outcome, const uint8_t *answer, size
     require(err == RC_ENOTFOUND && response.cursor.at == response.cursor.end);
 }
 
+/* The manners of a server that gives cookies and names itself; with `is_strict` to clients
+ * that have asked too often already. */
+static void add_manners(struct dns_options *options, const struct dns_client *client,
+                        struct dns_cookie_secrets *cookies, int is_strict)
+{
+    static const uint8_t key[RC_SIPHASH_KEY_SIZE] = "fifteen letters";
+    struct dns_rate_options rate;
+
+    dns_cookie_secrets_own(key, cookies);
+    options->cookies = cookies;
+    options->nsid = "a name";
+    options->version = "a version";
+    options->identity = "an identity";
+    if (!is_strict) {
+        return;
+    }
+    dns_rate_options_init(&rate);
+    for (int i = 0; i < DNS_RATE_CLASS_COUNT; i++) {
+        rate.per_second[i] = 1;
+    }
+    require(dns_rate_create(&rate, key, &options->rate) == RC_OK);
+    for (int i = 0; i < 3 * DNS_RATE_BURST_S; i++) {
+        for (int c = 0; c < DNS_RATE_CLASS_COUNT; c++) {
+            (void)dns_rate_judge(options->rate, &client->peer, (enum dns_rate_class)c,
+                                 client->now_ms);
+        }
+    }
+}
+
+/* What is malformed, or comes too often, is answered with no more than it was; but for a
+ * cookie, whose other half is ours. */
+static void check_size(const struct dns_outcome *outcome, size_t query_size)
+{
+    size_t more = outcome->query != NULL && outcome->query->asked.cookie_size > 0 &&
+                          outcome->rcode != DNS_RCODE_FORMERR
+                      ? DNS_COOKIE_SIZE - DNS_COOKIE_CLIENT_SIZE
+                      : 0;
+
+    if (outcome->rcode == DNS_RCODE_FORMERR || outcome->limit == DNS_LIMIT_SLIPPED) {
+        require(outcome->size <= query_size + more);
+    }
+    require(outcome->limit != DNS_LIMIT_DROPPED || outcome->size == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static uint8_t answer[DNS_MESSAGE_MAX];
+    struct dns_cookie_secrets cookies;
     struct dns_options options;
     struct dns_answerer *answerer;
 
@@ -168,16 +216,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     options.node_meta_txt = (bytes[0] & 4) != 0 ? DNS_YES : DNS_NO;
     options.disable_compression = (bytes[0] & 8) != 0 ? DNS_YES : DNS_NO;
     options.empty_service_ok = (bytes[0] & 16) != 0 ? DNS_YES : DNS_NO;
-    enum dns_channel channel = (enum dns_channel)((bytes[0] & 3) % 3);
-    if (dns_answerer_create(&options, &view, 1, &answerer) != RC_OK) {
-        return 0;
+    options.consul_compat = (bytes[0] & 128) != 0 ? DNS_YES : DNS_NO;
+    const struct dns_client client = {
+        .peer = {.family = RC_ADDRESS_IPV4, .ip = {203, 0, 113, 9}, .port = 53},
+        .channel = (enum dns_channel)((bytes[0] & 3) % 3),
+        .idle_ms = 10000,
+        .now_ms = 5000,
+        .wall_ms = UINT64_C(1559731985000)};
+    if ((bytes[0] & 32) != 0) {
+        add_manners(&options, &client, &cookies, (bytes[0] & 64) != 0);
     }
+    require(dns_answerer_create(&options, &view, 1, &answerer) == RC_OK);
+    size_t limit = client.channel == DNS_CHANNEL_UDP_REMOTE &&
+                           options.consul_compat == DNS_NO /* which fills the client's */
+                       ? DNS_UDP_REMOTE_MAX
+                       : sizeof answer;
     struct dns_outcome outcome =
-        dns_answer(answerer, channel, bytes + 1, size - 1, answer, sizeof answer);
+        dns_answer(answerer, &client, bytes + 1, size - 1, answer, sizeof answer);
     if (outcome.size > 0) {
-        check(&outcome, answer, channel == DNS_CHANNEL_UDP_REMOTE ? 1232 : sizeof answer);
-        require(outcome.rcode != DNS_RCODE_FORMERR || outcome.size <= size - 1);
+        check(&outcome, answer, limit);
     }
+    check_size(&outcome, size - 1);
     dns_answerer_destroy(answerer);
+    dns_rate_destroy(options.rate);
     return 0;
 }

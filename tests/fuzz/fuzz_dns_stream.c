@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/random.h"
 #include "base/table.h"
-#include "dns/stream.h"
+#include "dns/wire/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/framing.h"
+#include "proxy/wire/framing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

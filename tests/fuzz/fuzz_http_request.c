@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/forward.h"
-#include "proxy/slab.h"
+#include "proxy/http/forward.h"
+#include "proxy/worker/slab.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

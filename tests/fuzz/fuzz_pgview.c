@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/pgview.h"
+#include "proxy/discover/pgview.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/pghello.h"
-#include "proxy/pgprobe.h"
-#include "proxy/pgwire.h"
+#include "proxy/discover/pgprobe.h"
+#include "proxy/postgres/pghello.h"
+#include "proxy/wire/pgwire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

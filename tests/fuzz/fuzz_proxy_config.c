@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/config.h"
+#include "proxy/config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

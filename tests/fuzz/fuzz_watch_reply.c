@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "proxy/watch_reply.h"
+#include "proxy/discover/watch_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

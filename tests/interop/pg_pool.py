@@ -263,7 +263,9 @@ class Pool:
     def start_agent(self, name):
         self.configure(name)
         host = self[name]
-        host.start("agent", self.program(name), "agent", "-config-file", host.folder / "agent.json")
+        # Whoever plays systemctl to this host's agent may do so at any time, without an agent that starts anew.
+        host.start("agent", self.program(name), "agent", "-config-file", host.folder / "agent.json",
+                   environment={"PATH": f"{host.folder / 'bin'}:{os.environ['PATH']}"})
 
     def program(self, name):
         """A path that the user postgres may read."""

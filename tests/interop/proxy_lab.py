@@ -268,13 +268,13 @@ def says(answer, close=False):
 
 class Proxy:
     def __init__(self, directory, backends, pool="", route="", listener="", top="",
-                 log="json"):
+                 log="json", workers=1):
         self.port, self.admin = free_port(), free_port()
         self.log = directory / "access.log"
         self.config = directory / "proxy.conf"
         statics = "\n".join("    static 127.0.0.1:%d" % port for port in backends)
         self.config.write_text("""
-worker_threads 1
+worker_threads %d
 admin 127.0.0.1:%d
 %s
 pool web {
@@ -288,7 +288,7 @@ listen http 127.0.0.1:%d {
     access_log file %s %s
     %s
 }
-""" % (self.admin, top, statics, pool, self.port, route, self.log, log, listener))
+""" % (workers, self.admin, top, statics, pool, self.port, route, self.log, log, listener))
         self.errors = open(directory / "proxy.err", "w+b")
         self.process = subprocess.Popen([program(), "-config", str(self.config)],
                                         stdout=self.errors, stderr=self.errors)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from manual_examples import example
 from patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release")
 AGENT_PAGE = ROOT / "agent/rollcall.1"
+DNS_PAGE = ROOT / "agent/rollcall-dns.7"
 PROXY_PAGE = ROOT / "proxy/rollcall-proxy.1"
 
 
@@ -65,26 +67,33 @@ def test_every_route_of_the_api_is_named():
 
 def test_every_option_and_word_of_the_proxy_is_explained():
     options = re.findall(r"^  -([a-z-]+)", said("rollcall-proxy", "-help"), re.M)
-    assert len(options) == 6
+    assert len(options) == 5
     assert set(options) <= macros(PROXY_PAGE, "Fl")
     words = set()
-    for file in ("config.c", "config_pool.c", "config_listen.c", "config_http.c"):
-        words |= set(re.findall(r'\{"([a-z_]+)", CONFIG_RULE', (ROOT / "proxy" / file).read_text()))
+    for file in (ROOT / "proxy/config").glob("*.c"):
+        words |= set(re.findall(r'\{"([a-z_]+)", CONFIG_RULE', file.read_text()))
     assert len(words) > 40
     assert words - macros(PROXY_PAGE, "Ic") == set()
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="needs mandoc")
-@pytest.mark.parametrize("page", [AGENT_PAGE, PROXY_PAGE], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [AGENT_PAGE, DNS_PAGE, PROXY_PAGE], ids=lambda page: page.stem)
 def test_pages_are_well_formed(page):
     found = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=patient(30),
                            check=False).stdout
     assert [line for line in found.splitlines() if "referenced manual not found" not in line] == []
 
 
+def test_keys_that_the_page_about_dns_names_are_the_agents():
+    known = macros(AGENT_PAGE, "Va")
+    named = {key for key in macros(DNS_PAGE, "Va") if "_" in key}
+    assert {key for key in named if not any(other == key or other.startswith(key + ".") for other in known)} == set()
+
+
 AGENT_CONFIG = """
 server = true
 bootstrap_expect = 1
+recursors = ["127.0.0.99:5399"]
 acl { enabled = true }
 postgres {
   cluster  = "main"
@@ -143,6 +152,9 @@ def test_the_examples_are_taken(tmp_path):
     key = said("rollcall", "keygen").strip()
     path.write_text(agent.replace("what rollcall keygen printed", key))
     assert said("rollcall", "validate", str(path)) == "Configuration is valid!\n"
+    for block in (example("TTL"), example("PORT 53")):
+        path.write_text(f'data_dir = "{tmp_path}"\n{block}')
+        assert said("rollcall", "validate", str(path)).endswith("Configuration is valid!\n")
     proxy = tmp_path / "proxy.conf"
     proxy.write_text(re.search(r"indent\n(.*?)\.Ed", PROXY_PAGE.read_text(), re.S).group(1))
-    assert "listen http 0.0.0.0:80" in said("rollcall-proxy", "-check", str(proxy))
+    assert "listen http 0.0.0.0:80" in said("rollcall-proxy", "check", "-config", str(proxy))

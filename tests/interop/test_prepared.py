@@ -136,10 +136,21 @@ def test_a_query_is_carried_out_by_id_and_by_name(agent):
 
 def test_who_asks_is_nearest_to_himself(agent):
     create(agent, Name="near", Service={"Service": "web", "Near": "_agent"})
+    until(lambda: names(agent.call("GET", "/v1/query/near/execute"))[0] == agent.name)  # once coordinates are known
     for _ in range(5):
         assert names(agent.call("GET", "/v1/query/near/execute"))[0] == agent.name
     for name in ("s1", "a1"):
-        assert names(agent.call("GET", f"/v1/query/near/execute?near={name}"))[0] == name
+        until(lambda name=name: names(agent.call("GET", f"/v1/query/near/execute?near={name}"))[0] == name)
+
+
+def test_over_dns_the_nearest_comes_first_each_time(agent):
+    create(agent, Name="near.by.dns", Service={"Service": "web", "Near": "_agent"})
+    mine = "10.0.0." + agent.address.rsplit(".", 1)[1]
+    until(lambda: [row[1] for row in dig(agent, "near.by.dns.query.rollcall")[1]][:1] == [mine])
+    for _ in range(5):
+        status, rows = dig(agent, "near.by.dns.query.rollcall")
+        assert status == "NOERROR" and len(rows) == 2 and rows[0][1] == mine, rows
+    assert dig(agent, "by.dns.query.rollcall") == ("NOERROR", [])
 
 
 def test_a_template_answers_for_names_that_fit_it(agent):

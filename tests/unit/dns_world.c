@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "dns/answer/ready.h"
 
 enum { NODES_MAX = 16, SERVICES_MAX = 32, INSTANCES_MAX = 6000, TAGS_MAX = 2 };
 
@@ -14,6 +15,7 @@ struct dns_world {
     struct dns_node nodes[NODES_MAX];
     size_t node_count;
     struct dns_service services[SERVICES_MAX];
+    struct dns_shelf shelves[SERVICES_MAX];
     size_t service_count;
     struct dns_instance instances[INSTANCES_MAX];
     size_t instance_count;
@@ -42,6 +44,9 @@ static const struct row rows[] = {
     {"dual", "node1", "2001:db8::44", 9011, 1, DNS_HEALTH_PASSING, {0}},
     {"fq", "node1", "db.example.test", 9001, 1, DNS_HEALTH_PASSING, {0}},
     {"infq", "node1", "web.service.consul", 9002, 1, DNS_HEALTH_PASSING, {0}},
+    {"self", "node1", "self.service.rollcall", 9005, 1, DNS_HEALTH_PASSING, {0}},
+    {"here", "node1", "there.service.consul", 9006, 1, DNS_HEALTH_PASSING, {0}},
+    {"there", "node1", "here.service.rollcall", 9007, 1, DNS_HEALTH_PASSING, {0}},
     {"down", "node1", "10.0.0.66", 9003, 1, DNS_HEALTH_UNUSABLE, {0}},
     {"noport", "node1", "", 0, 1, DNS_HEALTH_PASSING, {0}},
     {"under_score", "node1", "10.0.0.77", 7000, 1, DNS_HEALTH_PASSING, {"a.b", "UPPER"}},
@@ -51,6 +56,11 @@ static const struct row rows[] = {
     {"ext", "ext1", "", 80, 1, DNS_HEALTH_PASSING, {0}},
     {"extfq", "extfq", "", 81, 1, DNS_HEALTH_PASSING, {0}},
     {"onsick", "sick", "", 82, 1, DNS_HEALTH_UNUSABLE, {0}},
+    {"twice", "node2", "", 99, 1, DNS_HEALTH_PASSING, {0}},
+    {"twice", "node2", "", 99, 1, DNS_HEALTH_PASSING, {0}},
+    {"twice", "node2", "", 98, 1, DNS_HEALTH_PASSING, {0}},
+    {"twice", "node1", "db.example.test", 99, 1, DNS_HEALTH_PASSING, {0}},
+    {"twice", "node1", "DB.example.test", 99, 1, DNS_HEALTH_PASSING, {0}},
     {"v6n", "Dotted.Node", "", 83, 1, DNS_HEALTH_PASSING, {0}},
 };
 
@@ -99,6 +109,14 @@ static struct dns_service *find_service(struct dns_world *world, struct rc_span 
     return NULL;
 }
 
+/* In the agent a changed service is another service. */
+static void renew_services(struct dns_world *world)
+{
+    for (size_t i = 0; i < world->service_count; i++) {
+        dns_shelf_clear(&world->shelves[i]);
+    }
+}
+
 /* Instances of one service must be added in a row. */
 static struct dns_instance *add_instance(struct dns_world *world, const char *service,
                                          const char *node)
@@ -109,7 +127,8 @@ static struct dns_instance *add_instance(struct dns_world *world, const char *se
     struct dns_instance *instance = &world->instances[world->instance_count++];
     if (found == NULL) {
         assert(world->service_count < SERVICES_MAX);
-        found = &world->services[world->service_count++];
+        found = &world->services[world->service_count];
+        found->shelf = &world->shelves[world->service_count++];
         found->name = service;
         found->instances = instance;
     }
@@ -149,6 +168,7 @@ static void add_many(struct dns_world *world)
 
 void dns_world_add(struct dns_world *world, const char *service, size_t count)
 {
+    renew_services(world);
     for (size_t i = 0; i < count; i++) {
         struct dns_instance *instance = add_instance(world, service, "node1");
         const uint8_t ip[] = {10, 200, (uint8_t)(i >> 8), (uint8_t)i};
@@ -199,13 +219,28 @@ static const struct dns_picked *view_query(void *context, struct rc_span name,
         }
     }
     world->query = (struct dns_picked){
-        .service = {"web", world->picked, count}, .has_ttl = true, .ttl_s = 17};
+        .service = {.name = "web", .instances = world->picked, .instance_count = count},
+        .has_ttl = true,
+        .ttl_s = 17};
     return &world->query;
 }
 
 static const struct dns_node *view_node(void *context, struct rc_span name)
 {
     return find_node(context, name);
+}
+
+static bool view_node_below(void *context, struct rc_span name)
+{
+    struct dns_world *world = context;
+
+    for (size_t i = 0; i < world->node_count; i++) {
+        const char *dot = strchr(world->nodes[i].name, '.');
+        if (dot != NULL && rc_span_equals_nocase(name, dot + 1)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static const struct dns_node *view_node_at(void *context, const struct rc_address *ip)
@@ -271,6 +306,7 @@ struct dns_world *dns_world_create(const char *node1_ip)
                                     .service = view_service,
                                     .query = view_query,
                                     .node = view_node,
+                                    .node_below = view_node_below,
                                     .node_at = view_node_at,
                                     .service_at = view_service_at,
                                     .name_servers = view_name_servers,
@@ -280,6 +316,7 @@ struct dns_world *dns_world_create(const char *node1_ip)
 
 void dns_world_destroy(struct dns_world *world)
 {
+    renew_services(world);
     free(world);
 }
 
@@ -291,9 +328,31 @@ const struct dns_view *dns_world_view(struct dns_world *world)
 void dns_world_set_health(struct dns_world *world, const char *service,
                           enum dns_health health)
 {
+    renew_services(world);
     for (size_t i = 0; i < world->instance_count; i++) {
         if (strcmp(world->instances[i].service_id, service) == 0) {
             world->instances[i].health = health;
+        }
+    }
+}
+
+void dns_world_silence_node(struct dns_world *world, const char *node,
+                            uint64_t since_wall_ms)
+{
+    struct dns_node *found = find_node(world, rc_span_of(node));
+
+    assert(found != NULL);
+    found->is_silent = true;
+    found->silent_since_wall_ms = since_wall_ms;
+}
+
+void dns_world_tell(struct dns_world *world, const char *service,
+                    const struct dns_meta *meta, size_t count)
+{
+    for (size_t i = 0; i < world->instance_count; i++) {
+        if (strcmp(world->instances[i].service_id, service) == 0) {
+            world->instances[i].meta = meta;
+            world->instances[i].meta_count = count;
         }
     }
 }
@@ -303,6 +362,7 @@ void dns_world_forget_node(struct dns_world *world, const char *node)
     struct dns_node *found = find_node(world, rc_span_of(node));
 
     assert(found != NULL);
+    renew_services(world);
     found->name = "(gone)";
     memset(&found->place, 0, sizeof found->place);
 }

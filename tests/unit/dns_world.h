@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_DNS_WORLD_H
 #define TESTS_UNIT_DNS_WORLD_H
 
-#include "dns/view.h"
+#include "dns/answer/view.h"
 
 struct dns_world;
 
@@ -18,6 +18,12 @@ const struct dns_view *dns_world_view(struct dns_world *world);
 /* Makes all instances of a service (or, for a node, itself) pass, fail, or vanish. */
 void dns_world_set_health(struct dns_world *world, const char *service,
                           enum dns_health health);
+/* Gossip suspects the node since then. */
+void dns_world_silence_node(struct dns_world *world, const char *node,
+                            uint64_t since_wall_ms);
+/* Metadata for all instances of a service; borrowed. */
+void dns_world_tell(struct dns_world *world, const char *service,
+                    const struct dns_meta *meta, size_t count);
 void dns_world_forget_node(struct dns_world *world, const char *node);
 void dns_world_set_index(struct dns_world *world, uint64_t index);
 

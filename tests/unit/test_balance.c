@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/balance.h"
+#include "proxy/upstream/balance.h"
 
 enum { MEMBERS_MAX = 20 };
 
@@ -27,7 +27,7 @@ static struct world *make(size_t count, enum config_balance kind)
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->config.balance = kind;
-    w->config.max_connections = 1000000;
+    w->config.in_flight_max = 1000000;
     for (size_t i = 0; i < count; i++) {
         char id[16];
         struct rc_address address = {.family = RC_ADDRESS_IPV4, .port = (uint16_t)i};
@@ -58,8 +58,8 @@ static void end(struct world *w)
 
 static size_t pick(struct world *w, const char *key)
 {
-    struct balance_request request = {.key = key,
-                                      .key_size = key != NULL ? strlen(key) : 0};
+    struct balance_request request = {
+        .key = balance_key(key, key != NULL ? strlen(key) : 0)};
     const struct snapshot_member *m = balance_pick(w->balance, &w->pool, &request);
     return m != NULL ? (size_t)(m - w->members) : MEMBERS_MAX;
 }
@@ -139,7 +139,7 @@ static void least_request_of_two_evens_out_a_large_pool(void **state)
 static void a_key_stays_with_its_instance(void **state)
 {
     (void)state;
-    struct world *w = make(5, CONFIG_URI_HASH);
+    struct world *w = make(5, CONFIG_HASH);
     size_t first = pick(w, "/a/b");
     for (int i = 0; i < 20; i++) {
         assert_int_equal(pick(w, "/a/b"), first);
@@ -150,7 +150,7 @@ static void a_key_stays_with_its_instance(void **state)
 static void keys_spread_by_weight(void **state)
 {
     (void)state;
-    struct world *w = make(4, CONFIG_URI_HASH);
+    struct world *w = make(4, CONFIG_HASH);
     unsigned got[4] = {0};
     w->members[0].weight = 2;
     for (int i = 0; i < 50000; i++) {
@@ -169,7 +169,7 @@ static void keys_spread_by_weight(void **state)
 static void losing_one_moves_only_its_keys(void **state)
 {
     (void)state;
-    struct world *w = make(5, CONFIG_URI_HASH);
+    struct world *w = make(5, CONFIG_HASH);
     static size_t before[5000];
     for (int i = 0; i < 5000; i++) {
         char key[16];
@@ -192,7 +192,7 @@ static void losing_one_moves_only_its_keys(void **state)
 static void a_hot_key_overflows_to_a_stable_second_choice(void **state)
 {
     (void)state;
-    struct world *w = make(4, CONFIG_URI_HASH);
+    struct world *w = make(4, CONFIG_HASH);
     w->config.bounded_percent = 125;
     size_t first = pick(w, "/hot");
     unsigned others[4] = {0};
@@ -262,7 +262,7 @@ static void a_full_instance_is_passed_over(void **state)
 {
     (void)state;
     struct world *w = make(2, CONFIG_ROUND_ROBIN);
-    w->config.max_connections = 1;
+    w->config.in_flight_max = 1;
     instance_begin(w->members[0].instance);
     assert_int_equal(pick(w, NULL), 1);
     instance_begin(w->members[1].instance);
@@ -283,6 +283,112 @@ static void slow_start_grows_from_a_tenth(void **state)
     assert_int_equal(balance_weight(&m, 10000, 1000), 1);
 }
 
+static void a_cookie_is_followed_while_its_instance_can_be_used(void **state)
+{
+    (void)state;
+    struct world *w = make(3, CONFIG_ROUND_ROBIN);
+    struct balance_request request = {.sticky = 77};
+    w->members[1].sticky = 77;
+    for (int i = 0; i < 5; i++) {
+        assert_ptr_equal(balance_pick(w->balance, &w->pool, &request), &w->members[1]);
+    }
+    w->members[1].state = UPSTREAM_DRAINING;
+    for (int i = 0; i < 5; i++) {
+        assert_ptr_not_equal(balance_pick(w->balance, &w->pool, &request),
+                             &w->members[1]);
+    }
+    end(w);
+}
+
+static void the_near_take_all_until_they_are_full(void **state)
+{
+    (void)state;
+    struct world *w = make(4, CONFIG_ROUND_ROBIN);
+    w->config.in_flight_max = 2;
+    w->pool.prefer_near = true;
+    w->members[2].near = true;
+    w->members[3].near = true;
+    unsigned got[4] = {0};
+
+    for (int i = 0; i < 8; i++) {
+        size_t chosen = pick(w, NULL);
+        instance_begin(w->members[chosen].instance);
+        got[chosen]++;
+        assert_true(i >= 4 || chosen >= 2);
+    }
+
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(got[i], 2);
+    }
+    assert_int_equal(pick(w, NULL), MEMBERS_MAX);
+    end(w);
+}
+
+static void who_fails_is_used_only_in_panic_and_then_like_all(void **state)
+{
+    (void)state;
+    struct world *w = make(4, CONFIG_ROUND_ROBIN);
+    unsigned got[4] = {0};
+    for (int i = 1; i < 4; i++) {
+        w->members[i].state = UPSTREAM_FAILING;
+    }
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pick(w, NULL), 0);
+    }
+    w->members[0].state = UPSTREAM_FAILING;
+    assert_int_equal(pick(w, NULL), MEMBERS_MAX);
+
+    w->pool.panic = true;
+    w->members[0].state = UPSTREAM_UP;
+    for (int i = 0; i < 80; i++) {
+        got[pick(w, NULL)]++;
+    }
+
+    for (int i = 0; i < 4; i++) {
+        assert_in_range(got[i], 19, 21);
+    }
+    assert_in_range(balance_panics(w->balance), 59, 61);
+    end(w);
+}
+
+static void only_keys_of_who_leaves_move_whatever_the_weights(void **state)
+{
+    (void)state;
+    struct world *w = make(6, CONFIG_HASH);
+    size_t before[600];
+    unsigned got[6] = {0};
+    w->members[0].weight = 5;
+    for (int i = 0; i < 600; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "k%d", i);
+        before[i] = pick(w, key);
+        got[before[i]]++;
+    }
+    assert_in_range(got[0], 240, 360); /* half of them */
+    w->members[3].state = UPSTREAM_FAILING;
+    for (int i = 0; i < 600; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "k%d", i);
+        size_t now = pick(w, key);
+        assert_true(now == before[i] || before[i] == 3);
+        assert_int_not_equal(now, 3);
+    }
+    end(w);
+}
+
+static void of_many_no_more_begin_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct world *w = make(1, CONFIG_ROUND_ROBIN);
+    struct instance *instance = w->members[0].instance;
+    assert_true(instance_try_begin(instance, 2));
+    assert_true(instance_try_begin(instance, 2));
+    assert_false(instance_try_begin(instance, 2));
+    (void)instance_end(instance, INSTANCE_OK, 5);
+    assert_true(instance_try_begin(instance, 2));
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +405,11 @@ int main(void)
         cmocka_unit_test(a_trial_takes_one_request_at_a_time),
         cmocka_unit_test(a_full_instance_is_passed_over),
         cmocka_unit_test(slow_start_grows_from_a_tenth),
+        cmocka_unit_test(a_cookie_is_followed_while_its_instance_can_be_used),
+        cmocka_unit_test(the_near_take_all_until_they_are_full),
+        cmocka_unit_test(who_fails_is_used_only_in_panic_and_then_like_all),
+        cmocka_unit_test(only_keys_of_who_leaves_move_whatever_the_weights),
+        cmocka_unit_test(of_many_no_more_begin_than_there_is_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/cancel_map.h"
+#include "proxy/postgres/cancel_map.h"
 
 static struct rc_address at(const char *ip, uint16_t port)
 {

@@ -71,6 +71,7 @@ static void defaults_are_those_of_consul_but_for_the_domain(void **state)
     assert_int_equal(config.retry_interval_ms, 30000);
     assert_int_equal(config.log_level, RC_LOG_INFO);
     assert_int_equal(config.dns.soa_refresh_ms, 3600000);
+    assert_int_equal(config.dns.workers, 1);
     assert_true(config.dns.enable_truncate);
     assert_true(config.leave_on_terminate);
     assert_false(config.server);
@@ -113,6 +114,20 @@ static void flags_win_over_files_and_lists_add_up(void **state)
     agent_config_fini(&config);
 }
 
+static void the_switch_for_consul_sets_what_is_not_written(void **state)
+{
+    struct agent_config config =
+        loaded_text("dns_config { consul_compat = true udp_answer_limit = 5 }\n"
+                    "retry_join = [\"10.0.0.1\"]\n");
+    (void)state;
+
+    assert_false(config.dns.enable_truncate);
+    assert_true(config.dns.node_meta_txt);
+    assert_int_equal(config.dns.udp_answer_limit, 5);
+    assert_int_equal(config.join.count, 1);
+    agent_config_fini(&config);
+}
+
 static void consuls_examples_load_unchanged(void **state)
 {
     struct agent_config config = loaded_text(
@@ -122,7 +137,7 @@ static void consuls_examples_load_unchanged(void **state)
         "node_name = \"foobar\"\n"
         "server = true\n"
         "addresses { http = \"127.0.0.1 ::1\" }\n"
-        "dns_config { service_ttl { \"*\" = \"5s\" web = \"30s\" } soa { min_ttl = \"2s\" } }\n"
+        "dns_config { service_ttl { \"*\" = \"5s\" web = \"30s\" } soa { min_ttl = \"2s\" retry = 60 } }\n"
         "telemetry { statsite_address = \"127.0.0.1:2180\" }\n"
         "watches = [{ type = \"checks\" handler = \"/usr/bin/health.sh\" }]\n"
         "acl { enabled = false }\n"
@@ -148,6 +163,7 @@ static void consuls_examples_load_unchanged(void **state)
     assert_int_equal(config.http_addrs.count, 2);
     assert_int_equal(config.dns.service_ttls.count, 2);
     assert_int_equal(config.dns.soa_min_ttl_ms, 2000);
+    assert_int_equal(config.dns.soa_retry_ms, 60000); /* Consul's: in seconds */
     assert_int_equal(config.service_count, 3);
     assert_int_equal(config.services[0].checks[0].kind, CHECK_SCRIPT);
     assert_string_equal(config.services[2].name, "web");
@@ -208,6 +224,16 @@ static const struct {
     {"retry_join = [1]", "-hcl:1:15: retry_join must be a list of strings"},
     {"dns_config { service_ttl { web = \"x\" } }",
      "-hcl:1:28: service_ttl of \"web\" must be a duration such as \"5s\", not \"x\""},
+    {"recursors = [\"dns.example\"]",
+     "-hcl:1:1: recursors must be IP addresses, with or without a port, or resolv.conf, "
+     "not \"dns.example\""},
+    {"dns_config { forward { lan = [] } }",
+     "-hcl:1:24: forward of \"lan\" needs servers"},
+    {"dns_config { recursion_for = [\"10.0.0.0/99\"] }",
+     "-hcl:1:14: recursion_for must be networks such as 10.0.0.0/8, loopback, own or any, "
+     "not \"10.0.0.0/99\""},
+    {"dns_config { recursor_strategy = \"best\" }",
+     "-hcl:1:14: recursor_strategy must be fastest, sequential or random, not \"best\""},
     {"service {\n  name = \"web\"\n  prot = 80\n}",
      "-hcl:3:3: invalid config key prot; did you mean port?"},
     {"service {\n  name = \"web\"\n  check { http = \"x\" }\n}",
@@ -222,6 +248,23 @@ static const struct {
      "-hcl:1:2: invalid config key node\\name; did you mean node_name?"},
     {"bind_addr = \"::1\\n\"",
      "-hcl:1:1: bind_addr must be an IP address, not \"::1\\n\""},
+    {"dns_config { cookie_secret = \"abc\" }",
+     "dns_config.cookie_secret must be 32 hexadecimal digits, or two such secrets "
+     "separated by a comma, the second being the one before"},
+    {"dns_config { rate_limit { exempt = [\"10.0.0.0/33\"] } }",
+     "dns_config.rate_limit.exempt: \"10.0.0.0/33\" is no network such as 10.0.0.0/8"},
+    {"dns_config { rate_limit { slip = 101 } }",
+     "dns_config.rate_limit.slip must be 0 to 100, not 101"},
+    {"dns_config { rate_limit { responses_per_second = 1000001 } }",
+     "dns_config.rate_limit.responses_per_second must be 0 to 1000000, not 1000001"},
+    {"addresses { dns = \"127.0.0.1 fe80::1\" }",
+     "-hcl:1:13: dns: fe80::1 is a link-local address, good on one interface only; give "
+     "another one of this machine (ip -6 address), or ::"},
+    {"client_addr = \"FE80::1%eth0\"",
+     "-hcl:1:1: client_addr: FE80::1%eth0 is a link-local address, good on one interface "
+     "only; give another one of this machine (ip -6 address), or ::"},
+    {"dns_config { workers = 0 }", "dns_config.workers must be 1 to 64"},
+    {"dns_config { workers = 65 }", "dns_config.workers must be 1 to 64"},
     {"ports { http = 8600 }", "ports.http and ports.dns are both 8600"},
     {"server = false bootstrap_expect = 3", "bootstrap_expect requires server = true"},
     {"reconnect_timeout = \"59s\"", "reconnect_timeout must be at least 1m"},
@@ -341,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_consul_but_for_the_domain),
         cmocka_unit_test(flags_win_over_files_and_lists_add_up),
+        cmocka_unit_test(the_switch_for_consul_sets_what_is_not_written),
         cmocka_unit_test(consuls_examples_load_unchanged),
         cmocka_unit_test(the_settings_of_the_measurements_load),
         cmocka_unit_test(nonsense_in_a_file_is_named_with_its_place),

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dns/answer.h"
-#include "dns/message.h"
-#include "dns/response.h"
+#include "dns/answer/answer.h"
+#include "dns/wire/message.h"
+#include "dns/wire/response.h"
 #include "tests/unit/dns_world.h"
 
 enum { RANDOM_QUERIES = 20000, NO_EDNS = 0 };
@@ -76,7 +76,8 @@ static void ask_on(struct fixture *f, enum dns_channel channel, const char *text
     }
     assert_int_equal(writer.err, RC_OK);
     f->query_size = rc_writer_size(&writer);
-    f->outcome = dns_answer(f->answerer, channel, f->query, f->query_size, f->answer,
+    const struct dns_client client = {.channel = channel};
+    f->outcome = dns_answer(f->answerer, &client, f->query, f->query_size, f->answer,
                             sizeof f->answer);
 }
 
@@ -436,7 +437,10 @@ static void any_is_one_set_over_udp_and_all_over_tcp(void **state)
     ask_on(f, DNS_CHANNEL_UDP_LOCAL, "six.service.rollcall", DNS_TYPE_ANY, 1232);
     assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_AAAA), 1);
     ask(f, "dual.service.rollcall", DNS_TYPE_ANY);
-    assert_int_equal(count(f, DNS_SECTION_ANSWER, 0), 2);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_A), 1);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_AAAA), 1);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_SRV), 2);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, 0), 4);
     ask(f, "node1.node.rollcall", DNS_TYPE_ANY);
     assert_int_equal(count(f, DNS_SECTION_ANSWER, 0), 4);
 }
@@ -491,11 +495,25 @@ static void who_may_be_written_is_not_to_be_kept(void **state)
     f->options.soa.min_ttl_s = 0;
 }
 
-static void aliases_in_a_ring_end(void **state)
+static void aliases_in_a_ring_are_told_once(void **state)
 {
     struct fixture *f = *state;
 
-    /* infq leads to web.service.consul, which is ours: three steps at most. */
+    ask(f, "self.service.rollcall", DNS_TYPE_A);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_CNAME), 1);
+    ask(f, "self.service.consul", DNS_TYPE_A);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_CNAME), 2);
+    ask(f, "here.service.rollcall", DNS_TYPE_A);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_CNAME), 2);
+    ask(f, "here.service.rollcall", DNS_TYPE_SRV);
+    assert_int_equal(count(f, DNS_SECTION_ADDITIONAL, DNS_TYPE_CNAME), 2);
+}
+
+static void aliases_within_our_zones_are_followed(void **state)
+{
+    struct fixture *f = *state;
+
+    /* infq leads to web.service.consul, which is ours. */
     ask(f, "infq.service.rollcall", DNS_TYPE_A);
     assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_CNAME), 1);
     assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_A), 2);
@@ -660,7 +678,8 @@ int main(void)
         cmocka_unit_test(any_is_one_set_over_udp_and_all_over_tcp),
         cmocka_unit_test(ttl_of_a_service_is_the_best_match),
         cmocka_unit_test(who_may_be_written_is_not_to_be_kept),
-        cmocka_unit_test(aliases_in_a_ring_end),
+        cmocka_unit_test(aliases_in_a_ring_are_told_once),
+        cmocka_unit_test(aliases_within_our_zones_are_followed),
         cmocka_unit_test(order_is_fair),
         cmocka_unit_test(uncompressed_answers_say_the_same),
         cmocka_unit_test(every_answer_parses_fits_and_stays_in_our_zones),

@@ -8,8 +8,8 @@
 
 #include "base/err.h"
 #include "base/writer.h"
-#include "dns/lookup.h"
-#include "dns/message.h"
+#include "dns/resolve/lookup.h"
+#include "dns/wire/message.h"
 
 enum { NXDOMAIN = 0x8503, NOERROR = 0x8500, CUT = 0x8700, SERVFAIL = 0x8502 };
 
@@ -276,6 +276,83 @@ static void record_cut_anywhere_is_never_full(void **state)
     }
 }
 
+static struct dns_lookup *start_plain(void)
+{
+    struct dns_lookup_question question;
+    struct dns_lookup *lookup = NULL;
+    assert_int_equal(dns_lookup_create_addresses("Web.example.", 80, 1, &lookup), RC_OK);
+    assert_int_equal(dns_lookup_next(lookup, &question), RC_OK);
+    assert_int_equal(question.type, DNS_TYPE_A);
+    assert_int_equal(question.id, 1);
+    assert_int_equal(dns_lookup_next(lookup, &question), RC_OK);
+    assert_int_equal(question.type, DNS_TYPE_AAAA);
+    assert_int_equal(question.id, 2);
+    assert_int_equal(dns_lookup_next(lookup, &question), RC_ENOTFOUND);
+    return lookup;
+}
+
+static void plain_addresses_get_the_port_and_follow_aliases(void **state)
+{
+    struct dns_result result;
+    struct packet p;
+    (void)state;
+    struct dns_lookup *lookup = start_plain();
+    begin(&p, NOERROR, "web.example", DNS_TYPE_A);
+    put_cname(&p, "web.example", "w.example");
+    put_a(&p, DNS_SECTION_ANSWER, "w.example", 20, 0x0a000001);
+    put_a(&p, DNS_SECTION_ANSWER, "w.example", 30, 0x0a000002);
+    answer(lookup, 1, &p);
+    assert_int_equal(dns_lookup_result(lookup, &result), RC_EAGAIN);
+    begin(&p, NOERROR, "web.example", DNS_TYPE_AAAA);
+    answer(lookup, 2, &p);
+
+    assert_int_equal(dns_lookup_result(lookup, &result), RC_OK);
+
+    assert_int_equal(result.verdict, DNS_VERDICT_FULL);
+    assert_int_equal(result.target_count, 2);
+    assert_int_equal(result.targets[0].address.port, 80);
+    assert_int_equal(result.targets[0].weight, 1);
+    assert_int_equal(result.min_ttl_s, 9);
+    dns_lookup_destroy(lookup);
+}
+
+static void plain_answers_are_worth_what_both_families_say(void **state)
+{
+    static const struct {
+        int a;    /* records, -1 = no answer */
+        int aaaa; /* 0 = answered with none */
+        enum dns_verdict want;
+    } cases[] = {
+        {0, 0, DNS_VERDICT_EMPTY},    {1, -1, DNS_VERDICT_PARTIAL},
+        {-1, 0, DNS_VERDICT_FAILED},  {0, -1, DNS_VERDICT_FAILED},
+        {-1, -1, DNS_VERDICT_FAILED}, {1, 0, DNS_VERDICT_FULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct dns_lookup *lookup = start_plain();
+        struct dns_result result;
+        struct packet p;
+        begin(&p, NOERROR, "web.example", DNS_TYPE_A);
+        if (cases[i].a > 0) {
+            put_a(&p, DNS_SECTION_ANSWER, "web.example", 20, 0x0a000001);
+        }
+        if (cases[i].a < 0) {
+            dns_lookup_answer(lookup, 1, NULL, 0, "silence");
+        } else {
+            answer(lookup, 1, &p);
+        }
+        begin(&p, NXDOMAIN, "web.example", DNS_TYPE_AAAA);
+        if (cases[i].aaaa < 0) {
+            dns_lookup_answer(lookup, 2, NULL, 0, "silence");
+        } else {
+            answer(lookup, 2, &p);
+        }
+        assert_int_equal(dns_lookup_result(lookup, &result), RC_OK);
+        assert_int_equal(result.verdict, cases[i].want);
+        dns_lookup_destroy(lookup);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +363,8 @@ int main(void)
         cmocka_unit_test(silence_is_failed_with_its_reason),
         cmocka_unit_test(ring_of_aliases_is_no_answer),
         cmocka_unit_test(record_cut_anywhere_is_never_full),
+        cmocka_unit_test(plain_addresses_get_the_port_and_follow_aliases),
+        cmocka_unit_test(plain_answers_are_worth_what_both_families_say),
     };
     return cmocka_run_group_tests_name("dns_lookup", tests, NULL, NULL);
 }

@@ -8,23 +8,27 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dns/answer.h"
-#include "dns/message.h"
+#include "dns/answer/answer.h"
+#include "dns/wire/message.h"
 #include "tests/unit/dns_world.h"
 
 /* Parts of packets, as string literals without their NUL. */
 #define BYTES(text) text, sizeof(text) - 1
 
-#define WEB                   "\3web\7service\6consul\0"
-#define WEB_A                 WEB "\0\1\0\1"
-#define OPT                   "\0\0\x29\x04\xd0\0\0\0\0\0\0"
-#define OPT_V1                "\0\0\x29\x04\xd0\0\1\0\0\0\0"
+#define WEB    "\3web\7service\6consul\0"
+#define WEB_A  WEB "\0\1\0\1"
+#define OPT    "\0\0\x29\x04\xd0\0\0\0\0\0\0"
+#define OPT_V1 "\0\0\x29\x04\xd0\0\1\0\0\0\0"
+#define COOKIE_OPT                             \
+    "\0\0\x29\x04\xd0\0\0\0\0\0\xc\0\xa\0\x08" \
+    "12345678"
 #define A_OF_A                "\1a\0\0\1\0\1\0\0\0\0\0\4\1\2\3\4"
 #define HEADER(flags, counts) "\x12\x34" flags counts
 #define QUERY                 "\1\0"
 #define ONE                   "\0\1\0\0\0\0\0\0"
 #define ONE_OPT               "\0\1\0\0\0\0\0\1"
 
+enum { OPT_SIZE = 11 };
 enum { DROP = -1, ECHO = 1, NO_ECHO = 0, EDNS = 1, NO_EDNS = 0 };
 
 struct fixture {
@@ -65,9 +69,10 @@ struct reply {
 static void ask(const struct fixture *fixture, const char *query, size_t size,
                 struct reply *out)
 {
+    const struct dns_client client = {.channel = DNS_CHANNEL_UDP_REMOTE};
     struct dns_outcome outcome =
-        dns_answer(fixture->answerer, DNS_CHANNEL_UDP_REMOTE, (const uint8_t *)query,
-                   size, out->bytes, sizeof out->bytes);
+        dns_answer(fixture->answerer, &client, (const uint8_t *)query, size, out->bytes,
+                   sizeof out->bytes);
 
     out->size = outcome.size;
     out->rcode = outcome.size == 0 ? DROP : outcome.rcode;
@@ -140,6 +145,28 @@ static const struct {
      ECHO, EDNS},
     {"EDNS size 0", BYTES(HEADER(QUERY, ONE_OPT) WEB_A "\0\0\x29\0\0\0\0\0\0\0\0"), 0,
      ECHO, EDNS},
+    {"cookie of 7 bytes",
+     BYTES(HEADER(QUERY, ONE_OPT) WEB_A "\0\0\x29\x04\xd0\0\0\0\0\0\xb\0\xa\0\7"
+                                        "1234567"),
+     1, ECHO, NO_EDNS},
+    {"cookie of 41 bytes",
+     BYTES(HEADER(QUERY, ONE_OPT) WEB_A "\0\0\x29\x04\xd0\0\0\0\0\0\x2d\0\xa\0\x29"
+                                        "12345678901234567890123456789012345678901"),
+     1, ECHO, NO_EDNS},
+    {"cookie, but we give none", BYTES(HEADER(QUERY, ONE_OPT) WEB_A COOKIE_OPT), 0, ECHO,
+     EDNS},
+    {"cookie without a question, but we give none",
+     BYTES(HEADER(QUERY, "\0\0\0\0\0\0\0\1") COOKIE_OPT), 1, NO_ECHO, EDNS},
+    {"no question, OPT without cookie", BYTES(HEADER(QUERY, "\0\0\0\0\0\0\0\1") OPT), 1,
+     NO_ECHO, EDNS},
+    {"no question, broken OPT",
+     BYTES(HEADER(QUERY, "\0\0\0\0\0\0\0\1") "\0\0\x29\x04\xd0\0\0\0\0\0\1x"), 1, NO_ECHO,
+     NO_EDNS},
+    {"no question, trailing byte",
+     BYTES(HEADER(QUERY, "\0\0\0\0\0\0\0\1") COOKIE_OPT "x"), 1, NO_ECHO, EDNS},
+    {"no question, EDNS version 1", BYTES(HEADER(QUERY, "\0\0\0\0\0\0\0\1") OPT_V1), 16,
+     NO_ECHO, EDNS},
+    {"DSO", BYTES(HEADER("\x30\0", "\0\0\0\0\0\0\0\0") "\0\1\0\0"), 4, NO_ECHO, NO_EDNS},
     {"TSIG", BYTES(HEADER(QUERY, ONE_OPT) WEB_A "\0\0\xfa\0\xff\0\0\0\0\0\0"), 1, ECHO,
      NO_EDNS},
     {"SIG(0)", BYTES(HEADER(QUERY, ONE_OPT) WEB_A "\0\0\x18\0\xff\0\0\0\0\0\0"), 1, ECHO,
@@ -168,7 +195,7 @@ static void bad_queries_get_what_the_table_says(void **state)
             fail_msg("%s: an error larger than its cause", cases[i].why);
         }
         if (reply.rcode != DROP && cases[i].has_question == NO_ECHO &&
-            reply.size != DNS_HEADER_SIZE) {
+            reply.size != DNS_HEADER_SIZE + (cases[i].has_edns == EDNS ? OPT_SIZE : 0)) {
             fail_msg("%s: %zu bytes", cases[i].why, reply.size);
         }
     }

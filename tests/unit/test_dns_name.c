@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dns/name.h"
+#include "dns/wire/name.h"
 
 enum { HEADER = 12 };
 
@@ -85,6 +85,8 @@ static void broken_names_are_refused(void **state)
         {"pointer to its own name", "\1a\xc0\x0c", 4, 0, RC_EMALFORMED},
         {"two pointers in a ring", "\xc0\x0e\xc0\x0c", 4, 2, RC_EMALFORMED},
         {"pointer ahead", "\xc0\x0e\1a", 5, 0, RC_EMALFORMED},
+        {"pointer to a name that runs into the pointer", "\3ab\xc0\x0c", 5, 3,
+         RC_ETRUNCATED},
         {"pointer into the header", "\1a\0\xc0\x04", 5, 3, RC_EMALFORMED},
         {"label type 01",
          "\x41"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "dns/pick.h"
+#include "dns/answer/pick.h"
 
 enum { MANY = 5000 };
 

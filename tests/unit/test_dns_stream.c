@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dns/stream.h"
+#include "dns/wire/stream.h"
 
 /* Two messages of 12 and 13 bytes, with their lengths. */
 static const uint8_t two[] = "\0\14"

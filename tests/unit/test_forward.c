@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/forward.h"
+#include "proxy/http/forward.h"
 
 static char written[20000];
 
@@ -193,6 +193,51 @@ static void options_may_stop_here(void **state)
     assert_false(forward_stops_here(get, &request));
 }
 
+static void max_forwards_counts_down(void **state)
+{
+    (void)state;
+
+    assert_string_equal(
+        forwarded("OPTIONS * HTTP/1.1\r\nHost: x\r\nMax-Forwards: 10\r\n\r\n",
+                  FORWARD_REPLACE, FORWARD_PLAIN),
+        "OPTIONS * HTTP/1.1\r\nHost: x\r\nMax-Forwards: 9\r\n" TOLD("x") "\r\n");
+    assert_string_equal(
+        forwarded("GET / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 10\r\n\r\n",
+                  FORWARD_REPLACE, FORWARD_PLAIN),
+        "GET / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 10\r\n" TOLD("x") "\r\n");
+}
+
+static void length_is_said_plainly(void **state)
+{
+    static const char *const lines[] = {"Content-Length: 05", "content-length:5",
+                                        "Content-Length: 5\t", "Content-Length:\t 5"};
+    static const char *const plain =
+        "POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\n\r\n";
+    (void)state;
+
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n",
+                       lines[i]);
+        assert_string_equal(
+            forwarded(text, FORWARD_REPLACE, FORWARD_PLAIN),
+            "POST / HTTP/1.1\r\nHost: x\r\n" TOLD("x") "Content-Length: 5\r\n\r\n");
+    }
+    assert_string_equal(
+        forwarded(plain, FORWARD_REPLACE, FORWARD_PLAIN),
+        "POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 5\r\n" TOLD("x") "\r\n");
+}
+
+static void expectations_of_1_0_end_here(void **state)
+{
+    (void)state;
+
+    assert_string_equal(
+        forwarded("GET / HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+                  FORWARD_REPLACE, FORWARD_PLAIN),
+        "GET / HTTP/1.1\r\nHost: x\r\n" TOLD("x") "\r\n");
+}
+
 static void head_that_does_not_fit_is_an_error(void **state)
 {
     static const char text[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -213,7 +258,8 @@ static const char *returned(const char *text, enum forward_body body,
     struct rc_writer out = rc_writer_over(written, sizeof written - 1);
 
     assert_int_equal(http1_response_parse(text, strlen(text), &response), HTTP1_SOUND);
-    struct forward_response from = {text, &response, body, connection};
+    struct forward_response from = {
+        .bytes = text, .response = &response, .body = body, .connection = connection};
     assert_int_equal(forward_response(&from, &out), RC_OK);
     written[rc_writer_size(&out)] = '\0';
     return written;
@@ -273,6 +319,9 @@ int main(void)
         cmocka_unit_test(websocket_upgrade_is_said_in_our_words),
         cmocka_unit_test(only_real_handshakes_may_upgrade),
         cmocka_unit_test(options_may_stop_here),
+        cmocka_unit_test(max_forwards_counts_down),
+        cmocka_unit_test(expectations_of_1_0_end_here),
+        cmocka_unit_test(length_is_said_plainly),
         cmocka_unit_test(head_that_does_not_fit_is_an_error),
         cmocka_unit_test(response_heads_are_rewritten),
         cmocka_unit_test(own_answers_are_whole_responses),

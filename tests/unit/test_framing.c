@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/framing.h"
+#include "proxy/wire/framing.h"
 
 /* Feeds `text` in pieces of `step` bytes the way the edge does: what is not consumed is offered
  * again with more behind it. Returns the first error or RC_OK; payload goes to `out`. */
@@ -228,6 +228,38 @@ static void response_bodies_follow_status_and_method(void **state)
     }
 }
 
+static void payload_that_is_skipped_counts(void **state)
+{
+    struct framing_decoder decoder;
+    struct framing_piece piece;
+    (void)state;
+
+    framing_decoder_init(&decoder, &(struct framing){FRAMING_LENGTH, 10});
+    assert_int_equal(framing_payload_left(&decoder), 10);
+    framing_skip(&decoder, 4);
+    assert_int_equal(framing_decode(&decoder, (const uint8_t *)"abcdefgh", 8, &piece),
+                     RC_OK);
+    assert_int_equal(piece.payload_size, 6);
+    assert_true(framing_is_done(&decoder));
+    assert_int_equal(framing_payload_left(&decoder), 0);
+
+    framing_decoder_init(&decoder, &(struct framing){FRAMING_CHUNKED, 0});
+    assert_int_equal(framing_payload_left(&decoder), 0);
+    assert_int_equal(framing_decode(&decoder, (const uint8_t *)"a\r\n", 3, &piece),
+                     RC_OK);
+    assert_int_equal(framing_payload_left(&decoder), 10);
+    framing_skip(&decoder, 10);
+    assert_int_equal(framing_payload_left(&decoder), 0);
+    assert_int_equal(
+        framing_decode(&decoder, (const uint8_t *)"\r\n0\r\n\r\n", 7, &piece), RC_OK);
+    assert_true(framing_is_done(&decoder));
+
+    framing_decoder_init(&decoder, &(struct framing){FRAMING_CLOSE, 0});
+    framing_skip(&decoder, 1000);
+    assert_true(framing_payload_left(&decoder) == UINT64_MAX);
+    assert_int_equal(framing_end(&decoder), RC_OK);
+}
+
 static void chunk_lines_are_read_back(void **state)
 {
     static const uint64_t sizes[] = {1, 15, 16, 255, 4096, 65536, INT64_MAX};
@@ -255,6 +287,7 @@ int main(void)
         cmocka_unit_test(length_ends_the_body_and_not_a_byte_later),
         cmocka_unit_test(close_ends_a_body_of_no_stated_length),
         cmocka_unit_test(response_bodies_follow_status_and_method),
+        cmocka_unit_test(payload_that_is_skipped_counts),
         cmocka_unit_test(chunk_lines_are_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/http1.h"
+#include "proxy/wire/http1.h"
 
 static enum http1_fault parse_request(const char *text, size_t size,
                                       struct http1_request *out)
@@ -119,6 +119,8 @@ static const struct {
     {"hop address", L H "Connection: X-Forwarded-For\r\n\r\n", HTTP1_BAD_CONNECTION},
     {"hop lookalike", L H "Connection: X_Forwarded_For\r\n\r\n", HTTP1_BAD_CONNECTION},
     {"hop that is no token", L H "Connection: a b\r\n\r\n", HTTP1_BAD_CONNECTION},
+    {"expectation twice", L H "Expect: 100-continue\r\nExpect: 100-continue\r\n\r\n",
+     HTTP1_UNKNOWN_EXPECTATION},
     {"expectation", L H "Expect: 200-ok\r\n\r\n", HTTP1_UNKNOWN_EXPECTATION},
 };
 

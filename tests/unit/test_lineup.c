@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
-#include "proxy/lineup.h"
+#include "proxy/upstream/lineup.h"
 
 enum { HOLD_EMPTY_MS = 10000 };
 

@@ -17,7 +17,8 @@ static void the_text_is_that_of_prometheus(void **state)
     (void)state;
 
     rc_metric_add(rc_metrics_counter(metrics, "q_total", "type=\"A\"", "Questions."), 2);
-    rc_metric_set(rc_metrics_gauge(metrics, "members", NULL, "Members alive."), 4.5);
+    rc_metric_set(rc_metrics_gauge(metrics, "members", NULL, "Members alive."), 7.5);
+    rc_metric_move(rc_metrics_gauge(metrics, "members", NULL, "ignored"), -3);
     rc_metric_add(rc_metrics_counter(metrics, "q_total", "type=\"SRV\"", "ignored"), 1);
     rc_metrics_render(metrics, &out);
     assert_string_equal(rc_buffer_string(&out), "# HELP q_total Questions.\n"
@@ -40,7 +41,7 @@ static void buckets_add_up(void **state)
     (void)state;
 
     rc_metric_observe_ns(time, 100000);          /* on the edge: belongs below it */
-    rc_metric_observe_ns(time, 1100000);         /* 1.1 ms */
+    rc_metric_observe_many_ns(time, 1100000, 1); /* 1.1 ms */
     rc_metric_observe_ns(time, 200000000000ULL); /* beyond all buckets */
     rc_metrics_render(metrics, &out);
     const char *text = rc_buffer_string(&out);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/pgroute.h"
+#include "proxy/postgres/pgroute.h"
 
 static const struct rc_address nowhere = {.family = RC_ADDRESS_IPV4};
 

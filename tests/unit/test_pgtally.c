@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/pgtally.h"
+#include "proxy/upstream/pgtally.h"
 
 static void waits_fall_into_the_bucket_that_holds_them(void **state)
 {

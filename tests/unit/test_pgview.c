@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "base/random.h"
-#include "proxy/pgview.h"
+#include "proxy/discover/pgview.h"
 
 static const char whole[] =
     "{\"Cluster\":\"main\",\"Term\":7,\"TTLms\":3000,\"Primary\":{\"Node\":\"pg1\","

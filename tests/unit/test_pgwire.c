@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/pghello.h"
-#include "proxy/pgprobe.h"
-#include "proxy/pgwire.h"
+#include "proxy/discover/pgprobe.h"
+#include "proxy/postgres/pghello.h"
+#include "proxy/wire/pgwire.h"
 
 #define BYTES(text) (text), sizeof(text) - 1
 

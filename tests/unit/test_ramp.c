@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/ramp.h"
+#include "proxy/postgres/ramp.h"
 
 static unsigned take_all(struct ramp *ramp, uint32_t per_second, uint64_t now_ms)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/retry.h"
+#include "proxy/http/retry.h"
 
 static struct retry_attempt attempt_of(enum retry_class method,
                                        enum retry_failure failure)
@@ -22,9 +22,9 @@ static struct retry_attempt attempt_of(enum retry_class method,
 /* "y": repeated when sent and replayable; "n": never; "u": only if nothing was sent. */
 static const char *const want[RETRY_FAILURE_COUNT] = {
     /*                         safe, idempotent, once */
-    [RETRY_CONNECT_FAILED] = "yyy", [RETRY_STALE] = "yyu",  [RETRY_CLOSED] = "yyu",
-    [RETRY_TIMED_OUT] = "nnn",      [RETRY_STATUS] = "nnn", [RETRY_DRAINING] = "yyn",
-    [RETRY_BAD_HEAD] = "nnn",
+    [RETRY_CONNECT_FAILED] = "yyy", [RETRY_TLS_FAILED] = "yyy", [RETRY_STALE] = "yyu",
+    [RETRY_CLOSED] = "yyu",         [RETRY_TIMED_OUT] = "nnn",  [RETRY_STATUS] = "nnn",
+    [RETRY_DRAINING] = "yyn",       [RETRY_BAD_HEAD] = "nnn",
 };
 
 static void assert_cell(enum retry_failure failure, enum retry_class method, char cell)
@@ -70,6 +70,18 @@ static void statuses_are_repeated_only_when_the_route_lists_them(void **state)
     attempt.status_listed = true;
     assert_true(retry_is_allowed(&attempt));
     attempt.method = RETRY_ONCE;
+    assert_false(retry_is_allowed(&attempt));
+}
+
+static void
+posts_that_a_draining_instance_refused_are_repeated_where_the_route_says_so(void **state)
+{
+    struct retry_attempt attempt = attempt_of(RETRY_ONCE, RETRY_DRAINING);
+    (void)state;
+
+    attempt.status_listed = true;
+    assert_true(retry_is_allowed(&attempt));
+    attempt.replayable = false;
     assert_false(retry_is_allowed(&attempt));
 }
 
@@ -167,6 +179,8 @@ int main(void)
         cmocka_unit_test(table_of_failures_and_methods_holds),
         cmocka_unit_test(request_whose_bytes_are_gone_is_not_repeated),
         cmocka_unit_test(statuses_are_repeated_only_when_the_route_lists_them),
+        cmocka_unit_test(
+            posts_that_a_draining_instance_refused_are_repeated_where_the_route_says_so),
         cmocka_unit_test(attempts_are_limited),
         cmocka_unit_test(methods_have_classes),
         cmocka_unit_test(storm_of_repeats_is_stopped),

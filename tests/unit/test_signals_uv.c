@@ -35,7 +35,7 @@ static void on_closed(void *context)
 static void open_them(uv_loop_t *loop, struct heard *heard)
 {
     assert_int_equal(uv_loop_init(loop), 0);
-    assert_int_equal(rc_signals_open(&heard->signals, loop, on_signal, heard), RC_OK);
+    assert_int_equal(rc_signals_open(&heard->signals, loop, 0, on_signal, heard), RC_OK);
     /* libuv polls only while something lives. */
     uv_ref((uv_handle_t *)&heard->signals.poll);
 }

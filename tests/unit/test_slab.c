@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/slab.h"
+#include "proxy/worker/slab.h"
 
 static void ceiling_is_never_passed(void **state)
 {

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "proxy/timer.h"
+#include "proxy/worker/timer.h"
 
 static struct timer_wheel *wheel;
 

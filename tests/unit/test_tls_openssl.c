@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/certificates.h"
-#include "proxy/tls_openssl.h"
+#include "proxy/tls/certificates.h"
+#include "proxy/tls/expiry.h"
+#include "proxy/tls/tls_openssl.h"
 
 #define FOLDER "tests/fixtures/tls/"
 
@@ -112,7 +114,8 @@ static struct side client_of(const char *ca, const char *name,
                              const struct rc_address *address)
 {
     struct tls_context *context = trust(ca);
-    struct side made = {.tls = tls_connect(context, name, address)};
+    struct side made = {.tls =
+                            tls_connect(context, TLS_SPEAKS_POSTGRESQL, name, address)};
     tls_context_release(context);
     assert_non_null(made.tls);
     return made;
@@ -275,16 +278,28 @@ static void a_configuration_names_the_line_of_what_cannot_be_read(void **state)
     char error[CONFIG_ERROR_MAX];
 
     assert_int_equal(config_parse("p.conf", text, strlen(text), &config, error), RC_OK);
-    assert_int_equal(certificates_load(config, "p.conf", &certificates, error), RC_OK);
+    assert_int_equal(certificates_load(config, "p.conf", NULL, &certificates, error),
+                     RC_OK);
     assert_non_null(certificates->pools[0]);
     assert_null(certificates->pools[1]);
     assert_null(certificates->listeners[0]);
     assert_non_null(certificates->listeners[1]);
-    assert_int_equal(certificates_expired_line(certificates, config), 5);
+    struct expiry_walk walk = {0};
+    struct rc_buffer said = {0};
+    unsigned line = 0;
+    int64_t now_s = (int64_t)time(NULL);
+    assert_true(expiry_next(&walk, certificates, config, now_s, &said, &line));
+    assert_int_equal(line, 5);
+    assert_non_null(strstr(rc_buffer_string(&said), "has ended: " FOLDER "ended.crt"));
+    assert_false(expiry_next(&walk, certificates, config, now_s, &said, &line));
+    rc_buffer_clear(&said);
+    expiry_metrics(certificates, config, now_s, &said);
+    assert_non_null(strstr(rc_buffer_string(&said), "file=\"" FOLDER "ended.crt\"} -"));
+    rc_buffer_fini(&said);
     certificates_destroy(certificates);
 
     config->listeners[1].key[0] = '!';
-    assert_int_equal(certificates_load(config, "p.conf", &certificates, error),
+    assert_int_equal(certificates_load(config, "p.conf", NULL, &certificates, error),
                      RC_EINVAL);
     assert_memory_equal(error, "p.conf:5: key ", 14);
     config_destroy(config);

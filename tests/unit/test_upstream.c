@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/upstream.h"
+#include "proxy/upstream/upstream.h"
 
 static const struct upstream_rules rules = {
     .slow_start_ms = 0, .failures_max = 5, .base_ms = 1000};

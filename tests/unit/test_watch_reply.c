@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "proxy/watch_reply.h"
+#include "proxy/discover/watch_reply.h"
 
 static const char body[] =
     "[{\"Node\":{\"Node\":\"n1\",\"Address\":\"10.0.0.1\"},\"Service\":{\"ID\":\"pg\",\"Port\":5432,"

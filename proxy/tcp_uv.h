@@ -1,9 +1,0 @@
-/* tcp_uv.h - `listen tcp`: pick, connect, and let all bytes pass. */
-#ifndef PROXY_TCP_UV_H
-#define PROXY_TCP_UV_H
-
-#include "proxy/worker_uv.h"
-
-extern const struct worker_protocol tcp_protocol;
-
-#endif
