@@ -84,7 +84,7 @@ def test_a_machine_that_goes_down_hands_its_primary_over(pool):
         trial.fault(lambda: end_agent(primary))
         told.unlink()
         trial.taken_over()
-        assert primary.postgres() == []
+        until(lambda: not primary.postgres(), "the old primary's PostgreSQL has ended")
         pool.start_agent(primary.name)
 
 
