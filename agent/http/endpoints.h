@@ -121,6 +121,8 @@ http_handler agent_query;
 http_handler ui_services;
 http_handler ui_nodes;
 http_handler ui_node;
+http_handler ui_locks;         /* ui_locks.c */
+http_handler ui_registrations; /* ui_registrations.c */
 
 /* operator_endpoints.c: what only operators do. */
 http_handler operator_keyring_list;

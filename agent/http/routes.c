@@ -263,6 +263,10 @@ static const struct route routes[] = {
      ROUTE_HERE},
     {"/v1/internal/ui/node/", HTTP_GET, ui_node, ROUTE_NODE_READ, ROUTE_REFUSES_NS,
      ROUTE_HERE},
+    {"/v1/internal/ui/registrations", HTTP_GET, ui_registrations, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS, ROUTE_HERE},
+    {"/v1/internal/ui/locks", HTTP_GET, ui_locks, ROUTE_KEY_READ, ROUTE_REFUSES_NS,
+     ROUTE_AT_SERVER},
 };
 
 /* Parts of Consul's API that are not here. 404 is what its clients take for "nothing there";

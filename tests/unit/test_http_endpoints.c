@@ -379,6 +379,22 @@ static void local_health_is_a_status_code(void **state)
     }
 }
 
+static void a_service_tells_whether_its_file_brings_it_back(void **state)
+{
+    char name[] = "web";
+    const struct service_definition file = {.id = name, .name = name};
+    const struct local_now now = {NOW_MS, WALL_S * 1000ULL};
+    struct world *world = *state;
+
+    assert_int_equal(local_reload(world->api.local, &file, 1, NULL, 0, now), RC_OK);
+    const char *text = rc_buffer_string(
+        &ask(world, "GET", "/v1/internal/ui/registrations", "")->out);
+    assert_non_null(strstr(
+        text, "{\"ID\":\"web\",\"Service\":\"web\",\"Origin\":\"config\"}"));
+    assert_non_null(strstr(
+        text, "{\"ID\":\"web1\",\"Service\":\"web\",\"Origin\":\"api\"}"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +410,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused_writes_say_why_and_change_nothing, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(local_health_is_a_status_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_service_tells_whether_its_file_brings_it_back,
+                                        set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,6 +203,27 @@ static void what_a_session_holds_goes_with_it(void **state)
     kv_world_expect(world, "GET", "/v1/kv/l", "", 404, "");
 }
 
+static void who_holds_what_is_told_without_the_values(void **state)
+{
+    struct kv_world *world = *state;
+    char id[STORE_ID_SIZE];
+    char target[128];
+
+    kv_world_expect(world, "PUT", "/v1/kv/free", "1", 200, "true");
+    kv_world_expect(world, "GET", "/v1/internal/ui/locks", "", 200, "[]");
+    make(world, "{\"TTL\":\"10s\",\"Checks\":[]}", id);
+    kv_world_expect(world, "PUT",
+                    with_id(target, sizeof target, "/v1/kv/l?acquire=", id), "secret",
+                    200, "true");
+    const struct http_exchange *x =
+        kv_world_ask(world, "GET", "/v1/internal/ui/locks", "");
+    const char *text = rc_buffer_string(&x->out);
+    assert_non_null(strstr(text, "\"Key\":\"l\",\"Flags\":0,\"Value\":null,"));
+    assert_non_null(strstr(text, id));
+    assert_non_null(strstr(text, "\"Term\":"));
+    assert_null(strstr(text, "free"));
+}
+
 static void a_session_may_live_several_ttls(void **state)
 {
     struct kv_world *world = *state;
@@ -259,6 +280,7 @@ int main(void)
         WITH_WORLD(a_session_is_renewed_and_ends),
         WITH_WORLD(a_session_is_given_another_time_by_its_index),
         WITH_WORLD(what_a_session_holds_goes_with_it),
+        WITH_WORLD(who_holds_what_is_told_without_the_values),
         WITH_WORLD(a_session_may_live_several_ttls),
         WITH_WORLD(a_long_ttl_times_the_factor_ends_at_a_day),
         WITH_WORLD(sessions_of_a_node_are_its_own),
