@@ -47,13 +47,13 @@ static const struct http_page *find(const char *path)
     return NULL;
 }
 
-/* The page finds its own way in addresses such as /ui/services/web: what has no ending and is
- * no file gets the start page. */
+/* The page finds its own way in addresses such as /ui/services/web.v2: what is no file gets the
+ * start page, but not what looks like a file of this folder. */
 static const struct http_page *page_of(const char *path)
 {
     const struct http_page *page = find(path);
 
-    if (page == NULL && strchr(path, '.') == NULL) {
+    if (page == NULL && (strchr(path, '.') == NULL || strchr(path, '/') != NULL)) {
         page = find("index.html");
     }
     return page;

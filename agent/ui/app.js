@@ -1,122 +1,238 @@
-// The page: one blocking query keeps the picture of the cluster fresh; every change is drawn at once.
-import { build } from "./model.js";
-import { drawFaults, drawNodes, drawPostgres, drawServices, drawVerdict } from "./view.js";
+// The frame: it finds the page of an address, follows the catalog, tells how fresh everything is, and keeps theme and token.
+import { confirm, element, mark, say, tick } from "./dom.js";
+import { Live, ask as askAgent } from "./live.js";
+import { Catalog } from "./model.js";
+import { lost, navigation, pages } from "./pages.js";
+import { find, withQuery } from "./router.js";
 
-const POSTGRES = "/v1/postgres";
-const POSTGRES_EVERY_MS = 2000;
-const NODES = "/v1/internal/ui/nodes";
-const WAIT = "60s";
-const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 10000;
 const TOKEN = "rollcall-token";
+const THEME = "rollcall-theme";
+const PULSE = "/v1/status/leader";
+const PULSE_MS = 5000;
 const at = (id) => document.getElementById(id);
-const freshness = at("freshness");
-let model = null;
-let freshAt = null;
 
-function draw() {
-  const now = Date.now();
-  drawVerdict(at("verdict"), model);
-  drawFaults(at("failing"), at("failing-list"), model, now);
-  drawServices(at("services"), model, at("search").value.trim(), now);
-  drawNodes(at("nodes"), model, now);
+// Storage may be forbidden; then a token lives as long as the page.
+const memory = new Map();
+const stored = (storage, key) => { try { return window[storage].getItem(key) ?? ""; } catch { return memory.get(key) ?? ""; } };
+function store(storage, key, value) {
+  memory.set(key, value);
+  try { if (value) window[storage].setItem(key, value); else window[storage].removeItem(key); } catch { /* as above */ }
 }
 
-function tellFresh() {
-  freshness.classList.remove("lost");
-  freshness.textContent = `Live; last change ${new Date(freshAt).toLocaleTimeString()}`;
-}
+const token = () => stored("sessionStorage", TOKEN);
+const live = new Live(token);
+const catalog = new Catalog();
+const gather = new Worker("/ui/gather.js", { type: "module" });
+const listeners = new Set(); // of the page that is shown, called at each change of the catalog
+const health = { catalog: null, pulse: null, at: 0, filtered: false };
+let leaving = new AbortController();
 
-// Nothing to see is not the same as nothing wrong.
-function tellHidden() {
-  freshness.classList.add("lost");
-  freshness.textContent = "Nothing may be seen with this token, or without one.";
-}
-
-function tellLost(error) {
-  freshness.classList.add("lost");
-  freshness.textContent = `No answer from the agent (${error.message})${freshAt ? `; shown: ${new Date(freshAt).toLocaleTimeString()}` : ""}. Trying again.`;
-}
-
-// Asked for when the agent refuses, or leaves something out because of the token.
-function wantToken(response) {
-  if (response.status === 403 || response.headers.has("X-Consul-Results-Filtered-By-ACLs")) at("token-form").hidden = false;
-  else if (response.ok) at("token-form").hidden = true;
-}
-
-async function ask(path) {
-  const headers = { Accept: "application/json" };
-  const token = sessionStorage.getItem(TOKEN);
-  if (token) headers["X-Consul-Token"] = token;
-  const response = await fetch(path, { headers, cache: "no-store" });
-  if (path.startsWith(NODES)) wantToken(response);
-  if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
-  return {
-    body: await response.json(),
-    index: Number(response.headers.get("X-Consul-Index")) || 0,
-    filtered: response.headers.has("X-Consul-Results-Filtered-By-ACLs"),
+// Draws at most once a frame, however often it is asked.
+function coalesced(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => { asked = false; draw(); });
   };
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// ---- how fresh it is
 
-async function follow() {
-  let index = 0;
-  let retry = RETRY_FIRST_MS;
-  for (;;) {
-    try {
-      const answer = await ask(index > 0 ? `${NODES}?index=${index}&wait=${WAIT}` : NODES);
-      if (answer.index !== index || model === null) {
-        model = build(answer.body);
-        freshAt = Date.now();
-        draw();
-        if (answer.filtered && answer.body.length === 0) at("verdict").replaceChildren();
-      }
-      if (answer.filtered && answer.body.length === 0) tellHidden();
-      else tellFresh();
-      index = answer.index < index ? 0 : answer.index;
-      retry = RETRY_FIRST_MS;
-    } catch (error) {
-      tellLost(error);
-      index = 0;
-      await pause(retry);
-      retry = Math.min(retry * 2, RETRY_MAX_MS);
-    }
-  }
+function troubleText(error) {
+  const known = health.at > 0 ? ` What is shown is of ${new Date(health.at).toLocaleTimeString()}.` : "";
+  if (error.kind === "refused") return "This token may not read the catalog.";
+  return `No answer from the agent (${error.text}).${known} Trying again.`;
 }
 
-// Without a store, or without the right to read them, there are no clusters to be shown.
-async function lookAtPostgres() {
-  try {
-    const { body } = await ask(`${POSTGRES}?stale`);
-    const clusters = await Promise.all(body.map(({ Cluster }) => ask(`${POSTGRES}/${encodeURIComponent(Cluster)}?stale`)));
-    drawPostgres(at("postgres"), at("postgres-clusters"), clusters.map((answer) => answer.body));
-  } catch {
-    drawPostgres(at("postgres"), at("postgres-clusters"), []);
-  }
+function tellFresh() {
+  const error = health.pulse ?? health.catalog;
+  const nothing = health.filtered && catalog.ready && catalog.records.size === 0;
+  mark(document.documentElement, "data-lost", error && error.kind !== "refused" ? "yes" : null);
+  at("freshness").classList.toggle("lost", Boolean(error) || nothing);
+  if (error) say(at("freshness"), `✗ ${troubleText(error)}`);
+  else if (nothing) say(at("freshness"), "! Nothing may be seen with this token, or without one.");
+  else if (health.at > 0) say(at("freshness"), `✓ Live, last updated ${new Date(health.at).toLocaleTimeString()}`);
+  mark(at("token-button"), "class", token() ? "" : error?.kind === "refused" || health.filtered ? "wanted" : "");
+  say(at("token-button"), token() ? "Token: set" : "Token");
 }
+
+gather.onmessage = ({ data }) => {
+  if (data.kind === "delta") {
+    if (catalog.apply(data)) drawCatalog();
+    return;
+  }
+  if (data.kind === "live") Object.assign(health, { at: data.at, filtered: data.filtered, catalog: null });
+  else health.catalog = data.kind === "lost" ? { kind: data.why, text: data.text } : null;
+  tellFresh();
+};
+
+// A small question asked often: a line that is silently dead is noticed although nothing changes in the catalog.
+live.subscribe(PULSE, { everyMs: PULSE_MS }, ({ error }) => {
+  const was = health.pulse;
+  health.pulse = error && error.kind === "lost" ? { kind: "lost", text: error.message } : null;
+  if (was && !health.pulse) { gather.postMessage({ kind: "kick" }); introduce(); }
+  tellFresh();
+});
 
 async function introduce() {
   try {
-    const { body } = await ask("/v1/agent/self");
-    at("whoami").textContent = `as ${body.Config.NodeName} in ${body.Config.Datacenter} sees it`;
-    document.title = `rollcall: ${body.Config.NodeName}`;
+    const { body } = await askAgent("/v1/agent/self", { token: token() });
+    say(at("whoami"), `as ${body.Config.NodeName} in ${body.Config.Datacenter} sees it`);
   } catch {
     // The freshness line tells when the agent does not answer; the name can wait.
   }
 }
 
-at("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const token = at("token").value.trim();
-  if (token) sessionStorage.setItem(TOKEN, token);
-  else sessionStorage.removeItem(TOKEN);
-  location.reload();
+// ---- navigation and pages
+
+const badges = navigation.map(({ label, to, faults }) => {
+  const badge = element("span", { class: "badge", hidden: true });
+  const anchor = element("a", { href: to }, label, badge);
+  at("navigation").append(anchor);
+  return { to, faults, badge, anchor };
 });
-at("search").addEventListener("input", () => model && draw());
-// "for 12 s" grows by itself.
-setInterval(() => model && model.counts.nodes > 0 && !document.hidden && draw(), 5000);
-setInterval(() => !document.hidden && lookAtPostgres(), POSTGRES_EVERY_MS);
-lookAtPostgres();
+
+const drawCatalog = coalesced(() => {
+  for (const { faults, badge } of badges) {
+    const number = faults ? faults(catalog) : 0;
+    badge.hidden = number === 0;
+    say(badge, ` ✗ ${number}`);
+    mark(badge, "aria-label", `${number} not well`);
+  }
+  for (const listener of [...listeners]) listener(catalog);
+});
+
+function markNavigation(path) {
+  const here = badges.filter(({ to }) => (to === "/ui/" ? path === "/ui/" || path === "/ui" : `${path}/`.startsWith(`${to}/`)));
+  for (const entry of badges) mark(entry.anchor, "aria-current", here.includes(entry) ? "page" : null);
+}
+
+// What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;
+// live(path, { everyMs }, listener), told { value, error, at } likewise; ask(path, { method, body }) once; go(path); setQuery(values)
+// changes the address without a new page; signal aborts when the page is left.
+function contextOf(params, signal) {
+  return {
+    params, signal, catalog,
+    query: Object.fromEntries(new URLSearchParams(location.search)),
+    hasToken: () => token() !== "",
+    onCatalog: (listener) => {
+      const guarded = coalesced(() => { if (!signal.aborted) listener(catalog); });
+      listeners.add(guarded);
+      signal.addEventListener("abort", () => listeners.delete(guarded));
+      if (catalog.ready) listener(catalog);
+    },
+    live: (path, options, listener) => live.subscribe(path, options, listener, signal),
+    ask: (path, options = {}) => askAgent(path, { token: token(), ...options }),
+    refresh: () => { live.kick(); gather.postMessage({ kind: "kick" }); },
+    go, setQuery: (values) => history.replaceState(history.state, "", withQuery(location.pathname, values)),
+  };
+}
+
+function show({ focus }) {
+  leaving.abort();
+  leaving = new AbortController();
+  listeners.clear();
+  const found = find(pages, location.pathname) ?? { page: lost, params: {} };
+  const title = typeof found.page.title === "function" ? found.page.title(found.params) : found.page.title;
+  const place = element("div", { class: `page ${found.page.name ?? ""}` });
+  document.title = `${title} · rollcall`;
+  markNavigation(location.pathname);
+  at("place").replaceChildren(place);
+  try {
+    found.page.show(place, contextOf(found.params, leaving.signal));
+  } catch (error) {
+    place.append(element("p", { class: "trouble", role: "alert" }, `This page cannot be shown: ${error.message}`));
+    console.error(error);
+  }
+  if (focus) (place.querySelector("h1") ?? at("place")).focus({ preventScroll: true });
+}
+
+function go(path) {
+  history.replaceState({ scroll: scrollY }, "");
+  history.pushState({}, "", path);
+  show({ focus: true });
+  scrollTo(0, 0);
+}
+
+function onClick(event) {
+  const anchor = event.target.closest?.("a[href]");
+  if (!anchor || event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const to = new URL(anchor.href);
+  if (to.origin !== location.origin || !to.pathname.startsWith("/ui") || to.hash || anchor.target) return;
+  event.preventDefault();
+  go(to.pathname + to.search);
+}
+
+// ---- theme, token, keys
+
+function nextTheme() {
+  const order = ["", "light", "dark"];
+  const next = order[(order.indexOf(stored("localStorage", THEME)) + 1) % order.length];
+  store("localStorage", THEME, next);
+  if (next) document.documentElement.dataset.theme = next;
+  else delete document.documentElement.dataset.theme;
+  tellTheme();
+}
+
+function tellTheme() {
+  const theme = stored("localStorage", THEME);
+  say(at("theme-button"), { light: "☀ Light", dark: "☾ Dark" }[theme] ?? "◐ Auto");
+  mark(at("theme-button"), "aria-label", `Theme: ${theme || "as the system"}; change`);
+}
+
+async function askToken() {
+  const done = await confirm({
+    title: "Token", text: "What may be seen and done depends on it. It is kept in this tab only, until the tab is closed.", button: "Use it",
+    fields: [{ name: "token", label: "Secret ID (empty: none)", type: "password" }],
+    act: ({ token: secret }) => store("sessionStorage", TOKEN, secret.trim()),
+  });
+  if (done) location.reload();
+}
+
+const KEYS = [["/", "to the filter"], ["?", "this help"], ["↑ ↓ Home End", "from row to row in long lists"], ["Esc", "closes a dialog, clears a filter"],
+  ["g then o, s, n, k, p", "to the overview, services, nodes, keys, PostgreSQL"]];
+const PLACES = { o: "/ui/", s: "/ui/services", n: "/ui/nodes", k: "/ui/kv", p: "/ui/postgres" };
+
+function showKeys() {
+  const close = element("button", { type: "button", class: "primary", on: { click: () => dialog.close() } }, "Close");
+  const dialog = element("dialog", { "aria-label": "Keyboard shortcuts" }, element("h2", {}, "Keyboard"),
+    element("dl", { class: "facts" }, KEYS.map(([keys, does]) => element("div", {}, element("dt", {}, keys), element("dd", {}, does)))),
+    element("p", { class: "buttons" }, close));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+let waitsForPlace = false;
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select, dialog")) return;
+  const place = waitsForPlace ? PLACES[event.key] : undefined;
+  waitsForPlace = event.key === "g";
+  if (place) go(place);
+  else if (event.key === "?") showKeys();
+  else if (event.key === "/") { document.querySelector("input[type=search]")?.focus(); event.preventDefault(); }
+}
+
+function onVisible() {
+  const visible = !document.hidden;
+  live.show(visible);
+  gather.postMessage({ kind: visible ? "start" : "stop" });
+}
+
+at("theme-button").addEventListener("click", nextTheme);
+at("token-button").addEventListener("click", askToken);
+at("keys-button").addEventListener("click", showKeys);
+addEventListener("click", onClick);
+addEventListener("keydown", onKey);
+addEventListener("popstate", (event) => { show({ focus: false }); scrollTo(0, event.state?.scroll ?? 0); });
+addEventListener("online", () => { live.kick(); gather.postMessage({ kind: "kick" }); });
+document.addEventListener("visibilitychange", onVisible);
+history.scrollRestoration = "manual";
+setInterval(() => { if (!document.hidden) tick(); }, 1000);
+gather.postMessage({ kind: "token", token: token() });
+tellTheme();
+onVisible();
 introduce();
-follow();
+show({ focus: false });

@@ -1,114 +1,250 @@
-// From the API's objects to what the page shows. Pure: no DOM, no clock, no network.
+// From the API's objects to what is shown. Pure: no DOM, no clock, no network.
+//
+// Two parts. flatten() and compare() run in the worker: they make one flat record of each node and instance and find those
+// that changed. Catalog runs in the page: it takes the changes in and keeps a record of each service. A record never changes
+// once it is made: who has drawn it knows by `===` that there is nothing to draw.
 
-const SEVERITY = { passing: 0, warning: 1, critical: 2 };
+// How bad a state is. Maintenance is somebody's will, no fault; it takes an instance out all the same.
+export const SEVERITY = { passing: 0, maintenance: 1, warning: 2, critical: 3 };
 const MAINTENANCE = "maintenance";
+const HOUR_MS = 3600000;
 
 export function worst(states) {
-  return states.reduce((a, b) => (SEVERITY[b] > SEVERITY[a] ? b : a), "passing");
+  return states.reduce((a, b) => ((SEVERITY[b] ?? 0) > SEVERITY[a] ? b : a), "passing");
 }
 
-function instanceOf(node, service) {
-  const own = node.Checks.filter((check) => check.ServiceID === service.ID);
-  const all = own.concat(node.Checks.filter((check) => check.ServiceID === ""));
-  return {
-    node: node.Node,
-    id: service.ID,
-    name: service.Service,
-    address: service.Address || node.Address,
-    port: service.Port,
-    tags: service.Tags || [],
-    state: worst(all.map((check) => check.Status)),
-    maintenance: all.some((check) => check.Type === MAINTENANCE),
-    since: latest(all.map((check) => check.SinceMs)),
-    checks: own,
-  };
-}
-
-// The newest of some instants, in ms since 1970; undefined when there is none.
+// The newest of some instants, in ms since 1970; 0 when there is none.
 function latest(instants) {
-  return instants.length > 0 ? Math.max(...instants) : undefined;
+  return instants.reduce((a, b) => Math.max(a, b || 0), 0);
 }
 
-function faultOf(node, check) {
+function checkOf(check) {
+  const isMaintenance = check.Type === MAINTENANCE;
   return {
-    node: node.Node,
-    service: check.ServiceName,
-    name: check.Name,
-    state: check.Status,
-    maintenance: check.Type === MAINTENANCE,
-    output: check.Type === MAINTENANCE ? check.Notes : check.Output,
-    since: check.SinceMs,
+    id: check.CheckID, name: check.Name, node: check.Node, service: check.ServiceName, serviceId: check.ServiceID,
+    state: isMaintenance ? MAINTENANCE : check.Status, type: check.Type, output: check.Output, notes: check.Notes,
+    since: check.SinceMs || 0, flaps: check.Flaps || 0, restart: check.Restart ?? null, definition: check.Definition ?? {},
   };
 }
 
-function nodeOf(node) {
-  const own = node.Checks.filter((check) => check.ServiceID === "");
+// A lost node outweighs its maintenance: nobody is working there.
+function stateOf(checks) {
+  if (checks.some((check) => check.id === "serfHealth" && check.state === "critical")) return "critical";
+  return checks.some((check) => check.state === MAINTENANCE) ? MAINTENANCE : worst(checks.map((check) => check.state));
+}
+
+function reasonOf(checks) {
+  const check = checks.find(({ state }) => state === MAINTENANCE);
+  return check ? check.notes || "no reason given" : null;
+}
+
+function flapsOf(checks) {
+  return checks.reduce((sum, check) => sum + check.flaps, 0);
+}
+
+const instanceKey = (node, id) => `instance\n${node}\n${id}`;
+
+function instanceOf(node, service, own, nodes) {
+  const all = own.concat(nodes);
   return {
-    name: node.Node,
-    address: node.Address,
-    state: worst(own.map((check) => check.Status)),
-    since: latest(own.map((check) => check.SinceMs)),
-    services: node.Services.map((service) => service.Service),
-    failing: node.Checks.filter((check) => check.Status !== "passing").length,
-    checks: node.Checks.length,
+    kind: "instance", key: instanceKey(node.Node, service.ID), node: node.Node, id: service.ID, name: service.Service,
+    address: service.Address || node.Address, port: service.Port || 0, tags: service.Tags || [], meta: service.Meta || {},
+    weights: service.Weights ?? { Passing: 1, Warning: 1 }, tagged: service.TaggedAddresses || {},
+    state: stateOf(all), maintenance: reasonOf(all), since: latest(all.map((check) => check.since)), flaps: flapsOf(own),
+    checks: own, faults: own.filter((check) => check.state !== "passing"),
+    source: service.RegisteredBy || (service.Meta || {})["external-source"] || "",
   };
 }
 
-function byText(key) {
-  return (a, b) => (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : 0);
+function nodeOf(node, checks, own) {
+  return {
+    kind: "node", key: `node\n${node.Node}`, name: node.Node, id: node.ID, address: node.Address, meta: node.Meta || {},
+    tagged: node.TaggedAddresses || {}, liveness: node.Liveness || "", livenessSince: node.LivenessSinceMs || 0,
+    state: stateOf(own), maintenance: reasonOf(own), since: latest(own.map((check) => check.since)), flaps: flapsOf(own),
+    services: [...new Set((node.Services || []).map((service) => service.Service))].sort(), instances: (node.Services || []).length,
+    checks: own, checkCount: checks.length, failing: checks.filter((check) => check.state !== "passing").length,
+    faults: own.filter((check) => check.state !== "passing"),
+  };
 }
 
-function servicesOf(instances) {
-  const groups = new Map();
-  for (const instance of instances) {
-    const group = groups.get(instance.name) || { name: instance.name, instances: [] };
-    group.instances.push(instance);
-    groups.set(instance.name, group);
+// The answer of /v1/internal/ui/nodes as records of nodes and instances.
+export function flatten(nodes) {
+  const records = [];
+  for (const node of nodes) {
+    const checks = (node.Checks || []).map(checkOf);
+    const byService = new Map();
+    for (const check of checks) {
+      const list = byService.get(check.serviceId);
+      if (list) list.push(check);
+      else byService.set(check.serviceId, [check]);
+    }
+    const own = byService.get("") || [];
+    records.push(nodeOf(node, checks, own));
+    for (const service of node.Services || []) records.push(instanceOf(node, service, byService.get(service.ID) || [], own));
   }
-  return [...groups.values()].sort(byText("name")).map((group) => {
-    const alive = group.instances.filter((instance) => instance.state !== "critical").length;
-    return {
-      ...group,
-      alive,
-      // A service is down when nothing of it lives; one lost instance of several is a warning.
-      state: alive === 0 ? "critical" : alive < group.instances.length ? "warning" : worst(group.instances.map((i) => i.state)),
-      tags: [...new Set(group.instances.flatMap((instance) => instance.tags))].sort(),
-    };
-  });
+  return records;
 }
 
-export function build(nodes) {
-  const instances = nodes.flatMap((node) => (node.Services || []).map((service) => instanceOf(node, service)));
-  const faults = nodes
-    .flatMap((node) => node.Checks.filter((check) => check.Status !== "passing").map((check) => faultOf(node, check)))
-    .sort((a, b) => SEVERITY[b.state] - SEVERITY[a.state] || b.since - a.since);
-  const services = servicesOf(instances);
-  const members = nodes.map(nodeOf).sort(byText("name"));
+// Which records are not as they were, and the keys of those that are gone. `signatures` is `known` of the next time.
+export function compare(known, records) {
+  const signatures = new Map();
+  const changed = [];
+  for (const record of records) {
+    const signature = JSON.stringify(record);
+    signatures.set(record.key, signature);
+    if (known.get(record.key) !== signature) changed.push(record);
+  }
+  return { changed, gone: [...known.keys()].filter((key) => !signatures.has(key)), signatures };
+}
+
+export const byName = (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+const byPlace = (a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+
+export const isUsable = (record) => record.state === "passing" || record.state === "warning";
+
+// A service is down when nothing of it can be used; one lost instance of several is a warning.
+function serviceState(instances, usable) {
+  if (usable === 0) return instances.some((i) => i.state !== MAINTENANCE) ? "critical" : MAINTENANCE;
+  return worst(instances.map(({ state }) => (state === "critical" ? "warning" : state)));
+}
+
+function serviceOf(name, group) {
+  const instances = [...group.values()].sort(byPlace);
+  const usable = instances.filter(isUsable).length;
+  const states = { passing: 0, warning: 0, critical: 0, maintenance: 0 };
+  for (const instance of instances) states[instance.state]++;
   return {
-    faults,
-    services,
-    nodes: members,
-    state: worst([...services.map((service) => service.state), ...members.map((node) => (node.state === "critical" ? "warning" : node.state))]),
-    counts: {
-      nodes: members.length,
-      nodesAlive: members.filter((node) => node.state !== "critical").length,
-      services: services.length,
-      instances: instances.length,
-      instancesAlive: instances.filter((instance) => instance.state !== "critical").length,
-    },
+    kind: "service", key: `service\n${name}`, name, instances, usable, states, total: instances.length,
+    state: serviceState(instances, usable), since: latest(instances.map((i) => i.since)), flaps: flapsOf(instances),
+    tags: [...new Set(instances.flatMap((instance) => instance.tags))].sort(),
+    checks: countChecks(instances), faults: instances.flatMap((instance) => instance.faults),
   };
 }
 
-export function matches(service, words) {
-  const text = [service.name, service.state, ...service.tags,
-    ...service.instances.flatMap((i) => [i.node, i.id, i.address, i.state, ...i.tags])].join("\n").toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+function countChecks(records) {
+  const counts = { passing: 0, warning: 0, critical: 0, maintenance: 0 };
+  for (const { checks } of records) for (const { state } of checks) counts[state] = (counts[state] || 0) + 1;
+  return counts;
+}
+
+function addCounts(into, counts) {
+  for (const [state, count] of Object.entries(counts)) into[state] += count;
+}
+
+// What the whole cluster looks like, kept up to date by what changes in it.
+export class Catalog {
+  constructor() {
+    this.ready = false;
+    this.nodes = new Map(); // by name
+    this.groups = new Map(); // name of a service -> key of an instance -> instance
+    this.services = new Map(); // by name
+    this.records = new Map(); // by key
+    this.dirty = new Set();
+    this.lists = {};
+  }
+
+  put(record) {
+    this.remove(record.key);
+    this.records.set(record.key, record);
+    if (record.kind === "node") {
+      this.nodes.set(record.name, record);
+      return;
+    }
+    if (!this.groups.has(record.name)) this.groups.set(record.name, new Map());
+    this.groups.get(record.name).set(record.key, record);
+    this.dirty.add(record.name);
+  }
+
+  remove(key) {
+    const record = this.records.get(key);
+    if (!record) return;
+    this.records.delete(key);
+    if (record.kind === "node") {
+      this.nodes.delete(record.name);
+      return;
+    }
+    this.groups.get(record.name).delete(key);
+    this.dirty.add(record.name);
+  }
+
+  // Takes part of a change in. True when it was the last part: now it may be drawn.
+  apply({ changed, gone, more }) {
+    changed.forEach((record) => this.put(record));
+    gone.forEach((key) => this.remove(key));
+    if (more) return false;
+    for (const name of this.dirty) {
+      const group = this.groups.get(name);
+      if (group.size > 0) this.services.set(name, serviceOf(name, group));
+      else { this.groups.delete(name); this.services.delete(name); }
+    }
+    this.dirty.clear();
+    this.lists = {};
+    this.ready = true;
+    return true;
+  }
+
+  list(name, make) {
+    return (this.lists[name] ??= make());
+  }
+
+  get serviceList() { return this.list("services", () => [...this.services.values()].sort(byName)); }
+
+  get nodeList() { return this.list("nodes", () => [...this.nodes.values()].sort(byName)); }
+
+  // Every check that does not pass, the worst first, the newest of them first.
+  get faults() {
+    return this.list("faults", () => [...this.nodeList.flatMap((node) => node.faults), ...this.serviceList.flatMap((s) => s.faults)]
+      .sort((a, b) => SEVERITY[b.state] - SEVERITY[a.state] || b.since - a.since));
+  }
+
+  get counts() { return this.list("counts", () => this.count()); }
+
+  count() {
+    const zero = () => ({ passing: 0, warning: 0, critical: 0, maintenance: 0 });
+    const counts = { nodes: zero(), services: zero(), instances: zero(), checks: countChecks(this.nodes.values()) };
+    for (const { state } of this.nodes.values()) counts.nodes[state]++;
+    for (const service of this.services.values()) {
+      counts.services[service.state]++;
+      addCounts(counts.instances, service.states);
+      addCounts(counts.checks, service.checks);
+    }
+    return counts;
+  }
+
+  instance(node, id) { return this.records.get(instanceKey(node, id)) ?? null; }
+}
+
+export const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
+
+const many = (number, one, more = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : more}`;
+
+function names(records) {
+  return records.slice(0, 3).map((record) => record.name).join(", ") + (records.length > 3 ? ` and ${records.length - 3} more` : "");
+}
+
+// The state of everything in one word and one sentence.
+export function verdict(catalog) {
+  const down = catalog.serviceList.filter((service) => service.state === "critical");
+  const lost = catalog.nodeList.filter((node) => node.state === "critical");
+  const partly = catalog.serviceList.filter((service) => service.state === "warning");
+  const mended = catalog.counts.instances.maintenance + catalog.counts.nodes.maintenance;
+  if (down.length > 0) return { state: "critical", text: `${many(down.length, "service")} down: ${names(down)}` };
+  if (lost.length > 0) return { state: "warning", text: `Every service answers, but ${many(lost.length, "node")} is lost: ${names(lost)}`.replace(/(s) is lost/, "$1 are lost") };
+  if (partly.length > 0) return { state: "warning", text: `Every service answers, not everything of ${names(partly)} does` };
+  if (catalog.faults.some((check) => check.state !== MAINTENANCE)) return { state: "warning", text: "Every service answers, some checks do not pass" };
+  if (mended > 0) return { state: MAINTENANCE, text: "Everything answers that is not in maintenance" };
+  if (catalog.services.size === 0) return { state: "passing", text: "Every node answers; no service is registered" };
+  return { state: "passing", text: "Everything is well" };
 }
 
 // "12 s", "3 min", "2 h 5 min", "4 d": how long ago, for people.
 export function ago(instant, now) {
   if (!instant) return "";
-  const seconds = Math.max(0, Math.round((now - instant) / 1000));
+  return span(now - instant);
+}
+
+export function span(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
@@ -116,3 +252,12 @@ export function ago(instant, now) {
   if (hours < 48) return `${hours} h ${minutes % 60} min`;
   return `${Math.floor(hours / 24)} d`;
 }
+
+// "10.0.0.1:80", "[fd00::1]:80", and without a port the address alone.
+export function endpoint(address, port) {
+  if (!port) return address;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+export function plural(number, one, more) { return many(number, one, more); }
+export { HOUR_MS };
