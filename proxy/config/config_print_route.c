@@ -167,9 +167,14 @@ static void print_sending(const struct config_route *route, struct rc_buffer *ou
         rc_buffer_format(out, "%s%u", i == 0 ? "; on_status " : " ",
                          route->retry_status[i]);
     }
-    rc_buffer_format(out, "; idempotency_key %s; draining_posts %s }\n",
+    rc_buffer_format(out, "; idempotency_key %s; draining_posts %s; hedge ",
                      route->retry_by_key ? "on" : "off",
                      route->retry_draining_posts ? "on" : "off");
+    if (route->hedge_ms > 0) {
+        rc_buffer_format(out, "%ums }\n", route->hedge_ms);
+    } else {
+        rc_buffer_format(out, "off }\n");
+    }
     rc_buffer_format(out, "%supgrade %s\n", indent,
                      route->upgrade_websocket ? "websocket" : "off");
     config_put_duration(out, indent, "tunnel_idle", route->tunnel_idle_ms);

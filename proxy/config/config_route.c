@@ -77,6 +77,19 @@ static int read_statuses(struct config_reader *reader, size_t statement, void *i
     return err;
 }
 
+static int read_hedge(struct config_reader *reader, size_t statement, void *route)
+{
+    static const struct config_rule rule = {
+        "hedge", CONFIG_RULE_DURATION, FIELD(hedge_ms), 1, HOUR_MS, NULL};
+    int err = config_expect_words(reader, statement, 1, 1);
+    const struct config_word *word = config_word_at(reader, statement, 1);
+
+    if (err != RC_OK || rc_text_equals(word->text, "off")) {
+        return err;
+    }
+    return config_read_value(reader, word, &rule, route);
+}
+
 static int read_retry(struct config_reader *reader, size_t statement, void *route)
 {
     static const struct config_rule rules[] = {
@@ -84,6 +97,7 @@ static int read_retry(struct config_reader *reader, size_t statement, void *rout
         {"on_status", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_statuses},
         {"idempotency_key", CONFIG_RULE_FLAG, FIELD(retry_by_key), 0, 0, NULL},
         {"draining_posts", CONFIG_RULE_FLAG, FIELD(retry_draining_posts), 0, 0, NULL},
+        {"hedge", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_hedge},
         {0},
     };
     int err = config_expect_words(reader, statement, 0, 0);

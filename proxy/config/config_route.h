@@ -120,6 +120,8 @@ struct config_route {
     uint32_t body_timeout_ms;
     uint32_t retry_attempts;                  /* in all; 1 = no retry */
     uint16_t retry_status[CONFIG_STATUS_MAX]; /* statuses that are retried; 0 ends */
+    uint32_t
+        hedge_ms; /* unanswered for that long, GET and HEAD ask a second instance; 0 = off */
     bool retry_draining_posts; /* 503 with Retry-After: 0 is believed for POST, too */
     bool retry_by_key; /* a request with Idempotency-Key may be repeated as PUT may */
     bool upgrade_websocket;

@@ -283,6 +283,10 @@ static void tell_limits(struct explanation *e, const struct config_listener *lis
                 connect, response, body);
     explain_add(e, "limits", "retry attempts %u%s", route->retry_attempts,
                 route->retry_by_key ? ", by Idempotency-Key too" : "");
+    if (route->hedge_ms > 0) {
+        explain_add(e, "limits", "hedge: another instance is asked after %u ms",
+                    route->hedge_ms);
+    }
     if (route->body_limit_bytes > 0) {
         explain_add(e, "limits", "body_limit %llu bytes",
                     (unsigned long long)route->body_limit_bytes);

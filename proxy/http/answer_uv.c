@@ -144,6 +144,7 @@ void answer_finish(struct exchange *x, enum client_next next)
 
     assert(x->phase != EXCHANGE_OVER);
     assert(x->out == NULL && x->instance == NULL);
+    hedge_drop(x);
     queue_leave(x);
     x->phase = EXCHANGE_OVER;
     count(x, total_ns);
@@ -227,6 +228,7 @@ void answer_send(struct exchange *x, unsigned status, const char *text)
         (void)snprintf(more, sizeof more, "Retry-After: %u\r\n", x->retry_after_s);
         answer.more = more;
     }
+    hedge_drop(x);
     attempt_release(x, INSTANCE_NOT_TO_BLAME, OUTBOUND_CLOSE);
     x->status = status;
     answer_because(x, usual_reason(x, status));

@@ -29,13 +29,21 @@ static int present_pool(const struct exchange *x)
     return derived;
 }
 
-static const struct snapshot_member *pick(struct exchange *x)
+/* `also` is not wanted either; may be NULL. */
+static const struct snapshot_member *pick(struct exchange *x, struct instance *also)
 {
+    const struct instance *excluded[HTTP_TRIED_MAX + 1];
+    size_t count = x->tried_count;
+
+    memcpy(excluded, x->tried, count * sizeof(struct instance *));
+    if (also != NULL) {
+        excluded[count++] = also;
+    }
     struct balance_request request = {
         .key = x->affinity.key,
         .sticky = x->affinity.sticky,
-        .excluded = (const struct instance *const *)x->tried,
-        .excluded_count = x->tried_count,
+        .excluded = excluded,
+        .excluded_count = count,
     };
     int pool = present_pool(x);
 
@@ -44,7 +52,8 @@ static const struct snapshot_member *pick(struct exchange *x)
     }
     const struct snapshot_member *member =
         worker_pick(x->http->worker, (size_t)pool, &request);
-    if (member == NULL && x->tried_count > 0) { /* all have failed once: again then */
+    if (member == NULL && also == NULL &&
+        count > 0) { /* all have failed once: again then */
         request.excluded_count = 0;
         member = worker_pick(x->http->worker, (size_t)pool, &request);
     }
@@ -77,8 +86,7 @@ static bool is_our_shortage(int error)
            error == ENOBUFS || error == ENOMEM || error == EACCES || error == EPERM;
 }
 
-/* Whom the pool's instances are vouched for by; NULL: they are spoken to in the clear. */
-static struct tls_context *tls_of(const struct exchange *x)
+struct tls_context *attempt_tls(const struct exchange *x)
 {
     return x->snapshot->pools[x->pool - x->snapshot->config->pools].tls;
 }
@@ -88,7 +96,7 @@ enum start { STARTED, REFUSED, NOBODY, SHORTAGE };
 
 static enum start start_attempt(struct exchange *x)
 {
-    const struct snapshot_member *member = pick(x);
+    const struct snapshot_member *member = pick(x, NULL);
 
     if (member == NULL ||
         !worker_use_try(x->http->worker, member->instance, x->pool->in_flight_max)) {
@@ -105,7 +113,7 @@ static enum start start_attempt(struct exchange *x)
     x->scan = (struct http1_scan){0};
     struct outbound *out = NULL;
     if (!x->fresh_only && x->pool->proxy_send == CONFIG_PROXY_SEND_OFF) {
-        out = outbound_reuse(x->http, x->instance, attempt_class(x), tls_of(x));
+        out = outbound_reuse(x->http, x->instance, attempt_class(x), attempt_tls(x));
     }
     x->reused = out != NULL;
     x->connect_start_ns = rc_clock_ns();
@@ -164,16 +172,20 @@ enum retry_class attempt_class(const struct exchange *x)
     return class == RETRY_ONCE && x->has_key ? RETRY_IDEMPOTENT : class;
 }
 
+static uint32_t attempts_max(const struct exchange *x)
+{
+    return x->route->retry_attempts < HTTP_TRIED_MAX ? x->route->retry_attempts
+                                                     : HTTP_TRIED_MAX;
+}
+
 /* Ends the attempt and asks the rules whether another one may follow. */
 static bool may_repeat(struct exchange *x, enum retry_failure failure)
 {
     struct retry_attempt attempt = {
         .method = attempt_class(x),
         .failure = failure,
-        .number = x->attempts,
-        .attempts_max = x->route->retry_attempts < HTTP_TRIED_MAX
-                            ? x->route->retry_attempts
-                            : HTTP_TRIED_MAX,
+        .number = x->attempts - (x->hedge.out != NULL ? 1 : 0),
+        .attempts_max = attempts_max(x),
         .sent = x->sent,
         .replayable = x->replayable,
         .status_listed = failure == RETRY_STATUS ||
@@ -181,6 +193,9 @@ static bool may_repeat(struct exchange *x, enum retry_failure failure)
     };
     if (x->head_sent || x->interim > 0 || !retry_is_allowed(&attempt)) {
         return false;
+    }
+    if (x->hedge.out != NULL) {
+        return true; /* it runs already */
     }
     if (!retry_budget_take(&x->http->budget, &attempt)) {
         rc_metric_add(x->http->metrics.budget_refusals, 1);
@@ -307,12 +322,48 @@ void attempt_start(struct exchange *x)
     }
 }
 
+bool attempt_may_hedge(struct exchange *x, const struct snapshot_member **member)
+{
+    struct retry_attempt attempt = {.method = RETRY_SAFE,
+                                    .failure = RETRY_TIMED_OUT,
+                                    .number = x->attempts,
+                                    .sent = true,
+                                    .replayable = true};
+
+    *member = x->attempts < attempts_max(x) ? pick(x, x->instance) : NULL;
+    if (*member == NULL) {
+        return false;
+    }
+    struct instance *instance = (*member)->instance;
+    if (!worker_use_try(x->http->worker, instance, x->pool->in_flight_max)) {
+        return false;
+    }
+    if (!retry_budget_take(&x->http->budget, &attempt)) {
+        rc_metric_add(x->http->metrics.budget_refusals, 1);
+        worker_use_end(x->http->worker, x->pool, instance, INSTANCE_NOT_TO_BLAME);
+        return false;
+    }
+    x->attempts++;
+    return true;
+}
+
+static void go_on_with_hedge(struct exchange *x)
+{
+    hedge_adopt(x);
+    request_pump(x);
+}
+
 void attempt_failed(struct exchange *x, enum retry_failure failure,
                     enum instance_outcome outcome)
 {
-    bool again = may_repeat(x, failure);
+    bool hedged = x->hedge.out != NULL;
+    bool again = hedged || may_repeat(x, failure);
 
     end_attempt(x, failure, outcome);
+    if (hedged) {
+        go_on_with_hedge(x);
+        return;
+    }
     if (!again) {
         answer_failure(x, failure);
         return;
@@ -329,19 +380,20 @@ bool attempt_repeat_instead(struct exchange *x, enum retry_failure failure,
         return false;
     }
     end_attempt(x, failure, outcome);
-    if (prepare_repeat(x) && try_attempts(x)) {
+    if (x->hedge.out != NULL) {
+        go_on_with_hedge(x);
+    } else if (prepare_repeat(x) && try_attempts(x)) {
         request_pump(x);
     }
     return true;
 }
 
-/* TLS over the connection that stands. It goes on in attempt_on_connected. RC_OK or RC_ENOMEM. */
-static int begin_tls(struct exchange *x, struct tls_context *context)
+int attempt_begin_tls(const struct exchange *x, struct outbound *out,
+                      struct tls_context *context)
 {
-    struct outbound *out = x->out;
     struct tls_stream *stream =
         tls_stream_connect(context, out->socket.fd, x->pool->server_name,
-                           &x->instance->address, &out->pool->memory);
+                           &out->pool->instance->address, &out->pool->memory);
     if (stream == NULL || http_socket_secure(&out->socket, stream) != RC_OK) {
         return RC_ENOMEM;
     }
@@ -379,7 +431,7 @@ static void forget_tls_problem(struct instance *instance)
 void attempt_on_connected(struct exchange *x)
 {
     int error = http_socket_error(&x->out->socket);
-    struct tls_context *tls = tls_of(x);
+    struct tls_context *tls = attempt_tls(x);
 
     if (error != 0 && is_our_shortage(error)) {
         attempt_release(x, INSTANCE_NOT_TO_BLAME, OUTBOUND_CLOSE);
@@ -402,7 +454,7 @@ void attempt_on_connected(struct exchange *x)
         return;
     }
     if (tls != NULL && x->out->tls == NULL) {
-        if (begin_tls(x, tls) != RC_OK) {
+        if (attempt_begin_tls(x, x->out, tls) != RC_OK) {
             attempt_failed(x, RETRY_CONNECT_FAILED, INSTANCE_NOT_TO_BLAME);
         }
         return;

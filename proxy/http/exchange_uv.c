@@ -290,10 +290,15 @@ void exchange_begin(struct client *client, size_t size, enum http1_fault fault)
 
 /* --- events --- */
 
-void exchange_on_outbound(struct exchange *x, int status, int events)
+void exchange_on_outbound(struct exchange *x, const struct outbound *from, int status,
+                          int events)
 {
     struct outbound *out = x->out;
 
+    if (from == x->hedge.out) {
+        hedge_on_event(x, status, events);
+        return;
+    }
     if (x->phase == EXCHANGE_CONNECTING) {
         attempt_on_connected(x);
         return;
@@ -362,13 +367,23 @@ void exchange_touch(struct exchange *x)
     x->progress_ms = http_now_ms(x->http);
     uint64_t due_ms = x->progress_ms + patience_ms(x);
     bool leaving = x->tunnel_end_ms != 0 && x->tunnel_end_ms < due_ms;
-    client_set_deadline(x->client, leaving ? x->tunnel_end_ms : due_ms);
+    uint64_t hedge_ms = hedge_due_ms(x);
+    due_ms = leaving ? x->tunnel_end_ms : due_ms;
+    client_set_deadline(x->client, hedge_ms < due_ms ? hedge_ms : due_ms);
 }
 
 static void on_waiting_too_long(struct exchange *x)
 {
     bool all_sent = request_is_sent(x);
+    uint64_t now_ms = http_now_ms(x->http);
 
+    if (now_ms < x->progress_ms + patience_ms(x)) { /* it was set for a hedge */
+        if (hedge_due_ms(x) <= now_ms) {
+            hedge_start(x);
+        }
+        client_set_deadline(x->client, x->progress_ms + patience_ms(x));
+        return;
+    }
     if (x->request_read || !all_sent) {
         attempt_failed(x, RETRY_TIMED_OUT, INSTANCE_TIMED_OUT);
         return;

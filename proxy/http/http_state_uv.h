@@ -129,6 +129,17 @@ struct exchange_names {
     char agent[128];
 };
 
+/* A second attempt beside the first, until one of them is answered: hedge_uv.c. */
+struct hedge {
+    struct outbound *out;      /* NULL = none runs */
+    struct instance *instance; /* retained while it runs */
+    uint64_t new_sticky;
+    uint64_t start_ns;
+    uint32_t request_sent;
+    bool reused;
+    bool tried; /* once a request */
+};
+
 struct exchange {
     struct http *http;
     struct client *client;
@@ -195,6 +206,8 @@ struct exchange {
     uint64_t give_up_ms;     /* QUEUED: until when we look for an instance */
     uint64_t tunnel_end_ms;  /* 0, or when a tunnel to an instance that leaves is cut */
     uint64_t progress_ms;    /* last byte moved */
+
+    struct hedge hedge;
 
     /* For log and metrics. */
     struct exchange_names names;
@@ -289,6 +302,9 @@ struct http_secure {
     struct rc_metric *queued;
 };
 
+/* What became of second attempts. */
+enum http_hedge { HTTP_HEDGE_WON, HTTP_HEDGE_LOST, HTTP_HEDGE_FAILED, HTTP_HEDGE_COUNT };
+
 struct http_pool_metrics {
     struct rc_metric *retries[RETRY_FAILURE_COUNT];
 };
@@ -303,6 +319,7 @@ struct http_metrics {
     struct rc_metric *reuses;
     struct rc_metric *stale;
     struct rc_metric *budget_refusals;
+    struct rc_metric *hedges[HTTP_HEDGE_COUNT];
     struct rc_metric *log_dropped;
     struct rc_metric *patterns_given_up;
     struct rc_metric *running; /* gauge of this worker */
@@ -461,7 +478,9 @@ void exchange_on_timer(struct exchange *x);
 /* The snapshot has changed: those who wait for an instance look again, tunnels to one that has
  * left get drain_timeout. */
 void exchange_on_snapshot(struct exchange *x);
-void exchange_on_outbound(struct exchange *x, int status, int events);
+/* Of the attempt's connection, or of the hedge's. */
+void exchange_on_outbound(struct exchange *x, const struct outbound *out, int status,
+                          int events);
 /* The client has reset, or gone before its request was complete. */
 void exchange_client_gone(struct exchange *x);
 /* Progress was made: the deadline of this phase starts anew. */
@@ -509,6 +528,25 @@ void attempt_release(struct exchange *x, enum instance_outcome outcome,
                      enum outbound_fate fate);
 /* What may become of a second try of this request (RFC 9110 section 9.2). */
 enum retry_class attempt_class(const struct exchange *x);
+/* Whom the pool's instances are vouched for by; NULL: they are spoken to in the clear. */
+struct tls_context *attempt_tls(const struct exchange *x);
+/* TLS over a connection that stands, of the attempt or of the hedge. RC_OK or RC_ENOMEM. */
+int attempt_begin_tls(const struct exchange *x, struct outbound *out,
+                      struct tls_context *context);
+/* An instance for a hedge, with one use of it begun and the budget asked: false if there is none. */
+bool attempt_may_hedge(struct exchange *x, const struct snapshot_member **member);
+
+/* hedge_uv.c: a second instance is asked when the first one is slow */
+/* When that is to be, as things stand; UINT64_MAX = not. */
+uint64_t hedge_due_ms(const struct exchange *x);
+/* Asks another instance, if there is one. Not more than once a request. */
+void hedge_start(struct exchange *x);
+/* What happens to the hedge's connection. It may become the exchange's own. */
+void hedge_on_event(struct exchange *x, int status, int events);
+/* The first attempt has been let go of: the hedge (which runs) takes its place. */
+void hedge_adopt(struct exchange *x);
+/* Gives the hedge up, if one runs. */
+void hedge_drop(struct exchange *x);
 
 /* queue_uv.c: who waits for an instance */
 /* Others of its pool wait, and came before. */

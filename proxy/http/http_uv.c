@@ -212,6 +212,21 @@ static void open_fault_metrics(struct http_metrics *m, struct rc_metrics *metric
     }
 }
 
+static void open_hedge_metrics(struct http_metrics *m, struct rc_metrics *metrics)
+{
+    static const char *const labels[HTTP_HEDGE_COUNT] = {
+        [HTTP_HEDGE_WON] = "result=\"won\"",
+        [HTTP_HEDGE_LOST] = "result=\"lost\"",
+        [HTTP_HEDGE_FAILED] = "result=\"failed\"",
+    };
+
+    for (int i = 0; i < HTTP_HEDGE_COUNT; i++) {
+        m->hedges[i] =
+            rc_metrics_counter(metrics, "rollcall_proxy_http_hedges_total", labels[i],
+                               "Second instances asked while the first was slow.");
+    }
+}
+
 static struct rc_metric *gauge(struct worker *worker, const char *name, const char *help)
 {
     char labels[32];
@@ -235,6 +250,7 @@ static void open_metrics(struct http_metrics *m, struct worker *worker)
     m->budget_refusals =
         rc_metrics_counter(metrics, "rollcall_proxy_http_retry_refusals_total", NULL,
                            "Repeats not made because the budget was used up.");
+    open_hedge_metrics(m, metrics);
     m->log_dropped =
         rc_metrics_counter(metrics, "rollcall_proxy_access_log_dropped_total", NULL,
                            "Lines lost because the disk was too slow.");

@@ -99,7 +99,7 @@ static void on_outbound(uv_poll_t *handle, int status, int events)
         out->failed = true;
     }
     if (out->exchange != NULL) {
-        exchange_on_outbound(out->exchange, status, events);
+        exchange_on_outbound(out->exchange, out, status, events);
     } else if (out->tls != NULL && status >= 0 && http_socket_is_quiet(&out->socket)) {
         /* A ticket or a new key: TLS talks to itself. */
     } else {

@@ -60,6 +60,7 @@ static bool pass_interim(struct exchange *x, const char *bytes,
     if (framing_contradicts(response, x->method)) {
         x->suspect_outbound = true;
     }
+    hedge_drop(x);
     if (++x->interim > HTTP_INTERIM_MAX) {
         refuse_head(x, HTTP1_BAD_STATUS_LINE);
         return false;
@@ -190,6 +191,7 @@ static void take_final(struct exchange *x, const char *bytes,
     if (repeat_instead(x, response)) {
         return;
     }
+    hedge_drop(x);
     x->status = response->status;
     x->response = framing_of_response(response, x->method);
     framing_decoder_init(&x->response_decoder, &x->response);

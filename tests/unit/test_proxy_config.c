@@ -209,7 +209,7 @@ static void what_is_printed_reads_back_the_same(void **state)
         "  outlier { failures 3; base 1s; max_ejected 30% }; max_connections 5 }\n"
         "pool h { from dns _x._tcp.y; balance hash uri { bounded 0 } }\n"
         "listen http 1.1.1.1:80 { host *.x.y { route /a { pool h; body_limit 7B\n"
-        "   retry { attempts 2; on_status 502 503 }; upgrade off } route / { pool h } }\n"
+        "   retry { attempts 2; on_status 502 503; hedge 70ms }; upgrade off } route / { pool h } }\n"
         "  host *.s.org { services s.org tag \"t t\"; request_header add A $client\n"
         "    route = /robots.txt { answer 200 text/plain \"a\\n\\\"b\\\"\\\\\"; maintenance off }\n"
         "    route ~ ^/v([0-9]+)/ { redirect 308 /api/$1; when not header X ~ ^y+$ }\n"
@@ -233,6 +233,10 @@ static void what_is_printed_reads_back_the_same(void **state)
     config_print(c, &second);
 
     assert_string_equal(rc_buffer_string(&first), rc_buffer_string(&second));
+    assert_non_null(strstr(rc_buffer_string(&first),
+                           "on_status 502 503; idempotency_key off; "
+                           "draining_posts off; hedge 70ms }"));
+    assert_non_null(strstr(rc_buffer_string(&first), "hedge off }"));
     config_destroy(c);
     rc_buffer_fini(&first);
     rc_buffer_fini(&second);
