@@ -479,7 +479,7 @@ void exchange_on_timer(struct exchange *x);
  * left get drain_timeout. */
 void exchange_on_snapshot(struct exchange *x);
 /* Of the attempt's connection, or of the hedge's. */
-void exchange_on_outbound(struct exchange *x, const struct outbound *out, int status,
+void exchange_on_outbound(struct exchange *x, const struct outbound *from, int status,
                           int events);
 /* The client has reset, or gone before its request was complete. */
 void exchange_client_gone(struct exchange *x);
