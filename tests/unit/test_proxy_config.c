@@ -81,104 +81,104 @@ static void every_route_has_a_number_and_a_label_of_its_own(void **state)
     config_destroy(c);
 }
 
+static const struct {
+    const char *why;
+    const char *text;
+    const char *want; /* the error begins so */
+} faults[] = {
+    {"unknown word", "pool a { bogus 1.2.3.4:1 }",
+     "p.conf:1:10: unknown word \"bogus\" here"},
+    {"near word", "pool a { static 1.2.3.4:1\n slow_stat 1s }",
+     "p.conf:2:2: unknown word \"slow_stat\": did you mean \"slow_start\"?"},
+    {"twice", "pool a { static 1.2.3.4:1\n slow_start 1s\n slow_start 2s }",
+     "p.conf:3:2: \"slow_start\" stands here twice: first in line 2"},
+    {"no unit", "pool a { static 1.2.3.4:1; slow_start 10 }",
+     "p.conf:1:39: a duration needs a unit: \"10s\"?"},
+    {"out of range", "pool a { static 1.2.3.4:1; idle 100h }",
+     "p.conf:1:33: \"100h\" is out of range: 0s to 1h0m0s"},
+    {"no address", "listen http nowhere:80 { pool a }\npool a { static 1.2.3.4:1 }",
+     "p.conf:1:13: \"nowhere:80\" is no address with a port"},
+    {"unknown mode", "listen htp 1.2.3.4:1 {}",
+     "p.conf:1:8: unknown \"htp\": did you "
+     "mean \"http\"?"},
+    {"https", "listen https 1.2.3.4:1 {}",
+     "p.conf:1:8: say \"listen http ADDRESS\" with"},
+    {"unknown pool", "listen tcp 1.2.3.4:1 { pool b }\npool ab { static 1.2.3.4:1 }",
+     "p.conf:1:29: no pool \"b\": did you mean \"ab\"?"},
+    {"no source", "pool a { }", "p.conf:1:6: pool \"a\" has no source"},
+    {"two pools", "pool a { static 1.2.3.4:1 }\npool a { static 1.2.3.4:1 }",
+     "p.conf:2:6: there are two pools called \"a\""},
+    {"address taken",
+     "pool a { static 1.2.3.4:1 }\nlisten tcp 1.1.1.1:1 { pool a }\n"
+     "listen http 1.1.1.1:1 { pool a }",
+     "p.conf:3:13: this address is taken already: by the listener in line 2"},
+    {"nothing to do", "pool a { static 1.2.3.4:1 }", "p.conf:1:0: nothing to do"},
+    {"open block", "pool a {\n static 1.2.3.4:1\n",
+     "p.conf:1:1: the block that begins here is never closed"},
+    {"stray brace", "}\n", "p.conf:1:1: this brace closes nothing"},
+    {"open quote", "pool \"a {\n", "p.conf:1:6: the quote is never closed"},
+    {"route without a pool", "listen http 1.1.1.1:1 { host a { route / { } } }",
+     "p.conf:1:40: this route does nothing: add \"pool NAME\""},
+    {"two routes of one name",
+     "pool p { static 1.2.3.4:1 }\nlisten http 1.1.1.1:1 { host a { route / { pool p\n"
+     " name x }\n route /b { pool p; name x } } }",
+     "p.conf:4:26: the route in line 3 has this name already"},
+    {"a regular expression that is none", ROUTE("route ~ /a(b { answer 200 }"),
+     "p.conf:2:9: no regular expression: missing closing parenthesis, at its byte 5"},
+    {"a prefix that no request has", ROUTE("route //a { answer 200 }"),
+     "p.conf:2:7: no request gets there"},
+    {"a prefix above the root", ROUTE("route /../a { answer 200 }"),
+     "p.conf:2:7: the path leads above the root"},
+    {"a framing field", ROUTE("request_header set Transfer-Encoding x; pool p"),
+     "p.conf:2:20: \"Transfer-Encoding\" is written by the proxy itself"},
+    {"a field of the connection", ROUTE("response_header remove Connection; pool p"),
+     "p.conf:2:24: \"Connection\" is written by the proxy itself"},
+    {"a line break in a value", ROUTE("request_header set X \"a\\nB: c\"; pool p"),
+     "p.conf:2:22: a control character in it"},
+    {"no name of a field", ROUTE("request_header set \"a b\" x; pool p"),
+     "p.conf:2:20: \"a b\" is no name of a field"},
+    {"an unknown place", ROUTE("request_header set X $hots; pool p"),
+     "p.conf:2:22: after \"$\" stands host"},
+    {"a group that is not there", ROUTE("route ~ ^/(a) { redirect 301 /$2 }"),
+     "p.conf:2:30: $2 here, but the route's regular expression has 1 groups"},
+    {"two actions", ROUTE("route / { pool p; answer 200 }"),
+     "p.conf:2:19: \"answer\" beside \"pool\": a route does one of them"},
+    {"a redirect whose host a visitor says",
+     ROUTE("route ~ ^/(.*) { redirect 302 https://x$1 }"),
+     "p.conf:2:31: a redirect begins with"},
+    {"a redirect to another scheme", ROUTE("redirect 302 javascript:alert"),
+     "p.conf:2:14: a redirect begins with"},
+    {"a status that is no redirect", ROUTE("redirect 200 /x"),
+     "p.conf:2:10: unknown \"200\""},
+    {"a text of 204", ROUTE("answer 204 text/plain x"), "p.conf:2:12: a 204 has no text"},
+    {"services of another host", ROUTE("host *.a.b { services c.d }"),
+     "p.conf:2:1: \"services c.d\" belongs in \"host *.c.d\""},
+    {"an unknown condition", ROUTE("route / { when heder X; answer 200 }"),
+     "p.conf:2:16: unknown \"heder\": did you mean \"header\"?"},
+    {"maintenance without a file", ROUTE("maintenance file; pool p"),
+     "p.conf:2:1: \"maintenance\" needs"},
+    {"words of a route without a pool", "listen http 1.1.1.1:1 { body_limit 1MB }",
+     "p.conf:1:1: words of a route here, but no \"pool\""},
+    {"two probe users",
+     "pool a { static 1.2.3.4:1; probe_user x }\n"
+     "listen postgres 1.1.1.1:1 { pool a; probe_user y }",
+     "p.conf:2:48: pool \"a\" has another probe_user already: \"x\""},
+    {"value missing", "pool a { static 1.2.3.4:1; slow_start }",
+     "p.conf:1:28: \"slow_start\" needs a value"},
+    {"value too many", "worker_threads 1 2", "p.conf:1:18: one word too many"},
+};
+
 static void faults_name_line_column_and_remedy(void **state)
 {
     (void)state;
-    static const struct {
-        const char *why;
-        const char *text;
-        const char *want; /* the error begins so */
-    } cases[] = {
-        {"unknown word", "pool a { bogus 1.2.3.4:1 }",
-         "p.conf:1:10: unknown word \"bogus\" here"},
-        {"near word", "pool a { static 1.2.3.4:1\n slow_stat 1s }",
-         "p.conf:2:2: unknown word \"slow_stat\": did you mean \"slow_start\"?"},
-        {"twice", "pool a { static 1.2.3.4:1\n slow_start 1s\n slow_start 2s }",
-         "p.conf:3:2: \"slow_start\" stands here twice: first in line 2"},
-        {"no unit", "pool a { static 1.2.3.4:1; slow_start 10 }",
-         "p.conf:1:39: a duration needs a unit: \"10s\"?"},
-        {"out of range", "pool a { static 1.2.3.4:1; idle 100h }",
-         "p.conf:1:33: \"100h\" is out of range: 0s to 1h0m0s"},
-        {"no address", "listen http nowhere:80 { pool a }\npool a { static 1.2.3.4:1 }",
-         "p.conf:1:13: \"nowhere:80\" is no address with a port"},
-        {"unknown mode", "listen htp 1.2.3.4:1 {}",
-         "p.conf:1:8: unknown \"htp\": did you "
-         "mean \"http\"?"},
-        {"https", "listen https 1.2.3.4:1 {}",
-         "p.conf:1:8: say \"listen http ADDRESS\" with"},
-        {"unknown pool", "listen tcp 1.2.3.4:1 { pool b }\npool ab { static 1.2.3.4:1 }",
-         "p.conf:1:29: no pool \"b\": did you mean \"ab\"?"},
-        {"no source", "pool a { }", "p.conf:1:6: pool \"a\" has no source"},
-        {"two pools", "pool a { static 1.2.3.4:1 }\npool a { static 1.2.3.4:1 }",
-         "p.conf:2:6: there are two pools called \"a\""},
-        {"address taken",
-         "pool a { static 1.2.3.4:1 }\nlisten tcp 1.1.1.1:1 { pool a }\n"
-         "listen http 1.1.1.1:1 { pool a }",
-         "p.conf:3:13: this address is taken already: by the listener in line 2"},
-        {"nothing to do", "pool a { static 1.2.3.4:1 }", "p.conf:1:0: nothing to do"},
-        {"open block", "pool a {\n static 1.2.3.4:1\n",
-         "p.conf:1:1: the block that begins here is never closed"},
-        {"stray brace", "}\n", "p.conf:1:1: this brace closes nothing"},
-        {"open quote", "pool \"a {\n", "p.conf:1:6: the quote is never closed"},
-        {"route without a pool", "listen http 1.1.1.1:1 { host a { route / { } } }",
-         "p.conf:1:40: this route does nothing: add \"pool NAME\""},
-        {"two routes of one name",
-         "pool p { static 1.2.3.4:1 }\nlisten http 1.1.1.1:1 { host a { route / { pool p\n"
-         " name x }\n route /b { pool p; name x } } }",
-         "p.conf:4:26: the route in line 3 has this name already"},
-        {"a regular expression that is none", ROUTE("route ~ /a(b { answer 200 }"),
-         "p.conf:2:9: no regular expression: missing closing parenthesis, at its byte 5"},
-        {"a prefix that no request has", ROUTE("route //a { answer 200 }"),
-         "p.conf:2:7: no request gets there"},
-        {"a prefix above the root", ROUTE("route /../a { answer 200 }"),
-         "p.conf:2:7: the path leads above the root"},
-        {"a framing field", ROUTE("request_header set Transfer-Encoding x; pool p"),
-         "p.conf:2:20: \"Transfer-Encoding\" is written by the proxy itself"},
-        {"a field of the connection", ROUTE("response_header remove Connection; pool p"),
-         "p.conf:2:24: \"Connection\" is written by the proxy itself"},
-        {"a line break in a value", ROUTE("request_header set X \"a\\nB: c\"; pool p"),
-         "p.conf:2:22: a control character in it"},
-        {"no name of a field", ROUTE("request_header set \"a b\" x; pool p"),
-         "p.conf:2:20: \"a b\" is no name of a field"},
-        {"an unknown place", ROUTE("request_header set X $hots; pool p"),
-         "p.conf:2:22: after \"$\" stands host"},
-        {"a group that is not there", ROUTE("route ~ ^/(a) { redirect 301 /$2 }"),
-         "p.conf:2:30: $2 here, but the route's regular expression has 1 groups"},
-        {"two actions", ROUTE("route / { pool p; answer 200 }"),
-         "p.conf:2:19: \"answer\" beside \"pool\": a route does one of them"},
-        {"a redirect whose host a visitor says",
-         ROUTE("route ~ ^/(.*) { redirect 302 https://x$1 }"),
-         "p.conf:2:31: a redirect begins with"},
-        {"a redirect to another scheme", ROUTE("redirect 302 javascript:alert"),
-         "p.conf:2:14: a redirect begins with"},
-        {"a status that is no redirect", ROUTE("redirect 200 /x"),
-         "p.conf:2:10: unknown \"200\""},
-        {"a text of 204", ROUTE("answer 204 text/plain x"),
-         "p.conf:2:12: a 204 has no text"},
-        {"services of another host", ROUTE("host *.a.b { services c.d }"),
-         "p.conf:2:1: \"services c.d\" belongs in \"host *.c.d\""},
-        {"an unknown condition", ROUTE("route / { when heder X; answer 200 }"),
-         "p.conf:2:16: unknown \"heder\": did you mean \"header\"?"},
-        {"maintenance without a file", ROUTE("maintenance file; pool p"),
-         "p.conf:2:1: \"maintenance\" needs"},
-        {"words of a route without a pool", "listen http 1.1.1.1:1 { body_limit 1MB }",
-         "p.conf:1:1: words of a route here, but no \"pool\""},
-        {"two probe users",
-         "pool a { static 1.2.3.4:1; probe_user x }\n"
-         "listen postgres 1.1.1.1:1 { pool a; probe_user y }",
-         "p.conf:2:48: pool \"a\" has another probe_user already: \"x\""},
-        {"value missing", "pool a { static 1.2.3.4:1; slow_start }",
-         "p.conf:1:28: \"slow_start\" needs a value"},
-        {"value too many", "worker_threads 1 2", "p.conf:1:18: one word too many"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         struct config *config = NULL;
         char error[CONFIG_ERROR_MAX];
-        int err =
-            config_parse("p.conf", cases[i].text, strlen(cases[i].text), &config, error);
+        int err = config_parse("p.conf", faults[i].text, strlen(faults[i].text), &config,
+                               error);
         if (err != RC_EMALFORMED ||
-            strncmp(error, cases[i].want, strlen(cases[i].want)) != 0) {
-            fail_msg("%s: got %s, %s", cases[i].why, rc_strerror(err), error);
+            strncmp(error, faults[i].want, strlen(faults[i].want)) != 0) {
+            fail_msg("%s: got %s, %s", faults[i].why, rc_strerror(err), error);
         }
     }
 }
