@@ -387,12 +387,12 @@ static void a_service_tells_whether_its_file_brings_it_back(void **state)
     struct world *world = *state;
 
     assert_int_equal(local_reload(world->api.local, &file, 1, NULL, 0, now), RC_OK);
-    const char *text = rc_buffer_string(
-        &ask(world, "GET", "/v1/internal/ui/registrations", "")->out);
-    assert_non_null(strstr(
-        text, "{\"ID\":\"web\",\"Service\":\"web\",\"Origin\":\"config\"}"));
-    assert_non_null(strstr(
-        text, "{\"ID\":\"web1\",\"Service\":\"web\",\"Origin\":\"api\"}"));
+    const char *text =
+        rc_buffer_string(&ask(world, "GET", "/v1/internal/ui/registrations", "")->out);
+    assert_non_null(
+        strstr(text, "{\"ID\":\"web\",\"Service\":\"web\",\"Origin\":\"config\"}"));
+    assert_non_null(
+        strstr(text, "{\"ID\":\"web1\",\"Service\":\"web\",\"Origin\":\"api\"}"));
 }
 
 int main(void)

@@ -212,9 +212,8 @@ static void who_holds_what_is_told_without_the_values(void **state)
     kv_world_expect(world, "PUT", "/v1/kv/free", "1", 200, "true");
     kv_world_expect(world, "GET", "/v1/internal/ui/locks", "", 200, "[]");
     make(world, "{\"TTL\":\"10s\",\"Checks\":[]}", id);
-    kv_world_expect(world, "PUT",
-                    with_id(target, sizeof target, "/v1/kv/l?acquire=", id), "secret",
-                    200, "true");
+    kv_world_expect(world, "PUT", with_id(target, sizeof target, "/v1/kv/l?acquire=", id),
+                    "secret", 200, "true");
     const struct http_exchange *x =
         kv_world_ask(world, "GET", "/v1/internal/ui/locks", "");
     const char *text = rc_buffer_string(&x->out);
