@@ -1,19 +1,12 @@
 // Nodes: what the catalog, gossip and coordinates say of each, put together. Pure.
+import { SEVERITY, byName } from "./model.js";
 import { distance } from "./model_rtt.js";
 
-const SEVERITY = { passing: 0, warning: 1, critical: 2 };
-export const MAINTENANCE = "_node_maintenance";
-
-function worst(checks) {
-  return checks.reduce((state, check) => (SEVERITY[check.Status] > SEVERITY[state] ? check.Status : state), "passing");
-}
-
-// `gone`: of those alive. suspect: silent, but not given up yet.
-const LIVES = { alive: true, suspect: true };
+const LIVES = ["alive", "suspect"];
 
 // ms until a node that is gone is forgotten; null: it is not going to be.
 export function reapIn(member, settings, now, seenAt) {
-  if (!member || LIVES[member.State] || !settings) return null;
+  if (!member || LIVES.includes(member.State) || !settings) return null;
   const advertised = member.Member.Tags && member.Member.Tags.rc_tm;
   const text = member.State === "left" ? settings.tombstone_timeout : advertised || settings.reconnect_timeout;
   const total = duration(text);
@@ -36,35 +29,28 @@ export function span(ms) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-// Rows for the list. `members`: /v1/agent/gossip/members or []; `coordinates`: /v1/coordinate/nodes or [].
-export function rows(nodes, members, coordinates, self) {
+// Rows for the list. `records`: nodes of the catalog; `members`: /v1/agent/gossip/members or []; `coordinates`:
+// /v1/coordinate/nodes or [].
+export function rows(records, members, coordinates, self) {
   const byMember = new Map(members.map((member) => [member.Member.Name, member]));
   const byCoordinate = new Map(coordinates.map((c) => [c.Node, c.Coord]));
   const own = byCoordinate.get(self);
-  return nodes.map((node) => {
-    const checks = node.Checks || [];
-    const ownChecks = checks.filter((check) => check.ServiceID === "");
-    const member = byMember.get(node.Node);
-    const coordinate = byCoordinate.get(node.Node);
-    const maintenance = ownChecks.find((check) => check.CheckID === MAINTENANCE || check.Type === "maintenance");
-    const liveness = member ? member.State : node.Liveness || "";
-    const state = worst(ownChecks);
+  return [...records].map((node) => {
+    const member = byMember.get(node.name);
+    const coordinate = byCoordinate.get(node.name);
     return {
-      name: node.Node, address: node.Address, state, word: maintenance ? "maintenance" : state, liveness,
-      maintenance: maintenance ? maintenance.Notes || "maintenance" : "",
-      since: Math.max(0, ...ownChecks.map((check) => check.SinceMs || 0)) || node.LivenessSinceMs || 0,
-      services: (node.Services || []).map((service) => service.Service),
-      checks: checks.length, failing: checks.filter((check) => check.Status !== "passing").length,
+      name: node.name, address: node.address, state: node.state, maintenance: node.maintenance || "", services: node.services,
+      liveness: member ? member.State : node.liveness, since: node.since || node.livenessSince, checks: node.checkCount, failing: node.failing,
       version: member ? (member.Member.Tags.build || "").replace(/:.*/, "") : "",
       server: Boolean(member && member.Member.Tags.role === "consul"),
-      rtt: own && coordinate ? (node.Node === self ? 0 : distance(own, coordinate)) : null,
-      self: node.Node === self, meta: node.Meta || {},
+      rtt: own && coordinate ? (node.name === self ? 0 : distance(own, coordinate)) : null,
+      self: node.name === self, meta: node.meta,
     };
   });
 }
 
 const ORDERS = {
-  name: (a, b) => 0,
+  name: () => 0,
   state: (a, b) => SEVERITY[b.state] - SEVERITY[a.state] || b.failing - a.failing,
   rtt: (a, b) => (b.rtt ?? -1) - (a.rtt ?? -1),
   since: (a, b) => b.since - a.since,
@@ -75,12 +61,12 @@ const ORDERS = {
 // Newest, worst, farthest first; names decide between equals.
 export function sorted(list, order) {
   const compare = ORDERS[order] || ORDERS.state;
-  return [...list].sort((a, b) => compare(a, b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return [...list].sort((a, b) => compare(a, b) || byName(a, b));
 }
 
 // All words must be found: in name, address, state, service, version or "key=value" of its meta.
 export function matches(row, words) {
-  const text = [row.name, row.address, row.word, row.state, row.liveness, row.version, row.server ? "server" : "", row.maintenance,
+  const text = [row.name, row.address, row.state, row.liveness, row.version, row.server ? "server" : "", row.maintenance,
     ...row.services, ...Object.entries(row.meta).map(([k, v]) => `${k}=${v}`)].join("\n").toLowerCase();
   return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
