@@ -139,6 +139,14 @@ static void put_server(const struct http_api *api, struct rc_json *json,
     rc_json_object_end(json);
 }
 
+/* Not Consul's: what keeps the store. */
+static void put_engine(struct rc_json *json, const struct engine_status *status)
+{
+    rc_json_put_string(json, "Engine", status->kind);
+    rc_json_put_u64(json, "SizeBytes", status->size_bytes);
+    rc_json_put_string(json, "Alarm", status->alarm);
+}
+
 void operator_autopilot_health(struct http_api *api, struct http_exchange *x)
 {
     struct engine_status status;
@@ -152,9 +160,7 @@ void operator_autopilot_health(struct http_api *api, struct http_exchange *x)
     rc_json_object(&json);
     rc_json_put_bool(&json, "Healthy", health.is_healthy);
     rc_json_put_u64(&json, "FailureTolerance", tolerance(&health));
-    rc_json_put_string(&json, "Engine", status.kind);
-    rc_json_put_u64(&json, "SizeBytes", status.size_bytes);
-    rc_json_put_string(&json, "Alarm", status.alarm);
+    put_engine(&json, &status);
     rc_json_key(&json, "Servers");
     rc_json_array(&json);
     for (size_t i = 0; i < status.member_count; i++) {
@@ -181,6 +187,7 @@ void operator_autopilot_state(struct http_api *api, struct http_exchange *x)
     rc_json_put_bool(&json, "Healthy", health.is_healthy);
     rc_json_put_u64(&json, "FailureTolerance", tolerance(&health));
     rc_json_put_u64(&json, "OptimisticFailureTolerance", tolerance(&health));
+    put_engine(&json, &status);
     rc_json_key(&json, "Servers");
     rc_json_object(&json);
     for (size_t i = 0; i < status.member_count; i++) {

@@ -7,6 +7,7 @@ import { find, withQuery } from "./router.js";
 
 const TOKEN = "rollcall-token";
 const THEME = "rollcall-theme";
+const FOLLOW = "rollcall-follow"; // "off": nothing is asked again until the page is loaded again
 const PULSE = "/v1/status/leader";
 const PULSE_MS = 5000;
 const at = (id) => document.getElementById(id);
@@ -20,6 +21,7 @@ function store(storage, key, value) {
 }
 
 const token = () => stored("sessionStorage", TOKEN);
+const follows = () => stored("localStorage", FOLLOW) !== "off";
 const live = new Live(token);
 const catalog = new Catalog();
 const gather = new Worker("/ui/gather.js", { type: "module" });
@@ -50,7 +52,8 @@ function tellFresh() {
   const nothing = health.filtered && catalog.ready && catalog.records.size === 0;
   mark(document.documentElement, "data-lost", error && error.kind !== "refused" ? "yes" : null);
   at("freshness").classList.toggle("lost", Boolean(error) || nothing);
-  if (error) say(at("freshness"), `✗ ${troubleText(error)}`);
+  if (!error && !follows() && health.at > 0) say(at("freshness"), `⏸ As of ${new Date(health.at).toLocaleTimeString()}: updates are off`);
+  else if (error) say(at("freshness"), `✗ ${troubleText(error)}`);
   else if (nothing) say(at("freshness"), "! Nothing may be seen with this token, or without one.");
   else if (health.at > 0) say(at("freshness"), `✓ Live, last updated ${new Date(health.at).toLocaleTimeString()}`);
   mark(at("token-button"), "class", token() ? "" : error?.kind === "refused" || health.filtered ? "wanted" : "");
@@ -62,7 +65,10 @@ gather.onmessage = ({ data }) => {
     if (catalog.apply(data)) drawCatalog();
     return;
   }
-  if (data.kind === "live") Object.assign(health, { at: data.at, filtered: data.filtered, catalog: null });
+  if (data.kind === "live") {
+    Object.assign(health, { at: data.at, filtered: data.filtered, catalog: null });
+    if (!follows()) gather.postMessage({ kind: "stop" });
+  }
   else health.catalog = data.kind === "lost" ? { kind: data.why, text: data.text } : null;
   tellFresh();
 };
@@ -110,12 +116,12 @@ function markNavigation(path) {
 
 // What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;
 // live(path, { everyMs }, listener), told { value, error, at } likewise; ask(path, { method, body }) once; go(path); setQuery(values)
-// changes the address without a new page; signal aborts when the page is left.
+// changes the address without a new page; settings of this browser; signal aborts when the page is left.
 function contextOf(params, signal) {
   return {
     params, signal, catalog,
     query: Object.fromEntries(new URLSearchParams(location.search)),
-    hasToken: () => token() !== "",
+    hasToken: () => token() !== "", settings,
     onCatalog: (listener) => {
       const guarded = coalesced(() => { if (!signal.aborted) listener(catalog); });
       listeners.add(guarded);
@@ -166,13 +172,16 @@ function onClick(event) {
 
 // ---- theme, token, keys
 
-function nextTheme() {
-  const order = ["", "light", "dark"];
-  const next = order[(order.indexOf(stored("localStorage", THEME)) + 1) % order.length];
-  store("localStorage", THEME, next);
-  if (next) document.documentElement.dataset.theme = next;
+function setTheme(theme) {
+  store("localStorage", THEME, theme);
+  if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
   tellTheme();
+}
+
+function nextTheme() {
+  const order = ["", "light", "dark"];
+  setTheme(order[(order.indexOf(stored("localStorage", THEME)) + 1) % order.length]);
 }
 
 function tellTheme() {
@@ -215,9 +224,27 @@ function onKey(event) {
   else if (event.key === "/") { document.querySelector("input[type=search]")?.focus(); event.preventDefault(); }
 }
 
+// What the settings page changes.
+const settings = {
+  theme: () => stored("localStorage", THEME), setTheme, follows,
+  setFollows: (on) => {
+    store("localStorage", FOLLOW, on ? "" : "off");
+    onVisible();
+    tellFresh();
+  },
+  setToken: (secret) => {
+    store("sessionStorage", TOKEN, secret);
+    gather.postMessage({ kind: "token", token: secret });
+    gather.postMessage({ kind: "kick" });
+    live.kick();
+    tellFresh();
+  },
+};
+
 function onVisible() {
-  const visible = !document.hidden;
-  live.show(visible);
+  const visible = !document.hidden && (follows() || health.at === 0);
+  live.follows = follows();
+  live.show(!document.hidden);
   gather.postMessage({ kind: visible ? "start" : "stop" });
 }
 

@@ -137,7 +137,10 @@ class Source {
     this.listeners = new Set();
     this.last = { value: undefined, error: null, at: 0, filtered: false };
     this.follower = new Follower(path, { ...options,
-      heard: (answer) => this.tell({ value: answer.body, error: null, at: Date.now(), filtered: answer.filtered }),
+      heard: (answer) => {
+        this.tell({ value: answer.body, error: null, at: Date.now(), filtered: answer.filtered });
+        if (!options.follows()) this.follower.stop();
+      },
       alive: () => { if (this.last.error) this.tell({ ...this.last, error: null }); },
       lost: (error) => this.tell({ ...this.last, error }) });
   }
@@ -159,14 +162,15 @@ export class Live {
     this.token = token;
     this.sources = new Map();
     this.visible = true;
+    this.follows = true; // false: each source is asked once, and what it said stays
   }
 
   subscribe(path, { everyMs = 0 } = {}, listener, signal) {
     const key = `${everyMs} ${path}`;
-    if (!this.sources.has(key)) this.sources.set(key, new Source(path, { everyMs, token: this.token }));
+    if (!this.sources.has(key)) this.sources.set(key, new Source(path, { everyMs, token: this.token, follows: () => this.follows }));
     const source = this.sources.get(key);
     source.listeners.add(listener);
-    source.run(this.visible);
+    source.run(this.visible && (this.follows || source.last.at === 0));
     if (source.last.at > 0 || source.last.error) listener(source.last);
     signal?.addEventListener("abort", () => {
       source.listeners.delete(listener);
@@ -177,7 +181,7 @@ export class Live {
 
   show(visible) {
     this.visible = visible;
-    for (const source of this.sources.values()) source.run(visible);
+    for (const source of this.sources.values()) source.run(visible && (this.follows || source.last.at === 0));
   }
 
   kick() {

@@ -1,8 +1,9 @@
-// What the status page makes of the API's objects: node --test tests/ui
+// What the status page makes of the API's objects: make ui-unit
 import assert from "node:assert/strict";
 import test from "node:test";
 
 import * as actions from "../../agent/ui/model_actions.js";
+import { flatten } from "../../agent/ui/model.js";
 import * as keys from "../../agent/ui/model_keys.js";
 import * as nodes from "../../agent/ui/model_nodes.js";
 import * as postgres from "../../agent/ui/model_postgres.js";
@@ -131,15 +132,15 @@ test("lag is kept for a while, a line ends where its node was primary, and time 
   assert.equal(graph.outages.length, 9);
 });
 
-const check = (ServiceID, Status, CheckID = "c") => ({ ServiceID, Status, CheckID, Notes: "why", SinceMs: 4 });
-const list = [
-  { Node: "b", Address: "10.0.0.2", Services: [{ Service: "web" }], Checks: [check("", "passing"), check("web", "critical")], Meta: { zone: "x" } },
-  { Node: "a", Address: "10.0.0.1", Services: [], Checks: [check("", "critical", "_node_maintenance")] },
-];
+const check = (ServiceID, Status, CheckID = "c", Type = "") => ({ ServiceID, Status, CheckID, Type, Notes: "why", SinceMs: 4 });
+const list = flatten([
+  { Node: "b", Address: "10.0.0.2", Services: [{ ID: "web", Service: "web" }], Checks: [check("", "passing"), check("web", "critical")], Meta: { zone: "x" } },
+  { Node: "a", Address: "10.0.0.1", Services: [], Checks: [check("", "critical", "_node_maintenance", "maintenance")] },
+]).filter((record) => record.kind === "node");
 
-test("a node is as its own checks are, its services' are counted beside, and maintenance is told by its word", () => {
+test("a node is as its own checks are, its services' are counted beside, and maintenance has its reason", () => {
   const [b, a] = nodes.rows(list, [], [], "b");
-  assert.deepEqual([b.state, b.failing, a.word, a.maintenance], ["passing", 1, "maintenance", "why"]);
+  assert.deepEqual([b.state, b.failing, a.state, a.maintenance], ["passing", 1, "maintenance", "why"]);
   assert.ok(nodes.matches(b, "WEB zone=x") && !nodes.matches(b, "zone=y"));
   assert.deepEqual(nodes.sorted([b, a], "state").map((n) => n.name), ["a", "b"]);
   assert.deepEqual(nodes.sorted([b, a], "name").map((n) => n.name), ["a", "b"]);
