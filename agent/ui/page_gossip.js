@@ -58,7 +58,7 @@ export function show(place, context) {
   const detail = (title, part) => section(title, part.element ?? part);
   place.append(heading("Gossip"), element("p", { class: "faint" }, "As this agent sees it; ask another agent's page for its own view."),
     follow(context, "/v1/internal/ui/gossip", { everyMs: 2000, needs: "operator:read", absent: "The figures in short are not told by this agent." }, (value) => { known.figures = value; draw(); }),
+    follow(context, "/v1/agent/debug/gossip", { everyMs: 2000, needs: "operator:read" }, (value) => { known.debug = value; draw(); }),
     health, section("Keys", keys), detail("Queues", queues.list),
-    section("In detail", follow(context, "/v1/agent/debug/gossip", { everyMs: 2000, needs: "operator:read" }, (value) => { known.debug = value; draw(); })),
     detail("Suspected", suspects.list), detail("Refused", refusals.list), detail("Latest changes", changes.list), detail("Probes since the start", probes));
 }

@@ -8,52 +8,48 @@ import { link } from "./router.js";
 export const title = "Map of round-trip times";
 export const paths = ["/ui/map"];
 
-const WIDTH = 720;
-const HEIGHT = 520;
-const EDGE = 60;
+const EDGE = 56;
 const NAMES_MAX = 40; // more are only written for the slowest and this agent
 const ROWS_MAX = 200;
 
-// From ms to the picture, the same scale in both directions.
-function scaleOf(points) {
-  const reach = Math.max(...points.map((p) => Math.max(Math.abs(p.x) / (WIDTH / 2 - EDGE), Math.abs(p.y) / (HEIGHT / 2 - EDGE))), 1e-6);
-  return 1 / reach;
-}
-
 // Names where nothing is written yet, the most important first.
-function labels(points, wanted) {
+function labels(wanted, width) {
   const taken = [];
   const out = [];
   for (const p of wanted) {
-    const text = p.node.length > 24 ? `${p.node.slice(0, 23)}…` : p.node;
-    const width = 7.2 * text.length + 10;
-    const left = p.cx + width > WIDTH - 4;
-    const box = { x: left ? p.cx - width - 8 : p.cx + 8, y: p.cy - 9, w: width, h: 18 };
-    if (p.must || !taken.some((t) => t.x < box.x + box.w && box.x < t.x + t.w && t.y < box.y + box.h && box.y < t.y + t.h)) {
-      taken.push(box);
-      out.push({ ...p, text, at: left ? p.cx - 10 : p.cx + 10, anchor: left ? "end" : "start" });
-    }
+    const name = p.node.length > 24 ? `${p.node.slice(0, 23)}…` : p.node;
+    const text = p.slow ? `${name} (slowest)` : p.own ? `${name} (from here)` : name;
+    const wide = 8 * text.length + 12;
+    const left = p.cx + wide > width;
+    const box = { x: left ? p.cx - wide : p.cx, y: p.cy - 9, w: wide, h: 18 };
+    if (taken.some((t) => t.x < box.x + box.w && box.x < t.x + t.w && t.y < box.y + box.h && box.y < t.y + t.h)) continue;
+    taken.push(box);
+    out.push(svg("text", { x: left ? p.cx - 10 : p.cx + 10, y: p.cy + 5, "text-anchor": left ? "end" : "start", class: p.slow ? "slow" : null }, text));
   }
   return out;
 }
 
-function picture(nodes, found, from) {
-  const { points, kept } = project(nodes);
-  const scale = scaleOf(points);
-  const slowest = found[0]?.node;
-  const placed = points.map((p) => ({ ...p, cx: WIDTH / 2 + p.x * scale, cy: HEIGHT / 2 + p.y * scale, r: Math.min(p.height * scale, 120),
-    must: p.node === slowest || p.node === from }));
-  const wanted = placed.filter((p) => p.must).concat(placed.length <= NAMES_MAX ? placed.filter((p) => !p.must) : []);
-  const unit = round(160 / scale);
-  const marks = placed.map((p) => svg("g", { class: p.node === slowest ? "slow" : p.node === from ? "own" : "node" },
-    svg("title", {}, `${p.node}: median round trip ${ms(found.find((t) => t.node === p.node)?.typical)}`),
+function mark(p, typical) {
+  return svg("g", { class: p.slow ? "slow" : p.own ? "own" : "node" }, svg("title", {}, `${p.node}: median round trip ${ms(typical)}`),
     svg("circle", { class: "height", cx: p.cx, cy: p.cy, r: Math.max(p.r, 1) }),
-    p.node === slowest ? svg("path", { class: "dot", d: `M${p.cx} ${p.cy - 8}l8 14h-16z` }) : svg("circle", { class: "dot", cx: p.cx, cy: p.cy, r: p.node === from ? 6 : 4.5 })));
-  const texts = labels(placed, wanted).map((p) => svg("text", { x: p.at, y: p.cy + 5, "text-anchor": p.anchor, class: p.node === slowest ? "slow" : null },
-    p.node === slowest ? `${p.text} (slowest)` : p.node === from ? `${p.text} (from here)` : p.text));
-  return svg("svg", { class: "map", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Map of ${nodes.length} nodes; the slowest is ${slowest}. The table beside it has the same in words.` },
-    marks, texts, svg("path", { class: "scale", d: `M20 ${HEIGHT - 26}v8h${unit * scale}v-8` }),
-    svg("text", { x: 24, y: HEIGHT - 24, class: "scale" }, `${ms(unit)}${kept < 0.9 ? `, ${Math.round(kept * 100)} % of the differences can be drawn` : ""}`));
+    p.slow ? svg("path", { class: "dot", d: `M${p.cx} ${p.cy - 8}l8 14h-16z` }) : svg("circle", { class: "dot", cx: p.cx, cy: p.cy, r: p.own ? 6 : 4.5 }));
+}
+
+// As wide as its place; the same scale in both directions.
+function picture(nodes, found, from, width) {
+  const { points, kept } = project(nodes);
+  const reach = (axis) => Math.max(...points.map((p) => Math.abs(p[axis])), 1e-6);
+  const scale = Math.min((width / 2 - EDGE) / reach("x"), 220 / reach("y"));
+  const height = Math.max(240, 2 * (reach("y") * scale + EDGE));
+  const typical = new Map(found.map((t) => [t.node, t.typical]));
+  const slowest = found[0].node;
+  const placed = points.map((p) => ({ ...p, cx: width / 2 + p.x * scale, cy: height / 2 + p.y * scale, r: Math.min(p.height * scale, 120), slow: p.node === slowest, own: p.node === from }));
+  placed.sort((a, b) => a.slow - b.slow || a.own - b.own); // who matters is drawn over the others
+  const wanted = [...placed].reverse().filter((p) => p.slow || p.own || placed.length <= NAMES_MAX);
+  const unit = round(150 / scale);
+  return svg("svg", { class: "map", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Map of ${nodes.length} nodes; the slowest is ${slowest}. The table beside it has the same in words.` },
+    placed.map((p) => mark(p, typical.get(p.node))), labels(wanted, width), svg("path", { class: "scale", d: `M12 ${height - 18}v8h${unit * scale}v-8` }),
+    svg("text", { x: 16, y: height - 16, class: "scale" }, `${ms(unit)}${kept < 0.9 ? ` (two axes show ${Math.round(kept * 100)} % of the differences)` : ""}`));
 }
 
 const columns = [
@@ -89,10 +85,12 @@ export function show(place, context) {
     say(more, found.length > ROWS_MAX ? `The slowest ${ROWS_MAX} of ${found.length}.` : "");
     if (found.length === 0) { drawing.replaceChildren(empty("Nobody has measured a round trip yet.")); return; }
     const [first] = found;
-    redraw(drawing, [known.nodes, from], () => picture(known.nodes, found, from));
+    const width = Math.max(300, drawing.clientWidth - 32);
+    redraw(drawing, [known.nodes, from, width], () => picture(known.nodes, found, from, width));
     say(verdict, found.length > 1 ? `Slowest: ${first.node}, ${ms(first.typical)} to the others (median); all nodes: ${ms(found[found.length >> 1].typical)}.`
       : "There is one node: no trips yet.");
   }
 
+  addEventListener("resize", draw, { signal: context.signal });
   onSelf(context, ({ self }) => { if (known.self !== self) { known.self = self; draw(); } });
 }

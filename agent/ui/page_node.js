@@ -25,7 +25,7 @@ const instanceColumns = [
   { title: "State", cell: (i) => state(i.state) },
   { title: "Service", cell: (i) => nameOf(i.name, link("services", i.name)) },
   { title: "Instance", cell: (i) => nameOf(i.id, link("services", i.name, i.node, i.id)) },
-  { title: "Address", cell: (i) => endpoint(i.address, i.port) },
+  { title: "Address", class: "keep", cell: (i) => endpoint(i.address, i.port) },
   { title: "Tags", cell: (i) => tags(i.tags) },
   { title: "For", cell: (i) => since(i.since) },
   { title: "Failing checks", cell: (i) => (i.faults.length === 0 ? null : i.faults.map((c) => element("pre", {}, `${c.name}: ${c.output || c.notes}`))) },

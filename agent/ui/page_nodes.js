@@ -1,6 +1,6 @@
 // All nodes, as a list that may be long: the worst first, or the farthest, or the newest change.
 import { Stable, onSelf } from "./answer.js";
-import { element, heading, nameOf, since, state } from "./dom.js";
+import { element, heading, nameOf, since, state, tags } from "./dom.js";
 import { matches, rows, sorted } from "./model_nodes.js";
 import { ms } from "./model_rtt.js";
 import { link } from "./router.js";
@@ -18,8 +18,7 @@ function services(row) {
 
 const columns = [
   { title: "State", sort: "state", class: "state-cell", cell: (row) => state(row.state) },
-  { title: "Node", sort: "name", cell: (row) => [nameOf(row.name, link("nodes", row.name)), row.server ? element("span", { class: "faint" }, " server") : null,
-    row.self ? element("span", { class: "faint" }, " this agent") : null] },
+  { title: "Node", sort: "name", cell: (row) => [nameOf(row.name, link("nodes", row.name)), row.server ? [" ", ...tags(["server"])] : null, row.self ? [" ", ...tags(["this agent"])] : null] },
   { title: "Address", class: "extra", cell: (row) => row.address },
   { title: "Gossip", class: "extra", cell: (row) => FACES[row.liveness] ?? row.liveness },
   { title: "For", sort: "since", class: "extra", cell: (row) => since(row.since) },

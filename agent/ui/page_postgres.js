@@ -11,9 +11,8 @@ export const title = "PostgreSQL";
 export const paths = ["/ui/postgres", "/ui/postgres/:cluster"];
 
 const SAMPLE_MS = 2000;
-const WIDTH = 720;
 const HEIGHT = 180;
-const LEFT = 64;
+const LEFT = 72;
 const TOP = 12;
 const BOTTOM = 24;
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
@@ -35,18 +34,18 @@ function card(m) {
 }
 
 // Lag over time: a line a standby, told apart by name and dashes; time in which nobody was primary is hatched.
-function picture(name, now) {
+function picture(name, now, width) {
   const { from, to, max, lines, outages } = graph(samples.get(name), now);
-  const wide = WIDTH - LEFT - 90;
+  const wide = width - LEFT - 90;
   const x = (at) => LEFT + at * wide;
   const y = (lag) => TOP + (1 - lag) * (HEIGHT - TOP - BOTTOM);
   const text = (at, down, anchor, ...words) => svg("text", { x: at, y: down, "text-anchor": anchor }, ...words);
   const drawn = lines.filter((l) => l.runs.length > 0).map((l, i) => {
     const last = l.runs.at(-1).at(-1);
     return svg("g", {}, l.runs.map((run) => svg("polyline", { points: run.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "), "stroke-dasharray": DASHES[i % DASHES.length] })),
-      text(Math.min(x(last[0]) + 6, WIDTH - 84), Math.max(TOP + 10, Math.min(y(last[1]) + 4 - 14 * i, HEIGHT - BOTTOM)), "start", l.node.slice(0, 12)));
+      text(Math.min(x(last[0]) + 6, width - 84), Math.max(TOP + 10, Math.min(y(last[1]) + 4 - 14 * i, HEIGHT - BOTTOM)), "start", l.node.slice(0, 12)));
   });
-  return svg("svg", { class: "lag", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Bytes behind the primary over the last ${took(to - from)}; now: ${lines.map((l) => l.node).join(", ")}, see the cards above.` },
+  return svg("svg", { class: "lag", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `Bytes behind the primary over the last ${took(to - from)}; now: ${lines.map((l) => l.node).join(", ")}, see the cards above.` },
     svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${LEFT + wide}` }), outages.map(([a, b]) => svg("rect", { class: "outage", x: x(a), y: TOP, width: Math.max(1, x(b) - x(a)), height: HEIGHT - TOP - BOTTOM })),
     text(LEFT - 6, TOP + 10, "end", behind(max)), text(LEFT - 6, HEIGHT - BOTTOM, "end", "0"), text(LEFT, HEIGHT - 6, "start", `${took(to - from)} ago`), text(LEFT + wide, HEIGHT - 6, "end", "now"), drawn);
 }
@@ -73,7 +72,7 @@ function showCluster(name, context, identity) {
   function point() {
     if (!cluster || document.hidden) return;
     sample(samples.get(name), cluster, Date.now());
-    lag.replaceChildren(cluster.members.length > 1 ? picture(name, Date.now()) : empty("There is no standby whose lag could be drawn."));
+    lag.replaceChildren(cluster.members.length > 1 ? picture(name, Date.now(), Math.max(300, lag.clientWidth - 32)) : empty("There is no standby whose lag could be drawn."));
   }
 
   const note = follow(context, `/v1/postgres/${encodeURIComponent(name)}`, { needs: "operator:read, or service:read of its service", failed: () => { cluster = null; } }, (value) => {
