@@ -110,6 +110,7 @@ static void destroy_parts(struct agent *agent)
     collector_destroy(agent->collector);
     asked_destroy(agent->asked);
     event_log_destroy(agent->events);
+    history_destroy(agent->history.log);
     local_destroy(agent->local);
     local_files_close(agent->local_files);
     schedule_destroy(agent->schedule);

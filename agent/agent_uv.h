@@ -23,6 +23,7 @@
 #include "agent/dns_manners.h"
 #include "agent/event/asked.h"
 #include "agent/event/event_log.h"
+#include "agent/event/history.h"
 #include "agent/forward_uv.h"
 #include "agent/gossip/gossip.h"
 #include "agent/gossip/gossip_uv.h"
@@ -47,6 +48,17 @@ enum { AGENT_ERROR_MAX = 1024, AGENT_TTLS_MAX = 256 };
 
 enum agent_phase { AGENT_RUNNING, AGENT_LEAVING, AGENT_CLOSING };
 
+/* What has changed in the pool, and since when it counts as a change. */
+struct agent_history {
+    struct history *log;
+    uint64_t counted[HISTORY_KIND_COUNT]; /* as the metrics have it */
+    uint64_t settles_ms;                  /* who comes before then was here already */
+    bool settled;
+    bool has_news;
+    char first_node[CATALOG_NODE_NAME_MAX + 1]; /* whose first services are coming, */
+    unsigned first_count;                       /* ... and how many have */
+};
+
 struct agent {
     /* What it was told; `words` are those of the command line, for reloads. */
     size_t word_count;
@@ -66,6 +78,7 @@ struct agent {
     struct local *local;
     struct prepared_book *queries;
     struct event_log *events;
+    struct agent_history history;
     struct asked_list *asked;
     struct key_orders *key_orders;
     struct keyring_list link_keys; /* the first keys of links, until they are open */
@@ -155,6 +168,22 @@ void agent_on_query_news(struct agent *agent, const struct gossip_action *action
 /* See http_operations. */
 int agent_fire(void *context, const struct user_event *event, char id[37]);
 int agent_ask(void *context, const struct gossip_query *query, http_ticket ticket);
+
+/* ---- history_uv.c: what has changed in the pool. */
+
+/* RC_OK, or RC_ENOMEM with one line in `agent->error`; after the catalog has what is configured. */
+int agent_open_history(struct agent *agent);
+
+/* Keeps an event, dated now; all is copied. */
+void agent_tell_history(struct agent *agent, const struct history_event *event);
+/* Who waits for news hears of them. */
+void agent_history_turn(struct agent *agent);
+
+/* GOSSIP_MEMBER_EVENT, before the catalog hears of it; a join that was answered; another
+ * leader of the store, or nobody ("") any more. */
+void agent_history_member(struct agent *agent, const struct gossip_action *action);
+void agent_history_joined(struct agent *agent);
+void agent_history_leader(struct agent *agent, const char *name, const char *was);
 
 /* ---- keys_uv.c: the keys of the pool. */
 

@@ -335,6 +335,7 @@ static int open_http(struct agent *agent)
         .engine = agent_engine(agent),
         .queries = agent->queries,
         .events = agent->events,
+        .history = agent->history.log,
         .metrics = agent->metrics,
         .permits = agent->permits,
         .facts = {.datacenter = config->datacenter,
@@ -529,6 +530,9 @@ static int open_joiner(struct agent *agent)
     };
     int err = joiner_start(&options, &agent->joiner);
     free(known);
+    if (options.name_count == 0 && known_count == 0) {
+        agent_history_joined(agent); /* nobody was here before us */
+    }
     return err == RC_OK ? RC_OK : fail(agent, err, "no memory to join");
 }
 
@@ -585,11 +589,11 @@ int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
         open_data,          open_identity,      agent_open_revoked, open_catalog,
-        open_book,          open_local,         open_events,        open_snapshot,
-        open_gossip,        open_handles,       open_checks,        open_gossip_edge,
-        agent_open_permits, agent_open_store,   open_http,          agent_open_links,
-        open_dns,           agent_open_queries, open_joiner,        agent_open_watches,
-        agent_open_keeper,
+        open_book,          open_local,         agent_open_history, open_events,
+        open_snapshot,      open_gossip,        open_handles,       open_checks,
+        open_gossip_edge,   agent_open_permits, agent_open_store,   open_http,
+        agent_open_links,   open_dns,           agent_open_queries, open_joiner,
+        agent_open_watches, agent_open_keeper,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

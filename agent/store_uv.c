@@ -42,6 +42,8 @@ struct store_uv {
     bool looks_at_revoked; /* settings have changed */
     uint64_t armed_ms;     /* deadline that `tick` runs for */
     bool has_leader;
+    bool leader_seen;             /* who leads, since we look, is known, ... */
+    char leader[ENGINE_NAME_MAX]; /* ... and last was; "": nobody */
     char alarm[ENGINE_ERROR_MAX];
     char trouble[TROUBLE_MAX]; /* why the store must not be asked; "" */
 };
@@ -329,6 +331,24 @@ static void tell_leader(struct store_uv *uv, const struct engine_status *status)
     }
 }
 
+/* The first that we hear of is no news. */
+static void note_leader(struct store_uv *uv, const struct engine_status *status)
+{
+    const char *name = "";
+
+    for (size_t i = 0; i < status->member_count && status->has_leader; i++) {
+        name = status->members[i].is_leader ? status->members[i].name : name;
+    }
+    if (name[0] == '\0' && status->has_leader) {
+        return; /* somebody does: not yet known who */
+    }
+    if (uv->leader_seen && strcmp(name, uv->leader) != 0) {
+        agent_history_leader(uv->agent, name, uv->leader);
+    }
+    uv->leader_seen = uv->leader_seen || name[0] != '\0';
+    (void)rc_text_put(uv->leader, sizeof uv->leader, name);
+}
+
 static void set_gauges(const struct store_uv *uv, const struct engine_status *status)
 {
     const struct {
@@ -362,6 +382,7 @@ static void on_watch(uv_timer_t *timer)
 
     uv->engine->class->status(uv->engine, &status);
     tell_leader(uv, &status);
+    note_leader(uv, &status);
     if (strcmp(status.alarm, uv->alarm) != 0) {
         memcpy(uv->alarm, status.alarm, sizeof uv->alarm);
         if (uv->alarm[0] != '\0') {

@@ -63,6 +63,7 @@ void agent_turn(struct agent *agent)
         agent_store_catalog_changed(agent);
     }
     agent_store_turn(agent);
+    agent_history_turn(agent);
     agent_remember_clocks(agent);
     arm_tick(agent);
 }
@@ -153,6 +154,7 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
     switch (action->type) {
     case GOSSIP_MEMBER_EVENT:
         log_member(action);
+        agent_history_member(agent, action);
         lane_on_member(&agent->lane, now_ns, rc_clock_wall_ms(), action);
         agent_remember(agent, action);
         http_tell_news(agent->http, HTTP_NEWS_MEMBER);
@@ -162,6 +164,9 @@ void agent_on_gossip(void *context, uint64_t now_ns, const struct gossip_action 
         agent_tell_watches(agent, WATCH_POOL);
         break;
     case GOSSIP_JOIN_RESULT:
+        if (action->err == RC_OK) {
+            agent_history_joined(agent);
+        }
         joiner_on_result(agent->joiner, action);
         break;
     case GOSSIP_NAME_CONFLICT:

@@ -218,6 +218,44 @@ size_t catalog_take_changes(struct catalog *c, const struct catalog_change **out
  * they are folded into CATALOG_TOPIC_ALL by then. */
 size_t catalog_see_changes(const struct catalog *c, const struct catalog_change **out);
 
+/* ---- what happens, one by one ---------------------------------------------------------- */
+
+/* For whoever keeps a history. A node that was there when the history begins is silent until
+ * its first record has come: what it then says has not happened just now. Nor is told what a
+ * check had before its first run, nor, of a node that goes, every service that goes with it. */
+enum catalog_happening_kind {
+    CATALOG_CHECK_FLIPPED, /* `check` went from `from` to its status */
+    CATALOG_SERVICE_CAME,
+    CATALOG_SERVICE_WENT,
+    CATALOG_MAINTENANCE_BEGAN, /* of `service`, or of the node; `check` says why */
+    CATALOG_MAINTENANCE_ENDED,
+    CATALOG_PRIMARY_CHANGED, /* `service` alone may show CATALOG_UNIQUE_TAG, under `term` */
+    CATALOG_HAPPENING_COUNT
+};
+
+struct catalog_happening {
+    enum catalog_happening_kind kind;
+    const struct catalog_node *node;
+    const struct catalog_service *service; /* NULL: of the node */
+    const struct catalog_check *check;     /* or NULL */
+    enum check_status from;
+    bool is_first;     /* a service of the node's first record */
+    uint64_t term;     /* CATALOG_PRIMARY_CHANGED; 0: none */
+    const char *group; /* the cluster it is primary of, or "" */
+    const char *was;   /* the node that was primary before, or "" */
+};
+
+/* From now on `told` is called with each, from inside the call that changes the catalog: it
+ * must not call the catalog, and all is borrowed. Nodes that are listed until
+ * catalog_settle() count as there already. */
+typedef void catalog_told(void *context, const struct catalog_happening *happening);
+void catalog_tell_happenings(struct catalog *c, catalog_told *told, void *context);
+void catalog_settle(struct catalog *c);
+
+/* How often the status of a check changed in the last hour, as seen from here; exact to ten
+ * minutes. */
+unsigned catalog_check_flips(const struct catalog_check *check, uint64_t now_ms);
+
 /* ---- unique tags ---------------------------------------------------------------------- */
 
 /* A tag that says who may be written must never be shown twice. Among the instances of one name

@@ -182,6 +182,7 @@ struct item_check *item_check_create(const struct catalog_check *from)
     item->view.status = from->status;
     item->view.since_wall_ms = from->since_wall_ms;
     item->view.output_cut = from->output_cut;
+    item->has_run = from->status != CHECK_CRITICAL || text_of(from->output)[0] != '\0';
     assert(at == (char *)item + size);
     item->size = (uint32_t)size;
     if (item_check_set_output(item, text_of(from->output)) != RC_OK) {

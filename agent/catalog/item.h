@@ -23,8 +23,18 @@ struct item_service {
     const char **shown; /* owned; what view.tags points to while some are hidden */
 };
 
+/* Changes of a status by ten minutes; the newest slot is `slot`, modulo their number. */
+enum { ITEM_FLIP_SLOTS = 6, ITEM_FLIP_SLOT_MS = 600000 };
+
+struct item_flips {
+    uint32_t slot; /* since the clock's beginning */
+    uint16_t counts[ITEM_FLIP_SLOTS];
+};
+
 struct item_check {
     struct catalog_check view;
+    struct item_flips flips;
+    bool has_run;           /* its status was measured, not only assumed */
     char *output;           /* owned; view.output points to it or to a static text */
     uint64_t version;       /* when anything but status and output last changed */
     uint64_t state_version; /* when status or output last changed; >= version */
@@ -70,6 +80,9 @@ bool item_check_same_definition(const struct item_check *a, const struct item_ch
 
 /* Replaces the output by at most CATALOG_OUTPUT_MAX bytes of `text`. RC_OK or RC_ENOMEM. */
 int item_check_set_output(struct item_check *item, const char *text);
+
+void item_flips_add(struct item_flips *flips, uint64_t now_ms);
+unsigned item_flips_count(const struct item_flips *flips, uint64_t now_ms);
 
 /* Does an item still say what it said? Memory that went bad is found by its seal, before it
  * is told to others. Whoever changes a check seals it again. */

@@ -304,6 +304,8 @@ int listing_show(struct catalog *c, struct node_entry *entry)
     c->nodes[place] = &entry->view;
     c->node_count++;
     entry->listed = true;
+    entry->fresh = true;
+    entry->silent = !c->settled;
     entry->view.create_index = step_index(c);
     entry->view.modify_index = step_index(c);
     entry->health->view.create_index = step_index(c);
@@ -313,6 +315,7 @@ int listing_show(struct catalog *c, struct node_entry *entry)
     step_touch_node(c, entry);
     for (size_t i = 0; i < entry->view.service_count; i++) {
         (void)listing_link_service(c, item_of_service(entry->services[i]));
+        happening_service(c, entry, entry->services[i], CATALOG_SERVICE_CAME);
     }
     for (size_t i = 0; i < entry->checks_count; i++) {
         struct catalog_check *check = &item_of_check(entry->checks_by_id[i])->view;
@@ -339,6 +342,7 @@ void listing_remove(struct catalog *c, struct node_entry *entry)
 {
     char key[CATALOG_NAME_MAX + 1];
 
+    entry->silent = true; /* that it goes is told by gossip */
     while (entry->checks_count > 0) {
         listing_drop_check(c, entry, item_of_check(entry->checks_by_id[0]));
     }

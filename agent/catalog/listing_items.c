@@ -124,7 +124,9 @@ int listing_put_service(struct catalog *c, struct node_entry *entry,
     node->service_count++;
     node->services = entry->services;
     entry->weight += weight_of(item);
-    return entry->listed ? listing_link_service(c, item) : RC_OK;
+    err = entry->listed ? listing_link_service(c, item) : RC_OK;
+    happening_service(c, entry, &item->view, CATALOG_SERVICE_CAME);
+    return err;
 }
 
 void listing_drop_service(struct catalog *c, struct item_service *item)
@@ -133,6 +135,7 @@ void listing_drop_service(struct catalog *c, struct item_service *item)
     size_t place = place_of_service(&entry->view, item->view.id);
 
     assert(entry->services[place] == &item->view);
+    happening_service(c, entry, &item->view, CATALOG_SERVICE_WENT);
     listing_unlink_service(c, item);
     entry->view.service_count--;
     memmove(&entry->services[place], &entry->services[place + 1],
@@ -235,12 +238,15 @@ int listing_put_check(struct catalog *c, struct node_entry *entry,
         struct item_check *old = item_of_check(entry->checks_by_id[place]);
         before = old->view.status;
         item->view.create_index = old->view.create_index;
+        item->flips = old->flips;
+        item->has_run = item->has_run || old->has_run;
         step_touch_check(c, entry, &old->view, before);
         entry->weight -= item_check_weight(&old->view);
         hide_check(entry, entry->checks_count, &old->view);
         show_check(entry, entry->checks_count - 1, &item->view);
         entry->checks_by_id[place] = &item->view;
         step_bury_check(c, old);
+        happening_check(c, item, before);
     } else {
         if (check_room(entry) != RC_OK) {
             item_check_destroy(item);
@@ -252,6 +258,7 @@ int listing_put_check(struct catalog *c, struct node_entry *entry,
         show_check(entry, entry->checks_count, &item->view);
         entry->checks_count++;
         item->view.create_index = entry->listed ? step_index(c) : 0;
+        happening_switch(c, entry, &item->view, CATALOG_MAINTENANCE_BEGAN);
     }
     entry->weight += item_check_weight(&item->view);
     touch_check(c, entry, item, before);
@@ -266,6 +273,7 @@ void listing_drop_check(struct catalog *c, struct node_entry *entry,
     assert(entry->checks_by_id[place] == &item->view);
     step_touch_node(c, entry);
     step_touch_check(c, entry, &item->view, item->view.status);
+    happening_switch(c, entry, &item->view, CATALOG_MAINTENANCE_ENDED);
     hide_check(entry, entry->checks_count, &item->view);
     entry->checks_count--;
     memmove(&entry->checks_by_id[place], &entry->checks_by_id[place + 1],
@@ -293,6 +301,7 @@ int listing_set_result(struct catalog *c, struct item_check *item,
     item_check_seal(item);
     step_touch_node(c, entry);
     touch_check(c, entry, item, before);
+    happening_check(c, item, before);
     return RC_OK;
 }
 
@@ -313,5 +322,6 @@ void listing_set_liveness(struct catalog *c, struct node_entry *entry,
     if (health->view.status != before || health->view.since_wall_ms == 0) {
         health->view.since_wall_ms = wall_ms;
         touch_check(c, entry, health, before);
+        happening_check(c, health, before);
     }
 }

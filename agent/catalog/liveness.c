@@ -168,6 +168,7 @@ void catalog_member_event(struct catalog *c, uint64_t now_ms, uint64_t wall_ms,
     if (strcmp(member->name, c->self->name) == 0) {
         return;
     }
+    c->now_ms = now_ms;
     step_begin(c);
     if (member->liveness == CATALOG_LEFT) {
         struct node_entry *entry = listing_find(c, member->name);

@@ -221,6 +221,7 @@ int catalog_update_check(struct catalog *c, uint64_t now_ms,
     struct catalog_check state = {.status = result->status,
                                   .output = result->output == NULL ? "" : result->output,
                                   .since_wall_ms = result->wall_ms};
+    c->now_ms = now_ms;
     catalog_begin(c);
     int err = take_result(c, now_ms, item_of_check(check), &state);
     catalog_end(c, now_ms);
@@ -458,6 +459,7 @@ int catalog_put_check(struct catalog *c, uint64_t now_ms,
         return refuse(c, RC_ENOMEM, error, "no memory");
     }
     item->view.output_cut = false;
+    c->now_ms = now_ms;
     catalog_begin(c);
     err = replace_check(c, now_ms, old == NULL ? NULL : item_of_check(old), item);
     catalog_end(c, now_ms);

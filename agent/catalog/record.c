@@ -488,6 +488,7 @@ int record_apply(struct catalog *c, uint64_t now_ms, const struct delta *delta,
                  struct applied *out)
 {
     *out = (struct applied){0};
+    c->now_ms = now_ms;
     if (strcmp(delta->owner, c->self->name) == 0) {
         return answer_echo(c, delta, out);
     }

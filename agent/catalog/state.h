@@ -69,7 +69,9 @@ struct node_entry {
     size_t checks_capacity;                    /* of both */
 
     bool listed;
-    bool peer;           /* speaks catalog */
+    bool fresh;  /* its first record has not come, */
+    bool silent; /* ... or nothing of it is news: it was here before us, or it goes */
+    bool peer;   /* speaks catalog */
     uint64_t want_epoch; /* a rumour told of this place in time: to be passed on */
     uint64_t want_version;
     uint64_t index;
@@ -151,6 +153,10 @@ struct catalog {
     struct catalog_counters counters;
     struct rc_random random;
     char *datacenter;
+    uint64_t now_ms; /* of the call under way */
+    catalog_told *told;
+    void *told_context;
+    bool settled; /* nodes that come now are news */
 
     struct rc_table *by_name;          /* folded node name -> node_entry, listed or not */
     struct rc_table *by_key;           /* digest key of the exact name -> the same */
@@ -295,6 +301,19 @@ void step_bury_check(struct catalog *c, struct item_check *item);
 void step_bury_facts(struct catalog *c, struct item_facts *item);
 void step_begin(struct catalog *c);
 void step_end(struct catalog *c); /* commits when the outermost step ends */
+
+/* ---- happening.c: what is told one by one */
+
+void happening_check(struct catalog *c, struct item_check *item, enum check_status from);
+/* A check came or went: a switch of maintenance, if it is one. */
+void happening_switch(struct catalog *c, const struct node_entry *entry,
+                      const struct catalog_check *check,
+                      enum catalog_happening_kind kind);
+void happening_service(struct catalog *c, const struct node_entry *entry,
+                       const struct catalog_service *service,
+                       enum catalog_happening_kind kind);
+void happening_primary(struct catalog *c, const struct catalog_service *service,
+                       uint64_t term, const char *group, const char *was);
 
 /* ---- unique.c: tags that only one instance may show */
 

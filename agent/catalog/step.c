@@ -299,6 +299,10 @@ static void commit_nodes(struct catalog *c)
         c->touched_nodes = entry->next_touched;
         entry->touched = false;
         entry->index = c->index;
+        if (entry->view.epoch != 0) {
+            entry->fresh = false;
+            entry->silent = false;
+        }
         if (entry->listed || entry->removed) {
             tell(c, CATALOG_TOPIC_NODE, entry->name);
         }

@@ -20,6 +20,9 @@ struct unique_term {
     const struct catalog_service *holder; /* claims with the highest term */
     unsigned holders;                     /* how many do */
     bool present;                         /* has an instance */
+    /* Whose time as the only holder was told last. */
+    char node[CATALOG_NODE_NAME_MAX + 1];
+    uint64_t term;
 };
 
 struct unique_rule {
@@ -161,6 +164,19 @@ static void count_claims(struct name_entry *name)
     for (size_t i = 0; i < name->view.instance_count; i++) {
         count_claim(name, name->instances[i]);
     }
+}
+
+static void tell_holder(struct catalog *c, struct unique_term *entry)
+{
+    const struct catalog_service *holder = entry->holders == 1 ? entry->holder : NULL;
+
+    if (holder == NULL ||
+        (entry->term == entry->highest && strcmp(entry->node, holder->node->name) == 0)) {
+        return;
+    }
+    happening_primary(c, holder, entry->highest, entry->cluster, entry->node);
+    entry->term = entry->highest;
+    (void)rc_text_put(entry->node, sizeof entry->node, holder->node->name);
 }
 
 /* Whether the right to be primary is another one's, or nobody's. */
@@ -377,6 +393,9 @@ void unique_settle(struct catalog *c, struct name_entry *name)
         rule != NULL ? find_holder(name, rule->holder) : NULL;
 
     count_claims(name);
+    for (size_t i = 0; i < name->term_count; i++) {
+        tell_holder(c, &name->terms[i]);
+    }
     for (size_t i = 0; i < name->view.instance_count; i++) {
         struct item_service *item = item_of_service(name->instances[i]);
         bool holds = holder != NULL && holder == name->instances[i];

@@ -28,7 +28,8 @@ void agent_checks(struct http_api *api, struct http_exchange *x)
                                                 api->facts.node_name};
         if (filter_accepts(filter, &selected) && visible_local_check(api, x, &check)) {
             rc_json_key(&json, check.id);
-            render_local_check(&json, &check, selected.service, selected.node);
+            render_local_check(&json, &check, selected.service, selected.node,
+                               request_flaps(api, check.id));
         }
     }
     rc_json_object_end(&json);

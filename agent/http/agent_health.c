@@ -47,7 +47,7 @@ static void put_service(struct http_api *api, struct rc_json *json,
         bool of_node = check.service_id[0] == '\0';
         if (of_node || strcmp(check.service_id, service->id) == 0) {
             render_local_check(json, &check, of_node ? NULL : service,
-                               api->facts.node_name);
+                               api->facts.node_name, request_flaps(api, check.id));
         }
     }
     rc_json_array_end(json);

@@ -117,6 +117,9 @@ http_handler event_list;
 http_handler agent_gossip_members;
 http_handler agent_query;
 
+/* ui_events.c: what has changed in the pool lately. */
+http_handler ui_events;
+
 /* ui_endpoints.c: summaries for the status page. */
 http_handler ui_services;
 http_handler ui_nodes;
@@ -187,6 +190,9 @@ int request_enable(struct http_exchange *x, enum local_switch *out);
 void request_written(struct http_api *api, struct http_exchange *x, int err);
 
 struct local_now request_now(const struct http_api *api);
+
+/* How often the status of a check of this agent changed in the last hour. */
+unsigned request_flaps(const struct http_api *api, const char *check_id);
 
 /* Whether the member is one of Consul's servers, or says so, and counts as alive. */
 bool request_is_live_server(const struct gossip_member *member);

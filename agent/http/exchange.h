@@ -130,6 +130,7 @@ struct http_api {
     void (*resume)(void *context, struct http_exchange *x); /* an errand has ended */
     void *resume_context;
     const struct event_log *events; /* may be NULL */
+    const struct history *history;  /* may be NULL */
     struct rc_metrics *metrics;
     struct permits *permits; /* may be NULL */
     struct answers *answers; /* may be NULL */

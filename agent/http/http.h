@@ -23,6 +23,7 @@ struct catalog_change;
 struct event_log;
 struct gossip;
 struct gossip_query;
+struct history;
 struct http;
 struct keyring_request;
 struct local;
@@ -225,6 +226,7 @@ struct http_options {
     struct engine *engine;         /* borrowed: of the store */
     struct prepared_book *queries; /* borrowed; NULL without a store */
     const struct event_log *events; /* NULL: none ever */
+    const struct history *history;  /* NULL: none is kept */
     struct rc_metrics *metrics;     /* may be NULL */
     struct permits *permits;        /* NULL: there are no tokens; permits_create() */
 
@@ -262,8 +264,14 @@ void http_catalog_changed(struct http *http, const struct catalog_change *change
                           size_t count);
 
 /* Tells of what is not the catalog's: wakes those who wait for user events, for
- * members, or for whatever tokens hang on. */
-enum http_news { HTTP_NEWS_EVENT, HTTP_NEWS_MEMBER, HTTP_NEWS_TOKENS, HTTP_NEWS_COUNT };
+ * members, for whatever tokens hang on, or for the history of the pool. */
+enum http_news {
+    HTTP_NEWS_EVENT,
+    HTTP_NEWS_MEMBER,
+    HTTP_NEWS_TOKENS,
+    HTTP_NEWS_HISTORY,
+    HTTP_NEWS_COUNT
+};
 void http_tell_news(struct http *http, enum http_news news);
 
 /* Tells what has changed in the store, from inside its listener: whoever waits for the key, or for

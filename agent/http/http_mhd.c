@@ -290,6 +290,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .engine = options->engine,
         .queries = options->queries,
         .events = options->events,
+        .history = options->history,
         .metrics = options->metrics,
         .permits = options->permits,
         .facts = options->facts,

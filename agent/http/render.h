@@ -27,8 +27,10 @@ void render_service_node(struct rc_json *json, const struct catalog_service *ser
 
 void render_check(struct rc_json *json, const struct catalog_check *check);
 
-/* The same for the status page: with "SinceMs", when the status began, in ms since 1970. */
-void render_check_since(struct rc_json *json, const struct catalog_check *check);
+/* The same for the status page: with "SinceMs", when the status began, in ms since 1970, and
+ * "Flaps", how often it changed in the last hour. */
+void render_check_since(struct rc_json *json, const struct catalog_check *check,
+                        uint64_t now_ms);
 
 /* {Node, Service, Checks}: an instance with all checks that concern it. */
 void render_instance(struct rc_json *json, const struct catalog_service *service);
@@ -44,9 +46,11 @@ enum render_hash { RENDER_WITHOUT_HASH, RENDER_WITH_HASH };
 void render_local_service(struct rc_json *json, const struct local_service *service,
                           const char *datacenter, enum render_hash hash);
 
-/* A check as this agent runs it; `service` is the one it belongs to, or NULL. */
+/* A check as this agent runs it; `service` is the one it belongs to, or NULL. `flaps`: as in
+ * render_check_since(). */
 void render_local_check(struct rc_json *json, const struct local_check *check,
-                        const struct local_service *service, const char *node);
+                        const struct local_service *service, const char *node,
+                        unsigned flaps);
 
 enum { RENDER_HASH_SIZE = 17 };
 

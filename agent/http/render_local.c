@@ -85,7 +85,8 @@ void render_local_service(struct rc_json *json, const struct local_service *serv
 }
 
 void render_local_check(struct rc_json *json, const struct local_check *check,
-                        const struct local_service *service, const char *node)
+                        const struct local_service *service, const char *node,
+                        unsigned flaps)
 {
     rc_json_object(json);
     rc_json_put_string(json, "Node", node);
@@ -101,6 +102,7 @@ void render_local_check(struct rc_json *json, const struct local_check *check,
     rc_json_put_string(json, "Type", or_empty(check->type));
     rc_json_key(json, "Definition");
     rc_json_raw(json, "{}");
+    rc_json_put_u64(json, "Flaps", flaps);
     rc_json_put_u64(json, "CreateIndex", 0);
     rc_json_put_u64(json, "ModifyIndex", 0);
     rc_json_object_end(json);

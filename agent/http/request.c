@@ -82,3 +82,11 @@ struct local_now request_now(const struct http_api *api)
 {
     return (struct local_now){.mono_ms = api->now_ms, .wall_ms = api->wall_ms};
 }
+
+unsigned request_flaps(const struct http_api *api, const char *check_id)
+{
+    const struct catalog_check *check =
+        catalog_check_find(catalog_self(api->catalog), check_id);
+
+    return check != NULL ? catalog_check_flips(check, api->now_ms) : 0;
+}

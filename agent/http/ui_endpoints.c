@@ -140,7 +140,7 @@ static void put_node(struct http_api *api, struct http_exchange *x, struct rc_js
     rc_json_array(json);
     for (size_t i = 0; i < node->check_count; i++) {
         if (visible_check(api, x, node->checks[i])) {
-            render_check_since(json, node->checks[i]);
+            render_check_since(json, node->checks[i], api->now_ms);
         }
     }
     rc_json_array_end(json);

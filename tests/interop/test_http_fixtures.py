@@ -33,7 +33,7 @@ HEADERS = ["Allow", "Location", "Content-Type", "Vary", "X-Cache", "X-Consul-Def
            "X-Consul-Lastcontact", "X-Consul-Effective-Consistency", "X-Consul-Reason"]
 PRESENT = ["X-Consul-Index", "X-Consul-Contenthash"]  # any value will do
 VARYING = {"CreateIndex", "ModifyIndex", "ContentHash", "DebugConfig", "Coord", "Stats", "Revision", "Version",
-           "Timestamp", "DelegateCur", "SessionTTLMin", "consul-network-segment"}
+           "Timestamp", "DelegateCur", "SessionTTLMin", "consul-network-segment", "Flaps", "Restart"}
 
 
 class Fixture:

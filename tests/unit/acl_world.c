@@ -8,6 +8,7 @@
 
 #include "agent/catalog/catalog.h"
 #include "agent/checks/schedule.h"
+#include "agent/event/history.h"
 #include "agent/gossip/gossip.h"
 #include "agent/http/routes.h"
 #include "agent/local/local.h"
@@ -170,6 +171,22 @@ static void fill_agent(struct acl_world *w)
         "{\"ID\":\"" ACL_QUERY "\",\"Name\":\"q\",\"Service\":{\"Service\":\"web\"}}");
 }
 
+static struct history *make_history(void)
+{
+    static const struct history_event events[] = {
+        {.at_ms = WALL_MS, .kind = HISTORY_JOIN, .node = "node1"},
+        {.at_ms = WALL_MS, .kind = HISTORY_REGISTER, .node = "node1", .service = "web"},
+        {.at_ms = WALL_MS, .kind = HISTORY_REGISTER, .node = "node1", .service = "db"},
+    };
+    struct history *history = history_create(1);
+
+    assert(history != NULL);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        history_add(history, &events[i]);
+    }
+    return history;
+}
+
 struct acl_world *acl_world_create(enum http_acl_mode mode)
 {
     struct acl_world *w = calloc(1, sizeof *w);
@@ -178,6 +195,7 @@ struct acl_world *acl_world_create(enum http_acl_mode mode)
         .mode = mode, .datacenter = "dc1", .seed = 1, .tell = tell, .context = w};
 
     w->store = world_create();
+    w->history = make_history();
     w->api = (struct http_api){
         .facts = {.datacenter = "dc1",
                   .node_name = "node1",
@@ -191,6 +209,7 @@ struct acl_world *acl_world_create(enum http_acl_mode mode)
         .wall_ms = WALL_MS,
         .permits = permits_create(&permits),
         .queries = prepared_book_create(),
+        .history = w->history,
         .resume = resume,
     };
     assert(w->api.permits != NULL);
@@ -210,6 +229,7 @@ void acl_world_destroy(struct acl_world *w)
     catalog_destroy(w->api.catalog);
     permits_destroy(w->api.permits);
     prepared_book_destroy(w->api.queries);
+    history_destroy(w->history);
     world_destroy(w->store);
     rc_buffer_fini(&w->told);
     free(w);

@@ -24,6 +24,7 @@ struct acl_world {
     struct http_api api;
     struct http_exchange x;
     struct schedule *schedule;
+    struct history *history; /* web and db were registered on node1, which joined */
     struct rc_buffer told; /* lines for the log */
 };
 
