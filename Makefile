@@ -42,7 +42,7 @@ SHARED := $(OUT)/libshared.a
 AGENT  := $(OUT)/libagent.a
 PROXY  := $(OUT)/libproxy.a
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(MAINS),$(filter $(1),$(ALL_C))))
-PAGES  := $(filter-out %.md,$(wildcard agent/ui/*))
+PAGES  := $(filter-out %.md %/package.json,$(wildcard agent/ui/*))
 PROXY_PAGES := $(filter-out %.md,$(wildcard proxy/admin/page/*))
 BINS   := $(OUT)/rollcall $(OUT)/rollcall-proxy
 UNIT   := $(patsubst %.c,$(OUT)/%,$(filter tests/unit/test_%.c,$(ALL_C)))
@@ -222,6 +222,8 @@ store-figures: $(STORE_BIN) ## commits a second of a store on SQLite, here and o
 	$(STORE_BIN) bench $(OUT)/store/bench
 	@f=$$(mktemp -d /dev/shm/store.XXXXXX) && $(STORE_BIN) bench $$f/store 200; rm -rf $$f
 
+ui-unit: ## what the status page makes of the API, without a browser: node
+	node --test tests/ui/*.test.mjs
 lab: ## a five-node lab on this machine, from nothing (root); STORE=sqlite: without etcd
 	scripts/install-deps run build lab
 	$(MAKE) all
@@ -232,6 +234,7 @@ check: ## every test, from nothing (root for the lab): what is missing is instal
 tests: ## every test, one kind after the other
 	$(MAKE) all $(UNIT) $(SIM) $(SIM_BIN) $(STORE_BIN) $(STORE_SIM) $(KEEPER_SIM) $(REPLAY)
 	$(MAKE) unit
+	$(MAKE) ui-unit
 	$(MAKE) sim
 	$(MAKE) replay
 	$(MAKE) integration
@@ -350,6 +353,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
+.PHONY: all ui-unit dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

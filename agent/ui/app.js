@@ -1,5 +1,5 @@
 // The frame: it finds the page of an address, follows the catalog, tells how fresh everything is, and keeps theme and token.
-import { confirm, element, mark, say, tick } from "./dom.js";
+import { clock, confirm, element, mark, say, tick } from "./dom.js";
 import { Live, ask as askAgent } from "./live.js";
 import { Catalog } from "./model.js";
 import { lost, navigation, pages } from "./pages.js";
@@ -10,6 +10,7 @@ const THEME = "rollcall-theme";
 const FOLLOW = "rollcall-follow"; // "off": nothing is asked again until the page is loaded again
 const PULSE = "/v1/status/leader";
 const PULSE_MS = 5000;
+const SELF_MS = 60000;
 const at = (id) => document.getElementById(id);
 
 // Storage may be forbidden; then a token lives as long as the page.
@@ -42,7 +43,7 @@ function coalesced(draw) {
 // ---- how fresh it is
 
 function troubleText(error) {
-  const known = health.at > 0 ? ` What is shown is of ${new Date(health.at).toLocaleTimeString()}.` : "";
+  const known = health.at > 0 ? ` What is shown is of ${clock(health.at)}.` : "";
   if (error.kind === "refused") return "This token may not read the catalog.";
   return `No answer from the agent (${error.text}).${known} Trying again.`;
 }
@@ -52,10 +53,10 @@ function tellFresh() {
   const nothing = health.filtered && catalog.ready && catalog.records.size === 0;
   mark(document.documentElement, "data-lost", error && error.kind !== "refused" ? "yes" : null);
   at("freshness").classList.toggle("lost", Boolean(error) || nothing);
-  if (!error && !follows() && health.at > 0) say(at("freshness"), `⏸ As of ${new Date(health.at).toLocaleTimeString()}: updates are off`);
+  if (!error && !follows() && health.at > 0) say(at("freshness"), `‖ As of ${clock(health.at)}: updates are off`);
   else if (error) say(at("freshness"), `✗ ${troubleText(error)}`);
   else if (nothing) say(at("freshness"), "! Nothing may be seen with this token, or without one.");
-  else if (health.at > 0) say(at("freshness"), `✓ Live, last updated ${new Date(health.at).toLocaleTimeString()}`);
+  else if (health.at > 0) say(at("freshness"), `✓ Live, last updated ${clock(health.at)}`);
   mark(at("token-button"), "class", token() ? "" : error?.kind === "refused" || health.filtered ? "wanted" : "");
   say(at("token-button"), token() ? "Token: set" : "Token");
 }
@@ -77,18 +78,14 @@ gather.onmessage = ({ data }) => {
 live.subscribe(PULSE, { everyMs: PULSE_MS }, ({ error }) => {
   const was = health.pulse;
   health.pulse = error && error.kind === "lost" ? { kind: "lost", text: error.message } : null;
-  if (was && !health.pulse) { gather.postMessage({ kind: "kick" }); introduce(); }
+  if (was && !health.pulse) gather.postMessage({ kind: "kick" });
   tellFresh();
 });
 
-async function introduce() {
-  try {
-    const { body } = await askAgent("/v1/agent/self", { token: token() });
-    say(at("whoami"), `as ${body.Config.NodeName} in ${body.Config.Datacenter} sees it`);
-  } catch {
-    // The freshness line tells when the agent does not answer; the name can wait.
-  }
-}
+// The freshness line tells when the agent does not answer; the name can wait.
+live.subscribe("/v1/agent/self", { everyMs: SELF_MS }, ({ value }) => {
+  if (value) say(at("whoami"), `as ${value.Config.NodeName} in ${value.Config.Datacenter} sees it`);
+});
 
 // ---- navigation and pages
 
@@ -116,8 +113,9 @@ function markNavigation(path) {
 }
 
 // What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;
-// live(path, { everyMs }, listener), told { value, error, at } likewise; ask(path, { method, body }) once; go(path); setQuery(values)
-// changes the address without a new page; settings of this browser; signal aborts when the page is left.
+// live(path, { everyMs }, listener), told { value, error, at } likewise; self(listener), told what /v1/agent/self says;
+// ask(path, { method, body }) once; go(path); setQuery(values) changes the address without a new page; settings of this browser;
+// signal aborts when the page is left.
 function contextOf(params, signal) {
   return {
     params, signal, catalog,
@@ -130,6 +128,7 @@ function contextOf(params, signal) {
       if (catalog.ready) listener(catalog);
     },
     live: (path, options, listener) => live.subscribe(path, options, listener, signal),
+    self: (listener) => live.subscribe("/v1/agent/self", { everyMs: SELF_MS }, ({ value }) => { if (value) listener(value); }, signal),
     ask: (path, options = {}) => askAgent(path, { token: token(), ...options }),
     refresh: () => { live.kick(); gather.postMessage({ kind: "kick" }); },
     go, setQuery: (values) => history.replaceState(history.state, "", withQuery(location.pathname, values)),
@@ -188,7 +187,7 @@ function nextTheme() {
 function tellTheme() {
   const theme = stored("localStorage", THEME);
   say(at("theme-button"), { light: "☀ Light", dark: "☾ Dark" }[theme] ?? "◐ Auto");
-  mark(at("theme-button"), "aria-label", `Theme: ${theme || "as the system"}; change`);
+  mark(at("theme-button"), "title", `Theme: ${theme || "as the system's"}`);
 }
 
 async function askToken() {
@@ -202,7 +201,7 @@ async function askToken() {
 
 const KEYS = [["/", "to the filter"], ["?", "this help"], ["↑ ↓ Home End", "from row to row in long lists"], ["Esc", "closes a dialog, clears a filter"],
   ["g then o, s, n, k, p", "to the overview, services, nodes, keys, PostgreSQL"]];
-const PLACES = { o: "/ui/", s: "/ui/services", n: "/ui/nodes", k: "/ui/kv", p: "/ui/postgres" };
+const PLACES = { __proto__: null, o: "/ui/", s: "/ui/services", n: "/ui/nodes", k: "/ui/kv", p: "/ui/postgres" };
 
 function showKeys() {
   const close = element("button", { type: "button", class: "primary", on: { click: () => dialog.close() } }, "Close");
@@ -262,5 +261,4 @@ setInterval(() => { if (!document.hidden) tick(); }, 1000);
 gather.postMessage({ kind: "token", token: token() });
 tellTheme();
 onVisible();
-introduce();
 show({ focus: false });

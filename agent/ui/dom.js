@@ -3,7 +3,7 @@ import { ago } from "./model.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 // A state is told by sign, word and colour, never by one of them alone.
-export const SIGNS = { passing: "✓", warning: "!", critical: "✗", maintenance: "‖", unknown: "?" };
+export const SIGNS = { __proto__: null, passing: "✓", warning: "!", critical: "✗", maintenance: "‖", unknown: "?" };
 
 function fill(node, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
@@ -57,6 +57,9 @@ export function since(instant) {
   const date = new Date(instant);
   return element("time", { class: "since", datetime: date.toISOString(), title: date.toLocaleString(), "data-at": instant }, ago(instant, Date.now()));
 }
+
+// "18:52:59", the same for everybody who looks.
+export const clock = (instant) => new Date(instant).toLocaleTimeString("en-GB");
 
 // Once a second: whatever counts time goes on.
 export function tick() {
@@ -148,6 +151,12 @@ export class Table {
   row(item) {
     return element("tr", {}, this.columns.map((column, i) => element(i === 0 ? "th" : "td",
       { class: column.class, scope: i === 0 ? "row" : null, "data-label": column.title }, column.cell(item))));
+  }
+
+  // What the cells show depends on more than the items.
+  redraw(items) {
+    for (const known of this.rows.shown.values()) known.item = null;
+    this.show(items);
   }
 
   show(items) {

@@ -5,7 +5,7 @@
 // once it is made: who has drawn it knows by `===` that there is nothing to draw.
 
 // How bad a state is. Maintenance is somebody's will, no fault; it takes an instance out all the same.
-export const SEVERITY = { passing: 0, maintenance: 1, warning: 2, critical: 3 };
+export const SEVERITY = { __proto__: null, passing: 0, maintenance: 1, warning: 2, critical: 3 };
 const MAINTENANCE = "maintenance";
 const HOUR_MS = 3600000;
 
@@ -212,6 +212,25 @@ export class Catalog {
   }
 
   instance(node, id) { return this.records.get(instanceKey(node, id)) ?? null; }
+}
+
+// What is wrong, as few sentences as that takes: a check that fails on many instances alike is one trouble, and what a lost node
+// takes with it is not told for each instance again. [{ key, state, service, node, id, check, since, output, count, places }]
+export function troubles(faults) {
+  const groups = new Map();
+  for (const check of faults) {
+    if (check.state === MAINTENANCE) continue;
+    const key = check.serviceId === "" ? `${check.state}\n${check.node}\n${check.id}` : `${check.state}\n${check.service}\n${check.name}\n`;
+    const group = groups.get(key);
+    if (!group) {
+      groups.set(key, { key, state: check.state, service: check.service, node: check.node, id: check.serviceId, isLost: check.id === "serfHealth" && check.serviceId === "",
+        check: check.name, since: check.since, output: check.output, count: 1, restart: check.restart });
+      continue;
+    }
+    group.count++;
+    group.since = Math.min(group.since, check.since) || group.since;
+  }
+  return [...groups.values()].sort((a, b) => SEVERITY[b.state] - SEVERITY[a.state] || b.isLost - a.isLost || b.since - a.since);
 }
 
 export const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
