@@ -223,7 +223,7 @@ store-figures: $(STORE_BIN) ## commits a second of a store on SQLite, here and o
 	@f=$$(mktemp -d /dev/shm/store.XXXXXX) && $(STORE_BIN) bench $$f/store 200; rm -rf $$f
 
 ui-unit: ## what the status page makes of the API, without a browser: node
-	node --test tests/ui/*.test.mjs
+	node --test tests/ui/model_*.mjs
 lab: ## a five-node lab on this machine, from nothing (root); STORE=sqlite: without etcd
 	scripts/install-deps run build lab
 	$(MAKE) all

@@ -1,6 +1,7 @@
 // The field in which a filter is typed; what it means stands in filter.js. Its text is kept in the address (?q=).
 import { element, mark, say } from "./dom.js";
 import { parse } from "./filter.js";
+import { tellCount } from "./virtual.js";
 
 const HELP = [
   ["web 10.0.0", "every word occurs: in name, id, node, address, tags, meta, state"], ["/^web\\d/", "a regular expression; also behind a field, as in tag:/^v/"],
@@ -40,6 +41,6 @@ export class FilterBox {
   }
 
   showCount(shown, total, what) {
-    say(this.count, shown === total ? `${total.toLocaleString("en")} ${what}` : `${shown.toLocaleString("en")} of ${total.toLocaleString("en")} ${what}`);
+    tellCount(this.count, shown, total, what);
   }
 }

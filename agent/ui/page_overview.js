@@ -1,9 +1,10 @@
 // One look: is everything well; if not, what, where, since when, why; what changed, and what is behind it all.
+import { troubleOf } from "./answer.js";
 import { Keyed, element, empty, facts, heading, nameOf, say, section, since, state, SIGNS } from "./dom.js";
 import { plural, sum, troubles, verdict } from "./model.js";
 import { index, ofService } from "./model_history.js";
 import { behind, clusterOf } from "./model_postgres.js";
-import { EVENTS, TimeLine, maintenanceCard, share, troubleCard, troubleOf } from "./parts.js";
+import { EVENTS, TimeLine, maintenanceCard, share, troubleCard } from "./parts.js";
 import { link, withQuery } from "./router.js";
 import { strip } from "./strip.js";
 
@@ -63,7 +64,7 @@ function serverOf(server, i) {
 function serversCard(context) {
   const place = element("div", { class: "card" }, empty("Asking …"));
   context.live("/v1/operator/autopilot/health", { everyMs: 5000 }, ({ value, error }) => {
-    if (!value || error) { place.replaceChildren(empty(error ? troubleOf(error) : "Asking …")); return; }
+    if (!value || error) { place.replaceChildren(empty(error ? troubleOf(error, { needs: "operator:read" }) : "Asking …")); return; }
     const leader = value.Servers.find((server) => server.Leader);
     const word = !leader ? "critical" : value.Healthy ? "passing" : "warning";
     const text = !leader ? "no leader: keys, sessions and locks cannot be changed" : `${leader.Name} leads`;

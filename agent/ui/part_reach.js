@@ -1,8 +1,8 @@
 // How a service is reached: the DNS names with what is answered to them now, and the proxies that route to it.
+import { troubleOf } from "./answer.js";
 import { Table, element, nameOf, say, section, state } from "./dom.js";
 import { answerOf } from "./model_dns.js";
 import { instanceAt, millis, perSecond, routesTo, silent } from "./model_proxies.js";
-import { troubleOf } from "./parts.js";
 import { link } from "./router.js";
 
 const DNS_MS = 5000;

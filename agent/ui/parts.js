@@ -1,4 +1,5 @@
 // What several pages show: what is wrong, what happened.
+import { troubleOf } from "./answer.js";
 import { Keyed, clock, element, empty, nameOf, say, since, state, svg } from "./dom.js";
 import { endpoint, plural } from "./model.js";
 import { SPAN_MS, density, told } from "./model_history.js";
@@ -66,13 +67,6 @@ export class TimeLine {
     this.more.hidden = shown.length >= Math.min(this.events.length, 500);
     say(this.more, `Show all ${this.events.length}`);
   }
-}
-
-// Why something is not shown, for people.
-export function troubleOf(error) {
-  if (error.kind === "refused") return "This token may not see it.";
-  if (error.kind === "absent") return "This agent does not offer it.";
-  return `It cannot be told now: ${error.message}.`;
 }
 
 // A bar of how many are in which state, with the numbers beside it.

@@ -1,6 +1,6 @@
 // A list of any length of which only what is seen is there. It scrolls with the page; the height of a row is the style sheet's
 // (--row). To assistive technology it is a table that tells how many rows it has; arrow keys, Home and End go from row to row.
-import { element, mark } from "./dom.js";
+import { element, mark, say } from "./dom.js";
 
 const ALL = 100; // so few rows are simply there: the browser's own search finds them
 const MARGIN = 8; // rows drawn beyond what is seen
@@ -120,4 +120,8 @@ export class VirtualList {
     this.draw();
     this.rows.get(this.key(this.items[index]))?.element.querySelector("a, button")?.focus({ preventScroll: true });
   }
+}
+
+export function tellCount(place, shown, total, what) {
+  say(place, shown === total ? `${total.toLocaleString("en")} ${what}` : `${shown.toLocaleString("en")} of ${total.toLocaleString("en")} ${what}`);
 }
