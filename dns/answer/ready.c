@@ -267,6 +267,7 @@ static struct dns_ready *make(const struct dns_ground *ground,
                               enum dns_existence existence)
 {
     static const struct dns_query question_left_out = {.question = DNS_PART_MISSING};
+    static const struct dns_extras none = {0};
 
     struct draft *draft = malloc(sizeof *draft);
     if (draft == NULL) {
@@ -277,7 +278,7 @@ static struct dns_ready *make(const struct dns_ground *ground,
     draft->size = draft->count = draft->distinct = draft->extra_count = 0;
     draft->reply.ground = ground;
     draft->reply.query = &question_left_out;
-    dns_writer_begin(&draft->reply.writer, &question_left_out, NULL, draft->space,
+    dns_writer_begin(&draft->reply.writer, &question_left_out, &none, draft->space,
                      sizeof draft->space, DNS_PART_PRESENT);
     int err = make_records(draft);
     if (err != RC_OK) {

@@ -361,13 +361,20 @@ static struct rc_span trimmed(const char *at, const char *end)
     return (struct rc_span){at, (size_t)(end - at)};
 }
 
+/* Where the line that begins at `at` ends: its CR LF. NULL: it does not. */
+static const char *end_of_line(const char *at, const char *end)
+{
+    const char *feed = memchr(at, '\n', (size_t)(end - at));
+    return feed != NULL && feed > at && feed[-1] == '\r' ? feed - 1 : NULL;
+}
+
 int h2_head_split(const char *text, size_t size,
                   struct h2_field fields[H2_HEAD_FIELDS_MAX], size_t *count,
                   size_t *head_size)
 {
     static const size_t status_at = 9; /* behind "HTTP/1.1 " */
     const char *end = text + size;
-    const char *line_end = memchr(text, '\r', size);
+    const char *line_end = end_of_line(text, end);
     size_t found = 1;
 
     if (line_end == NULL || (size_t)(line_end - text) < status_at + 3) {
@@ -379,8 +386,8 @@ int h2_head_split(const char *text, size_t size,
             return RC_EMALFORMED;
         }
         const char *at = line_end + 2;
-        line_end = memchr(at, '\r', (size_t)(end - at));
-        if (line_end == NULL || end - line_end < 2) {
+        line_end = end_of_line(at, end);
+        if (line_end == NULL) {
             return RC_EMALFORMED;
         }
         if (line_end == at) {
