@@ -337,17 +337,44 @@ lint: $(BINS) ## formatting, layers, symbols, headers that stand alone, clang-ti
 	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
 	printf '%s\n' $(ALL_C) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
-	shellcheck scripts/install-deps scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision .ci/run
+	shellcheck scripts/install-deps scripts/apt-repository scripts/completion/rollcall.bash scripts/debian/*.post* scripts/debian/*.prerm scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision .ci/run
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
 format: ## rewrite the sources in house style
 	clang-format -i $(ALL_CH)
-install: $(BINS) ## into $(DESTDIR)$(PREFIX)
+UNITS ?= $(PREFIX)/lib/systemd/system
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: $(BINS) ## programs, manual pages, units and completion into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
-	install -m 0644 agent/rollcall.1 proxy/rollcall-proxy.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 0644 agent/rollcall-dns.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man7
+	install -m 0644 agent/rollcall.1 proxy/rollcall-proxy.1 $(SHARE)/man/man1
+	install -m 0644 agent/rollcall-dns.7 $(SHARE)/man/man7
+	install -d $(DESTDIR)$(UNITS) $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	@set -e; for unit in agent/*.service proxy/*.service; do echo "  UNIT $$unit"; \
+	    sed 's|=/usr/bin/|=$(PREFIX)/bin/|' "$$unit" >"$(DESTDIR)$(UNITS)/$${unit##*/}"; done
+	install -m 0644 agent/rollcall.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollcall.conf
+	install -m 0644 proxy/rollcall-proxy.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollcall-proxy.conf
+	install -d $(SHARE)/bash-completion/completions $(DESTDIR)$(ZSH_COMPLETIONS)
+	@set -e; for program in rollcall rollcall-proxy; do echo "  COMPLETION $$program"; \
+	    install -m 0644 scripts/completion/rollcall.bash $(SHARE)/bash-completion/completions/$$program; \
+	    install -m 0644 scripts/completion/rollcall.zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; done
+.PHONY: deb deb-test
+DEB ?= build/deb
+# For a package of another version from the same sources: DEB_SUFFIX=~rc1, or +1.
+DEB_VERSION = $(shell sed -n 's/.*ROLLCALL_VERSION "\(.*\)"/\1/p' base/version.h)$(DEB_SUFFIX)
+deb: ## Debian packages of both programs into DEB=build/deb
+	@command -v dh >/dev/null || { echo "debhelper is missing: scripts/install-deps build deb" >&2; exit 1; }
+	mkdir -p $(DEB)/tree/tests
+	cd $(DEB)/tree && rm -rf debian base dns agent proxy scripts
+	cp -a Makefile CHANGELOG.md base dns agent proxy scripts $(DEB)/tree
+	cp -a scripts/debian $(DEB)/tree/debian
+	printf 'rollcall (%s) unstable; urgency=medium\n\n  * CHANGELOG.md tells what is new.\n\n -- %s  %s\n' '$(DEB_VERSION)' \
+	    "$$(sed -n 's/^Maintainer: //p' scripts/debian/control)" "$$(date -R -r CHANGELOG.md)" >$(DEB)/tree/debian/changelog
+	rm -f $(DEB)/*.deb
+	cd $(DEB)/tree && env -u MAKEFLAGS -u MAKELEVEL -u BUILD -u WERROR DEB_BUILD_OPTIONS="nocheck noautodbgsym parallel=$$(nproc)" \
+	    dpkg-buildpackage --no-sign --build=binary --no-pre-clean --no-check-builddeps
 clean: ## remove build/
 	rm -rf build
 help: ## this list

@@ -546,8 +546,9 @@ static void on_signal(void *context, int number)
         (void)agent_reload_config(agent, text, sizeof text); /* it tells */
         return;
     }
-    bool stay =
-        number == SIGTERM ? !config->leave_on_terminate : config->skip_leave_on_interrupt;
+    bool stay = number == SIGTERM  ? !config->leave_on_terminate
+                : number == SIGINT ? config->skip_leave_on_interrupt
+                                   : true; /* SIGQUIT: another process follows */
     (void)agent_keeper_retire(agent, KEEPER_RESTARTS,
                               stay ? agent_close : agent_begin_leave);
 }
@@ -567,7 +568,8 @@ static void on_save(uv_timer_t *timer)
 
 static int open_handles(struct agent *agent)
 {
-    if (rc_signals_open(&agent->signals, &agent->loop, 0, on_signal, agent) != RC_OK) {
+    if (rc_signals_open(&agent->signals, &agent->loop, SIGQUIT, on_signal, agent) !=
+        RC_OK) {
         return fail(agent, RC_EIO, "signals cannot be watched");
     }
     agent->turn.data = agent->tick.data = agent->save.data = agent->leave_wait.data =

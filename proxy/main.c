@@ -6,6 +6,7 @@
 #include "base/logger.h"
 #include "base/secrecy.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "proxy/config/config.h"
 #include "proxy/explain/explain.h"
 #include "proxy/explain/explain_ask.h"
@@ -43,6 +44,8 @@ static const char *const usages[COMMAND_COUNT] = {
         "Reads FILE and the certificates it names. Prints the effective configuration, with\n"
         "every default, in the form of a configuration; or what is wrong, with line, column\n"
         "and the place.\n"
+        "\n"
+        "  -config FILE     the configuration\n"
         "\n"
         "Exit status: 0 it can be served, 1 it cannot.\n",
     [COMMAND_EXPLAIN] =
@@ -307,7 +310,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (options.version) {
-        (void)puts("rollcall-proxy 0.1.0");
+        (void)puts("rollcall-proxy " ROLLCALL_VERSION);
         return EXIT_SUCCESS;
     }
     rc_log_setup(options.level, options.style);

@@ -7,10 +7,8 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/say.h"
 #include "base/text.h"
+#include "base/version.h"
 
-#ifndef ROLLCALL_VERSION
-#define ROLLCALL_VERSION "0.1.0"
-#endif
 #ifndef ROLLCALL_REVISION
 #define ROLLCALL_REVISION ""
 #endif

@@ -75,6 +75,15 @@ def test_a_storm_of_signals_does_not_kill_what_ends(network, tmp_path, start, nu
         assert code == 0, said
 
 
+@pytest.mark.parametrize("number, leaves", [(signal.SIGTERM, True), (signal.SIGQUIT, False)], ids=["term", "quit"])
+def test_who_comes_back_at_once_does_not_leave(network, tmp_path, number, leaves):
+    process = agent(tmp_path)
+    os.kill(process.pid, number)
+    said = process.communicate(timeout=serf_pool.LONG)[1].decode()
+    assert process.returncode == 0, said
+    assert ("leaving the cluster" in said) == leaves, said
+
+
 def test_programs_of_an_agent_can_be_told_to_end(network, tmp_path):
     """They do not inherit that the agent blocks its signals."""
     check = 'checks = [{ name = "mask", interval = "10s", args = ["grep", "^SigBlk", "/proc/self/status"] }]'
