@@ -100,6 +100,10 @@ http_handler acl_role_read;
 http_handler acl_role_update;
 http_handler acl_role_delete;
 
+/* prometheus_endpoints.c: whom Prometheus asks. */
+http_handler prometheus_services;
+http_handler prometheus_nodes;
+
 /* status_endpoints.c: is anybody there. */
 http_handler status_leader;
 http_handler status_peers;

@@ -267,6 +267,10 @@ static const struct route routes[] = {
      ROUTE_HERE},
     {"/v1/internal/ui/registrations", HTTP_GET, ui_registrations, ROUTE_SERVICE_READ,
      ROUTE_REFUSES_NS, ROUTE_HERE},
+    {"/v1/prometheus/services", HTTP_GET, prometheus_services, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS, ROUTE_HERE},
+    {"/v1/prometheus/nodes", HTTP_GET, prometheus_nodes, ROUTE_NODE_READ,
+     ROUTE_REFUSES_NS, ROUTE_HERE},
     {"/v1/internal/ui/locks", HTTP_GET, ui_locks, ROUTE_KEY_READ, ROUTE_REFUSES_NS,
      ROUTE_AT_SERVER},
 };

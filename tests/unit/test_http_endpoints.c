@@ -395,6 +395,61 @@ static void a_service_tells_whether_its_file_brings_it_back(void **state)
         strstr(text, "{\"ID\":\"web1\",\"Service\":\"web\",\"Origin\":\"api\"}"));
 }
 
+/* The answer holds all of these. */
+static void holds(const struct http_exchange *x, const char *const *parts, size_t count)
+{
+    const char *text = rc_buffer_string(&x->out);
+
+    assert_int_equal(x->status, 200);
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(text, parts[i]) == NULL) {
+            fail_msg("%s is not in %s", parts[i], text);
+        }
+    }
+}
+
+static void prometheus_finds_who_listens_with_the_labels_it_has_for_consul(void **state)
+{
+    static const char *const of_web[] = {
+        "\"__meta_consul_service\":\"web\"", "\"__meta_consul_service_id\":\"web1\"",
+        "\"__meta_consul_node\":\"node1\"",  "\"__meta_consul_tags\":\",",
+        "\"__meta_consul_health\":\"",
+    };
+    static const char *const odd[] = {
+        "{\"targets\":[\"[fd00::7]:9187\"],\"labels\":{",
+        "\"__meta_consul_service_metadata_metrics_path\":\"/figures\"",
+        "\"__meta_consul_service_metadata_a_b_\":\"c\"",
+        "\"__meta_consul_tags\":\",metrics,\"",
+        "\"__meta_consul_service_port\":\"9187\"",
+    };
+    static const char *const nodes[] = {":8500\"]", "\"__meta_consul_node\":\"node1\""};
+    static const char *const exporters[] = {":9100\"]"};
+    struct world *world = *state;
+
+    put(world, "/v1/agent/service/register",
+        "{\"Name\":\"odd\",\"Address\":\"fd00::7\",\"Port\":9187,\"Tags\":[\"metrics\"],"
+        "\"Meta\":{\"metrics_path\":\"/figures\",\"a-b_\":\"c\"}}");
+    put(world, "/v1/agent/service/register", "{\"Name\":\"mute\"}");
+    holds(ask(world, "GET", "/v1/prometheus/services?service=web", ""), of_web,
+          sizeof of_web / sizeof of_web[0]);
+    const struct http_exchange *x =
+        ask(world, "GET", "/v1/prometheus/services?tag=metrics", "");
+    holds(x, odd, sizeof odd / sizeof odd[0]);
+    assert_null(strstr(rc_buffer_string(&x->out), "web1"));
+    x = ask(world, "GET", "/v1/prometheus/services", "");
+    holds(x, of_web, sizeof of_web / sizeof of_web[0]);
+    assert_null(strstr(rc_buffer_string(&x->out), "mute"));
+    holds(ask(world, "GET", "/v1/prometheus/nodes", ""), nodes, 2);
+    holds(ask(world, "GET", "/v1/prometheus/nodes?port=9100", ""), exporters, 1);
+    assert_string_equal(
+        rc_buffer_string(
+            &ask(world, "GET", "/v1/prometheus/services?service=nope", "")->out),
+        "[]");
+    assert_int_equal(ask(world, "GET", "/v1/prometheus/nodes?port=0", "")->status, 400);
+    assert_int_equal(ask(world, "GET", "/v1/prometheus/nodes?port=65536", "")->status,
+                     400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +467,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(local_health_is_a_status_code, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_service_tells_whether_its_file_brings_it_back,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            prometheus_finds_who_listens_with_the_labels_it_has_for_consul, set_up,
+            tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
