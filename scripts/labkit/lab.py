@@ -59,6 +59,10 @@ class Lab:
     def folder(self, node):
         return self.home / node.name
 
+    def webapp_folder(self, node):
+        """Where versions of the webapp are: releases/VERSION, and the link `current` to the one that runs (scripts/deploy)."""
+        return self.folder(node) / "todomvc"
+
     @property
     def secrets(self):
         """Made once, kept for root's eyes only."""
@@ -86,8 +90,13 @@ class Lab:
             fresh = self.programs_folder / f"{name}.new"
             shutil.copy2(built, fresh)
             fresh.replace(self.programs_folder / name)
-        shutil.copytree(APP, self.home / "todomvc", dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("__pycache__"))
+
+    def _install_webapp(self, node):
+        """The version that the sources hold is the first; what was deployed since stays."""
+        folder = self.webapp_folder(node)
+        shutil.copytree(APP, folder / "releases" / "first", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        if not (folder / "current").exists():
+            (folder / "current").symlink_to("releases/first")
 
     def _configure(self, node):
         folder = self.folder(node)
@@ -102,6 +111,8 @@ class Lab:
         places = self._places(node)
         if "etcd" in node.runs:
             self._certify(node)
+        if "todomvc" in node.runs:
+            self._install_webapp(node)
         configuration.write(self.inventory, node, self.secrets, places, folder / "config")
         shutil.chown(folder / "config" / "agent.hcl", "root", "nogroup")
 
@@ -147,7 +158,7 @@ class Lab:
         if service == "proxy":
             return [*enter, str(self.programs_folder / "rollcall-proxy"), "-config", str(folder / "config" / "proxy.conf")]
         if service == "todomvc":
-            return [*enter, "/usr/bin/gunicorn", "--chdir", str(self.home / "todomvc"), "--workers", "2",
+            return [*enter, "/usr/bin/gunicorn", "--chdir", str(self.webapp_folder(node) / "current"), "--workers", "2",
                     "--threads", "4", "--keep-alive", "30", "--graceful-timeout", "5",
                     "--bind", f"{node.address}:{configuration.WEBAPP_PORT}", "todomvc.wsgi"]
         raise LabError(f"no service '{service}'; there are {', '.join(SERVICES)}")
@@ -269,7 +280,7 @@ class Lab:
                        "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
             [*self.network.enter(node), *UNPRIVILEGED, "/usr/bin/python3", "-W", "ignore",
-             str(self.home / "todomvc" / "manage.py"), "migrate", "-v", "0"],
+             str(self.webapp_folder(node) / "current" / "manage.py"), "migrate", "-v", "0"],
             env=environment, capture_output=True, text=True, cwd="/", check=False, timeout=COMMAND_SECONDS)
         if done.returncode != 0:
             raise LabError(f"the webapp's tables could not be made:\n{done.stderr[-1500:]}")

@@ -1,9 +1,10 @@
 """A steady stream of requests on a host of the lab, and how each of them ended.
 
-Run as a program on the host: SECONDS RATE URL; prints one JSON object at the end.
+Run as a program on the host: SECONDS RATE URL; prints one JSON object at the end, which SIGINT makes come sooner.
 """
 import http.client
 import json
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ class Load:
         self.rate = rate
         self.lock = threading.Lock()
         self.next_at = 0.0
+        self.enough = False
         self.outcomes = []  # (start, seconds, status or error text, who served)
 
     def _ask(self, connection):
@@ -34,7 +36,7 @@ class Load:
             with self.lock:
                 at = self.next_at
                 self.next_at += 1 / self.rate
-            if at >= until:
+            if at >= until or self.enough:
                 return
             time.sleep(max(0.0, at - time.monotonic()))
             started = time.monotonic()
@@ -57,6 +59,10 @@ class Load:
         for thread in threads:
             thread.join()
 
+    def stop(self, *_):
+        """What runs is waited for, nothing more begins."""
+        self.enough = True
+
     def summary(self):
         times = sorted(outcome[1] for outcome in self.outcomes)
         failed = [outcome for outcome in self.outcomes if outcome[2] != 200]
@@ -76,5 +82,6 @@ class Load:
 
 if __name__ == "__main__":
     load = Load(sys.argv[3], float(sys.argv[2]))
+    signal.signal(signal.SIGINT, load.stop)
     load.run(float(sys.argv[1]))
     print(json.dumps(load.summary()))
