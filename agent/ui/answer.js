@@ -14,17 +14,24 @@ export function troubleOf(error, { needs = "", absent = "" } = {}) {
 }
 
 // Asks `path` for as long as the page is shown. draw(value) fills what is its own; the element that is returned tells, besides,
-// why there is nothing, or that it is old.
-export function follow(context, path, { everyMs = 0, needs, absent, ...rest }, draw) {
+// why there is nothing, or that it is old. `parts` are seen only while there is an answer: what is not known is not "none".
+export function follow(context, path, { everyMs = 0, needs, absent, parts = [], failed }, draw) {
   const note = element("p", { class: "empty", role: "status" }, "Asking …");
+  const reveal = (seen) => parts.forEach((part) => { part.hidden = !seen; });
+  reveal(false);
   context.live(path, { everyMs }, ({ value, error, filtered }) => {
     const text = error ? troubleOf(error, { needs, absent }) : filtered ? "A part is left out: the token, or none, does not show it." : "";
     if (value !== undefined || error) {
       say(note, value !== undefined && error && text ? `${text} What is shown is what was last heard.` : text);
       note.hidden = text === "";
     }
-    if (value !== undefined && value !== null && (!error || error.kind === "lost")) draw(value);
-    else if (error && error.kind !== "lost") rest.failed?.(error);
+    if (value !== undefined && value !== null && (!error || error.kind === "lost")) {
+      reveal(true);
+      draw(value);
+    } else if (error && error.kind !== "lost") {
+      reveal(false);
+      failed?.(error);
+    }
   });
   return note;
 }
@@ -50,11 +57,13 @@ export class Stable {
   }
 }
 
+const drawn = new WeakMap();
+
 // Fills `place` anew only when `what` is not as it was: the focus and what is unfolded stay.
 export function redraw(place, what, make) {
   const text = JSON.stringify(what);
-  if (place.dataset.drawn === text) return;
-  place.dataset.drawn = text;
+  if (drawn.get(place) === text) return;
+  drawn.set(place, text);
   place.replaceChildren(...[make()].flat());
 }
 

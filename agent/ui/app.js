@@ -109,7 +109,7 @@ const drawCatalog = coalesced(() => {
 function markNavigation(path) {
   const here = badges.filter(({ to }) => (to === "/ui/" ? path === "/ui/" || path === "/ui" : `${path}/`.startsWith(`${to}/`)));
   for (const entry of badges) mark(entry.anchor, "aria-current", here.includes(entry) ? "page" : null);
-  here[0]?.anchor.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone not all fit
+  here[0]?.anchor.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone not all fit
 }
 
 // What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;

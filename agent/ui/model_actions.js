@@ -111,7 +111,7 @@ export function putKey(key, index, session) {
       ...(session ? [`It is locked by session ${session}. Locks are advisory: the write succeeds, and its holder is not asked.`] : []),
       ...(key.startsWith("rollcall/") ? ["Keys below rollcall/ are rollcall's own, of keepers of PostgreSQL among others: a wrong value can stop a cluster."] : [])],
     owner: "The store keeps it, for the whole pool.", at: "", danger: key.startsWith("rollcall/"),
-    request: { method: "PUT", path: `/v1/kv/${component(key)}?cas=${index}`, refused: "Not written: somebody else was faster. Read it again." },
+    request: { method: "PUT", path: `/v1/kv/${component(key)}?cas=${index}`, refused: "somebody else was faster, so nothing is written; read it again" },
     command: `rollcall kv put -cas -modify-index=${index} ${quote(key)} VALUE`,
   };
 }
@@ -123,7 +123,7 @@ export function deleteKey(key, index, session) {
       ...(session ? [`It is locked by session ${session}, whose holder is not asked.`] : []),
       ...(key.startsWith("rollcall/") ? ["Keys below rollcall/ are rollcall's own: without it a cluster of PostgreSQL may stop."] : [])],
     owner: "The store keeps it, for the whole pool. There is no way back but a snapshot.", at: "", danger: true,
-    request: { method: "DELETE", path: `/v1/kv/${component(key)}?cas=${index}`, refused: "Not deleted: somebody has changed it. Read it again." },
+    request: { method: "DELETE", path: `/v1/kv/${component(key)}?cas=${index}`, refused: "somebody has changed it meanwhile; read it again" },
     command: `rollcall kv delete -cas -modify-index=${index} ${quote(key)}`,
   };
 }

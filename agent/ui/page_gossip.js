@@ -15,7 +15,7 @@ const agoOf = (row, key = "at") => since(row[key]);
 const rowsOf = (given) => (Array.isArray(given) ? given : Object.entries(given ?? {}).map(([Name, value]) => (typeof value === "object" ? { Name, ...value } : { Name, Length: value })));
 
 function keysWord(ring, keyring) {
-  if (ring && ring.Keys > 0) return ring.Agree === true ? ["passing", "agreed by all"] : ring.Agree === false ? ["warning", "members differ: rollcall keyring -list"] : ["passing", "in use"];
+  if (ring && ring.Keys > 0) return ring.Agree === true ? ["passing", "agreed by all"] : ring.Agree === false ? ["warning", "members differ"] : ["passing", "in use"];
   return keyring && keyring.Keys > 0 ? ["passing", "in use"] : ["warning", "none: gossip is not encrypted"];
 }
 
@@ -35,6 +35,7 @@ export function show(place, context) {
 
   function draw() {
     const { figures, debug } = known;
+    short.hidden = false;
     const score = debug?.Health ?? (typeof figures?.Health === "object" ? figures.Health : figures ? { Score: figures.Health } : null);
     const [word, text] = keysWord(figures?.KeyRing, debug?.Keyring);
     const ring = debug?.Keyring;
@@ -56,9 +57,10 @@ export function show(place, context) {
   }
 
   const detail = (title, part) => section(title, part.element ?? part);
+  const details = element("div", {}, detail("Suspected", suspects.list), detail("Refused", refusals.list), detail("Latest changes", changes.list), detail("Probes since the start", probes));
+  const short = element("div", {}, health, section("Keys", keys), detail("Queues", queues.list));
+  short.hidden = true;
   place.append(heading("Gossip"), element("p", { class: "faint" }, "As this agent sees it; ask another agent's page for its own view."),
     follow(context, "/v1/internal/ui/gossip", { everyMs: 2000, needs: "operator:read", absent: "The figures in short are not told by this agent." }, (value) => { known.figures = value; draw(); }),
-    follow(context, "/v1/agent/debug/gossip", { everyMs: 2000, needs: "operator:read" }, (value) => { known.debug = value; draw(); }),
-    health, section("Keys", keys), detail("Queues", queues.list),
-    detail("Suspected", suspects.list), detail("Refused", refusals.list), detail("Latest changes", changes.list), detail("Probes since the start", probes));
+    short, follow(context, "/v1/agent/debug/gossip", { everyMs: 2000, needs: "operator:read", parts: [details] }, (value) => { known.debug = value; draw(); }), details);
 }

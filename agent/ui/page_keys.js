@@ -20,6 +20,7 @@ function editor(context, identity, { key, index, text, session, written }) {
   const area = element("textarea", { rows: "10", spellcheck: "false", "aria-label": "Value" });
   const told = element("p", { class: "trouble", role: "alert" });
   area.value = text;
+  if (area.value !== text) say(told, "Written here, its line ends become LF alone.");
   const write = async (event) => {
     event.preventDefault();
     const target = key ?? name.value.trim();
@@ -50,7 +51,8 @@ function showFolder(page, context, identity) {
     tellCount(count, fitting.length, all.length, "names here");
   };
   input.addEventListener("input", draw);
-  const note = follow(context, `/v1/kv/${encodeURIComponent(prefix)}?keys&separator=%2F`, { ...NEEDS, failed: () => { all = []; list.show(all); } },
+  const none = prefix === "" ? NEEDS : { ...NEEDS, absent: "No key begins so (any more)." };
+  const note = follow(context, `/v1/kv/${encodeURIComponent(prefix)}?keys&separator=%2F`, { ...none, parts: [list.element, nothing], failed: () => { all = []; } },
     (value) => { all = keys.children(value, prefix); draw(); });
   page.append(trail(prefix), heading("Keys"), element("div", { class: "filter" }, element("label", {}, input), count), note, list.element, nothing,
     element("details", { class: "help" }, element("summary", {}, "Create a key"),
@@ -110,8 +112,7 @@ function showKey(page, context, identity) {
     if (known.pair === pair) drawAbout();
   }
 
-  const note = follow(context, keys.path(key), { ...NEEDS, absent: "There is no such key (any more).", failed: () => { about.hidden = true; body.replaceChildren(); } }, ([pair]) => {
-    about.hidden = false;
+  const note = follow(context, keys.path(key), { ...NEEDS, absent: "There is no such key (any more).", parts: [about, body] }, ([pair]) => {
     if (known.pair?.Session !== pair.Session) known.session = null;
     known.pair = pair;
     drawAbout();

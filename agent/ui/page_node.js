@@ -96,7 +96,7 @@ function metricsElsewhere(name, self) {
 export function show(place, context) {
   const name = context.params.node;
   const known = { members: null, heardAt: 0, coordinates: [], settings: null, self: null, record: undefined };
-  const head = element("div");
+  const head = element("div", {}, heading(nameOf(name)));
   const about = element("div", { class: "card" });
   const checks = new Table({ label: "Checks of the node", columns: checkColumns, key: (c) => c.id, none: "It has no checks of its own." });
   const services = new Table({ label: "Services on the node", columns: instanceColumns, key: (i) => i.key, none: "It offers no service." });
@@ -105,7 +105,7 @@ export function show(place, context) {
   const distances = element("div", { class: "card" });
   const figures = element("div");
   place.append(crumbs(["Nodes", link("nodes")], [name, link("nodes", name)]), head, about, section("Checks", checks.element), section("Services", services.element),
-    section("Sessions", follow(context, `/v1/session/node/${encodeURIComponent(name)}`, { needs: "session:read", absent: "No server keeps a store here: there are no sessions." },
+    section("Sessions", follow(context, `/v1/session/node/${encodeURIComponent(name)}`, { needs: "session:read", absent: "No server keeps a store here: there are no sessions.", parts: [sessions.element] },
       (value) => sessions.show(kept.keep(value))), sessions.element),
     section("Round trips", distances), section("Its agent's figures", figures));
 

@@ -1,6 +1,6 @@
 // All nodes, as a list that may be long: the worst first, or the farthest, or the newest change.
 import { Stable, onSelf } from "./answer.js";
-import { element, heading, nameOf, since, state, tags } from "./dom.js";
+import { element, heading, nameOf, say, since, state, tags, visible } from "./dom.js";
 import { matches, rows, sorted } from "./model_nodes.js";
 import { ms } from "./model_rtt.js";
 import { link } from "./router.js";
@@ -13,17 +13,17 @@ const FACES = { alive: "alive", suspect: "silent, suspected", failed: "failed", 
 
 function services(row) {
   if (row.services.length === 0) return element("span", { class: "faint" }, "none");
-  return element("bdi", { title: row.services.join(", ") }, row.services.join(", "));
+  return element("bdi", { title: row.services.join(", ") }, visible(row.services.join(", ")));
 }
 
 const columns = [
   { title: "State", sort: "state", class: "state-cell", cell: (row) => state(row.state) },
-  { title: "Node", sort: "name", cell: (row) => [nameOf(row.name, link("nodes", row.name)), row.server ? [" ", ...tags(["server"])] : null, row.self ? [" ", ...tags(["this agent"])] : null] },
+  { title: "Node", sort: "name", cell: (row) => [nameOf(row.name, link("nodes", row.name)), element("span", { class: "extra" }, row.server ? [" ", ...tags(["server"])] : null, row.self ? [" ", ...tags(["this agent"])] : null)] },
   { title: "Address", class: "extra", cell: (row) => row.address },
   { title: "Gossip", class: "extra", cell: (row) => FACES[row.liveness] ?? row.liveness },
   { title: "For", sort: "since", class: "extra", cell: (row) => since(row.since) },
-  { title: "Checks", cell: (row) => (row.failing === 0 ? element("span", { class: "faint" }, `${row.checks} passing`)
-    : element("span", { class: "bad" }, `✗ ${row.failing} of ${row.checks}`)) },
+  { title: "Checks", cell: (row) => (row.failing === 0 ? element("span", { class: "faint" }, `✓ ${row.checks}`, element("span", { class: "extra" }, " passing"))
+    : element("span", { class: "bad" }, `✗ ${row.failing}`, element("span", { class: "extra" }, ` of ${row.checks}`))) },
   { title: "Services", sort: "services", class: "extra", cell: services },
   { title: "Round trip", sort: "rtt", class: "extra number", cell: (row) => (row.self ? "–" : ms(row.rtt)) },
   { title: "Version", sort: "version", class: "extra", cell: (row) => row.version || "–" },
@@ -40,8 +40,8 @@ export function show(place, context) {
   const input = element("input", { type: "search", value: known.words, placeholder: "name, address, state, service, version or meta=value", autocomplete: "off",
     "aria-label": "Show only nodes with these words" });
   input.addEventListener("input", () => { known.words = input.value; draw(); });
-  const nothing = element("p", { class: "empty", hidden: true }, "No node fits these words.");
-  place.classList.add("nodes-page");
+  const nothing = element("p", { class: "empty" }, "Asking …");
+  list.element.hidden = true;
   place.append(heading("Nodes"), element("div", { class: "filter" }, element("label", {}, input), count,
     element("a", { href: link("map") }, "Map of round-trip times")), list.element, nothing);
 
@@ -51,7 +51,8 @@ export function show(place, context) {
     list.show(sorted(fitting, known.order));
     list.showSort(known.order, known.order !== "name" && known.order !== "version");
     list.element.hidden = fitting.length === 0;
-    nothing.hidden = fitting.length > 0 || all.length === 0;
+    nothing.hidden = fitting.length > 0;
+    say(nothing, all.length > 0 ? "No node fits these words." : "No node may be seen: a token with node:read shows them.");
     tellCount(count, fitting.length, all.length, all.length === 1 ? "node" : "nodes");
     context.setQuery({ q: known.words, sort: known.order === "state" ? "" : known.order });
   }

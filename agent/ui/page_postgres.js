@@ -1,7 +1,7 @@
 // PostgreSQL clusters: who may be written and since when, who follows how far behind, what happened before, and moving it.
 import { button, identify } from "./actions.js";
 import { Stable, follow, redraw } from "./answer.js";
-import { Table, element, empty, facts, heading, nameOf, say, section, since, state, svg } from "./dom.js";
+import { Table, element, empty, facts, heading, nameOf, say, section, since, state, svg, visible } from "./dom.js";
 import { endpoint } from "./model.js";
 import { cancel, pause, switchover } from "./model_actions.js";
 import { behind, candidates, clusterOf, graph, sample, took } from "./model_postgres.js";
@@ -22,7 +22,7 @@ const historyColumns = [
   { title: "When", cell: (h) => element("time", { datetime: new Date(h.At).toISOString() }, new Date(h.At).toLocaleString()) },
   { title: "Term", class: "number", cell: (h) => `${h.Term}` }, { title: "Primary", cell: (h) => nameOf(h.Node, link("nodes", h.Node)) },
   { title: "Before", cell: (h) => (h.From ? nameOf(h.From, link("nodes", h.From)) : "–") }, { title: "Nobody could write for", class: "number", cell: (h) => took(h.TookMs) },
-  { title: "Why", cell: (h) => element("bdi", {}, h.Reason || "–") }, { title: "Timeline", class: "number", cell: (h) => `${h.Timeline}` }, { title: "LSN", cell: (h) => element("code", {}, h.LSN || "–") }];
+  { title: "Why", cell: (h) => element("bdi", {}, visible(h.Reason || "–")) }, { title: "Timeline", class: "number", cell: (h) => `${h.Timeline}` }, { title: "LSN", cell: (h) => element("code", {}, h.LSN || "–") }];
 
 function card(m) {
   const says = m.primary ? "takes all writes" : m.upstream ? `← ${m.upstream}${m.streaming ? ", streaming" : ", not streaming"}` : "follows nobody";
@@ -66,6 +66,7 @@ function showCluster(name, context, identity) {
   const lag = element("div", { class: "card" });
   const history = new Table({ label: `Changes of ${name}'s primary`, columns: historyColumns, key: (h) => `${h.Term} ${h.At}`, none: "It had no other primary yet." });
   const stable = new Stable((h) => `${h.Term} ${h.At}`);
+  const body = element("div", {}, head, actions, members, element("h3", {}, "Bytes behind, while this page is open"), lag, element("h3", {}, "History"), history.element);
   if (!samples.has(name)) samples.set(name, []);
   let cluster = null;
 
@@ -75,7 +76,7 @@ function showCluster(name, context, identity) {
     lag.replaceChildren(cluster.members.length > 1 ? picture(name, Date.now(), Math.max(300, lag.clientWidth - 32)) : empty("There is no standby whose lag could be drawn."));
   }
 
-  const note = follow(context, `/v1/postgres/${encodeURIComponent(name)}`, { needs: "operator:read, or service:read of its service", failed: () => { cluster = null; } }, (value) => {
+  const note = follow(context, `/v1/postgres/${encodeURIComponent(name)}`, { needs: "operator:read, or service:read of its service", absent: "There is no such cluster.", parts: [body], failed: () => { cluster = null; } }, (value) => {
     cluster = clusterOf(value);
     const { words, term, mode, ttl, paused, intent, reason } = cluster;
     redraw(head, [cluster.state, words, cluster.since, term, mode, ttl, paused, intent, reason], () => [
@@ -83,6 +84,8 @@ function showCluster(name, context, identity) {
         cluster.primary && cluster.since ? [", since ", since(cluster.since)] : null),
       paused ? element("p", {}, state("maintenance", "paused"), " The keepers watch but do not act: a lost primary would not be replaced.") : null,
       intent ? element("p", {}, `${intentText(intent)}.`) : null,
+      cluster.primary ? null : element("p", {}, "The keepers elect another as soon as one may be trusted. If it cannot, you may decide that writes are lost: ",
+        element("code", {}, `rollcall pg failover -cluster ${name} -to NODE -accept-loss`)),
       facts([["Term", `${term}`], ["Mode", mode], ["Lease", ttl ? took(ttl) : null], ["Last change", reason || null]])].filter(Boolean));
     redraw(actions, [candidates(cluster), cluster.primary, paused, intent], () => actionsOf(context, identity, cluster).filter(Boolean));
     redraw(members, cluster.members, () => cluster.members.map(card));
@@ -91,7 +94,7 @@ function showCluster(name, context, identity) {
   });
   const timer = setInterval(point, SAMPLE_MS);
   context.signal.addEventListener("abort", () => clearInterval(timer));
-  return section(name, note, head, actions, members, element("h3", {}, "Bytes behind, while this page is open"), lag, element("h3", {}, "History"), history.element);
+  return section(name, note, body);
 }
 
 export function show(place, context) {

@@ -39,7 +39,7 @@ export function show(place, context) {
   }
 
   place.append(heading("Servers"), verdict,
-    section("The store", follow(context, "/v1/operator/autopilot/state", { everyMs: 3000, needs: "operator:read", absent: "No server keeps a store here." }, drawHealth), about, members.element),
+    section("The store", follow(context, "/v1/operator/autopilot/state", { everyMs: 3000, needs: "operator:read", absent: "No server keeps a store here.", parts: [verdict, about, members.element] }, drawHealth), about, members.element),
     section("Servers", servers.element), section("As this agent sees the store", here));
   context.live("/v1/agent/gossip/members", {}, ({ value }) => { if (value) { known.gossip = value; drawServers(); } });
   context.onCatalog(drawServers);

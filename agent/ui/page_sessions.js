@@ -37,6 +37,6 @@ export function show(place, context) {
 
   place.append(heading("Sessions and locks"),
     element("p", { class: "faint" }, "A program keeps a session by renewing it within its TTL; its locks are free again when it ends. A term grows with every new holder."),
-    section("Locks", follow(context, "/v1/internal/ui/locks", { needs: "key:read", absent: ABSENT }, (value) => { known.locks = value; draw(); }), locks.element),
-    section("Sessions", follow(context, "/v1/session/list", { needs: "session:read", absent: ABSENT }, (value) => { known.sessions = value; draw(); }), sessions.element));
+    section("Locks", follow(context, "/v1/internal/ui/locks", { needs: "key:read", absent: ABSENT, parts: [locks.element] }, (value) => { known.locks = value; draw(); }), locks.element),
+    section("Sessions", follow(context, "/v1/session/list", { needs: "session:read", absent: ABSENT, parts: [sessions.element] }, (value) => { known.sessions = value; draw(); }), sessions.element));
 }

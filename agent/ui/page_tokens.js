@@ -28,8 +28,7 @@ export function show(place, context) {
   const part = (name, path, columns, key) => {
     const stable = new Stable((o) => o[key]);
     const table = new Table({ label: name, columns, key: (o) => o[key], none: "There are none." });
-    table.element.hidden = true;
-    const note = follow(context, path, NEEDS, (value) => { table.element.hidden = false; table.show(stable.keep(value)); });
+    const note = follow(context, path, { ...NEEDS, parts: [table.element] }, (value) => table.show(stable.keep(value)));
     return section(name, note, table.element);
   };
   place.append(heading("Tokens"), element("p", { class: "faint" }, "Tokens are made and changed with ", element("code", {}, "rollcall acl"), "; ",
