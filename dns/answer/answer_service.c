@@ -65,15 +65,18 @@ static bool is_new_host(const struct dns_pick *pick, size_t i)
 static void add_targets(struct dns_answerer *answerer, struct dns_reply *reply,
                         size_t count, uint32_t ttl_s)
 {
+    struct dns_told told;
     struct dns_chase chase = {.random = &answerer->random,
                               .pick = &answerer->chase_pick,
                               .reply = reply,
+                              .told = &told,
                               .section = DNS_SECTION_ADDITIONAL,
                               .wanted = DNS_WANT_A | DNS_WANT_AAAA,
                               .alias_ttl_s = ttl_s,
                               .limit = SIZE_MAX};
     struct dns_pick *pick = &answerer->pick;
 
+    told.count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct dns_instance *instance = dns_pick_taken(pick, i);
         const struct dns_place *place = dns_instance_place(instance);

@@ -217,7 +217,35 @@ static const char *write_named(struct dns_chase *chase,
     return NULL;
 }
 
-/* True if the name was asked for, or is among those that led here: what it has is told already. */
+/* FNV-1a of the name in lower case. */
+static uint64_t hash_name(const struct dns_name *name)
+{
+    uint64_t hash = 14695981039346656037U;
+    for (size_t i = 0; i < name->size; i++) {
+        uint8_t byte = name->wire[i];
+        bool upper = byte >= 'A' && byte <= 'Z';
+        hash = (hash ^ (upper ? byte + 32U : byte)) * 1099511628211U;
+    }
+    return hash;
+}
+
+/* Notes that the name is told now. True if another chain has led to it before. */
+static bool is_told_by_another(struct dns_told *told, const struct dns_name *name)
+{
+    uint64_t hash = hash_name(name);
+
+    for (size_t i = 0; i < told->count; i++) {
+        if (told->names[i] == hash) {
+            return true;
+        }
+    }
+    if (told->count < DNS_TOLD_MAX) {
+        told->names[told->count++] = hash;
+    }
+    return false;
+}
+
+/* True if the name was asked for, or is among those that led here or to other targets: what it has is told already. */
 static bool is_told(const struct dns_chase *chase, const struct dns_name *name,
                     const struct dns_name *told, size_t count)
 {
@@ -230,7 +258,7 @@ static bool is_told(const struct dns_chase *chase, const struct dns_name *name,
             return true;
         }
     }
-    return false;
+    return chase->told != NULL && is_told_by_another(chase->told, name);
 }
 
 void dns_chase_host(struct dns_chase *chase, const char *host, size_t owner_at)

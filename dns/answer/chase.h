@@ -15,10 +15,20 @@
 /* Which address families an answer wants, or'ed. */
 enum { DNS_WANT_A = 1, DNS_WANT_AAAA = 2 };
 
+/* Names whose records are in an additional section already: several targets may lead to one. Those
+ * beyond the last place may be told twice. */
+enum { DNS_TOLD_MAX = 32 };
+struct dns_told {
+    size_t count;
+    uint64_t
+        names[DNS_TOLD_MAX]; /* hashes: who makes two alike loses additional records */
+};
+
 struct dns_chase {
     struct rc_random *random; /* borrowed, as are the next two */
     struct dns_pick *pick;    /* working space for services met on the way */
     struct dns_reply *reply;
+    struct dns_told *told; /* borrowed; NULL: one name is chased only */
     enum dns_section section;
     unsigned wanted;
     uint32_t

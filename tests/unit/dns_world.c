@@ -47,6 +47,8 @@ static const struct row rows[] = {
     {"self", "node1", "self.service.rollcall", 9005, 1, DNS_HEALTH_PASSING, {0}},
     {"here", "node1", "there.service.consul", 9006, 1, DNS_HEALTH_PASSING, {0}},
     {"there", "node1", "here.service.rollcall", 9007, 1, DNS_HEALTH_PASSING, {0}},
+    {"fork", "node1", "infq.service.rollcall", 9012, 1, DNS_HEALTH_PASSING, {0}},
+    {"fork", "node1", "infq.service.consul", 9013, 1, DNS_HEALTH_PASSING, {0}},
     {"down", "node1", "10.0.0.66", 9003, 1, DNS_HEALTH_UNUSABLE, {0}},
     {"noport", "node1", "", 0, 1, DNS_HEALTH_PASSING, {0}},
     {"under_score", "node1", "10.0.0.77", 7000, 1, DNS_HEALTH_PASSING, {"a.b", "UPPER"}},

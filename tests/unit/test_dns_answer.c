@@ -521,6 +521,16 @@ static void aliases_within_our_zones_are_followed(void **state)
     assert_int_equal(count(f, DNS_SECTION_ADDITIONAL, DNS_TYPE_A), 2);
 }
 
+static void what_two_targets_lead_to_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+
+    ask(f, "fork.service.rollcall", DNS_TYPE_SRV);
+    assert_int_equal(count(f, DNS_SECTION_ANSWER, DNS_TYPE_SRV), 2);
+    assert_int_equal(count(f, DNS_SECTION_ADDITIONAL, DNS_TYPE_CNAME), 2);
+    assert_int_equal(count(f, DNS_SECTION_ADDITIONAL, DNS_TYPE_A), 2);
+}
+
 static void order_is_fair(void **state)
 {
     struct fixture *f = *state;
@@ -680,6 +690,7 @@ int main(void)
         cmocka_unit_test(who_may_be_written_is_not_to_be_kept),
         cmocka_unit_test(aliases_in_a_ring_are_told_once),
         cmocka_unit_test(aliases_within_our_zones_are_followed),
+        cmocka_unit_test(what_two_targets_lead_to_is_told_once),
         cmocka_unit_test(order_is_fair),
         cmocka_unit_test(uncompressed_answers_say_the_same),
         cmocka_unit_test(every_answer_parses_fits_and_stays_in_our_zones),
