@@ -147,7 +147,9 @@ class Source {
 
   tell(last) {
     this.last = last;
-    for (const listener of [...this.listeners]) listener(last);
+    for (const listener of [...this.listeners]) {
+      try { listener(last); } catch (error) { console.error(error); } // a page that cannot draw is no agent that does not answer
+    }
   }
 
   run(visible) {

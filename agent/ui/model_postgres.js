@@ -39,13 +39,13 @@ export function clusterOf(view) {
     .sort((a, b) => b.primary - a.primary || (a.node < b.node ? -1 : 1));
   const primary = view.Primary && view.Primary.Writable ? view.Primary.Node : "";
   const history = [...(view.History || [])].reverse();
-  const state = primary === "" ? "critical" : members.some((m) => m.state !== "passing") || view.Paused ? "warning" : "passing";
+  const state = primary === "" ? "critical" : members.length < 2 || members.some((m) => m.state !== "passing") || view.Paused ? "warning" : "passing";
   return {
     name: view.Cluster, term: view.Term, primary, since: view.Primary ? view.Primary.Since : 0, ttl: view.TTLms, mode: view.Mode,
     holder: view.Primary ? view.Primary.Node : "", paused: Boolean(view.Paused), intent: view.Intent, settings: view.Settings,
-    reason: view.State ? view.State.Reason : "", members, history, state,
+    members, history, state,
     words: primary === "" ? (view.Primary ? `${view.Primary.Node} holds the lease but is not open for writes yet` : "nobody can write")
-      : `${primary} is primary`,
+      : `${primary} is primary${members.length < 2 ? ", without a standby" : ""}`,
   };
 }
 

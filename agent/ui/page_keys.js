@@ -4,6 +4,7 @@ import { follow, redraw } from "./answer.js";
 import { crumbs, element, empty, facts, heading, nameOf, say } from "./dom.js";
 import * as model from "./model_actions.js";
 import * as keys from "./model_keys.js";
+import { ttlOf } from "./page_node.js";
 import { link } from "./router.js";
 import { VirtualList, tellCount } from "./virtual.js";
 
@@ -75,7 +76,7 @@ function valueParts(value, bytes) {
 function holder(pair, about) {
   if (!pair.Session) return [["Lock", pair.LockIndex > 0 ? `free, taken ${pair.LockIndex} times so far` : "free"]];
   return [["Locked by", nameOf(about ? about.Name || pair.Session : pair.Session, link("sessions"))], ["On node", about ? nameOf(about.Node, link("nodes", about.Node)) : null],
-    ["Term of the lock", `${pair.Term ?? "–"}`], ["TTL of its session", about ? about.TTL || "none: it ends with its checks" : null], ["Session", element("code", {}, pair.Session)]];
+    ["Term of the lock", `${pair.Term ?? "–"}`], ["TTL of its session", about ? ttlOf(about.TTL) : null], ["Session", element("code", {}, pair.Session)]];
 }
 
 function showKey(page, context, identity) {

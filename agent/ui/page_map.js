@@ -54,7 +54,7 @@ function picture(nodes, found, from, width) {
   const unit = round(150 / scale);
   return svg("svg", { class: "map", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Map of ${nodes.length} nodes; the slowest is ${slowest}. The table beside it has the same in words.` },
     placed.map((p) => mark(p, typical.get(p.node))), labels(wanted, width), svg("path", { class: "scale", d: `M12 ${height - 18}v8h${unit * scale}v-8` }),
-    svg("text", { x: 16, y: height - 16, class: "scale" }, `${ms(unit)}${kept < 0.9 ? ` (two axes show ${Math.round(kept * 100)} % of the differences)` : ""}`));
+    svg("text", { x: 12, y: height - 24, class: "scale" }, `${ms(unit)}${kept < 0.9 ? ` (two axes show ${Math.round(kept * 100)} % of the differences)` : ""}`));
 }
 
 const columns = [

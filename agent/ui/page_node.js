@@ -3,7 +3,8 @@ import { nodeActions } from "./actions.js";
 import { Stable, command, follow, onSelf, redraw } from "./answer.js";
 import { Table, crumbs, element, empty, facts, heading, nameOf, section, since, state, tags } from "./dom.js";
 import { endpoint } from "./model.js";
-import { metricsOf, reapIn, span } from "./model_nodes.js";
+import { duration, metricsOf, reapIn, span } from "./model_nodes.js";
+import { took } from "./model_postgres.js";
 import { distance, ms } from "./model_rtt.js";
 import { FACES } from "./page_nodes.js";
 import { link, withQuery } from "./router.js";
@@ -31,9 +32,11 @@ const instanceColumns = [
   { title: "Failing checks", cell: (i) => (i.faults.length === 0 ? null : i.faults.map((c) => element("pre", {}, `${c.name}: ${c.output || c.notes}`))) },
 ];
 
+export const ttlOf = (text) => (text ? took(duration(text)) : "none: it ends with its checks");
+
 export const sessionColumns = [
   { title: "Session", cell: (s) => [nameOf(s.Name || "(no name)"), element("code", { class: "faint small" }, ` ${s.ID}`)] },
-  { title: "TTL", cell: (s) => s.TTL || "none: it ends with its checks" },
+  { title: "TTL", cell: (s) => ttlOf(s.TTL) },
   { title: "Hangs on", cell: (s) => [...(s.NodeChecks || []), ...(s.ServiceChecks || []).map((c) => c.ID)].join(", ") || "its renewal alone" },
   { title: "At its end", cell: (s) => (s.Behavior === "delete" ? "keys are deleted" : "keys are released") },
   { title: "Lock delay", cell: (s) => span(s.LockDelay / 1e6) },

@@ -78,15 +78,15 @@ function showCluster(name, context, identity) {
 
   const note = follow(context, `/v1/postgres/${encodeURIComponent(name)}`, { needs: "operator:read, or service:read of its service", absent: "There is no such cluster.", parts: [body], failed: () => { cluster = null; } }, (value) => {
     cluster = clusterOf(value);
-    const { words, term, mode, ttl, paused, intent, reason } = cluster;
-    redraw(head, [cluster.state, words, cluster.since, term, mode, ttl, paused, intent, reason], () => [
+    const { words, term, mode, ttl, paused, intent } = cluster;
+    redraw(head, [cluster.state, words, cluster.since, term, mode, ttl, paused, intent], () => [
       element("p", { class: "verdict-line" }, state(cluster.state, cluster.primary ? (cluster.state === "passing" ? "well" : "impaired") : "no primary"), ` ${words}`,
         cluster.primary && cluster.since ? [", since ", since(cluster.since)] : null),
       paused ? element("p", {}, state("maintenance", "paused"), " The keepers watch but do not act: a lost primary would not be replaced.") : null,
       intent ? element("p", {}, `${intentText(intent)}.`) : null,
       cluster.primary ? null : element("p", {}, "The keepers elect another as soon as one may be trusted. If it cannot, you may decide that writes are lost: ",
         element("code", {}, `rollcall pg failover -cluster ${name} -to NODE -accept-loss`)),
-      facts([["Term", `${term}`], ["Mode", mode], ["Lease", ttl ? took(ttl) : null], ["Last change", reason || null]])].filter(Boolean));
+      facts([["Term", `${term}`], ["Mode", mode], ["Lease", ttl ? took(ttl) : null]])].filter(Boolean));
     redraw(actions, [candidates(cluster), cluster.primary, paused, intent], () => actionsOf(context, identity, cluster).filter(Boolean));
     redraw(members, cluster.members, () => cluster.members.map(card));
     history.show(stable.keep(cluster.history));

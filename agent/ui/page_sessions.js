@@ -4,7 +4,7 @@ import { Stable, follow } from "./answer.js";
 import { Table, element, heading, nameOf, section } from "./dom.js";
 import { destroySession } from "./model_actions.js";
 import { placeOfKey } from "./page_keys.js";
-import { sessionColumns } from "./page_node.js";
+import { sessionColumns, ttlOf } from "./page_node.js";
 import { link } from "./router.js";
 
 export const title = "Sessions and locks";
@@ -26,7 +26,7 @@ export function show(place, context) {
     { title: "Holder", cell: (l) => (l.about ? nameOf(l.about.Name || l.Session) : element("code", { class: "small" }, l.Session)) },
     { title: "Node", cell: (l) => (l.about ? nameOf(l.about.Node, link("nodes", l.about.Node)) : "–") },
     { title: "Term", class: "number", cell: (l) => `${l.Term ?? "–"}` },
-    { title: "Lease", cell: (l) => (l.about ? l.about.TTL || "none: it ends with its checks" : "–") },
+    { title: "Lease", cell: (l) => (l.about ? ttlOf(l.about.TTL) : "–") },
     { title: "Taken so far", class: "number", cell: (l) => `${l.LockIndex}` }] });
 
   function draw() {
