@@ -11,7 +11,7 @@ Q      := $(if $(V),,@)
 PKGS     := libuv libcares libsodium libmicrohttpd libnghttp2 jansson libpcre2-8 \
             $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 # Only their headers: these libraries are loaded when a check or a key first needs them.
-LAZY     := libpq libcurl libcrypto sqlite3
+LAZY     := libpq libcurl libcrypto sqlite3 libsystemd
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wswitch-enum -Wnull-dereference \

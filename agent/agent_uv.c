@@ -68,6 +68,8 @@ static void close_edges(struct agent *agent)
         checks_uv_close(agent->checks_edge, on_closed, agent);
         agent->checks_edge = NULL;
     }
+    healer_close(agent->healer);
+    agent->healer = NULL;
     if (agent->gossip_edge != NULL) {
         agent->open++;
         gossip_uv_close(agent->gossip_edge, on_closed);

@@ -27,6 +27,7 @@
 #include "agent/forward_uv.h"
 #include "agent/gossip/gossip.h"
 #include "agent/gossip/gossip_uv.h"
+#include "agent/healer_uv.h"
 #include "agent/http/exchange.h"
 #include "agent/http/http.h"
 #include "agent/identity.h"
@@ -110,6 +111,7 @@ struct agent {
     struct rc_signals signals;
     struct gossip_uv *gossip_edge;
     struct checks_uv *checks_edge;
+    struct healer *healer; /* of failing checks */
     struct http *http;
     struct forwarder *forwarder;
     struct keeper_uv *keeper_edge; /* NULL: no PostgreSQL is kept here */

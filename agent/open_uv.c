@@ -128,6 +128,20 @@ static void wake_checks(void *context)
     }
 }
 
+static void heal(void *context, const struct local_heal *wish)
+{
+    const struct agent *agent = context;
+    if (agent->healer != NULL) {
+        healer_wish(agent->healer, wish);
+    }
+}
+
+static void on_healed(void *context, const char *check_id, const char *error)
+{
+    const struct agent *agent = context;
+    local_healed(agent->local, check_id, error);
+}
+
 static int open_local(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
@@ -141,6 +155,7 @@ static int open_local(struct agent *agent)
         .output_max = (uint32_t)config->check_output_max_size,
         .random_seed = rc_entropy_u64(),
         .wake = wake_checks,
+        .heal = heal,
         .context = agent,
     };
     int err = schedule_create(rc_entropy_u64(), &agent->schedule);
@@ -282,7 +297,16 @@ static int open_checks(struct agent *agent)
         .on_action = agent_on_check,
         .context = agent,
     };
-    int err = checks_uv_start(&options, &agent->checks_edge);
+    const struct healer_options healing = {
+        .loop = &agent->loop,
+        .metrics = agent->metrics,
+        .done = on_healed,
+        .context = agent,
+    };
+    int err = healer_open(&healing, &agent->healer);
+    if (err == RC_OK) {
+        err = checks_uv_start(&options, &agent->checks_edge);
+    }
     return err == RC_OK ? RC_OK : fail(agent, err, "the checks cannot start");
 }
 

@@ -37,6 +37,7 @@ find base dns agent proxy tests -name '*.[ch]' | sort | awk '
             } else if (line ~ /^#include </) {
                 split(line, part, /[<>]/); ending = edge[part[2]]
                 if (part[2] ~ /^openssl\//) ending = "_openssl"
+                if (part[2] ~ /^systemd\//) ending = "_systemd"
                 if (ending != "" && from != "tests" && file !~ ending "\\.[ch]$")
                     fault("<" part[2] "> belongs in a *" ending " file")
             }

@@ -27,7 +27,9 @@ enum check_kind {
     CHECK_ALIAS,
     CHECK_H2PING,
     CHECK_OS_SERVICE,
-    CHECK_POSTGRES, /* ours */
+    CHECK_POSTGRES, /* ours, as the next ones */
+    CHECK_REDIS,
+    CHECK_SYSTEMD,
     CHECK_KIND_COUNT
 };
 
@@ -62,6 +64,13 @@ struct definition_addresses {
     struct definition_address *items;
 };
 
+/* When a check fails: which unit of systemd is started anew. Only in files. */
+struct definition_restart {
+    char *unit;           /* owned; NULL: none is */
+    int64_t after;        /* failing results in a row; 3 unless given */
+    int64_t max_per_hour; /* 5 unless given */
+};
+
 /* Strings are owned and NULL when not given, but for the two that say otherwise. */
 struct check_definition {
     char *id;         /* never NULL: given, or the name, or service:<id>[:N] */
@@ -88,6 +97,14 @@ struct check_definition {
     char *alias_service;
     char *postgres;      /* conninfo: "host=127.0.0.1 dbname=postgres user=health" */
     uint64_t max_lag_ms; /* a standby further behind is critical; 0: any lag will do */
+    char *redis;         /* host:port */
+    char *redis_role;    /* "master", "replica" */
+    char *redis_user;
+    char *redis_password_file;
+    char *systemd;          /* a unit: "todomvc", "todomvc.service" */
+    char *systemd_starting; /* how "activating" counts; NULL: as a warning */
+    int64_t max_restarts;   /* more by systemd are a warning; 0: any number will do */
+    struct definition_restart restart;
 
     uint64_t interval_ms; /* 0 for ttl and alias; otherwise as written, at least 1 */
     uint64_t timeout_ms;  /* 0: the default of the kind */

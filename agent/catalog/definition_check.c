@@ -13,7 +13,8 @@ static const char *const kind_names[CHECK_KIND_COUNT] = {
     [CHECK_SCRIPT] = "script",     [CHECK_GRPC] = "grpc",
     [CHECK_DOCKER] = "docker",     [CHECK_ALIAS] = "alias",
     [CHECK_H2PING] = "h2ping",     [CHECK_OS_SERVICE] = "os_service",
-    [CHECK_POSTGRES] = "postgres",
+    [CHECK_POSTGRES] = "postgres", [CHECK_REDIS] = "redis",
+    [CHECK_SYSTEMD] = "systemd",
 };
 
 const char *check_kind_name(enum check_kind kind)
@@ -75,6 +76,72 @@ static const struct definition_field_type status_type = {
     .write = write_status,
 };
 
+/* --- restart */
+
+enum { RESTART_AFTER = 3, RESTARTS_PER_HOUR = 5 };
+
+static const struct definition_field restart_fields[] = {
+    {"Unit", "unit", NULL, &definition_text_type,
+     offsetof(struct definition_restart, unit)},
+    {"After", "after", NULL, &definition_int_type,
+     offsetof(struct definition_restart, after)},
+    {"MaxPerHour", "max_per_hour", NULL, &definition_int_type,
+     offsetof(struct definition_restart, max_per_hour)},
+};
+
+static const struct definition_table restart_table = {
+    "restart", restart_fields, sizeof restart_fields / sizeof restart_fields[0]};
+
+static int read_restart(struct definition_reader *reader,
+                        const struct definition_value *value, void *place)
+{
+    struct definition_restart *restart = place;
+
+    if (!json_is_object(value->json)) {
+        return definition_wrong_type(reader, value, &definition_pairs_type);
+    }
+    definition_table_release(&restart_table, restart);
+    restart->after = RESTART_AFTER;
+    restart->max_per_hour = RESTARTS_PER_HOUR;
+    int err = definition_table_read(&restart_table, reader, value->json, restart);
+    if (err == RC_OK && restart->unit == NULL) {
+        return definition_invalid(reader, value->parent, value->key,
+                                  "restart needs a unit of systemd: restart { unit = "
+                                  "\"web.service\" }");
+    }
+    return err;
+}
+
+static void release_restart(void *place)
+{
+    definition_table_release(&restart_table, place);
+}
+
+static int copy_restart(const void *from, void *place)
+{
+    return definition_table_copy(&restart_table, from, place);
+}
+
+static int write_restart(const void *place, json_t **out)
+{
+    const struct definition_restart *restart = place;
+
+    if (restart->unit == NULL) {
+        return RC_OK;
+    }
+    *out = definition_table_write(&restart_table, place);
+    return *out != NULL ? RC_OK : RC_ENOMEM;
+}
+
+static const struct definition_field_type definition_restart_type = {
+    .go_type = "structs.Restart",
+    .words = "a block",
+    .read = read_restart,
+    .release = release_restart,
+    .copy = copy_restart,
+    .write = write_restart,
+};
+
 /* --- checks */
 
 #define CHECK_FIELD(name, snake, alias, type, member)  \
@@ -117,6 +184,15 @@ static const struct definition_field check_fields[] = {
     CHECK_FIELD("Postgres", "postgres", NULL, text, postgres),
     CHECK_FIELD("PostgresTags", "postgres_tags", NULL, bool, postgres_tags),
     CHECK_FIELD("MaxLag", "max_lag", NULL, duration, max_lag_ms),
+    CHECK_FIELD("Redis", "redis", NULL, text, redis),
+    CHECK_FIELD("RedisRole", "redis_role", NULL, text, redis_role),
+    CHECK_FIELD("RedisUser", "redis_user", NULL, text, redis_user),
+    CHECK_FIELD("RedisPasswordFile", "redis_password_file", NULL, text,
+                redis_password_file),
+    CHECK_FIELD("Systemd", "systemd", NULL, text, systemd),
+    CHECK_FIELD("SystemdStarting", "systemd_starting", NULL, text, systemd_starting),
+    CHECK_FIELD("MaxRestarts", "max_restarts", NULL, int, max_restarts),
+    CHECK_FIELD("Restart", "restart", NULL, restart, restart),
     CHECK_FIELD("Interval", "interval", NULL, duration, interval_ms),
     CHECK_FIELD("Timeout", "timeout", NULL, duration, timeout_ms),
     CHECK_FIELD("TTL", "ttl", NULL, duration, ttl_ms),
@@ -146,6 +222,8 @@ static const struct {
     size_t offset; /* of a char * */
 } kind_fields[] = {
     {CHECK_POSTGRES, offsetof(struct check_definition, postgres)},
+    {CHECK_REDIS, offsetof(struct check_definition, redis)},
+    {CHECK_SYSTEMD, offsetof(struct check_definition, systemd)},
     {CHECK_GRPC, offsetof(struct check_definition, grpc)},
     {CHECK_HTTP, offsetof(struct check_definition, http)},
     {CHECK_TCP, offsetof(struct check_definition, tcp)},

@@ -1,6 +1,6 @@
 /* checks.h - what every kind of probe has in common.
  *
- * A prober knows one kind of check (tcp, script, http, postgres, alias). It starts runs,
+ * A prober knows one kind of check (tcp, script, http, postgres, redis, systemd, alias). It starts runs,
  * ends them when told, and reports each run once. One file a kind; each is an edge. */
 #ifndef AGENT_CHECKS_CHECKS_H
 #define AGENT_CHECKS_CHECKS_H
@@ -87,6 +87,8 @@ struct prober *script_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *http_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *http_curl_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *postgres_pq_prober(struct uv_loop_s *loop, struct probe_sink sink);
+struct prober *redis_uv_prober(struct uv_loop_s *loop, struct probe_sink sink);
+struct prober *unit_systemd_prober(struct uv_loop_s *loop, struct probe_sink sink);
 struct prober *alias_prober(const struct catalog *catalog, struct probe_sink sink);
 
 /* Reports a run whose output is plain text. */

@@ -98,6 +98,7 @@ static void carry_out(struct checks_uv *io, const struct schedule_action *action
         end_run(io, action);
         break;
     case SCHEDULE_CHANGED:
+    case SCHEDULE_RESULT:
     case SCHEDULE_OVERDUE:
         io->options.on_action(io->options.context, action, uv_now(io->options.loop));
         break;
@@ -196,6 +197,9 @@ static void make_probers(struct checks_uv *io)
     io->kinds[CHECK_HTTP].prober = http_uv_prober(loop, sink_of(io, CHECK_HTTP));
     io->kinds[CHECK_POSTGRES].prober =
         postgres_pq_prober(loop, sink_of(io, CHECK_POSTGRES));
+    io->kinds[CHECK_REDIS].prober = redis_uv_prober(loop, sink_of(io, CHECK_REDIS));
+    io->kinds[CHECK_SYSTEMD].prober =
+        unit_systemd_prober(loop, sink_of(io, CHECK_SYSTEMD));
     if (io->options.catalog != NULL) {
         io->kinds[CHECK_ALIAS].prober =
             alias_prober(io->options.catalog, sink_of(io, CHECK_ALIAS));

@@ -15,7 +15,7 @@ struct checks_uv_options {
     struct catalog *catalog;   /* what alias checks look at; borrowed */
     struct rc_metrics *metrics;
 
-    /* SCHEDULE_CHANGED and SCHEDULE_OVERDUE are handed on; agent.c connects
+    /* SCHEDULE_CHANGED, _RESULT and _OVERDUE are handed on; agent.c connects
      * local_on_schedule() here. `now_ms` is the loop's monotonic time. */
     void (*on_action)(void *context, const struct schedule_action *action,
                       uint64_t now_ms);

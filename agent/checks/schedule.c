@@ -345,7 +345,8 @@ void schedule_remove(struct schedule *schedule, uint64_t check)
     schedule->counts[slot->check.status]--;
     end_run(schedule, slot);
     slot->is_removed = true;
-    slot->todo &= ~(1U << SCHEDULE_CHANGED | 1U << SCHEDULE_OVERDUE);
+    slot->todo &=
+        ~(1U << SCHEDULE_CHANGED | 1U << SCHEDULE_RESULT | 1U << SCHEDULE_OVERDUE);
     if (!slot->is_queued) {
         free_slot(schedule, slot);
     }
@@ -389,6 +390,9 @@ void schedule_result(struct schedule *schedule, uint64_t probe,
     slot->probe = 0;
     slot->todo &= ~(1U << SCHEDULE_EXPIRE);
     note(schedule, slot, before, check_observe(&slot->check, result, now_ms));
+    if (slot->entry.tells_results) {
+        add_todo(schedule, slot, SCHEDULE_RESULT);
+    }
     requeue(schedule, slot);
 }
 
@@ -454,8 +458,8 @@ uint64_t schedule_deadline_ms(const struct schedule *schedule)
 /* What comes first when several things wait for one check: old runs end before new ones
  * begin, and others learn of a status before the service goes. */
 static const enum schedule_action_type order[] = {
-    SCHEDULE_CANCEL, SCHEDULE_FORGET,  SCHEDULE_START,
-    SCHEDULE_EXPIRE, SCHEDULE_CHANGED, SCHEDULE_OVERDUE,
+    SCHEDULE_CANCEL,  SCHEDULE_FORGET, SCHEDULE_START,   SCHEDULE_EXPIRE,
+    SCHEDULE_CHANGED, SCHEDULE_RESULT, SCHEDULE_OVERDUE,
 };
 
 static_assert(sizeof order / sizeof order[0] == SCHEDULE_ACTION_COUNT,

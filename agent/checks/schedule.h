@@ -25,7 +25,8 @@ struct schedule_entry {
     const struct check_definition *definition;
     uint64_t interval_ms; /* 0: never run */
     uint64_t timeout_ms;
-    void *owner; /* handed back in actions; may be NULL */
+    void *owner;        /* handed back in actions; may be NULL */
+    bool tells_results; /* each result is an action of its own, changed or not */
 };
 
 enum schedule_action_type {
@@ -34,6 +35,7 @@ enum schedule_action_type {
     SCHEDULE_CANCEL,  /* end run `probe`; nobody waits for its result */
     SCHEDULE_FORGET,  /* `check` is gone: drop what was kept between its runs */
     SCHEDULE_CHANGED, /* `check` has `news` for `owner` */
+    SCHEDULE_RESULT, /* `check` has one more result, for `owner` that wants to know each */
     SCHEDULE_OVERDUE, /* `check` has been critical for too long: deregister its service */
     SCHEDULE_ACTION_COUNT
 };
@@ -44,7 +46,7 @@ struct schedule_action {
     uint64_t probe; /* START, EXPIRE, CANCEL; never used twice */
     uint64_t timeout_ms;
     const struct check_definition *definition; /* START; borrowed until the next call */
-    void *owner;                               /* START, CHANGED, OVERDUE */
+    void *owner;                               /* START, CHANGED, RESULT, OVERDUE */
     unsigned news;                             /* CHANGED: bits of enum check_news */
 };
 

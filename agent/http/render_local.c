@@ -48,6 +48,23 @@ static void put_tagged(struct rc_json *json, const struct definition_addresses *
     rc_json_object_end(json);
 }
 
+static void put_restart(struct rc_json *json, const struct local_restart *restart)
+{
+    if (restart->unit == NULL) {
+        return;
+    }
+    rc_json_key(json, "Restart");
+    rc_json_object(json);
+    rc_json_put_string(json, "Unit", restart->unit);
+    rc_json_put_u64(json, "After", restart->after);
+    rc_json_put_u64(json, "MaxPerHour", restart->per_hour);
+    rc_json_put_u64(json, "LastMs", restart->last_wall_ms);
+    rc_json_put_u64(json, "Count", restart->count);
+    rc_json_put_string(json, "State", restart->state);
+    rc_json_put_string(json, "Error", restart->error);
+    rc_json_object_end(json);
+}
+
 void render_hash(const struct local_service *service, char space[RENDER_HASH_SIZE])
 {
     (void)snprintf(space, RENDER_HASH_SIZE, "%016" PRIx64, service->hash);
@@ -103,6 +120,7 @@ void render_local_check(struct rc_json *json, const struct local_check *check,
     rc_json_key(json, "Definition");
     rc_json_raw(json, "{}");
     rc_json_put_u64(json, "Flaps", flaps);
+    put_restart(json, &check->restart);
     rc_json_put_u64(json, "CreateIndex", 0);
     rc_json_put_u64(json, "ModifyIndex", 0);
     rc_json_object_end(json);

@@ -33,10 +33,12 @@ static const struct {
     [CHECK_ALIAS] = {NULL, 10000, CHECK_KEEP_LAST},
     [CHECK_H2PING] = {"this agent does not speak HTTP/2 pings; use an HTTP check", 0,
                       CHECK_KEEP_LAST},
-    [CHECK_OS_SERVICE] = {"this agent does not ask the service manager; use a script "
-                          "check or a TTL check",
+    [CHECK_OS_SERVICE] = {"the service manager here is systemd; use a systemd check, "
+                          "systemd = \"web.service\"",
                           0, CHECK_KEEP_LAST},
     [CHECK_POSTGRES] = {NULL, 5000, CHECK_KEEP_LAST},
+    [CHECK_REDIS] = {NULL, 5000, CHECK_KEEP_LAST},
+    [CHECK_SYSTEMD] = {NULL, 5000, CHECK_KEEP_LAST},
 };
 
 static bool has_line_end(const char *text)
@@ -119,6 +121,9 @@ int judge_check(struct local *local, const struct check_definition *check,
     }
     if (err == RC_OK) {
         err = judge_script(local, check, origin);
+    }
+    if (err == RC_OK) {
+        err = judge_own(local, check, origin);
     }
     return err == RC_OK ? judge_http(local, check) : err;
 }
@@ -209,6 +214,7 @@ void judge_entry(const struct local *local, struct registry_check *check,
             give_up_ms < DEREGISTER_MIN_MS ? DEREGISTER_MIN_MS : give_up_ms;
     }
     out->definition = from->kind == CHECK_TTL ? NULL : from;
+    out->tells_results = from->restart.unit != NULL;
     out->interval_ms = interval_ms(from);
     out->timeout_ms =
         from->timeout_ms > 0 ? from->timeout_ms : kinds[from->kind].timeout_ms;

@@ -305,6 +305,16 @@ int registry_fill_maintenance(const char *service_id, const char *reason,
     return RC_OK;
 }
 
+bool registry_in_maintenance(const struct local *local, const char *service_id)
+{
+    char *id = service_id == NULL ? rc_text_copy("_node_maintenance")
+                                  : rc_text_format("_service_maintenance:%s", service_id);
+    const struct registry_check *check = id == NULL ? NULL : registry_check(local, id);
+
+    free(id);
+    return check != NULL && check->form == REGISTRY_MAINTENANCE;
+}
+
 static int switch_maintenance(struct local *local, const char *service_id,
                               enum local_switch enable, const char *reason,
                               struct local_now now)
@@ -373,6 +383,8 @@ void local_on_schedule(struct local *local, const struct schedule_action *action
     }
     if (action->type == SCHEDULE_CHANGED) {
         publish_result(local, check, action->news, now);
+    } else if (action->type == SCHEDULE_RESULT) {
+        heal_on_result(local, check, now);
     } else if (action->type == SCHEDULE_OVERDUE) {
         reap(local, check, now);
     }

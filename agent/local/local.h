@@ -55,6 +55,21 @@ enum local_health {
     LOCAL_HEALTH_COUNT
 };
 
+/* What a failing check with `restart {}` wants of the agent. */
+enum local_heal_kind {
+    LOCAL_HEAL_RESTART, /* restart `unit`, then local_healed() */
+    LOCAL_HEAL_GIVEN_UP /* said once: the hour's restarts are used up */
+};
+
+struct local_heal {
+    enum local_heal_kind kind;
+    const char *check_id;   /* all borrowed during the call */
+    const char *service_id; /* "": the check is of the node */
+    const char *unit;       /* its complete name */
+    uint32_t number;        /* which restart of this hour */
+    uint32_t per_hour;
+};
+
 struct local_options {
     struct catalog *catalog;   /* borrowed; written to */
     struct schedule *schedule; /* borrowed; filled */
@@ -67,6 +82,8 @@ struct local_options {
 
     /* The schedule has changed: agent.c calls checks_uv_wake(). May be NULL (tests). */
     void (*wake)(void *context);
+    /* May be NULL: then nothing is restarted. Not from inside a change of `local`. */
+    void (*heal)(void *context, const struct local_heal *wish);
     void *context;
 };
 
@@ -82,6 +99,17 @@ struct local_service {
     uint64_t hash; /* of everything shown: X-Consul-ContentHash as 16 hex digits */
 };
 
+/* How the restarts of a check stand; borrowed likewise. */
+struct local_restart {
+    const char *unit;  /* NULL: none are asked for */
+    const char *state; /* "idle", "waiting", "restarting", "exhausted" */
+    const char *error; /* why the last one failed; "": it did not */
+    uint32_t after;
+    uint32_t per_hour;
+    uint32_t count;        /* within the last hour */
+    uint64_t last_wall_ms; /* 0: none that is known */
+};
+
 /* One check as it is now; borrowed likewise. */
 struct local_check {
     const char *id;
@@ -94,6 +122,7 @@ struct local_check {
     uint64_t since_wall_ms;
     const struct check_definition *definition; /* NULL: a maintenance check */
     enum local_origin origin;
+    struct local_restart restart;
 };
 
 /* Return codes of everything below that can refuse, and what an HTTP answer makes of
@@ -160,6 +189,9 @@ int local_node_maintenance(struct local *local, enum local_switch enable,
  * SCHEDULE_OVERDUE deregisters the service. The others are ignored. */
 void local_on_schedule(struct local *local, const struct schedule_action *action,
                        struct local_now now);
+
+/* What LOCAL_HEAL_RESTART of that check has come to: `error` is NULL, or says why not. */
+void local_healed(struct local *local, const char *check_id, const char *error);
 
 /* Walks in the order of registration: start with `*position` = 0; false at the end. */
 bool local_next_service(const struct local *local, size_t *position,

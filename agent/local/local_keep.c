@@ -88,6 +88,7 @@ static json_t *state_of(const struct local *local, const struct registry_check *
         uint64_t expires_ms = now.wall_ms + (state->ttl_at_ms - now.mono_ms);
         (void)json_object_set_new(json, "expires", json_integer((json_int_t)expires_ms));
     }
+    heal_keep(check, json, now);
     return json;
 }
 
@@ -117,8 +118,8 @@ static const char *text_at(const json_t *json, const char *key)
     return text == NULL ? "" : text;
 }
 
-/* A wall-clock instant of the past on our monotonic clock, which may have begun later. */
-static uint64_t mono_of(uint64_t wall_ms, struct local_now now)
+/* The clock may have begun later. */
+uint64_t keep_mono_of(uint64_t wall_ms, struct local_now now)
 {
     uint64_t age_ms = now.wall_ms > wall_ms ? now.wall_ms - wall_ms : 0;
 
@@ -137,7 +138,7 @@ static void recall_ttl(struct local *local, struct registry_check *check,
         was.output_size = strlen(was.output);
         check->since_wall_ms = rc_json_read_number(state, "since");
         schedule_restore(local->options.schedule, check->scheduled, &was,
-                         mono_of(check->since_wall_ms, now),
+                         keep_mono_of(check->since_wall_ms, now),
                          now.mono_ms + (expires_ms - now.wall_ms));
     } else if (check->origin == LOCAL_FROM_API) {
         /* As Consul: nobody has said lately that it is well. */
@@ -158,6 +159,7 @@ void keep_recall(struct local *local, struct registry_check *check, struct local
         recall_ttl(local, check, state, now);
         return;
     }
+    heal_recall(check, state, now);
     if (check_status_parse(text_at(state, "status"), &was.status) != RC_OK) {
         return;
     }
@@ -165,7 +167,7 @@ void keep_recall(struct local *local, struct registry_check *check, struct local
     was.output_size = strlen(was.output);
     check->since_wall_ms = rc_json_read_number(state, "since");
     schedule_restore(local->options.schedule, check->scheduled, &was,
-                     mono_of(check->since_wall_ms, now), UINT64_MAX);
+                     keep_mono_of(check->since_wall_ms, now), UINT64_MAX);
     /* What was true then may not be now: look soon. What a server was, is not
      * believed. */
     schedule_hurry(local->options.schedule, check->scheduled,

@@ -49,6 +49,7 @@ static void show_check(const struct local *local, const struct registry_check *c
         .definition = is_maintenance ? NULL : from,
         .origin = check->origin,
     };
+    heal_show(check, &out->restart);
 }
 
 bool local_next_service(const struct local *local, size_t *position,

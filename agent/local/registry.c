@@ -65,6 +65,7 @@ static void destroy_check(struct registry_check *check)
 {
     if (check != NULL) {
         check_definition_fini(&check->definition);
+        heal_end(check);
         free(check);
     }
 }
@@ -181,6 +182,10 @@ static int add_check(struct local *local, const struct check_definition *from,
         return registry_fail(local, RC_ENOMEM, "out of memory");
     }
     check->form = form;
+    if (heal_set(check) != RC_OK) {
+        destroy_check(check);
+        return registry_fail(local, RC_ENOMEM, "out of memory");
+    }
     check->origin = origin;
     check->since_wall_ms = now.wall_ms;
     judge_entry(local, check, &entry);
@@ -214,9 +219,13 @@ static int replace_check(struct local *local, struct registry_check *check,
     }
     struct check_definition old = check->definition;
     check->definition = fresh;
-    int err = publish_check(local, check, now.mono_ms);
+    int err = heal_set(check);
+    if (err == RC_OK) {
+        err = publish_check(local, check, now.mono_ms);
+    }
     if (err != RC_OK) {
         check->definition = old;
+        (void)heal_set(check);
         check_definition_fini(&fresh);
         return err;
     }

@@ -27,6 +27,8 @@ struct registry_service {
     bool is_stale; /* reload: not named by the new configuration so far */
 };
 
+struct heal; /* heal.c */
+
 struct registry_check {
     struct check_definition definition; /* owned; of a maintenance check only texts */
     enum registry_form form;
@@ -34,6 +36,7 @@ struct registry_check {
     uint64_t scheduled;     /* its number in the schedule */
     enum check_status told; /* what the catalog knows */
     uint64_t since_wall_ms; /* since when */
+    struct heal *heal;      /* of its restarts; owned; NULL: none are asked for */
     bool is_stale;
 };
 
@@ -92,6 +95,10 @@ int judge_service(struct local *local, const struct service_definition *service,
 int judge_check(struct local *local, const struct check_definition *check,
                 enum local_origin origin);
 
+/* judge_own.c: the same for what only rollcall has; part of judge_check(). */
+int judge_own(struct local *local, const struct check_definition *check,
+              enum local_origin origin);
+
 /* judge.c: what the schedule needs to know. */
 void judge_entry(const struct local *local, struct registry_check *check,
                  struct schedule_entry *out);
@@ -114,6 +121,22 @@ int keep_not(struct local *local, enum local_kind kind, const char *id);
  * the end of starting: what was waiting for a service of the configuration. */
 void keep_recall(struct local *local, struct registry_check *check, struct local_now now);
 void keep_end_start(struct local *local, struct local_now now);
+
+/* heal.c: the restarts of a check follow its definition, and outlive the process in `state` (its
+ * record of states). RC_OK or, as it was, RC_ENOMEM. */
+int heal_set(struct registry_check *check);
+void heal_end(struct registry_check *check);
+void heal_on_result(struct local *local, struct registry_check *check,
+                    struct local_now now);
+void heal_keep(const struct registry_check *check, json_t *state, struct local_now now);
+void heal_recall(struct registry_check *check, const json_t *state, struct local_now now);
+void heal_show(const struct registry_check *check, struct local_restart *out);
+
+/* local_keep.c: a wall-clock instant of the past on our monotonic clock. */
+uint64_t keep_mono_of(uint64_t wall_ms, struct local_now now);
+
+/* Is that service (NULL: the node) switched to maintenance? */
+bool registry_in_maintenance(const struct local *local, const char *service_id);
 
 /* local.c: the check that a maintenance switch is, for a service or (NULL) for the node;
  * to be ended by check_definition_fini(). RC_OK or RC_ENOMEM. */

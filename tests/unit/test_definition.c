@@ -74,6 +74,15 @@ static void every_kind_of_check_is_recognised(void **state)
         {"{\"name\":\"c\",\"postgres\":\"host=x\",\"postgres_tags\":true,"
          "\"max_lag\":\"10s\",\"interval\":\"1s\"}",
          CHECK_POSTGRES},
+        {"{\"name\":\"c\",\"redis\":\"a:1\",\"redis_role\":\"master\","
+         "\"interval\":\"1s\"}",
+         CHECK_REDIS},
+        {"{\"name\":\"c\",\"systemd\":\"web\",\"max_restarts\":3,"
+         "\"interval\":\"1s\"}",
+         CHECK_SYSTEMD},
+        {"{\"name\":\"c\",\"tcp\":\"a:1\",\"interval\":\"1s\","
+         "\"restart\":{\"unit\":\"web\",\"after\":2}}",
+         CHECK_TCP},
     };
     (void)state;
 

@@ -1,0 +1,30 @@
+/* healer_uv.h - units of failing checks are restarted by systemd, and that is told.
+ *
+ * Which, and when, agent/local decides (heal.c, agent/checks/restart.h); asking systemd is
+ * agent/checks/bus_systemd.h. Here they meet, with the log and the metrics. */
+#ifndef AGENT_HEALER_UV_H
+#define AGENT_HEALER_UV_H
+
+#include "agent/local/local.h"
+
+struct healer;
+struct uv_loop_s;
+
+struct healer_options {
+    struct uv_loop_s *loop;     /* borrowed until closed, as all of these */
+    struct rc_metrics *metrics; /* may be NULL */
+    /* A restart has come to that: `error` is NULL, or says why not. */
+    void (*done)(void *context, const char *check_id, const char *error);
+    void *context;
+};
+
+/* Opens no connection yet. RC_OK or RC_ENOMEM. */
+int healer_open(const struct healer_options *options, struct healer **out);
+
+/* For local_options.heal. */
+void healer_wish(struct healer *healer, const struct local_heal *wish);
+
+/* What is under way is left to systemd. NULL is allowed. */
+void healer_close(struct healer *healer);
+
+#endif
