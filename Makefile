@@ -375,6 +375,9 @@ deb: ## Debian packages of both programs into DEB=build/deb
 	rm -f $(DEB)/*.deb
 	cd $(DEB)/tree && env -u MAKEFLAGS -u MAKELEVEL -u BUILD -u WERROR DEB_BUILD_OPTIONS="nocheck noautodbgsym parallel=$$(nproc)" \
 	    dpkg-buildpackage --no-sign --build=binary --no-pre-clean --no-check-builddeps
+deb-test: deb ## packages: lintian, and a machine that installs, upgrades under load, removes and purges them (root; scripts/install-deps deb)
+	lintian --fail-on error,warning $(DEB)/*.deb
+	$(PYTEST) -s --timeout 600 tests/packages
 clean: ## remove build/
 	rm -rf build
 help: ## this list
