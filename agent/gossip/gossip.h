@@ -238,6 +238,7 @@ struct gossip_encryption {
     const char
         *cipher; /* under the first key, and by whom: "AES-256-GCM, libsodium"; static;
                            "" without keys */
+    char fingerprint[17]; /* of the first key, no secret; "" without keys */
 };
 void gossip_encryption(const struct gossip *g, struct gossip_encryption *out);
 bool gossip_is_encrypted(const struct gossip *g); /* has keys */

@@ -85,6 +85,8 @@ void gossip_encryption(const struct gossip *g, struct gossip_encryption *out)
     if (ring->count > 0) {
         out->cover = g->envelope.cover;
         out->cipher = seal_cipher(ring->slots[0].seal);
+        seal_fingerprint(ring->slots[0].key.bytes, ring->slots[0].key.size,
+                         out->fingerprint);
     }
 }
 

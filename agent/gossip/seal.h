@@ -11,7 +11,12 @@
 
 #include "base/pack.h"
 
-enum { SEAL_NONCE_SIZE = 12, SEAL_TAG_SIZE = 16, SEAL_KEY_MAX = 32 };
+enum {
+    SEAL_NONCE_SIZE = 12,
+    SEAL_TAG_SIZE = 16,
+    SEAL_KEY_MAX = 32,
+    SEAL_PRINT_SIZE = 17
+};
 
 struct seal;
 
@@ -39,6 +44,9 @@ void seal_destroy(struct seal *seal); /* wipes the key; NULL is allowed */
 
 /* "AES-256-GCM, libsodium": what is done, and by whom; static. */
 const char *seal_cipher(const struct seal *seal);
+
+/* Which key it is, for people who compare: 16 hex digits of a hash that leads nowhere back. */
+void seal_fingerprint(const uint8_t *key, size_t size, char out[SEAL_PRINT_SIZE]);
 
 /* Encrypts into `out`, which has room for plain.size + SEAL_TAG_SIZE. RC_OK or RC_EIO. */
 int seal_lock(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_SIZE],

@@ -51,3 +51,12 @@ static int unlock(void *state, const uint8_t *nonce, struct rc_pack_bytes aad,
 }
 
 const struct seal_engine seal_sodium = {create, destroy, lock, unlock};
+
+void seal_fingerprint(const uint8_t *key, size_t size, char out[SEAL_PRINT_SIZE])
+{
+    static const uint8_t purpose[] = "rollcall: fingerprint of a gossip key";
+    uint8_t hash[crypto_generichash_BYTES_MIN];
+
+    (void)crypto_generichash(hash, sizeof hash, key, size, purpose, sizeof purpose - 1);
+    (void)sodium_bin2hex(out, SEAL_PRINT_SIZE, hash, (SEAL_PRINT_SIZE - 1) / 2);
+}

@@ -121,6 +121,9 @@ http_handler event_list;
 http_handler agent_gossip_members;
 http_handler agent_query;
 
+/* ui_gossip.c: figures of gossip, without its secrets. */
+http_handler ui_gossip;
+
 /* ui_events.c: what has changed in the pool lately. */
 http_handler ui_events;
 

@@ -145,6 +145,11 @@ struct http_api {
     http_ticket last_ticket;
     uint64_t members_index; /* one more with each change of a member */
     bool without_page;      /* nothing under /ui/ */
+    struct {                /* what came in when somebody last looked at the keys */
+        uint64_t at_ms;     /* 0: nobody has */
+        uint64_t by_first;
+        uint64_t otherwise;
+    } keys_seen;
 };
 
 /* A zeroed struct is an idle exchange. Empties it for the next request. */

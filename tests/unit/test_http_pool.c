@@ -130,9 +130,23 @@ static void an_unknown_node_has_no_coordinate(void **state)
     assert_int_equal(x->out.size, 0);
 }
 
+static void figures_of_gossip_tell_no_key(void **state)
+{
+    const struct http_exchange *x = ask(*state, "/v1/internal/ui/gossip");
+    const char *text = rc_buffer_string(&x->out);
+
+    assert_int_equal(x->status, 200);
+    assert_non_null(strstr(text, "\"Members\":{\"alive\":1,"));
+    assert_non_null(strstr(text, "\"Refused\":{\"malformed\":0,"));
+    assert_non_null(strstr(text, "\"Health\":{\"Score\":0,"));
+    assert_non_null(strstr(text, "\"KeyRing\":{\"Keys\":0,\"Primary\":\"\",\"Cipher\":"
+                                 "\"\",\"Agree\":null}"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(figures_of_gossip_tell_no_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(members_wait_only_when_asked_to, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_member_is_told_in_full, set_up, tear_down),

@@ -410,9 +410,27 @@ static void a_list_too_long_is_cut_and_says_so(void **state)
     gossip_destroy(g);
 }
 
+static void a_fingerprint_tells_keys_apart_and_is_none(void **state)
+{
+    char of_red[SEAL_PRINT_SIZE];
+    char of_blue[SEAL_PRINT_SIZE];
+    char again[SEAL_PRINT_SIZE];
+
+    (void)state;
+    seal_fingerprint(red.bytes, red.size, of_red);
+    seal_fingerprint(blue.bytes, blue.size, of_blue);
+    seal_fingerprint(red.bytes, red.size, again);
+
+    assert_int_equal(strspn(of_red, "0123456789abcdef"), SEAL_PRINT_SIZE - 1);
+    assert_string_equal(of_red, again);
+    assert_string_not_equal(of_red, of_blue);
+    assert_null(strstr(of_red, "0100000000"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fingerprint_tells_keys_apart_and_is_none),
         cmocka_unit_test(a_ring_keeps_its_order_and_its_first_key),
         cmocka_unit_test(a_full_ring_takes_no_more),
         cmocka_unit_test(whichever_key_fits_opens),
