@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "base/logger.h"
 #include "base/text.h"
+#include "base/version.h"
+#include "proxy/admin/admin_figures.h"
 #include "proxy/admin/admin_traffic.h"
 #include "proxy/connections_uv.h"
 #include "proxy/control_state_uv.h"
@@ -55,6 +57,7 @@ static void tell(struct control *control, struct rc_buffer *out,
         .worker_count = control->worker_count,
         .generation = control->snapshot->generation,
         .now_ms = rc_clock_ms(),
+        .started_ms = control->started_ms,
         .now_boot_ms = rc_clock_boot_ms(),
         .draining = control->phase > PHASE_RUNNING,
     };
@@ -70,6 +73,11 @@ static void put_upstreams(void *context, struct rc_buffer *out)
 static void put_routes(void *context, struct rc_buffer *out)
 {
     tell(context, out, admin_traffic_routes);
+}
+
+static void put_figures(void *context, struct rc_buffer *out)
+{
+    tell(context, out, admin_figures_tell);
 }
 
 static void put_connections(void *context, size_t offset, size_t limit,
@@ -121,9 +129,8 @@ static void take_upgrade(void *context)
 }
 
 /* The socket that we were handed, or a new one. */
-static int admin_socket(struct control *control, int *fd)
+static int port_socket(struct control *control, const struct rc_address *address, int *fd)
 {
-    const struct rc_address *address = &config_of(control)->admin;
     int handed = handed_nth(&control->handed, address, 0);
     if (handed >= 0) {
         *fd = fcntl(handed, F_DUPFD_CLOEXEC, 0);
@@ -133,23 +140,50 @@ static int admin_socket(struct control *control, int *fd)
     return err == RC_OK ? handed_add(&control->handed, address, *fd) : err;
 }
 
-int control_open_admin(struct control *control, char error[CONTROL_ERROR_MAX])
+static int open_port(struct control *control, enum admin_scope scope,
+                     const struct rc_address *address, struct admin_loop **out,
+                     char error[CONTROL_ERROR_MAX])
 {
-    const struct rc_address *address = &config_of(control)->admin;
     const struct admin_hooks hooks = {
-        control,         is_ready,   put_upstreams, put_metrics, put_routes,
-        put_connections, put_config, take_order,    take_reload, take_upgrade};
+        control,    is_ready,    put_upstreams, put_metrics, put_routes,  put_connections,
+        put_config, put_figures, take_order,    take_reload, take_upgrade};
     if (address->family == RC_ADDRESS_NONE) {
         return RC_OK;
     }
     int fd = -1;
-    int err = admin_socket(control, &fd);
+    int err = port_socket(control, address, &fd);
     if (err == RC_EIO) {
         char text[RC_ADDRESS_TEXT_MAX];
         rc_address_format(address, text);
-        (void)snprintf(error, CONTROL_ERROR_MAX, "cannot listen on admin %s: %s", text,
+        (void)snprintf(error, CONTROL_ERROR_MAX, "cannot listen on %s %s: %s",
+                       scope == ADMIN_ALL ? "admin" : "figures", text,
                        strerrordesc_np(errno));
     }
-    return err == RC_OK ? admin_loop_start(control->loop, fd, &hooks, &control->admin)
-                        : err;
+    return err == RC_OK ? admin_loop_start(control->loop, fd, scope, &hooks, out) : err;
+}
+
+int control_open_admin(struct control *control, char error[CONTROL_ERROR_MAX])
+{
+    const struct config *config = config_of(control);
+    int err = open_port(control, ADMIN_ALL, &config->admin, &control->admin, error);
+    if (err == RC_OK) {
+        err =
+            open_port(control, ADMIN_FIGURES, &config->figures, &control->figures, error);
+    }
+    if (err == RC_OK && config->register_name[0] != '\0') {
+        control->registrar = registrar_start(control->loop, config, ROLLCALL_VERSION,
+                                             rc_random_next(&control->random));
+        err = control->registrar != NULL ? RC_OK : RC_ENOMEM;
+    }
+    return err;
+}
+
+void control_close_admin(struct control *control, enum registrar_end end)
+{
+    admin_loop_close(control->admin);
+    admin_loop_close(control->figures);
+    registrar_close(control->registrar, end);
+    control->admin = NULL;
+    control->figures = NULL;
+    control->registrar = NULL;
 }

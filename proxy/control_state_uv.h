@@ -13,6 +13,7 @@
 #include "dns/resolve/resolve_ares.h"
 #include "proxy/admin/admin_uv.h"
 #include "proxy/control_uv.h"
+#include "proxy/discover/registrar_uv.h"
 #include "proxy/pools_uv.h"
 #include "proxy/postgres/cancel_map.h"
 #include "proxy/renewal.h"
@@ -49,6 +50,9 @@ struct control {
     struct cancel_map *cancels;
     struct dns_resolver *resolver;
     struct admin_loop *admin;
+    struct admin_loop *figures;
+    struct registrar *registrar; /* NULL: we are not in the catalog */
+    uint64_t started_ms;
     struct handed handed;    /* copies of all listening sockets */
     int *waiting_fds;        /* the workers' own, while PHASE_ARRIVING */
     char *program;           /* its file; NULL = unknown */
@@ -65,8 +69,9 @@ struct control {
  * other (taken), or NULL when no listener is new. */
 void control_publish(struct control *control, const int *fds);
 
-/* Opens the admin port, on the socket that was handed to us if there is one. RC_OK, RC_ENOMEM, or
- * RC_EIO with one clear line in `error`. */
+/* Opens the admin port and that of figures, on the sockets that were handed to us if there are
+ * such, and registers us. RC_OK, RC_ENOMEM, or RC_EIO with one clear line in `error`. */
 int control_open_admin(struct control *control, char error[CONTROL_ERROR_MAX]);
+void control_close_admin(struct control *control, enum registrar_end end);
 
 #endif

@@ -210,7 +210,7 @@ static void close_all(struct control *control)
     close_waiting(control);
     handed_keep(&control->handed, NULL);
     upgrade_close(control->upgrade);
-    admin_loop_close(control->admin);
+    control_close_admin(control, REGISTRAR_LEAVES);
     pools_close(control->pools);
     control->pools = NULL;
     if (control->wishes != NULL) {
@@ -259,6 +259,8 @@ void control_stop(struct control *control)
     if (control->phase == PHASE_RUNNING) {
         rc_log(RC_LOG_INFO, "proxy", "stopping: connections drain");
         rc_notify("STOPPING=1");
+        registrar_close(control->registrar, REGISTRAR_LEAVES);
+        control->registrar = NULL;
         enter(control, PHASE_GRACE);
         control_publish(control, NULL);
         advance_stop(control);
@@ -317,8 +319,7 @@ static void be_replaced(struct control *control, int pid)
     rc_log(RC_LOG_INFO, "proxy", "upgrade: process %d serves, this one drains", pid);
     enter(control, PHASE_REPLACED);
     handed_keep(&control->handed, NULL);
-    admin_loop_close(control->admin);
-    control->admin = NULL;
+    control_close_admin(control, REGISTRAR_STAYS);
     control_publish(control, NULL);
     stop_workers(control, WORKER_STOP_LEAVE);
 }
@@ -376,8 +377,14 @@ static void keep_fixed(const struct control *control, struct config *next)
     if (!rc_address_equals(&next->admin, &now->admin)) {
         rc_log(RC_LOG_WARN, "proxy", "admin changes at the next start");
     }
+    if (!rc_address_equals(&next->figures, &now->figures) ||
+        !rc_text_equals(next->register_name, now->register_name)) {
+        rc_log(RC_LOG_WARN, "proxy", "figures and register change at the next start");
+    }
     next->worker_threads = now->worker_threads;
     next->admin = now->admin;
+    next->figures = now->figures;
+    memcpy(next->register_name, now->register_name, sizeof next->register_name);
 }
 
 static int restart_resolver(struct control *control)
@@ -523,6 +530,7 @@ static struct control *create(uv_loop_t *loop, const struct control_options *opt
     (void)uv_timer_init(loop, &c->tick); /* cannot fail */
     c->tick.data = c;
     c->loop = loop;
+    c->started_ms = rc_clock_ms();
     c->config_path = options->config_path;
     c->protocols = options->protocols;
     c->program = upgrade_program();

@@ -14,11 +14,13 @@
 #include "base/text.h"
 #include "proxy/admin/admin_files.h"
 
-enum { CONNECTIONS_MAX = 64, IDLE_SECONDS = 30, BACKLOG = 64 };
+enum { CONNECTIONS_MAX = 64, PER_ADDRESS_MAX = 16, IDLE_SECONDS = 30, BACKLOG = 64 };
 
 struct admin {
     struct MHD_Daemon *daemon;
     struct admin_hooks hooks;
+    enum admin_scope scope;
+    bool is_loopback; /* a browser's page may have been pointed here */
 };
 
 /* An answer in the making. */
@@ -79,6 +81,12 @@ static void on_config(struct admin *admin, struct answer *answer)
     admin->hooks.put_config(admin->hooks.context, &answer->body);
 }
 
+static void on_figures(struct admin *admin, struct answer *answer)
+{
+    answer->type = "application/json";
+    admin->hooks.put_figures(admin->hooks.context, &answer->body);
+}
+
 static void on_connections(struct admin *admin, struct answer *answer)
 {
     answer->type = "application/json";
@@ -109,14 +117,16 @@ static void on_index(struct admin *admin, struct answer *answer)
     }
     say(answer, MHD_HTTP_OK,
         "rollcall-proxy\n"
-        "GET  /health /ready /metrics /routes /upstreams /connections /config\n"
+        "GET  /health /ready /metrics /figures /routes /upstreams /connections /config\n"
         "POST /upstreams/POOL/INSTANCE/drain, .../undrain, /reload, /upgrade\n");
 }
 
-static const struct {
+struct page {
     const char *path;
     void (*put)(struct admin *admin, struct answer *answer);
-} pages[] = {
+};
+
+static const struct page pages[] = {
     {"/", on_index},
     {"/health", on_health},
     {"/ready", on_ready},
@@ -125,7 +135,39 @@ static const struct {
     {"/routes", on_routes},
     {"/connections", on_connections},
     {"/config", on_config},
+    {"/figures", on_figures},
 };
+
+/* What others may see. */
+static const struct page figures[] = {
+    {"/health", on_health},
+    {"/metrics", on_metrics},
+    {"/figures", on_figures},
+};
+
+/* False: none of them. */
+static bool put_page(struct admin *admin, const struct page *of, size_t count,
+                     const char *path, struct answer *answer)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rc_text_equals(path, of[i].path)) {
+            of[i].put(admin, answer);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_ask(struct admin *admin, const char *path, const char *method,
+                   struct answer *answer)
+{
+    if (!rc_text_equals(method, "GET") && !rc_text_equals(method, "HEAD")) {
+        say(answer, MHD_HTTP_METHOD_NOT_ALLOWED, "GET: orders go to the admin port\n");
+    } else if (!put_page(admin, figures, sizeof figures / sizeof figures[0], path,
+                         answer)) {
+        say(answer, MHD_HTTP_NOT_FOUND, "here are /health, /metrics and /figures\n");
+    }
+}
 
 static void on_get(struct admin *admin, const char *path, struct answer *answer)
 {
@@ -134,13 +176,9 @@ static void on_get(struct admin *admin, const char *path, struct answer *answer)
         put_file(path + sizeof files - 1, answer);
         return;
     }
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
-        if (rc_text_equals(path, pages[i].path)) {
-            pages[i].put(admin, answer);
-            return;
-        }
+    if (!put_page(admin, pages, sizeof pages / sizeof pages[0], path, answer)) {
+        say(answer, MHD_HTTP_NOT_FOUND, "no such page: GET / lists them\n");
     }
-    say(answer, MHD_HTTP_NOT_FOUND, "no such page: GET / lists them\n");
 }
 
 static void on_post(struct admin *admin, const char *path, struct answer *answer)
@@ -181,12 +219,16 @@ static bool is_own_name(const char *host)
            rc_text_starts_with(host, "localhost:");
 }
 
-static bool may_ask(struct MHD_Connection *connection, const char *method)
+static bool may_ask(const struct admin *admin, struct MHD_Connection *connection,
+                    const char *method)
 {
     const char *host =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
     const char *origin =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+    if (admin->scope == ADMIN_FIGURES && !admin->is_loopback) {
+        return true;
+    }
     return is_own_name(host) && (origin == NULL || rc_text_equals(method, "GET"));
 }
 
@@ -259,8 +301,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
     read_wishes(connection, &answer);
-    if (!may_ask(connection, method)) {
+    if (!may_ask(admin, connection, method)) {
         say(&answer, MHD_HTTP_FORBIDDEN, "refused: ask by address or localhost\n");
+    } else if (admin->scope == ADMIN_FIGURES) {
+        on_ask(admin, path, method, &answer);
     } else if (rc_text_equals(method, "GET") || rc_text_equals(method, "HEAD")) {
         on_get(admin, path, &answer);
     } else if (rc_text_equals(method, "POST")) {
@@ -292,7 +336,18 @@ int admin_listen(const struct rc_address *address, int *fd)
     return RC_OK;
 }
 
-int admin_start(int fd, const struct admin_hooks *hooks, struct admin **out)
+static bool is_on_loopback(int fd)
+{
+    struct sockaddr_storage name = {0};
+    socklen_t size = sizeof name;
+    struct rc_address address;
+    return getsockname(fd, (struct sockaddr *)&name, &size) != 0 ||
+           rc_address_from_sockaddr((struct sockaddr *)&name, &address) != RC_OK ||
+           rc_address_is_loopback(&address);
+}
+
+int admin_start(int fd, enum admin_scope scope, const struct admin_hooks *hooks,
+                struct admin **out)
 {
     struct admin *admin = calloc(1, sizeof *admin);
     if (admin == NULL) {
@@ -300,10 +355,14 @@ int admin_start(int fd, const struct admin_hooks *hooks, struct admin **out)
         return RC_ENOMEM;
     }
     admin->hooks = *hooks;
+    admin->scope = scope;
+    admin->is_loopback = is_on_loopback(fd);
+    unsigned per_address = scope == ADMIN_FIGURES ? PER_ADDRESS_MAX : CONNECTIONS_MAX;
     admin->daemon = MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, on_request, admin, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_END);
     if (admin->daemon == NULL) {
         (void)close(fd);
         free(admin);

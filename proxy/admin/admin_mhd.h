@@ -1,4 +1,5 @@
-/* admin_mhd.h - the admin port: health, readiness, metrics, upstreams, configuration, drain.
+/* admin_mhd.h - the admin port: health, readiness, metrics, upstreams, configuration, drain; and
+ * the port for figures, which shows a few of these to others, and takes no order.
  *
  * A libmicrohttpd daemon without a thread of its own: the owner watches admin_fd() and calls
  * admin_run(). Browsers of other pages are kept out: a request whose Host is a foreign name,
@@ -15,6 +16,10 @@
 
 struct admin;
 
+/* ADMIN_FIGURES: who scrapes or draws; only GET, of /health, /metrics and /figures, under any
+ * name unless it listens on loopback, and no more than a few connections an address. */
+enum admin_scope { ADMIN_ALL, ADMIN_FIGURES };
+
 /* Questions to the owner, asked from within admin_run(). */
 struct admin_hooks {
     void *context;
@@ -25,6 +30,7 @@ struct admin_hooks {
     void (*put_connections)(void *context, size_t offset, size_t limit,
                             struct rc_buffer *out);
     void (*put_config)(void *context, struct rc_buffer *out);
+    void (*put_figures)(void *context, struct rc_buffer *out);
     int (*order)(void *context,
                  const struct admin_order *order); /* RC_OK, RC_ENOTFOUND */
     void (*reload)(void *context);
@@ -35,7 +41,8 @@ struct admin_hooks {
 int admin_listen(const struct rc_address *address, int *fd);
 
 /* `fd` listens, and is taken, also on error. RC_OK or RC_ENOMEM. `hooks` is copied. */
-int admin_start(int fd, const struct admin_hooks *hooks, struct admin **out);
+int admin_start(int fd, enum admin_scope scope, const struct admin_hooks *hooks,
+                struct admin **out);
 /* Others who have the same socket go on listening. NULL is allowed. */
 void admin_stop(struct admin *admin);
 

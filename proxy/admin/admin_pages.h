@@ -29,6 +29,7 @@ struct admin_view {
     size_t worker_count;
     uint64_t generation;
     uint64_t now_ms;      /* monotonic */
+    uint64_t started_ms;  /* the same clock */
     uint64_t now_boot_ms; /* the same over sleep: the views' clock */
     bool draining;
 };

@@ -39,15 +39,15 @@ static void run(struct admin_loop *a)
     }
 }
 
-int admin_loop_start(uv_loop_t *loop, int fd, const struct admin_hooks *hooks,
-                     struct admin_loop **out)
+int admin_loop_start(uv_loop_t *loop, int fd, enum admin_scope scope,
+                     const struct admin_hooks *hooks, struct admin_loop **out)
 {
     struct admin_loop *a = calloc(1, sizeof *a);
     if (a == NULL) {
         (void)close(fd);
         return RC_ENOMEM;
     }
-    int err = admin_start(fd, hooks, &a->admin);
+    int err = admin_start(fd, scope, hooks, &a->admin);
     if (err == RC_OK && uv_poll_init(loop, &a->poll, admin_fd(a->admin)) != 0) {
         admin_stop(a->admin);
         err = RC_ENOMEM;

@@ -47,21 +47,31 @@ const char *config_tls_name(enum config_tls tls)
     return names[tls];
 }
 
-static int read_admin(struct config_reader *reader, size_t statement, void *into)
+/* An address, or off. */
+static int read_port(struct config_reader *reader, size_t statement,
+                     struct rc_address *out)
 {
-    static const struct config_rule rule = {.kind = CONFIG_RULE_ADDRESS,
-                                            .offset = FIELD(admin)};
-    struct config *config = into;
+    static const struct config_rule rule = {.kind = CONFIG_RULE_ADDRESS};
     int err = config_expect_words(reader, statement, 1, 1);
     if (err != RC_OK) {
         return err;
     }
     const struct config_word *word = config_word_at(reader, statement, 1);
     if (rc_text_equals(word->text, "off")) {
-        config->admin = (struct rc_address){0};
+        *out = (struct rc_address){0};
         return RC_OK;
     }
-    return config_read_value(reader, word, &rule, config);
+    return config_read_value(reader, word, &rule, out);
+}
+
+static int read_admin(struct config_reader *reader, size_t statement, void *into)
+{
+    return read_port(reader, statement, &((struct config *)into)->admin);
+}
+
+static int read_figures(struct config_reader *reader, size_t statement, void *into)
+{
+    return read_port(reader, statement, &((struct config *)into)->figures);
 }
 
 static int read_servers(struct config_reader *reader, size_t statement, void *into)
@@ -79,6 +89,25 @@ static int read_servers(struct config_reader *reader, size_t statement, void *in
     return err;
 }
 
+/* `register`, or `register { name NAME }`. */
+static int read_register(struct config_reader *reader, size_t statement, void *into)
+{
+    static const struct config_rule rules[] = {
+        {"name", CONFIG_RULE_TEXT, FIELD(register_name), 0, CONFIG_NAME_MAX, NULL},
+        {0},
+    };
+    struct config *config = into;
+    int err = config_expect_words(reader, statement, 0, 0);
+    if (err == RC_OK) {
+        err = config_read_block(reader, (int)statement, rules, config);
+    }
+    if (err == RC_OK && config->register_name[0] == '\0') {
+        err = rc_text_put(config->register_name, sizeof config->register_name,
+                          CONFIG_REGISTER_NAME);
+    }
+    return err;
+}
+
 static int read_discovery_agent(struct config_reader *reader, size_t statement,
                                 struct config *config)
 {
@@ -86,6 +115,7 @@ static int read_discovery_agent(struct config_reader *reader, size_t statement,
         {"address", CONFIG_RULE_ADDRESS, FIELD(agent), 0, 0, NULL},
         {"wait", CONFIG_RULE_DURATION, FIELD(agent_wait_ms), 1000, 600000, NULL},
         {"token", CONFIG_RULE_TEXT, FIELD(agent_token), 0, CONFIG_NAME_MAX, NULL},
+        {"register", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_register},
         {0},
     };
     return config_read_block(reader, (int)statement, rules, config);
@@ -134,6 +164,7 @@ static int read_discovery(struct config_reader *reader, size_t statement, void *
 static const struct config_rule top_rules[] = {
     {"worker_threads", CONFIG_RULE_COUNT, FIELD(worker_threads), 0, 64, NULL},
     {"admin", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_admin},
+    {"figures", CONFIG_RULE_CALL_ONCE, 0, 0, 0, read_figures},
     {"drain_timeout", CONFIG_RULE_DURATION, FIELD(drain_timeout_ms), 0, HOUR_MS, NULL},
     {"grace", CONFIG_RULE_DURATION, FIELD(grace_ms), 0, HOUR_MS, NULL},
     {"upgrade_timeout", CONFIG_RULE_DURATION, FIELD(upgrade_timeout_ms), 0, DAY_MS, NULL},
@@ -196,6 +227,23 @@ static size_t count_services(const struct config_reader *reader)
     return count;
 }
 
+/* Whoever finds this proxy in the catalog asks it for its figures. */
+static int check_register(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    if (config->register_name[0] == '\0' || config->figures.family != RC_ADDRESS_NONE) {
+        return RC_OK;
+    }
+    for (size_t i = 0; i < reader->words.statement_count; i++) {
+        if (rc_text_equals(config_word_at(reader, i, 0)->text, "register")) {
+            return config_fault(reader, config_word_at(reader, i, 0),
+                                "what is registered must answer: add "
+                                "\"figures ADDRESS:PORT\"");
+        }
+    }
+    return RC_OK;
+}
+
 static int read_file(struct config_reader *reader)
 {
     size_t listeners = config_count(reader, CONFIG_TEXT_NONE, "listen");
@@ -206,6 +254,9 @@ static int read_file(struct config_reader *reader)
         return RC_ENOMEM;
     }
     int err = config_read_block(reader, CONFIG_TEXT_NONE, top_rules, reader->config);
+    if (err == RC_OK) {
+        err = check_register(reader);
+    }
     if (err == RC_OK) {
         err = read_all(reader, "pool", config_read_pool);
     }

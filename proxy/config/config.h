@@ -22,6 +22,8 @@ enum {
     CONFIG_PATH_MAX = 256,   /* of a certificate, with its NUL */
 };
 
+#define CONFIG_REGISTER_NAME "rollcall-proxy" /* of the service, unless it is said */
+
 enum config_mode { CONFIG_HTTP, CONFIG_TCP, CONFIG_POSTGRES, CONFIG_MODE_COUNT };
 enum config_balance {
     CONFIG_ROUND_ROBIN,
@@ -210,8 +212,9 @@ struct config_listener {
 };
 
 struct config {
-    uint32_t worker_threads; /* 0 = one per core */
-    struct rc_address admin; /* family NONE = off */
+    uint32_t worker_threads;   /* 0 = one per core */
+    struct rc_address admin;   /* family NONE = off */
+    struct rc_address figures; /* the same, read only: metrics, figures, health */
     uint32_t drain_timeout_ms;
     uint32_t upgrade_timeout_ms; /* how long connections may last after an upgrade */
     uint32_t grace_ms;           /* after SIGTERM: still accepting, "Connection: close" */
@@ -219,7 +222,8 @@ struct config {
     uint32_t max_connections;    /* of clients, in all; 0 = as the listeners say */
     struct rc_address agent;     /* whose HTTP API is watched; family NONE = off */
     uint32_t agent_wait_ms;
-    char agent_token[CONFIG_NAME_MAX]; /* X-Consul-Token; "" = none */
+    char agent_token[CONFIG_NAME_MAX];   /* X-Consul-Token; "" = none */
+    char register_name[CONFIG_NAME_MAX]; /* this proxy, as a service there; "" = not */
     struct rc_address dns_servers[4];
     size_t dns_server_count;
     uint32_t dns_min_ttl_ms;

@@ -204,6 +204,10 @@ static void print_discovery(const struct config *config, struct rc_buffer *out)
     if (config->agent_token[0] != '\0') {
         rc_buffer_text(out, "    # token is set, and not shown\n");
     }
+    if (config->register_name[0] != '\0') {
+        put_named(out, "    register {\n        name ", config->register_name);
+        rc_buffer_text(out, "    }\n");
+    }
     rc_buffer_text(out, "}\ndiscovery dns {\n    servers");
     for (size_t i = 0; i < config->dns_server_count; i++) {
         rc_buffer_byte(out, ' ');
@@ -216,15 +220,23 @@ static void print_discovery(const struct config *config, struct rc_buffer *out)
     rc_buffer_text(out, "}\n");
 }
 
-void config_print(const struct config *config, struct rc_buffer *out)
+static void print_port(const char *before, const struct rc_address *address,
+                       struct rc_buffer *out)
 {
-    rc_buffer_format(out, "worker_threads %u\nadmin ", config->worker_threads);
-    if (config->admin.family == RC_ADDRESS_NONE) {
+    rc_buffer_text(out, before);
+    if (address->family == RC_ADDRESS_NONE) {
         rc_buffer_text(out, "off");
     } else {
-        put_address(out, &config->admin);
+        put_address(out, address);
     }
     rc_buffer_byte(out, '\n');
+}
+
+void config_print(const struct config *config, struct rc_buffer *out)
+{
+    rc_buffer_format(out, "worker_threads %u\n", config->worker_threads);
+    print_port("admin ", &config->admin, out);
+    print_port("figures ", &config->figures, out);
     config_put_duration(out, "", "drain_timeout", config->drain_timeout_ms);
     config_put_duration(out, "", "grace", config->grace_ms);
     config_put_duration(out, "", "upgrade_timeout", config->upgrade_timeout_ms);

@@ -135,7 +135,8 @@ static bool is_named(const struct config *config, const struct rc_address *addre
             return true;
         }
     }
-    return rc_address_equals(&config->admin, address);
+    return rc_address_equals(&config->admin, address) ||
+           rc_address_equals(&config->figures, address);
 }
 
 void handed_keep(struct handed *handed, const struct config *config)

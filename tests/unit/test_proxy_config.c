@@ -163,6 +163,12 @@ static const struct {
      "pool a { static 1.2.3.4:1; probe_user x }\n"
      "listen postgres 1.1.1.1:1 { pool a; probe_user y }",
      "p.conf:2:48: pool \"a\" has another probe_user already: \"x\""},
+    {"registered without figures", "discovery agent { register }",
+     "p.conf:1:19: what is registered must answer: add \"figures ADDRESS:PORT\""},
+    {"figures without a port", "figures 1.2.3.4", "p.conf:1:9: "},
+    {"a word too many to register", "discovery agent { register me }", "p.conf:1:28: "},
+    {"an unknown word of register", "discovery agent { register { nam x } }",
+     "p.conf:1:30: unknown word \"nam\": did you mean \"name\"?"},
     {"value missing", "pool a { static 1.2.3.4:1; slow_start }",
      "p.conf:1:28: \"slow_start\" needs a value"},
     {"value too many", "worker_threads 1 2", "p.conf:1:18: one word too many"},
@@ -204,7 +210,8 @@ static void what_is_printed_reads_back_the_same(void **state)
     struct rc_buffer first = {0};
     struct rc_buffer second = {0};
     struct config *c = parse(
-        "worker_threads 3; admin [::1]:9; drain_timeout 5s; grace 1s; buffer_limit 8MiB\n"
+        "worker_threads 3; admin [::1]:9; figures 1.1.1.1:9; drain_timeout 5s; grace 1s; buffer_limit 8MiB\n"
+        "discovery agent { register { name \"a b\" } }\n"
         "pool \"a \\\"b\" { static [::1]:1 weight 7; balance least_request\n"
         "  outlier { failures 3; base 1s; max_ejected 30% }; max_connections 5 }\n"
         "pool h { from dns _x._tcp.y; balance hash uri { bounded 0 } }\n"
