@@ -93,7 +93,7 @@ $(SHARED) $(AGENT) $(PROXY):
 	@$(AR) qcs $@ $^
 $(OUT)/generated/ui_pages.c: scripts/embed-pages $(PAGES)
 	@mkdir -p $(@D)
-	scripts/embed-pages agent/ui agent/http/pages.h http_page >$@.new && mv $@.new $@
+	scripts/embed-pages -z agent/ui agent/http/pages.h http_page >$@.new && mv $@.new $@
 $(OUT)/generated/admin_files.c: scripts/embed-pages $(PROXY_PAGES)
 	@mkdir -p $(@D)
 	scripts/embed-pages proxy/admin/page proxy/admin/admin_files.h admin_file >$@.new && mv $@.new $@

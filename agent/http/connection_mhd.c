@@ -374,6 +374,7 @@ static void read_headers(struct connection *connection)
         {"Origin", &connection->exchange.request.origin},
         {"Sec-Fetch-Site", &connection->exchange.request.fetch_site},
         {"Accept", &connection->exchange.request.accept},
+        {"Accept-Encoding", &connection->exchange.request.accept_encoding},
         {"If-None-Match", &connection->exchange.request.if_none_match},
         {"Cache-Control", &connection->exchange.request.cache_control},
         {"X-Rollcall-Request", &connection->exchange.request.request_id},

@@ -50,6 +50,7 @@ struct exchange_request_headers {
     const char *origin;
     const char *fetch_site; /* Sec-Fetch-Site */
     const char *accept;
+    const char *accept_encoding; /* looked at for pages only: not kept by who waits */
     const char *if_none_match;
     const char *cache_control;
     const char *request_id; /* X-Rollcall-Request */

@@ -99,6 +99,7 @@ static int keep_headers(struct connection *connection)
                                 &headers->request_id,    &headers->token};
     size_t size = 0;
 
+    headers->accept_encoding = NULL;
     connection->kept_which = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         size += *all[i] != NULL ? strlen(*all[i]) + 1 : 0;

@@ -59,6 +59,15 @@ static const struct http_page *page_of(const char *path)
     return page;
 }
 
+/* RFC 9110, 12.5.3, as far as browsers and curl write it. */
+static bool takes_gzip(const struct http_exchange *x)
+{
+    const char *at = x->request.accept_encoding;
+
+    at = at != NULL ? strstr(at, "gzip") : NULL;
+    return at != NULL && !rc_text_starts_with(at, "gzip;q=0");
+}
+
 void pages_file(struct http_api *api, struct http_exchange *x)
 {
     const struct http_page *page = is_served(api) ? page_of(x->argument) : NULL;
@@ -76,14 +85,19 @@ void pages_file(struct http_api *api, struct http_exchange *x)
     exchange_header(x, "X-Content-Type-Options", "nosniff");
     exchange_header(x, "Referrer-Policy", "no-referrer");
     exchange_header(x, "Cache-Control", "no-cache");
-    exchange_header(x, "ETag", page->etag);
+    bool is_packed = takes_gzip(x) && page->packed_size > 0;
+    const char *etag = is_packed ? page->packed_etag : page->etag;
+    exchange_header(x, "ETag", etag);
+    if (is_packed) {
+        exchange_header(x, "Content-Encoding", "gzip");
+    }
     if (x->request.if_none_match != NULL &&
-        strstr(x->request.if_none_match, page->etag) != NULL) {
+        strstr(x->request.if_none_match, etag) != NULL) {
         x->status = 304;
         return;
     }
     x->status = 200;
     x->content_type = page->content_type;
-    x->page = page->bytes;
-    x->page_size = page->size;
+    x->page = is_packed ? page->packed : page->bytes;
+    x->page_size = is_packed ? page->packed_size : page->size;
 }

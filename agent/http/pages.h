@@ -12,6 +12,11 @@ struct http_page {
     const unsigned char *bytes;
     size_t size;
     const char *etag; /* with its quotes */
+
+    /* The same for who takes gzip: less than half of it. */
+    const unsigned char *packed;
+    size_t packed_size;
+    const char *packed_etag;
 };
 
 extern const struct http_page http_pages[];

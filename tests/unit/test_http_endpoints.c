@@ -450,6 +450,40 @@ static void prometheus_finds_who_listens_with_the_labels_it_has_for_consul(void 
                      400);
 }
 
+static const struct http_exchange *ask_packed(struct world *world, const char *target,
+                                              const char *takes, const char *known)
+{
+    struct http_exchange *x = &world->x;
+
+    exchange_reset(x);
+    assert_int_equal(target_parse(&x->target, target, strlen(target)), RC_OK);
+    x->method = exchange_method("GET");
+    x->method_name = "GET";
+    x->request.accept_encoding = takes;
+    x->request.if_none_match = known;
+    routes_answer(&world->api, x);
+    return x;
+}
+
+static void the_page_goes_packed_to_who_takes_gzip_alone(void **state)
+{
+    char etag[64];
+
+    const struct http_exchange *x = ask_packed(*state, "/ui/app.js", NULL, NULL);
+    size_t plain = x->page_size;
+    assert_null(exchange_header_value(x, "Content-Encoding"));
+    (void)snprintf(etag, sizeof etag, "%s", exchange_header_value(x, "ETag"));
+    x = ask_packed(*state, "/ui/app.js", "gzip;q=0, br", etag);
+    assert_int_equal(x->status, 304);
+    x = ask_packed(*state, "/ui/app.js", "gzip, deflate, br", etag);
+    assert_int_equal(x->status, 200);
+    assert_string_equal(exchange_header_value(x, "Content-Encoding"), "gzip");
+    assert_in_range(x->page_size, 1, plain - 1);
+    assert_int_equal(*(const uint8_t *)x->page, 0x1f); /* RFC 1952 */
+    (void)snprintf(etag, sizeof etag, "%s", exchange_header_value(x, "ETag"));
+    assert_int_equal(ask_packed(*state, "/ui/app.js", "gzip", etag)->status, 304);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +499,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused_writes_say_why_and_change_nothing, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(local_health_is_a_status_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_page_goes_packed_to_who_takes_gzip_alone,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_service_tells_whether_its_file_brings_it_back,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
