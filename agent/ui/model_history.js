@@ -56,14 +56,15 @@ export function ofInstance(instance, nodeChecks, events, now) {
   const from = now - SPAN_MS;
   const own = events.get(`${instance.node}\n${instance.id}`) ?? [];
   const ofItsNode = events.get(`${instance.node}\n`) ?? [];
-  const chains = [...instance.checks.map((check) => ofCheck(check, own, from)), ...nodeChecks.map((check) => ofCheck(check, ofItsNode, from)), ...ofNode(ofItsNode)];
+  const ownChains = instance.checks.map((check) => ofCheck(check, own, from));
+  const chains = [...ownChains, ...nodeChecks.map((check) => ofCheck(check, ofItsNode, from)), ...ofNode(ofItsNode)];
   const born = own.filter((event) => event.Kind === "register").map((event) => event.AtMs)[0] ?? 0;
   const cells = [];
   for (let i = 0; i < CELLS; i++) {
     const start = from + (i * SPAN_MS) / CELLS;
     const end = from + ((i + 1) * SPAN_MS) / CELLS;
-    if (end <= born) cells.push(null);
-    else cells.push(cellOf(chains, start, end) ?? (chains.length === 0 ? "passing" : null));
+    const known = ownChains.length === 0 || cellOf(ownChains, start, end) !== null; // its node alone says nothing of it
+    cells.push(end <= born || !known ? null : cellOf(chains, start, end) ?? (chains.length === 0 ? "passing" : null));
   }
   return cells;
 }

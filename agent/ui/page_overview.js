@@ -12,7 +12,7 @@ export const name = "overview";
 export const title = "Overview";
 export const paths = ["/ui/"];
 
-const TROUBLES = 12;
+const TROUBLES = 8;
 const STRIPS = 15;
 const REDRAW_MS = 30000; // a strip moves on although nothing happens
 

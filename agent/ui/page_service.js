@@ -22,7 +22,7 @@ const MAINTENANCE = 10;
 function saysOf(instance) {
   if (instance.maintenance !== null) return instance.maintenance;
   const bad = instance.faults[0];
-  if (bad) return `${bad.name}: ${bad.output.trim().split("\n")[0]}`;
+  if (bad) return [bad.name, bad.output.trim().split("\n")[0]].filter(Boolean).join(": ");
   return instance.checks.length === 0 ? "no check of its own" : `${plural(instance.checks.length, "check")} passing`;
 }
 
