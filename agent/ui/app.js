@@ -10,7 +10,8 @@ const THEME = "rollcall-theme";
 const FOLLOW = "rollcall-follow"; // "off": nothing is asked again until the page is loaded again
 const PULSE = "/v1/status/leader";
 const PULSE_MS = 5000;
-const SELF_MS = 60000;
+const SELF_MS = 30000;
+const EVENTS = "/v1/internal/ui/events";
 const at = (id) => document.getElementById(id);
 
 // Storage may be forbidden; then a token lives as long as the page.
@@ -113,7 +114,8 @@ function markNavigation(path) {
 }
 
 // What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;
-// live(path, { everyMs }, listener), told { value, error, at } likewise; self(listener), told what /v1/agent/self says;
+// live(path, { everyMs }, listener), told { value, error, at } likewise; self(listener), told what /v1/agent/self says; events(listener),
+// told (events, error), all that the agent remembers;
 // ask(path, { method, body }) once; go(path); setQuery(values) changes the address without a new page; settings of this browser;
 // signal aborts when the page is left.
 function contextOf(params, signal) {
@@ -129,6 +131,7 @@ function contextOf(params, signal) {
     },
     live: (path, options, listener) => live.subscribe(path, options, listener, signal),
     self: (listener) => live.subscribe("/v1/agent/self", { everyMs: SELF_MS }, ({ value }) => { if (value) listener(value); }, signal),
+    events: (listener) => live.subscribe(EVENTS, { grows: true }, ({ value, error }) => listener(Array.isArray(value) ? value : [], error), signal),
     ask: (path, options = {}) => askAgent(path, { token: token(), ...options }),
     refresh: () => { live.kick(); gather.postMessage({ kind: "kick" }); },
     go, setQuery: (values) => history.replaceState(history.state, "", withQuery(location.pathname, values)),

@@ -4,6 +4,7 @@
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5000;
 const WAIT_S = 60;
+const GROWN_MAX = 4096; // what an agent keeps of its events
 const GRACE_MS = 15000; // the agent adds up to a sixteenth to a wait
 
 // What went wrong, for people; kind is "lost" (no answer), "refused" (401, 403), "absent" (404, 501) or "failed".
@@ -66,10 +67,11 @@ const pause = (ms, signal) => new Promise((resolve) => {
 });
 
 // Asks `path` for as long as it is started. heard(answer) at each change (each time with `everyMs`), at once at each
-// answer alive(), lost(error, retryMs) when there is none. Without everyMs the query blocks until something changes.
+// answer alive(), lost(error, retryMs) when there is none. Without everyMs the query blocks until something changes; with `grows` it
+// asks for what came after the last one (?after=) and heard() is told the whole list.
 export class Follower {
-  constructor(path, { everyMs = 0, token = () => "", heard, alive = () => {}, lost = () => {} }) {
-    Object.assign(this, { path, everyMs, token, heard, alive, lost });
+  constructor(path, { everyMs = 0, grows = false, token = () => "", heard, alive = () => {}, lost = () => {} }) {
+    Object.assign(this, { path, everyMs, grows, list: [], token, heard, alive, lost });
     this.controller = null;
     this.index = 0;
   }
@@ -95,13 +97,18 @@ export class Follower {
 
   url() {
     if (this.everyMs > 0 || this.index === 0) return this.path;
-    return `${this.path}${this.path.includes("?") ? "&" : "?"}index=${this.index}&wait=${WAIT_S}s`;
+    const after = this.grows && this.list.length > 0 ? `&after=${this.list[this.list.length - 1].Index}` : "";
+    return `${this.path}${this.path.includes("?") ? "&" : "?"}index=${this.index}&wait=${WAIT_S}s${after}`;
   }
 
   async turn(signal) {
     const timeout = this.everyMs > 0 || this.index === 0 ? GRACE_MS : WAIT_S * 1000 + GRACE_MS;
     const answer = await ask(this.url(), { token: this.token(), signal, timeout });
     if (signal.aborted) return 0;
+    if (this.grows && Array.isArray(answer.body)) {
+      this.list = this.index === 0 ? answer.body : [...this.list, ...answer.body].slice(-GROWN_MAX);
+      answer.body = this.list;
+    }
     const isNews = this.everyMs > 0 || this.index === 0 || answer.index !== this.index;
     this.index = answer.index < this.index ? 0 : answer.index; // a smaller one: the agent began anew
     this.alive();
@@ -167,9 +174,9 @@ export class Live {
     this.follows = true; // false: each source is asked once, and what it said stays
   }
 
-  subscribe(path, { everyMs = 0 } = {}, listener, signal) {
+  subscribe(path, { everyMs = 0, grows = false } = {}, listener, signal) {
     const key = `${everyMs} ${path}`;
-    if (!this.sources.has(key)) this.sources.set(key, new Source(path, { everyMs, token: this.token, follows: () => this.follows }));
+    if (!this.sources.has(key)) this.sources.set(key, new Source(path, { everyMs, grows, token: this.token, follows: () => this.follows }));
     const source = this.sources.get(key);
     source.listeners.add(listener);
     source.run(this.visible && (this.follows || source.last.at === 0));

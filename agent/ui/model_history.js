@@ -23,6 +23,13 @@ function chain(events) {
   return [{ at: 0, state: events[0].From || null }, ...events.map((event) => ({ at: event.AtMs, state: event.To }))];
 }
 
+// Switched on and off; while it is off no check tells of it.
+function ofMaintenance(events) {
+  const own = events.filter((event) => event.Kind === "maintenance");
+  const state = (word) => (word === "on" ? "maintenance" : "passing");
+  return own.length > 0 ? [chain(own.map((event) => ({ ...event, From: state(event.From), To: state(event.To) })))] : [];
+}
+
 function ofCheck(check, events, from) {
   const own = events.filter((event) => event.Kind === "check" && (event.Check === check.id || event.Check === check.name));
   if (own.length > 0) return chain(own);
@@ -51,13 +58,16 @@ function cellOf(chains, from, to) {
     .reduce((a, b) => (a === null || SEVERITY[b] > SEVERITY[a] ? b : a), null);
 }
 
+// A switch for which there are no events tells of itself what a check does.
+const isAsked = (list) => (check) => check.state !== "maintenance" || !list.some((event) => event.Kind === "maintenance");
+
 // States of one instance in CELLS equal parts of the last hour, the newest last; null where nothing is known.
 export function ofInstance(instance, nodeChecks, events, now) {
   const from = now - SPAN_MS;
   const own = events.get(`${instance.node}\n${instance.id}`) ?? [];
   const ofItsNode = events.get(`${instance.node}\n`) ?? [];
-  const ownChains = instance.checks.map((check) => ofCheck(check, own, from));
-  const chains = [...ownChains, ...nodeChecks.map((check) => ofCheck(check, ofItsNode, from)), ...ofNode(ofItsNode)];
+  const ownChains = instance.checks.filter(isAsked(own)).map((check) => ofCheck(check, own, from));
+  const chains = [...ownChains, ...nodeChecks.filter(isAsked(ofItsNode)).map((check) => ofCheck(check, ofItsNode, from)), ...ofNode(ofItsNode), ...ofMaintenance(own), ...ofMaintenance(ofItsNode)];
   const born = own.filter((event) => event.Kind === "register").map((event) => event.AtMs)[0] ?? 0;
   const cells = [];
   for (let i = 0; i < CELLS; i++) {
@@ -111,7 +121,8 @@ const KINDS = {
 
 // What an event is to people: { state, word, text, service, id, node, at }.
 export function told(event) {
-  const [state, word] = event.Kind === "check" ? [event.To, event.To] : KINDS[event.Kind] ?? ["unknown", event.Kind];
+  const over = event.Kind === "maintenance" && event.To === "off";
+  const [state, word] = event.Kind === "check" ? [event.To, event.To] : over ? ["passing", "in service"] : KINDS[event.Kind] ?? ["unknown", event.Kind];
   return { at: event.AtMs, state: SEVERITY[state] === undefined ? "unknown" : state, word, node: event.Node || "", service: event.Service || "", id: event.ServiceID || "",
     text: event.Text || [event.Check, event.From && event.To ? `${event.From} → ${event.To}` : ""].filter(Boolean).join(": ") };
 }

@@ -4,7 +4,7 @@ import { Table, crumbs, element, empty, facts, heading, nameOf, section, since, 
 import { plural, span } from "./model.js";
 import { namesOf, nodeName } from "./model_dns.js";
 import { index, ofInstance } from "./model_history.js";
-import { EVENTS, TimeLine, placeOf } from "./parts.js";
+import { TimeLine, placeOf } from "./parts.js";
 import { dnsSection, proxiesOfInstance } from "./part_reach.js";
 import { link } from "./router.js";
 import { strip } from "./strip.js";
@@ -75,6 +75,7 @@ export function show(place, context) {
   let self = null;
   let origin = "";
   let drawn = null;
+  let acted = null;
   const body = element("div", {}, about, section("Checks", own.element), section("Checks of its node", ofNode.element));
   const known = () => context.catalog.instance(node, id);
 
@@ -94,7 +95,10 @@ export function show(place, context) {
     drawn = instance;
     if (!instance) return;
     head.replaceChildren(nameOf(id), state(instance.state));
-    actions.replaceChildren(...instanceActions(instance, context));
+    if (acted !== (instance.maintenance === null)) {
+      acted = instance.maintenance === null; // what can be done is another thing only then
+      actions.replaceChildren(...instanceActions(context, instance));
+    }
     reason.hidden = instance.maintenance === null;
     reason.replaceChildren(state("maintenance"), ` ${instance.maintenance ?? ""}`);
     about.replaceChildren(factsOf(instance, self?.node, origin), hour);
@@ -112,8 +116,7 @@ export function show(place, context) {
     if (self.node === node) context.live("/v1/internal/ui/registrations", { everyMs: 30000 }, told);
   });
   const told = ({ value }) => { origin = (Array.isArray(value) ? value : []).find((one) => one.ID === id)?.Origin ?? ""; redraw(); };
-  context.live(EVENTS, {}, ({ value, error }) => {
-    const events = Array.isArray(value) ? value : [];
+  context.events((events, error) => {
     things = index(events);
     timeLine.show(events.filter((event) => event.Node === node && (event.ServiceID === id || !event.ServiceID)), error);
     drawHour();

@@ -4,7 +4,7 @@ import { Keyed, element, empty, facts, heading, nameOf, say, section, since, sta
 import { plural, sum, troubles, verdict } from "./model.js";
 import { index, ofService } from "./model_history.js";
 import { behind, clusterOf } from "./model_postgres.js";
-import { EVENTS, TimeLine, maintenanceCard, share, troubleCard } from "./parts.js";
+import { TimeLine, maintenanceCard, share, troubleCard } from "./parts.js";
 import { link, withQuery } from "./router.js";
 import { strip } from "./strip.js";
 
@@ -137,8 +137,8 @@ function hour(context) {
     rest.replaceChildren(...(total > shown.length ? [element("a", { href: "/ui/services" }, `all ${total.toLocaleString("en")} services`)] : []));
   };
   context.onCatalog(draw);
-  context.live(EVENTS, {}, ({ value, error }) => {
-    events = Array.isArray(value) ? value : [];
+  context.events((known, error) => {
+    events = known;
     timeLine.show(events, error);
     draw();
   });

@@ -1,11 +1,10 @@
 // One service: what of it can be used, what is wrong with the rest, how it is reached, who routes to it, what happened.
-import { serviceActions } from "./actions.js";
 import { Keyed, crumbs, element, empty, facts, heading, nameOf, say, section, since, state, tags } from "./dom.js";
 import { FilterBox } from "./filter_box.js";
 import { plural, troubles } from "./model.js";
 import { namesOf } from "./model_dns.js";
 import { index, ofInstance, ofService } from "./model_history.js";
-import { EVENTS, TimeLine, maintenanceCard, placeOf, troubleCard } from "./parts.js";
+import { TimeLine, maintenanceCard, placeOf, troubleCard } from "./parts.js";
 import { dnsSection, proxiesOfService } from "./part_reach.js";
 import { link } from "./router.js";
 import { strip } from "./strip.js";
@@ -40,9 +39,8 @@ function columns(cells) {
   ];
 }
 
-function top(place, service, actions, cells) {
+function top(place, service, cells) {
   place.head.replaceChildren(nameOf(service.name), state(service.state), element("span", { class: "faint small" }, `${service.usable} of ${service.total} usable`));
-  place.actions.replaceChildren(...actions);
   place.hour.replaceChildren(strip(cells));
   place.facts.replaceChildren(facts([["Newest change", element("span", {}, since(service.since), " ago")], ["Flaps in the last hour", service.flaps > 0 ? `${service.flaps}` : "none"],
     ["Tags", service.tags.length > 0 ? tags(service.tags.slice(0, 50)) : null]]));
@@ -58,7 +56,7 @@ export function show(place, context) {
   const service = context.params.service;
   const head = heading(nameOf(service));
   const list = element("ul", { class: "plain" });
-  const view = { head, actions: element("p", { class: "actions" }), hour: element("div", { class: "hour" }), facts: element("div"),
+  const view = { head, hour: element("div", { class: "hour" }), facts: element("div"),
     wrong: new Keyed(list, (item) => item.key, (item) => (item.kind ? maintenanceCard(item) : troubleCard(item))), part: section("What is wrong", list) };
   let things = new Map();
   const cellsOf = (instance) => ofInstance(instance, context.catalog.nodes.get(instance.node)?.checks ?? [], things, Date.now());
@@ -77,7 +75,7 @@ export function show(place, context) {
     gone.hidden = Boolean(known) || !context.catalog.ready;
     body.hidden = !known;
     if (!known) { head.replaceChildren(nameOf(service)); return; }
-    top(view, known, serviceActions(known, context), ofService(known, context.catalog.nodes, things, Date.now()));
+    top(view, known, ofService(known, context.catalog.nodes, things, Date.now()));
     drawWrong(view, known);
     const shown = known.instances.filter(box.filter.matches);
     box.element.hidden = known.total < FILTER_FROM && box.input.value === "";
@@ -88,13 +86,12 @@ export function show(place, context) {
     if (domain) dns.ask(namesOf(service, known.tags, domain));
   }
 
-  place.append(crumbs(["Services", link("services")]), head, view.actions, gone, body, dns.element, proxiesOfService(context, service), section("What changed in the last hour", timeLine.element));
+  place.append(crumbs(["Services", link("services")]), head, gone, body, dns.element, proxiesOfService(context, service), section("What changed in the last hour", timeLine.element));
   context.onCatalog(draw);
   context.self((value) => { domain = value.DebugConfig?.domain ?? "rollcall."; draw(); });
-  context.live(EVENTS, {}, ({ value, error }) => {
-    const events = (Array.isArray(value) ? value : []).filter((event) => event.Service === service || (!event.Service && isOnItsNodes(event)));
-    things = index(Array.isArray(value) ? value : []);
-    timeLine.show(events, error);
+  context.events((events, error) => {
+    things = index(events);
+    timeLine.show(events.filter((event) => event.Service === service || (!event.Service && isOnItsNodes(event))), error);
     instances.redraw();
   });
   const isOnItsNodes = (event) => context.catalog.services.get(service)?.instances.some((instance) => instance.node === event.Node) ?? false;

@@ -3,7 +3,7 @@ import { element, empty, heading, nameOf, since, state, tags } from "./dom.js";
 import { FilterBox } from "./filter_box.js";
 import { SEVERITY, byName } from "./model.js";
 import { index, ofService } from "./model_history.js";
-import { EVENTS, share } from "./parts.js";
+import { share } from "./parts.js";
 import { link } from "./router.js";
 import { strip } from "./strip.js";
 import { VirtualList } from "./virtual.js";
@@ -80,7 +80,7 @@ export function show(place, context) {
 
   place.append(heading("Services"), box.element, list.element, none);
   context.onCatalog(draw);
-  context.live(EVENTS, {}, ({ value }) => { things = index(Array.isArray(value) ? value : []); list.redraw(); });
+  context.events((events) => { things = index(events); list.redraw(); });
   const timer = setInterval(() => { if (!document.hidden) list.redraw(); }, REDRAW_MS);
   context.signal.addEventListener("abort", () => clearInterval(timer));
 }

@@ -6,8 +6,6 @@ import { SPAN_MS, density, told } from "./model_history.js";
 import { link } from "./router.js";
 import { bars } from "./strip.js";
 
-export const EVENTS = "/v1/internal/ui/events";
-
 function whatOf(trouble) {
   if (trouble.isLost) return ["node ", nameOf(trouble.node, link("nodes", trouble.node)), " is lost"];
   if (!trouble.id) return ["node ", nameOf(trouble.node, link("nodes", trouble.node)), `: ${trouble.check}`];

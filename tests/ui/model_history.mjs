@@ -61,3 +61,16 @@ test("how much happened is counted by the minute, and what is older or in the fu
   assert.deepEqual(cells[59], { count: 2, state: "critical" });
   assert.equal(cells.reduce((sum, cell) => sum + cell.count, 0), 2);
 });
+
+test("maintenance is in the strip for as long as it was on", () => {
+  const turn = (minutes, From, To) => ({ AtMs: before(minutes), Kind: "maintenance", Node: "a", Service: "web", ServiceID: "web", From, To });
+  const events = index([turn(40, "off", "on"), turn(20, "on", "off")]);
+  const cells = ofInstance(instance("a", "passing", before(600)), [], events, NOW);
+  assert.deepEqual([cells[10], cells[30], cells[50]], ["passing", "maintenance", "passing"]);
+  assert.equal(told(turn(20, "on", "off")).word, "in service");
+});
+
+test("before an instance's own checks are known its node's say nothing of it", () => {
+  const cells = ofInstance(instance("a", "passing", before(10)), [{ id: "serfHealth", name: "s", state: "passing", since: 1 }], new Map(), NOW);
+  assert.deepEqual([cells[10], cells[55]], [null, "passing"]);
+});

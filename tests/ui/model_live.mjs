@@ -71,3 +71,27 @@ test("who stops listening ends the question, and a hidden page asks nothing", as
   leaving.abort();
   assert.equal(live.sources.size, 0);
 });
+
+test("a list that grows is asked for what came after its last, and begins anew with the agent", async (t) => {
+  const heard = [];
+  const asked = agent(t, [[200, 5, [{ Index: 4 }, { Index: 5 }]], [200, 6, [{ Index: 6 }]], "lost", [200, 2, [{ Index: 2 }]]]);
+  const follower = new Follower("/v1/x", { grows: true, heard: ({ body }) => heard.push(body.map(({ Index }) => Index)) });
+  follower.start();
+  await until(() => asked.length === 5);
+  follower.stop();
+  assert.deepEqual(heard, [[4, 5], [4, 5, 6], [2]]);
+  assert.deepEqual(asked.map(({ path }) => path), ["/v1/x", "/v1/x?index=5&wait=60s&after=5", "/v1/x?index=6&wait=60s&after=6", "/v1/x", "/v1/x?index=2&wait=60s&after=2"]);
+});
+
+test("a page that makes a mistake is reported, and the others are told all the same", async (t) => {
+  agent(t, [[200, 5, "a"]]);
+  const reported = t.mock.method(console, "error", () => {});
+  const live = new Live(() => "");
+  const leaving = new AbortController();
+  const told = [];
+  live.subscribe("/v1/x", {}, () => { throw new Error("a mistake"); }, leaving.signal);
+  live.subscribe("/v1/x", {}, ({ value, error }) => told.push([value, error]), leaving.signal);
+  await until(() => told.length === 1);
+  leaving.abort();
+  assert.deepEqual([told, reported.mock.callCount()], [[["a", null]], 1]);
+});
