@@ -187,6 +187,9 @@ void agent_history_member(struct agent *agent, const struct gossip_action *actio
 void agent_history_joined(struct agent *agent);
 void agent_history_leader(struct agent *agent, const char *name, const char *was);
 
+/* A unit was restarted for a failing check, or not. */
+void agent_history_restart(struct agent *agent, const struct healer_news *news);
+
 /* ---- keys_uv.c: the keys of the pool. */
 
 /* Those we start with. RC_OK, or an error with one line in `agent->error`. */

@@ -39,9 +39,15 @@ static void destroy(struct order *order)
     free(order);
 }
 
+static void tell(const struct healer *healer, const struct healer_news *news)
+{
+    healer->options.done(healer->options.context, news);
+}
+
 static void report(struct order *order, const char *error)
 {
     struct healer *healer = order->healer;
+    const struct healer_news news = {order->check_id, order->unit, error, false};
 
     rc_metric_add(healer->outcomes[error == NULL ? OUTCOME_DONE : OUTCOME_FAILED], 1);
     if (error == NULL) {
@@ -51,7 +57,7 @@ static void report(struct order *order, const char *error)
         rc_log(RC_LOG_ERROR, "checks", "%s was not restarted, for check \"%s\": %s",
                order->unit, order->check_id, error);
     }
-    healer->options.done(healer->options.context, order->check_id, error);
+    tell(healer, &news);
     destroy(order);
 }
 
@@ -88,6 +94,8 @@ void healer_wish(struct healer *healer, const struct local_heal *wish)
             "check \"%s\" still fails after %u restarts of %s within an hour, which is "
             "max_per_hour: it is left alone, look at journalctl -u %s",
             wish->check_id, (unsigned)wish->number, wish->unit, wish->unit);
+        tell(healer, &(struct healer_news){wish->check_id, wish->unit,
+                                           "max_per_hour is used up", true});
         return;
     }
     rc_log(RC_LOG_WARN, "checks",
@@ -95,7 +103,8 @@ void healer_wish(struct healer *healer, const struct local_heal *wish)
            wish->check_id, wish->unit, (unsigned)wish->number, (unsigned)wish->per_hour);
     struct order *order = new_order(healer, wish);
     if (order == NULL) {
-        healer->options.done(healer->options.context, wish->check_id, "out of memory");
+        tell(healer,
+             &(struct healer_news){wish->check_id, wish->unit, "out of memory", false});
     } else if (bus_restart(healer->bus, order->unit, RESTART_TIMEOUT_MS, on_restarted,
                            order) == NULL) {
         report(order, "out of memory");

@@ -10,11 +10,19 @@
 struct healer;
 struct uv_loop_s;
 
+/* What a wish has come to; all borrowed during the call. */
+struct healer_news {
+    const char *check_id;
+    const char *unit;
+    const char *error; /* why it was not restarted; NULL: it was */
+    bool is_given_up;  /* it was not tried any more */
+};
+
 struct healer_options {
     struct uv_loop_s *loop;     /* borrowed until closed, as all of these */
     struct rc_metrics *metrics; /* may be NULL */
-    /* A restart has come to that: `error` is NULL, or says why not. */
-    void (*done)(void *context, const char *check_id, const char *error);
+    /* Once for each wish. */
+    void (*done)(void *context, const struct healer_news *news);
     void *context;
 };
 

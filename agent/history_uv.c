@@ -247,6 +247,34 @@ void agent_history_leader(struct agent *agent, const char *name, const char *was
     agent_tell_history(agent, &event);
 }
 
+/* ---- Restarts. */
+
+void agent_history_restart(struct agent *agent, const struct healer_news *news)
+{
+    struct local_check check = {.service_id = ""};
+    struct local_service service;
+    char words[WORDS_MAX];
+
+    (void)local_find_check(agent->local, news->check_id, &check);
+    bool has_service = local_find_service(agent->local, check.service_id, &service);
+    const struct history_event event = {
+        .kind = HISTORY_RESTART,
+        .node = agent->identity.node_name,
+        .service = has_service ? service.definition->name : "",
+        .service_id = check.service_id,
+        .check = news->check_id,
+        .to = news->is_given_up     ? "exhausted"
+              : news->error == NULL ? "restarted"
+                                    : "failed",
+        .text = words,
+    };
+
+    (void)snprintf(words, sizeof words, "%.128s was %srestarted%s%.240s", news->unit,
+                   news->error == NULL ? "" : "not ", news->error == NULL ? "" : ": ",
+                   news->error == NULL ? "" : news->error);
+    agent_tell_history(agent, &event);
+}
+
 /* ---- Opening. */
 
 static void count(void *context)

@@ -136,10 +136,13 @@ static void heal(void *context, const struct local_heal *wish)
     }
 }
 
-static void on_healed(void *context, const char *check_id, const char *error)
+static void on_healed(void *context, const struct healer_news *news)
 {
-    const struct agent *agent = context;
-    local_healed(agent->local, check_id, error);
+    struct agent *agent = context;
+    if (!news->is_given_up) {
+        local_healed(agent->local, news->check_id, news->error);
+    }
+    agent_history_restart(agent, news);
 }
 
 static int open_local(struct agent *agent)

@@ -171,12 +171,15 @@ void render_check(struct rc_json *json, const struct catalog_check *check)
 }
 
 void render_check_since(struct rc_json *json, const struct catalog_check *check,
-                        uint64_t now_ms)
+                        const struct local_restart *restart, uint64_t now_ms)
 {
     rc_json_object(json);
     put_check(json, check);
     rc_json_put_u64(json, "SinceMs", check->since_wall_ms);
     rc_json_put_u64(json, "Flaps", catalog_check_flips(check, now_ms));
+    if (restart != NULL) {
+        render_restart(json, restart);
+    }
     rc_json_object_end(json);
 }
 

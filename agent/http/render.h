@@ -14,6 +14,7 @@ struct gossip_coordinate;
 struct catalog;
 struct gossip_member;
 struct local_check;
+struct local_restart;
 struct local_service;
 
 /* Whether the fields of a node stand alone or inside another object. */
@@ -28,9 +29,12 @@ void render_service_node(struct rc_json *json, const struct catalog_service *ser
 void render_check(struct rc_json *json, const struct catalog_check *check);
 
 /* The same for the status page: with "SinceMs", when the status began, in ms since 1970, and
- * "Flaps", how often it changed in the last hour. */
+ * "Flaps", how often it changed in the last hour; `restart` is NULL where none is known. */
 void render_check_since(struct rc_json *json, const struct catalog_check *check,
-                        uint64_t now_ms);
+                        const struct local_restart *restart, uint64_t now_ms);
+
+/* "Restart": {...}; nothing if none are asked for. */
+void render_restart(struct rc_json *json, const struct local_restart *restart);
 
 /* {Node, Service, Checks}: an instance with all checks that concern it. */
 void render_instance(struct rc_json *json, const struct catalog_service *service);

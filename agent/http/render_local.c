@@ -48,7 +48,7 @@ static void put_tagged(struct rc_json *json, const struct definition_addresses *
     rc_json_object_end(json);
 }
 
-static void put_restart(struct rc_json *json, const struct local_restart *restart)
+void render_restart(struct rc_json *json, const struct local_restart *restart)
 {
     if (restart->unit == NULL) {
         return;
@@ -120,7 +120,7 @@ void render_local_check(struct rc_json *json, const struct local_check *check,
     rc_json_key(json, "Definition");
     rc_json_raw(json, "{}");
     rc_json_put_u64(json, "Flaps", flaps);
-    put_restart(json, &check->restart);
+    render_restart(json, &check->restart);
     rc_json_put_u64(json, "CreateIndex", 0);
     rc_json_put_u64(json, "ModifyIndex", 0);
     rc_json_object_end(json);

@@ -108,6 +108,17 @@ void ui_services(struct http_api *api, struct http_exchange *x)
     filter_destroy(filter);
 }
 
+/* How the restarts of a check stand, which its own agent alone knows; NULL: not here. */
+static const struct local_restart *restart_of(const struct http_api *api,
+                                              const struct catalog_check *check,
+                                              struct local_check *space)
+{
+    return check->node == catalog_self(api->catalog) &&
+                   local_find_check(api->local, check->id, space)
+               ? &space->restart
+               : NULL;
+}
+
 static void put_node(struct http_api *api, struct http_exchange *x, struct rc_json *json,
                      const struct catalog_node *node)
 {
@@ -140,7 +151,9 @@ static void put_node(struct http_api *api, struct http_exchange *x, struct rc_js
     rc_json_array(json);
     for (size_t i = 0; i < node->check_count; i++) {
         if (visible_check(api, x, node->checks[i])) {
-            render_check_since(json, node->checks[i], api->now_ms);
+            struct local_check own;
+            render_check_since(json, node->checks[i],
+                               restart_of(api, node->checks[i], &own), api->now_ms);
         }
     }
     rc_json_array_end(json);

@@ -279,12 +279,19 @@ def test_a_killed_webapp_is_brought_back_until_the_budget_is_used_up(house, unit
         assert (shown["Unit"], shown["After"], shown["MaxPerHour"], shown["Count"]) == ("todomvc.service", 3, 1, 1)
         assert abs(shown["LastMs"] / 1000 - time.time()) < patient(60) and shown["State"] == "idle" and shown["Error"] == ""
 
+        nodes = json.loads(house.api("GET", "/v1/internal/ui/nodes")[1])
+        assert [c["Restart"] for c in nodes[0]["Checks"] if "Restart" in c] == [shown]
+
         kill_webapp(house)
         until(lambda: house.check("service:todomvc")["Restart"]["State"] == "exhausted", lambda: house.check("service:todomvc"))
         house.log_has("still fails after 1 restarts of todomvc.service within an hour")
         metrics = house.api("GET", "/v1/agent/metrics?format=prometheus")[1]
         assert 'rollcall_check_restarts_total{outcome="restarted"} 1' in metrics
         assert 'rollcall_check_restarts_total{outcome="exhausted"} 1' in metrics
+        events = json.loads(house.api("GET", "/v1/internal/ui/events?kind=restart")[1])
+        assert [(e["Service"], e["Check"], e["To"]) for e in events] == [("todomvc", "service:todomvc", "restarted"),
+                                                                        ("todomvc", "service:todomvc", "exhausted")]
+        assert events[0]["Text"] == "todomvc.service was restarted"
 
         agent.send_signal(signal.SIGTERM)  # the budget outlives the agent
         agent.wait(patient(20))
