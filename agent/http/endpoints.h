@@ -167,6 +167,9 @@ http_handler prepared_delete;
 http_handler snapshot_get;
 http_handler snapshot_put;
 
+/* Wall time at which somebody last took one, as the store knows; 0: never. */
+uint64_t snapshot_taken_ms(const struct http_api *api);
+
 /* operator_store.c: the engine of the store, as Consul's raft and autopilot. */
 http_handler operator_raft_configuration;
 http_handler operator_raft_peer;

@@ -188,6 +188,7 @@ void operator_autopilot_state(struct http_api *api, struct http_exchange *x)
     rc_json_put_u64(&json, "FailureTolerance", tolerance(&health));
     rc_json_put_u64(&json, "OptimisticFailureTolerance", tolerance(&health));
     put_engine(&json, &status);
+    rc_json_put_u64(&json, "SnapshotMs", snapshot_taken_ms(api));
     rc_json_key(&json, "Servers");
     rc_json_object(&json);
     for (size_t i = 0; i < status.member_count; i++) {

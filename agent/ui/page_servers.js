@@ -1,6 +1,6 @@
 // The servers, and the engine that keeps the store: its members, who leads, how far they are.
 import { follow, onSelf, redraw, Stable } from "./answer.js";
-import { Table, element, facts, heading, nameOf, section, state } from "./dom.js";
+import { Table, element, facts, heading, nameOf, section, since, state } from "./dom.js";
 import { size } from "./model_keys.js";
 import { link } from "./router.js";
 
@@ -34,7 +34,7 @@ export function show(place, context) {
     redraw(verdict, [word, lead?.Name, value.FailureTolerance], () => element("p", {}, state(word, value.Healthy ? "healthy" : lead ? "impaired" : "no leader"),
       lead ? ` ${lead.Name} leads; ${value.FailureTolerance} more member${value.FailureTolerance === 1 ? "" : "s"} may be lost.` : " Nothing can be written to the store, no lock taken, until a leader is there."));
     redraw(about, [value], () => facts([["Engine", value.Engine], ["Leader", lead ? lead.Name : "none"], ["Revision", Math.max(0, ...list.map((s) => s.LastIndex)).toLocaleString("en")],
-      ["Size", size(value.SizeBytes)], ["Alarm", value.Alarm || "none"], ["Last snapshot", "not known to the store: rollcall snapshot save FILE takes one"]]));
+      ["Size", size(value.SizeBytes)], ["Alarm", value.Alarm || "none"], ["Last snapshot", value.SnapshotMs ? [since(value.SnapshotMs), " ago"] : "never: rollcall snapshot save FILE"]]));
     members.show(stable.members.keep(list));
   }
 

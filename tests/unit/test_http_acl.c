@@ -495,6 +495,22 @@ static void start_anew(struct acl_world *w, struct engine **engine)
     world_run_ms(w->store, 100);
 }
 
+static void when_a_snapshot_was_last_taken_is_told(void **state)
+{
+    static const char target[] = "/v1/operator/autopilot/state";
+
+    (void)state;
+    struct acl_world *w = acl_world_create(HTTP_ACL_ENFORCE);
+    (void)acl_world_ask(w, "GET", target, "", ACL_ADMIN);
+    assert_non_null(strstr(body_of(&w->x), "\"SnapshotMs\":0"));
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/snapshot", "", ACL_READ)->status, 403);
+    assert_int_equal(acl_world_ask(w, "GET", "/v1/snapshot", "", ACL_ADMIN)->status, 200);
+    world_run_ms(w->store, 100);
+    (void)acl_world_ask(w, "GET", target, "", ACL_ADMIN);
+    assert_non_null(strstr(body_of(&w->x), "\"SnapshotMs\":1"));
+    acl_world_destroy(w);
+}
+
 /* Cut short after its first step, begun by whose token has this print. */
 static void cut_short_a_restore(struct acl_world *w, const char *by)
 {
@@ -784,6 +800,7 @@ int main(void)
         cmocka_unit_test(life_of_a_token_is_limited_as_asked),
         cmocka_unit_test(nobody_is_let_in_before_the_store_is_there),
         cmocka_unit_test(tokens_count_while_the_store_is_restored),
+        cmocka_unit_test(when_a_snapshot_was_last_taken_is_told),
         cmocka_unit_test(amid_a_restore_only_its_beginner_goes_on),
         cmocka_unit_test(a_token_that_was_deleted_elsewhere_does_not_come_back),
         cmocka_unit_test(what_is_made_twice_by_one_request_is_made_once),
