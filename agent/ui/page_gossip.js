@@ -11,11 +11,12 @@ const table = (label, key, none, columns) => ({ list: new Table({ label, key, no
 const fill = ({ list, stable }, items) => list.show(stable.keep(items));
 const agoOf = (row, key = "at") => since(row[key]);
 
-// {Queues: {..}} by name or [{Name, ...}]: either is rows.
-const rowsOf = (given) => (Array.isArray(given) ? given : Object.entries(given ?? {}).map(([Name, value]) => (typeof value === "object" ? { Name, ...value } : { Name, Length: value })));
+const rowsOf = (given) => (Array.isArray(given) ? given : Object.entries(given ?? {}).map(([Name, value]) => ({ Name, ...value })));
+// {alive: 5, failed: 0} as "5 alive"
+const countsOf = (counts, none) => Object.entries(counts ?? {}).filter(([, n]) => n > 0).map(([word, n]) => `${n} ${word.replaceAll("_", " ")}`).join(", ") || none;
 
 function keysWord(ring, keyring) {
-  if (ring && ring.Keys > 0) return ring.Agree === true ? ["passing", "agreed by all"] : ring.Agree === false ? ["warning", "members differ"] : ["passing", "in use"];
+  if (ring && ring.Keys > 0) return ring.Agree === false ? ["warning", "two keys in use"] : ["passing", ring.Agree ? "one key in use by all" : "in use"];
   return keyring && keyring.Keys > 0 ? ["passing", "in use"] : ["warning", "none: gossip is not encrypted"];
 }
 
@@ -36,15 +37,16 @@ export function show(place, context) {
   function draw() {
     const { figures, debug } = known;
     short.hidden = false;
-    const score = debug?.Health ?? (typeof figures?.Health === "object" ? figures.Health : figures ? { Score: figures.Health } : null);
+    const score = figures?.Health ?? debug?.Health;
     const [word, text] = keysWord(figures?.KeyRing, debug?.Keyring);
     const ring = debug?.Keyring;
-    redraw(health, [score, figures?.Members, figures?.Refused], () => facts([["Members", figures?.Members === undefined ? null : `${figures.Members}`],
+    redraw(health, [score, figures?.Members, figures?.Refused], () => facts([["Members", figures ? countsOf(figures.Members, "none") : null],
       ["Health of this agent", score ? element("span", {}, state(score.Score === 0 && !score.Deaf ? "passing" : "warning", score.Score === 0 ? "well" : `late, ${score.Score} of ${score.Max ?? 8}`),
         score.Deaf ? " It hears nobody: it may be cut off, so it blames no one." : null) : null],
-      ...Object.entries(figures?.Refused ?? {}).map(([why, count]) => [`Refused: ${why.replaceAll("_", " ")}`, `${count}`])]));
+      ["Packets refused, by reason", figures ? countsOf(figures.Refused, "none") : null], ["Members reached by TCP only", figures?.TCPOnly ? `${figures.TCPOnly}` : null],
+      ["Open streams", figures ? `${figures.Streams}` : null]]));
     redraw(keys, [word, text, ring, figures?.KeyRing], () => facts([["Encryption", state(word, text)], ["Keys", `${figures?.KeyRing?.Keys ?? ring?.Keys ?? 0}`],
-      ["Primary key, fingerprint", figures?.KeyRing?.Primary ? element("code", {}, figures.KeyRing.Primary) : null], ["Cipher", ring?.Cipher || null],
+      ["Primary key, fingerprint", figures?.KeyRing?.Primary ? element("code", {}, figures.KeyRing.Primary) : null], ["Cipher", figures?.KeyRing?.Cipher || ring?.Cipher || null],
       ["Opened by the first key", ring ? ring.OpenedByFirst.toLocaleString("en") : null], ["Opened by an older key", ring?.OpenedByOlder ? ring.OpenedByOlder.toLocaleString("en") : null],
       ["Takes plain packets", ring?.Keys > 0 ? (ring.TakesPlain ? "yes" : "no") : null]]));
     fill(queues, rowsOf(debug?.Queues ?? figures?.Queues));
@@ -61,6 +63,6 @@ export function show(place, context) {
   const short = element("div", {}, health, section("Keys", keys), detail("Queues", queues.list));
   short.hidden = true;
   place.append(heading("Gossip"), element("p", { class: "faint" }, "As this agent sees it; ask another agent's page for its own view."),
-    follow(context, "/v1/internal/ui/gossip", { everyMs: 2000, needs: "operator:read", absent: "The figures in short are not told by this agent." }, (value) => { known.figures = value; draw(); }),
+    follow(context, "/v1/internal/ui/gossip", { everyMs: 2000, needs: "agent:read", absent: "The figures in short are not told by this agent." }, (value) => { known.figures = value; draw(); }),
     short, follow(context, "/v1/agent/debug/gossip", { everyMs: 2000, needs: "operator:read", parts: [details] }, (value) => { known.debug = value; draw(); }), details);
 }
