@@ -9,7 +9,7 @@ const TOKEN = "rollcall-token";
 const THEME = "rollcall-theme";
 const FOLLOW = "rollcall-follow"; // "off": nothing is asked again until the page is loaded again
 const PULSE = "/v1/status/leader";
-const PULSE_MS = 5000;
+const PULSE_MS = 2500; // and so long is an answer waited for
 const SELF_MS = 30000;
 const EVENTS = "/v1/internal/ui/events";
 const at = (id) => document.getElementById(id);
@@ -76,7 +76,7 @@ gather.onmessage = ({ data }) => {
 };
 
 // A small question asked often: a line that is silently dead is noticed although nothing changes in the catalog.
-live.subscribe(PULSE, { everyMs: PULSE_MS }, ({ error }) => {
+live.subscribe(PULSE, { everyMs: PULSE_MS, patienceMs: PULSE_MS }, ({ error }) => {
   const was = health.pulse;
   health.pulse = error && error.kind === "lost" ? { kind: "lost", text: error.message } : null;
   if (was && !health.pulse) gather.postMessage({ kind: "kick" });

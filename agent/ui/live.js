@@ -70,8 +70,8 @@ const pause = (ms, signal) => new Promise((resolve) => {
 // answer alive(), lost(error, retryMs) when there is none. Without everyMs the query blocks until something changes; with `grows` it
 // asks for what came after the last one (?after=) and heard() is told the whole list.
 export class Follower {
-  constructor(path, { everyMs = 0, grows = false, token = () => "", heard, alive = () => {}, lost = () => {} }) {
-    Object.assign(this, { path, everyMs, grows, list: [], token, heard, alive, lost });
+  constructor(path, { everyMs = 0, grows = false, patienceMs = GRACE_MS, token = () => "", heard, alive = () => {}, lost = () => {} }) {
+    Object.assign(this, { path, everyMs, grows, patienceMs, list: [], token, heard, alive, lost });
     this.controller = null;
     this.index = 0;
   }
@@ -102,7 +102,7 @@ export class Follower {
   }
 
   async turn(signal) {
-    const timeout = this.everyMs > 0 || this.index === 0 ? GRACE_MS : WAIT_S * 1000 + GRACE_MS;
+    const timeout = this.patienceMs + (this.everyMs > 0 || this.index === 0 ? 0 : WAIT_S * 1000);
     const answer = await ask(this.url(), { token: this.token(), signal, timeout });
     if (signal.aborted) return 0;
     if (this.grows && Array.isArray(answer.body)) {
@@ -174,9 +174,9 @@ export class Live {
     this.follows = true; // false: each source is asked once, and what it said stays
   }
 
-  subscribe(path, { everyMs = 0, grows = false } = {}, listener, signal) {
+  subscribe(path, { everyMs = 0, grows = false, patienceMs } = {}, listener, signal) {
     const key = `${everyMs} ${path}`;
-    if (!this.sources.has(key)) this.sources.set(key, new Source(path, { everyMs, grows, token: this.token, follows: () => this.follows }));
+    if (!this.sources.has(key)) this.sources.set(key, new Source(path, { everyMs, grows, patienceMs, token: this.token, follows: () => this.follows }));
     const source = this.sources.get(key);
     source.listeners.add(listener);
     source.run(this.visible && (this.follows || source.last.at === 0));

@@ -117,7 +117,8 @@ function serviceOf(name, group) {
     kind: "service", key: `service\n${name}`, name, instances, usable, states, total: instances.length,
     state: serviceState(instances, usable), since: latest(instances.map((i) => i.since)), flaps: flapsOf(instances),
     tags: [...new Set(instances.flatMap((instance) => instance.tags))].sort(),
-    checks: countChecks(instances), faults: instances.flatMap((instance) => instance.faults),
+    checks: countChecks(instances), // what somebody has taken out of service is told as that, not by its failing checks
+    faults: instances.flatMap(({ maintenance, faults }) => (maintenance === null ? faults : faults.filter(({ state }) => state === MAINTENANCE))),
   };
 }
 

@@ -53,9 +53,11 @@ function worstIn(points, from, to) {
   return result;
 }
 
+// As with the state of now (model.js), maintenance outweighs what checks say.
 function cellOf(chains, from, to) {
-  return chains.map((points) => worstIn(points, from, to)).filter((state) => state !== null)
-    .reduce((a, b) => (a === null || SEVERITY[b] > SEVERITY[a] ? b : a), null);
+  const states = chains.map((points) => worstIn(points, from, to)).filter((state) => state !== null);
+  if (states.includes("maintenance")) return "maintenance";
+  return states.reduce((a, b) => (a === null || SEVERITY[b] > SEVERITY[a] ? b : a), null);
 }
 
 // A switch for which there are no events tells of itself what a check does.
@@ -67,14 +69,16 @@ export function ofInstance(instance, nodeChecks, events, now) {
   const own = events.get(`${instance.node}\n${instance.id}`) ?? [];
   const ofItsNode = events.get(`${instance.node}\n`) ?? [];
   const ownChains = instance.checks.filter(isAsked(own)).map((check) => ofCheck(check, own, from));
-  const chains = [...ownChains, ...nodeChecks.filter(isAsked(ofItsNode)).map((check) => ofCheck(check, ofItsNode, from)), ...ofNode(ofItsNode), ...ofMaintenance(own), ...ofMaintenance(ofItsNode)];
+  const life = ofNode(ofItsNode); // who is lost works on nothing
+  const chains = [...ownChains, ...nodeChecks.filter(isAsked(ofItsNode)).map((check) => ofCheck(check, ofItsNode, from)), ...life, ...ofMaintenance(own), ...ofMaintenance(ofItsNode)];
   const born = own.filter((event) => event.Kind === "register").map((event) => event.AtMs)[0] ?? 0;
   const cells = [];
   for (let i = 0; i < CELLS; i++) {
     const start = from + (i * SPAN_MS) / CELLS;
     const end = from + ((i + 1) * SPAN_MS) / CELLS;
     const known = ownChains.length === 0 || cellOf(ownChains, start, end) !== null; // its node alone says nothing of it
-    cells.push(end <= born || !known ? null : cellOf(chains, start, end) ?? (chains.length === 0 ? "passing" : null));
+    if (cellOf(life, start, end) === "critical") cells.push("critical");
+    else cells.push(end <= born || !known ? null : cellOf(chains, start, end) ?? (chains.length === 0 ? "passing" : null));
   }
   return cells;
 }

@@ -127,3 +127,9 @@ test("how long ago is said in words, an address of version 6 in brackets", () =>
   assert.equal(ago(2000, 1000), "0 s"); // clocks differ
   assert.deepEqual([endpoint("10.0.0.1", 80), endpoint("fd00::1", 80), endpoint("fd00::1", 0)], ["10.0.0.1:80", "[fd00::1]:80", "fd00::1"]);
 });
+
+test("failing checks of an instance in maintenance are no trouble", () => {
+  const catalog = catalogOf(node("web1", [service("a")], [alive, of("a", "critical"), of("a", "critical", { CheckID: "m", Type: "maintenance", Notes: "x" })]));
+  assert.deepEqual(troubles(catalog.faults), []);
+  assert.equal(catalog.instance("web1", "a").faults.length, 2);
+});

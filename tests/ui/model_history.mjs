@@ -74,3 +74,10 @@ test("before an instance's own checks are known its node's say nothing of it", (
   const cells = ofInstance(instance("a", "passing", before(10)), [{ id: "serfHealth", name: "s", state: "passing", since: 1 }], new Map(), NOW);
   assert.deepEqual([cells[10], cells[55]], [null, "passing"]);
 });
+
+test("maintenance outweighs a failing check, a lost node outweighs maintenance", () => {
+  const on = { AtMs: before(50), Kind: "maintenance", Node: "a", Service: "web", ServiceID: "web", From: "off", To: "on" };
+  const lost = { AtMs: before(5), Kind: "failed", Node: "a", Service: "", ServiceID: "" };
+  const cells = ofInstance(instance("a", "critical", before(40)), [], index([flip("a", 40, "passing", "critical"), on, lost]), NOW);
+  assert.deepEqual([cells[5], cells[30], cells[58]], ["passing", "maintenance", "critical"]);
+});
