@@ -70,7 +70,7 @@ export function redraw(place, what, make) {
 // What this agent says of itself: told as {self, acl, config, ...} at once and when it changes. Who may not ask it knows that
 // tokens are in use.
 export function onSelf(context, listener) {
-  context.live("/v1/agent/self", { everyMs: 30000 }, ({ value, error }) => {
+  context.live("/v1/agent/self", { everyMs: 30000 }, ({ value, error }) => { // as app.js asks it: one question
     if (value) {
       listener({ self: value.Config.NodeName, acl: value.Stats?.consul?.acl === "enabled", server: value.Config.Server, datacenter: value.Config.Datacenter,
         settings: value.DebugConfig ?? {}, stats: value.Stats ?? {}, version: value.Config.Version });

@@ -10,6 +10,10 @@ const HELP = [
 ];
 const DELAY_MS = 80;
 
+export function filterHelp() {
+  return element("dl", { class: "facts" }, HELP.map(([what, means]) => element("div", {}, element("dt", {}, element("code", {}, what)), element("dd", {}, means))));
+}
+
 // changed(filter) is told what parse() made, at once and at each change.
 export class FilterBox {
   constructor(context, { label, changed }) {
@@ -18,8 +22,7 @@ export class FilterBox {
     this.input = element("input", { type: "search", value: context.query.q ?? "", autocomplete: "off", spellcheck: "false", placeholder: "words, /expression/, tag: meta: state: address: port:", "aria-describedby": "filter-trouble" });
     this.trouble = element("p", { class: "trouble", id: "filter-trouble", role: "status" });
     this.count = element("span", { class: "count", role: "status" });
-    const help = element("details", { class: "help" }, element("summary", {}, "What can be typed here"),
-      element("dl", { class: "facts" }, HELP.map(([what, means]) => element("div", {}, element("dt", {}, element("code", {}, what)), element("dd", {}, means)))));
+    const help = element("details", { class: "help" }, element("summary", {}, "What can be typed here"), filterHelp());
     this.element = element("div", {}, element("div", { class: "filter", role: "search" }, element("label", {}, element("span", { class: "hidden" }, label), this.input), this.count, this.trouble), help);
     this.input.addEventListener("input", () => { clearTimeout(this.timer); this.timer = setTimeout(() => this.read(), DELAY_MS); });
     this.input.addEventListener("keydown", (event) => { if (event.key === "Escape") { this.input.value = ""; this.read(); } });

@@ -29,6 +29,12 @@ export function span(ms) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+// What filter.js asks of an instance, for a node: its services are its tags, and so is how gossip sees it.
+const asked = (node, member) => ({
+  node: node.name, id: node.id, port: 0, checks: node.checks,
+  tags: [...node.services, member ? member.State : node.liveness, ...(member && member.Member.Tags.role === "consul" ? ["server"] : [])],
+});
+
 // Rows for the list. `records`: nodes of the catalog; `members`: /v1/agent/gossip/members or []; `coordinates`:
 // /v1/coordinate/nodes or [].
 export function rows(records, members, coordinates, self) {
@@ -40,11 +46,12 @@ export function rows(records, members, coordinates, self) {
     const coordinate = byCoordinate.get(node.name);
     return {
       name: node.name, address: node.address, state: node.state, maintenance: node.maintenance || "", services: node.services,
-      liveness: member ? member.State : node.liveness, since: node.since || node.livenessSince, checks: node.checkCount, failing: node.failing,
+      liveness: member ? member.State : node.liveness, since: node.since || node.livenessSince, total: node.checkCount, failing: node.failing,
       version: member ? (member.Member.Tags.build || "").replace(/:.*/, "") : "",
       server: Boolean(member && member.Member.Tags.role === "consul"),
       rtt: own && coordinate ? (node.name === self ? 0 : distance(own, coordinate)) : null,
       self: node.name === self, meta: node.meta,
+      ...asked(node, member),
     };
   });
 }
@@ -62,13 +69,6 @@ const ORDERS = {
 export function sorted(list, order) {
   const compare = ORDERS[order] || ORDERS.state;
   return [...list].sort((a, b) => compare(a, b) || byName(a, b));
-}
-
-// All words must be found: in name, address, state, service, version or "key=value" of its meta.
-export function matches(row, words) {
-  const text = [row.name, row.address, row.state, row.liveness, row.version, row.server ? "server" : "", row.maintenance,
-    ...row.services, ...Object.entries(row.meta).map(([k, v]) => `${k}=${v}`)].join("\n").toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
 // Of /v1/agent/metrics?: figures for people, some of the registry: {title, rows: [[name, value] ..]}.

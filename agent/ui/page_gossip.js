@@ -16,7 +16,7 @@ const rowsOf = (given) => (Array.isArray(given) ? given : Object.entries(given ?
 const countsOf = (counts, none) => Object.entries(counts ?? {}).filter(([, n]) => n > 0).map(([word, n]) => `${n} ${word.replaceAll("_", " ")}`).join(", ") || none;
 
 function keysWord(ring, keyring) {
-  if (ring && ring.Keys > 0) return ring.Agree === false ? ["warning", "two keys in use"] : ["passing", ring.Agree ? "one key in use by all" : "in use"];
+  if (ring && ring.Keys > 0) return ring.Agree === false ? ["warning", "not all use it"] : ["passing", ring.Agree ? "in use by all" : "in use"];
   return keyring && keyring.Keys > 0 ? ["passing", "in use"] : ["warning", "none: gossip is not encrypted"];
 }
 

@@ -93,7 +93,10 @@ export function show(place, context) {
     if (instance) dns.ask(self ? [...namesOf(service, instance.tags, self.domain), nodeName(node, self.domain)].filter(Boolean) : []);
     if (instance === drawn) return;
     drawn = instance;
-    if (!instance) return;
+    if (!instance) {
+      head.replaceChildren(nameOf(id));
+      return;
+    }
     head.replaceChildren(nameOf(id), state(instance.state));
     if (acted !== (instance.maintenance === null)) {
       acted = instance.maintenance === null; // what can be done is another thing only then

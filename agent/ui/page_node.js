@@ -7,6 +7,7 @@ import { duration, metricsOf, reapIn, span } from "./model_nodes.js";
 import { took } from "./model_postgres.js";
 import { distance, ms } from "./model_rtt.js";
 import { FACES } from "./page_nodes.js";
+import { TimeLine } from "./parts.js";
 import { link, withQuery } from "./router.js";
 
 export const title = (params) => params.node;
@@ -106,11 +107,12 @@ export function show(place, context) {
   const sessions = new Table({ label: "Sessions of the node", columns: sessionColumns, key: (s) => s.ID, none: "No session hangs on it." });
   const kept = new Stable((s) => s.ID);
   const distances = element("div", { class: "card" });
+  const timeLine = new TimeLine(8);
   const figures = element("div");
   place.append(crumbs(["Nodes", link("nodes")], [name, link("nodes", name)]), head, about, section("Checks", checks.element), section("Services", services.element),
     section("Sessions", follow(context, `/v1/session/node/${encodeURIComponent(name)}`, { needs: "session:read", absent: "No server keeps a store here: there are no sessions.", parts: [sessions.element] },
       (value) => sessions.show(kept.keep(value))), sessions.element),
-    section("Round trips", distances), section("Its agent's figures", figures));
+    section("Round trips", distances), section("What changed in the last hour", timeLine.element), section("Its agent's figures", figures));
 
   function draw() {
     const { record } = known;
@@ -146,6 +148,7 @@ export function show(place, context) {
     known.settings = settings;
     draw();
   });
+  context.events((events, error) => timeLine.show(events.filter((event) => event.Node === name), error));
   const timer = setInterval(draw, 1000);
   context.signal.addEventListener("abort", () => clearInterval(timer));
 }

@@ -1,6 +1,7 @@
 // What this browser keeps for itself: theme, following or not, the token; and how the filters are written.
 import { onSelf, redraw } from "./answer.js";
 import { element, facts, heading, say, section } from "./dom.js";
+import { filterHelp } from "./filter_box.js";
 
 export const title = "Settings";
 export const paths = ["/ui/settings"];
@@ -32,7 +33,7 @@ export function show(place, context) {
     section("Token", element("p", {}, "Where tokens are in use, it decides what is shown, and every action needs one. It is kept in this tab only and sent to this agent alone."),
       element("form", { class: "filter", on: { submit: use } }, element("label", {}, secret), element("button", { type: "submit", class: "primary" }, "Use it"),
         context.hasToken() ? element("button", { type: "button", on: { click: forget } }, "Forget it") : null), told),
-    section("Filters", element("p", {}, "Words are looked for in all that a row says; all of them must be there. The list of services knows more; its own help stands beside its filter.")),
+    section("Filters", element("p", {}, "Over services, instances and nodes. All that is typed must hold; of a node, its services are its tags."), element("div", { class: "card" }, filterHelp())),
     section("This agent", about));
   onSelf(context, (known) => redraw(about, known, () => facts([["Agent", known.self], ["Datacenter", known.datacenter], ["Version", known.version], ["Tokens", known.acl ? "in use" : "not in use"],
     ["Default without a rule", known.settings.acl?.default_policy ?? null]])));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import * as actions from "../../agent/ui/model_actions.js";
+import { parse } from "../../agent/ui/filter.js";
 import { flatten } from "../../agent/ui/model.js";
 import * as keys from "../../agent/ui/model_keys.js";
 import * as nodes from "../../agent/ui/model_nodes.js";
@@ -141,7 +142,7 @@ const list = flatten([
 test("a node is as its own checks are, its services' are counted beside, and maintenance has its reason", () => {
   const [b, a] = nodes.rows(list, [], [], "b");
   assert.deepEqual([b.state, b.failing, a.state, a.maintenance], ["passing", 1, "maintenance", "why"]);
-  assert.ok(nodes.matches(b, "WEB zone=x") && !nodes.matches(b, "zone=y"));
+  assert.ok(parse("tag:web zone=x").matches(b) && !parse("zone=y").matches(b) && parse("state:maintenance").matches(a));
   assert.deepEqual(nodes.sorted([b, a], "state").map((n) => n.name), ["a", "b"]);
   assert.deepEqual(nodes.sorted([b, a], "name").map((n) => n.name), ["a", "b"]);
 });
