@@ -60,18 +60,28 @@ function cellOf(chains, from, to) {
   return states.reduce((a, b) => (a === null || SEVERITY[b] > SEVERITY[a] ? b : a), null);
 }
 
+// Since when anything is known of a node: an agent that has just started knows nothing of before.
+function knownFrom(node, events) {
+  const first = events.find((event) => Object.hasOwn(HAS_NODE, event.Kind));
+  if (first) return first.Kind === "join" ? first.AtMs : 0;
+  return node?.livenessSince ?? 0;
+}
+
 // A switch for which there are no events tells of itself what a check does.
 const isAsked = (list) => (check) => check.state !== "maintenance" || !list.some((event) => event.Kind === "maintenance");
 
 // States of one instance in CELLS equal parts of the last hour, the newest last; null where nothing is known.
-export function ofInstance(instance, nodeChecks, events, now) {
+// `node`: its node's record, or null.
+export function ofInstance(instance, node, events, now) {
   const from = now - SPAN_MS;
+  const nodeChecks = node?.checks ?? [];
   const own = events.get(`${instance.node}\n${instance.id}`) ?? [];
   const ofItsNode = events.get(`${instance.node}\n`) ?? [];
   const ownChains = instance.checks.filter(isAsked(own)).map((check) => ofCheck(check, own, from));
   const life = ofNode(ofItsNode); // who is lost works on nothing
   const chains = [...ownChains, ...nodeChecks.filter(isAsked(ofItsNode)).map((check) => ofCheck(check, ofItsNode, from)), ...life, ...ofMaintenance(own), ...ofMaintenance(ofItsNode)];
-  const born = own.filter((event) => event.Kind === "register").map((event) => event.AtMs)[0] ?? 0;
+  const registered = own.find((event) => event.Kind === "register")?.AtMs ?? 0;
+  const born = Math.max(registered, knownFrom(node, ofItsNode));
   const cells = [];
   for (let i = 0; i < CELLS; i++) {
     const start = from + (i * SPAN_MS) / CELLS;
@@ -85,7 +95,7 @@ export function ofInstance(instance, nodeChecks, events, now) {
 
 // A service as a whole: down where nothing of it could be used, a warning where something could not.
 export function ofService(service, nodes, events, now) {
-  const rows = service.instances.slice(0, 200).map((instance) => ofInstance(instance, nodes.get(instance.node)?.checks ?? [], events, now));
+  const rows = service.instances.slice(0, 200).map((instance) => ofInstance(instance, nodes.get(instance.node) ?? null, events, now));
   return Array.from({ length: CELLS }, (_, i) => {
     const states = rows.map((row) => row[i]).filter((state) => state !== null);
     if (states.length === 0) return null;

@@ -31,6 +31,7 @@ function columns(cells) {
     { title: "Instance", class: "name-cell", cell: (instance) => nameOf(instance.id, link("services", instance.name, instance.node, instance.id)) },
     { title: "Node", class: "node-cell", cell: (instance) => nameOf(instance.node, link("nodes", instance.node)) },
     { title: "Address", class: "address-cell", cell: placeOf },
+    { title: "Tags", class: "tags-cell", cell: (instance) => tags(instance.tags.slice(0, 8)) },
     { title: "Last hour", class: "hour-cell", cell: (instance) => strip(cells(instance)) },
     { title: "For", class: "since-cell", cell: (instance) => since(instance.since) },
     { title: "Flaps", class: "flaps-cell number", cell: (instance) => (instance.flaps > 0 ? `${instance.flaps}` : "–") },
@@ -59,7 +60,7 @@ export function show(place, context) {
   const view = { head, hour: element("div", { class: "hour" }), facts: element("div"),
     wrong: new Keyed(list, (item) => item.key, (item) => (item.kind ? maintenanceCard(item) : troubleCard(item))), part: section("What is wrong", list) };
   let things = new Map();
-  const cellsOf = (instance) => ofInstance(instance, context.catalog.nodes.get(instance.node)?.checks ?? [], things, Date.now());
+  const cellsOf = (instance) => ofInstance(instance, context.catalog.nodes.get(instance.node) ?? null, things, Date.now());
   const instances = new VirtualList({ label: "Instances", kind: "instances", signal: context.signal, columns: columns(cellsOf) });
   const box = new FilterBox(context, { label: "Filter instances", changed: () => draw() });
   const gone = empty("No instance of it is known now. It may have been deregistered, or this token may not see it.");

@@ -64,7 +64,7 @@ function proxies(context, columns, none, rowsOf) {
     const quiet = silent(list);
     table.show(rowsOf(list));
     trouble.hidden = !error && quiet.length === 0;
-    say(trouble, error ? troubleOf(error) : `Not heard: ${quiet.map(({ proxy, error: why }) => `the proxy on ${proxy} (${why})`).join(", ")}.`);
+    say(trouble, error ? troubleOf(error, { absent: "This agent does not ask proxies." }) : `Not heard: ${quiet.map(({ proxy, error: why }) => `the proxy on ${proxy} (${why})`).join(", ")}.`);
   });
   return section("Proxies", table.element, trouble);
 }

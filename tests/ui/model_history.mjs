@@ -10,15 +10,15 @@ const instance = (node, state, since) => ({ node, id: "web", checks: [{ id: "htt
 const flip = (node, minutes, From, To) => ({ AtMs: before(minutes), Kind: "check", Node: node, Service: "web", ServiceID: "web", Check: "http", From, To });
 
 test("without events a check is as it is since when it says, and before that nothing is known", () => {
-  const cells = ofInstance(instance("a", "critical", before(10)), [], new Map(), NOW);
+  const cells = ofInstance(instance("a", "critical", before(10)), null, new Map(), NOW);
   assert.equal(cells.length, CELLS);
   assert.deepEqual([cells[40], cells[49], cells[59]], [null, null, "critical"]);
-  assert.ok(ofInstance(instance("a", "passing", before(600)), [], new Map(), NOW).every((cell) => cell === "passing"));
+  assert.ok(ofInstance(instance("a", "passing", before(600)), null, new Map(), NOW).every((cell) => cell === "passing"));
 });
 
 test("events tell what a check was before, and a short flap is seen", () => {
   const events = index([flip("a", 30.5, "passing", "critical"), flip("a", 30.4, "critical", "passing")]);
-  const cells = ofInstance(instance("a", "passing", before(30.4)), [], events, NOW);
+  const cells = ofInstance(instance("a", "passing", before(30.4)), null, events, NOW);
   assert.deepEqual(cells.map((cell, i) => (cell === "critical" ? i : null)).filter((i) => i !== null), [29]);
   assert.deepEqual([cells[0], cells[28], cells[30], cells[59]], ["passing", "passing", "passing", "passing"]);
 });
@@ -32,13 +32,13 @@ test("a service was down only where nothing of it could be used", () => {
 
 test("a lost node takes its instances with it", () => {
   const events = index([{ AtMs: before(5), Kind: "failed", Node: "a", Service: "", ServiceID: "" }]);
-  const cells = ofInstance(instance("a", "passing", before(600)), [], events, NOW);
+  const cells = ofInstance(instance("a", "passing", before(600)), null, events, NOW);
   assert.deepEqual([cells[50], cells[59]], ["passing", "critical"]);
 });
 
 test("before it was registered nothing is shown", () => {
   const events = index([{ AtMs: before(30), Kind: "register", Node: "a", Service: "web", ServiceID: "web" }]);
-  const cells = ofInstance({ node: "a", id: "web", checks: [] }, [], events, NOW);
+  const cells = ofInstance({ node: "a", id: "web", checks: [] }, null, events, NOW);
   assert.deepEqual([cells[10], cells[50]], [null, "passing"]);
 });
 
@@ -65,19 +65,25 @@ test("how much happened is counted by the minute, and what is older or in the fu
 test("maintenance is in the strip for as long as it was on", () => {
   const turn = (minutes, From, To) => ({ AtMs: before(minutes), Kind: "maintenance", Node: "a", Service: "web", ServiceID: "web", From, To });
   const events = index([turn(40, "off", "on"), turn(20, "on", "off")]);
-  const cells = ofInstance(instance("a", "passing", before(600)), [], events, NOW);
+  const cells = ofInstance(instance("a", "passing", before(600)), null, events, NOW);
   assert.deepEqual([cells[10], cells[30], cells[50]], ["passing", "maintenance", "passing"]);
   assert.equal(told(turn(20, "on", "off")).word, "in service");
 });
 
 test("before an instance's own checks are known its node's say nothing of it", () => {
-  const cells = ofInstance(instance("a", "passing", before(10)), [{ id: "serfHealth", name: "s", state: "passing", since: 1 }], new Map(), NOW);
+  const cells = ofInstance(instance("a", "passing", before(10)), { checks: [{ id: "serfHealth", name: "s", state: "passing", since: 1 }], livenessSince: 1 }, new Map(), NOW);
   assert.deepEqual([cells[10], cells[55]], [null, "passing"]);
 });
 
 test("maintenance outweighs a failing check, a lost node outweighs maintenance", () => {
   const on = { AtMs: before(50), Kind: "maintenance", Node: "a", Service: "web", ServiceID: "web", From: "off", To: "on" };
   const lost = { AtMs: before(5), Kind: "failed", Node: "a", Service: "", ServiceID: "" };
-  const cells = ofInstance(instance("a", "critical", before(40)), [], index([flip("a", 40, "passing", "critical"), on, lost]), NOW);
+  const cells = ofInstance(instance("a", "critical", before(40)), null, index([flip("a", 40, "passing", "critical"), on, lost]), NOW);
   assert.deepEqual([cells[5], cells[30], cells[58]], ["passing", "maintenance", "critical"]);
+});
+
+test("what a check was before its first event is not made up for the time before its node was known", () => {
+  const events = index([flip("a", 1, "critical", "passing")]);
+  const cells = ofInstance(instance("a", "passing", before(1)), { checks: [], livenessSince: before(5) }, events, NOW);
+  assert.deepEqual([cells[50], cells[57], cells[59]], [null, "critical", "passing"]);
 });
