@@ -177,6 +177,14 @@ static const struct cli_command commands[] = {
      "does\nwithout it. reinit copies a standby anew. stop stays until start, fence until "
      "unfence. What would\nharm is refused, and why is said.\n",
      pg_run},
+    {"template", "keep files right that are made from catalog and store",
+     "usage: rollcall template -config PATH [flags]\n"
+     "       rollcall template -template IN:OUT[:RELOAD] [flags]\n\n"
+     "Renders templates and writes the files when something has changed: whole or not at all, "
+     "after their\ncheck, and runs their reload. SIGHUP reads everything again. Ends with 0; 12 "
+     "after SIGINT; 13 for\nwrong flags; 14 when -once did not work; 15 for configuration and "
+     "templates that cannot be read.\nman rollcall-template tells what stands in templates.\n",
+     template_command_run},
     {"version", "print the version", "usage: rollcall version [-format json]\n",
      version_run},
 };

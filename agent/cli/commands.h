@@ -30,6 +30,7 @@ int store_run(const struct cli_command *self, int count, char **words);
 int snapshot_run(const struct cli_command *self, int count, char **words);
 int pg_run(const struct cli_command *self, int count, char **words);
 int acl_run(const struct cli_command *self, int count, char **words);
+int template_command_run(const struct cli_command *self, int count, char **words);
 int version_run(const struct cli_command *self, int count, char **words);
 
 #endif
