@@ -350,7 +350,7 @@ install: $(BINS) ## programs, manual pages, units and completion into $(DESTDIR)
 	install -m 0755 $(BINS) $(DESTDIR)$(PREFIX)/bin
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man7
 	install -m 0644 agent/rollcall.1 proxy/rollcall-proxy.1 $(SHARE)/man/man1
-	install -m 0644 agent/rollcall-dns.7 $(SHARE)/man/man7
+	install -m 0644 agent/rollcall-dns.7 agent/rollcall-template.7 $(SHARE)/man/man7
 	install -d $(DESTDIR)$(UNITS) $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	@set -e; for unit in agent/*.service proxy/*.service; do echo "  UNIT $$unit"; \
 	    sed 's|=/usr/bin/|=$(PREFIX)/bin/|' "$$unit" >"$(DESTDIR)$(UNITS)/$${unit##*/}"; done

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / os.environ.get("ROLLCALL_BUILD", "release")
 AGENT_PAGE = ROOT / "agent/rollcall.1"
 DNS_PAGE = ROOT / "agent/rollcall-dns.7"
+TEMPLATE_PAGE = ROOT / "agent/rollcall-template.7"
 PROXY_PAGE = ROOT / "proxy/rollcall-proxy.1"
 
 
@@ -65,6 +66,15 @@ def test_every_route_of_the_api_is_named():
         assert name in text, (group, name)
 
 
+def test_every_function_and_setting_of_templates_is_explained():
+    functions = re.findall(r'^ +\{"(\w+)", \d', (ROOT / "agent/template/template_function.c").read_text(), re.M)
+    assert len(functions) > 50
+    assert set(functions) <= macros(TEMPLATE_PAGE, "Ic")
+    settings = re.findall(r'(?:ENTRY|AGENT)\("(\w+)"', (ROOT / "agent/template/template_config.c").read_text())
+    assert len(settings) > 20
+    assert set(settings) <= macros(TEMPLATE_PAGE, "Va")
+
+
 def test_every_option_and_word_of_the_proxy_is_explained():
     options = re.findall(r"^  -([a-z-]+)", said("rollcall-proxy", "-help"), re.M)
     assert len(options) == 5
@@ -77,7 +87,7 @@ def test_every_option_and_word_of_the_proxy_is_explained():
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="needs mandoc")
-@pytest.mark.parametrize("page", [AGENT_PAGE, DNS_PAGE, PROXY_PAGE], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [AGENT_PAGE, DNS_PAGE, TEMPLATE_PAGE, PROXY_PAGE], ids=lambda page: page.stem)
 def test_pages_are_well_formed(page):
     found = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=patient(30),
                            check=False).stdout

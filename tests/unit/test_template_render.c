@@ -423,7 +423,7 @@ static void mistakes_are_told_with_their_place(void **state)
         {"{{\"{\" | parseJSON}}", "t:1:9: parseJSON: line 1"},
         {"{{range loop 100000}}{{range loop 100000}}{{end}}{{end}}", "t:1:"},
         {"{{$x := \"0123456789abcdef\"}}{{range loop 30}}{{$x = print $x $x}}{{end}}",
-         "t:1:51: print: this template makes more than it may"},
+         "t:1:53: print: this template makes more than it may"},
     };
     (void)state;
     REFUSE(cases);
