@@ -44,6 +44,9 @@ static int is_free(const struct rc_address *address)
         return RC_EIO;
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (name.ss_family == AF_INET6) { /* as worker_listen() will: 0.0.0.0 may be ours */
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    }
     int failed = bind(fd, (struct sockaddr *)&name, (socklen_t)size);
     int why = errno;
     (void)close(fd);
