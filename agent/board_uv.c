@@ -7,7 +7,7 @@
 static uint64_t serial(void *context)
 {
     const struct agent *agent = context;
-    return http_default_serial(agent->http);
+    return http_dns_serial(agent->http);
 }
 
 static bool shows(void *context, enum dns_gate_kind kind, const char *name)
@@ -18,8 +18,8 @@ static bool shows(void *context, enum dns_gate_kind kind, const char *name)
         return config_acl_mode(&agent->config) != HTTP_ACL_ENFORCE ||
                config_acl_default(&agent->config) == HTTP_ACL_ALLOW;
     }
-    return http_default_shows(agent->http,
-                              kind == DNS_GATE_NODE ? PERMIT_NODE : PERMIT_SERVICE, name);
+    return http_dns_shows(agent->http,
+                          kind == DNS_GATE_NODE ? PERMIT_NODE : PERMIT_SERVICE, name);
 }
 
 int agent_open_board(struct agent *agent)

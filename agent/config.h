@@ -74,7 +74,8 @@ struct agent_acl_config {
     char *mode;           /* "off", "warn", "enforce"; NULL: enforce, once enabled */
     char *default_policy; /* "deny" or "allow": where no rule speaks; "deny" */
     char *down_policy;    /* "extend-cache" or "deny": when no server can be asked */
-    char *default_token;  /* of requests without one, and of DNS; NULL: anonymous */
+    char *default_token;  /* of requests without one; NULL: anonymous */
+    char *dns_token;      /* of DNS; NULL: the one before */
     char *agent_token;    /* of watches of keys that have none; NULL: the one before */
     bool token_in_query;  /* ?token= is taken; false */
     char *audit_file;     /* lines about refusals and changes; NULL: none are kept */

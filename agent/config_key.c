@@ -155,6 +155,7 @@ const struct agent_config_key agent_config_keys[] = {
     ACTS("acl.token_in_query", NULL, SWITCH, acl.token_in_query, NULL),
     ACTS("acl.audit_file", NULL, TEXT, acl.audit_file, NULL),
     SECRET("acl.tokens.default", acl.default_token),
+    SECRET("acl.tokens.dns", acl.dns_token),
     SECRET("acl.tokens.agent", acl.agent_token),
     SILENT("acl.enable_token_persistence"),
     SILENT("acl.enable_token_replication"),

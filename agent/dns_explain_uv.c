@@ -22,8 +22,8 @@ static bool dns_shows(void *context, enum dns_sight_kind kind, const char *name)
 {
     const struct agent *agent = context;
     return kind == DNS_SIGHT_QUERY ||
-           http_default_shows(
-               agent->http, kind == DNS_SIGHT_NODE ? PERMIT_NODE : PERMIT_SERVICE, name);
+           http_dns_shows(agent->http,
+                          kind == DNS_SIGHT_NODE ? PERMIT_NODE : PERMIT_SERVICE, name);
 }
 
 static void forwards(void *context, const struct dns_name *name, struct rc_buffer *out)

@@ -80,6 +80,7 @@ int agent_open_permits(struct agent *agent)
         .fallback = config_acl_default(config),
         .down = config_acl_down(config),
         .default_token = config->acl.default_token,
+        .dns_token = config->acl.dns_token,
         .takes_query_token = config->acl.token_in_query,
         .datacenter = config->datacenter,
         .seed = rc_entropy_u64(),

@@ -51,7 +51,8 @@ static void arm(struct queries_uv *uv)
 
 static void ask(struct queries_uv *uv)
 {
-    const char *token = uv->agent->config.acl.default_token;
+    const struct agent_acl_config *acl = &uv->agent->config.acl;
+    const char *token = acl->dns_token != NULL ? acl->dns_token : acl->default_token;
     char target[QUERY_COPY_TARGET_MAX];
     const struct http_relay relay = {
         .method = "GET",

@@ -360,7 +360,7 @@ static void note_service(const struct dns_meaning *meaning, const struct dns_tol
     }
     if (!is_known_to_dns(meaning)) {
         put(json, NULL,
-            "the token that DNS asks with (acl.tokens.default) may not read service "
+            "the token that DNS asks with (acl.tokens.dns) may not read service "
             "\"%s\": for DNS it does not exist",
             meaning->service->name);
     } else if (!is_query && !has_tag_at_all(meaning)) {

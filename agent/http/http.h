@@ -200,6 +200,7 @@ struct permits_options {
     enum http_acl_default fallback; /* where no rule speaks */
     enum http_acl_down down;        /* when no server can be asked */
     const char *default_token;      /* of requests without one; NULL or "": anonymous */
+    const char *dns_token;          /* of DNS; NULL: the default one */
     bool takes_query_token;         /* ?token=, which ends up in logs */
     const char *datacenter;
     uint64_t seed;
@@ -317,8 +318,7 @@ void http_serve_end(struct http *http, http_ticket ticket);
 
 /* For DNS, which asks without a token: whether it may see the name, and a number that changes
  * when this may; 0: it may see everything. */
-uint64_t http_default_serial(struct http *http);
-bool http_default_shows(struct http *http, enum permit_resource resource,
-                        const char *name);
+uint64_t http_dns_serial(struct http *http);
+bool http_dns_shows(struct http *http, enum permit_resource resource, const char *name);
 
 #endif

@@ -635,17 +635,16 @@ void http_finish_reply(struct http *http, http_ticket ticket,
     }
 }
 
-uint64_t http_default_serial(struct http *http)
+uint64_t http_dns_serial(struct http *http)
 {
     if (http == NULL) {
         return 0;
     }
     tell_time(http); /* between two runs */
-    return permits_default_serial(&http->api);
+    return permits_dns_serial(&http->api);
 }
 
-bool http_default_shows(struct http *http, enum permit_resource resource,
-                        const char *name)
+bool http_dns_shows(struct http *http, enum permit_resource resource, const char *name)
 {
-    return http == NULL || permits_default_shows(&http->api, resource, name);
+    return http == NULL || permits_dns_shows(&http->api, resource, name);
 }

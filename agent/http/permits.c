@@ -391,9 +391,11 @@ bool permits_admit(struct http_api *api, struct http_exchange *x,
 
 /* ---- For DNS. */
 
-static struct subject *default_subject(struct http_api *api)
+static struct subject *dns_subject(struct http_api *api)
 {
-    const char *token = api->permits->options.default_token;
+    const struct permits_options *options = &api->permits->options;
+    const char *token =
+        options->dns_token != NULL ? options->dns_token : options->default_token;
     struct subject *subject = NULL;
     uint64_t wake = 0;
 
@@ -410,24 +412,24 @@ static bool is_enforced(struct http_api *api)
            permits_are_bootstrapped(api);
 }
 
-uint64_t permits_default_serial(struct http_api *api)
+uint64_t permits_dns_serial(struct http_api *api)
 {
     if (!is_enforced(api)) {
         return 0;
     }
-    struct subject *subject = default_subject(api);
+    struct subject *subject = dns_subject(api);
     uint64_t serial = subject->serial + 1; /* of nobody it is 0 */
     subject_drop(subject);
     return serial;
 }
 
-bool permits_default_shows(struct http_api *api, enum permit_resource resource,
-                           const char *name)
+bool permits_dns_shows(struct http_api *api, enum permit_resource resource,
+                       const char *name)
 {
     if (!is_enforced(api)) {
         return true;
     }
-    struct subject *subject = default_subject(api);
+    struct subject *subject = dns_subject(api);
     bool shows = grant_allows(subject->grant, permits_resource(resource), name,
                               RULE_TO_READ, NULL);
     subject_drop(subject);

@@ -65,11 +65,11 @@ void permits_forwarded(struct http_api *api, const struct http_exchange *x,
 bool permits_told(struct http_api *api, http_ticket ticket,
                   const struct http_reply *reply, uint64_t *wake);
 
-/* For DNS: what requests without a token may see. Never waits: what is not known yet is not
+/* What DNS may show, by its token. Never waits: what is not known yet is not
  * shown. The serial changes with what is shown; 0: everything is. */
-uint64_t permits_default_serial(struct http_api *api);
-bool permits_default_shows(struct http_api *api, enum permit_resource resource,
-                           const char *name);
+uint64_t permits_dns_serial(struct http_api *api);
+bool permits_dns_shows(struct http_api *api, enum permit_resource resource,
+                       const char *name);
 
 /* ---- for the endpoints of tokens. */
 
