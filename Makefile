@@ -203,6 +203,10 @@ replay: $(REPLAY) ## run every committed fuzz corpus
 	@set -e; for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_}/*; done
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
 
+vagrant-lxc: $(BINS) ## a day with the lab on containers, in a network of its own: up, browser, stop, reboot, web3, halt, IPv6, destroy (root; 15 minutes)
+	scripts/install-deps vagrant
+	tests/vagrant/apart $(PYTEST) -x -s -rs --durations=30 tests/vagrant
+
 STORE_ROUNDS ?= 500
 STORE_SEED ?= 1
 store-crash: $(STORE_BIN) ## kill a store on SQLite STORE_ROUNDS=500 times, cut its power, fail and fill its disk (root)
@@ -337,7 +341,7 @@ lint: $(BINS) ## formatting, layers, symbols, headers that stand alone, clang-ti
 	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
 	printf '%s\n' $(ALL_C) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
-	shellcheck scripts/install-deps scripts/apt-repository scripts/completion/rollcall.bash scripts/debian/*.post* scripts/debian/*.prerm scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision .ci/run
+	shellcheck scripts/install-deps scripts/apt-repository scripts/completion/rollcall.bash scripts/debian/*.post* scripts/debian/*.prerm scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision vagrant/steps.sh vagrant/roles/* scripts/vagrant-lxc tests/vagrant/apart .ci/run
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
 format: ## rewrite the sources in house style
@@ -383,6 +387,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all ui-unit dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
+.PHONY: all vagrant-lxc ui-unit dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

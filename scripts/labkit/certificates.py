@@ -1,4 +1,4 @@
-"""A small certificate authority of the lab's own, for etcd and those who ask it."""
+"""A small certificate authority of the lab's own: for etcd and those who ask it, and for the proxies' visitors."""
 import subprocess
 
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -19,18 +19,29 @@ def make_authority(folder):
         _openssl("req", "-x509", *CURVE, "-days", DAYS, "-subj", "/CN=rollcall lab", "-keyout", key, "-out", cert)
 
 
-def give(authority, node, folder):
-    """ca.pem, node.pem and node.key in `folder`: to be a member of etcd and to ask one."""
+def names(inventory, node):
+    """Everything that the node is asked for as."""
+    domain = inventory.domain.rstrip(".")
+    words = [f"IP:{address}" for address in (*node.addresses, "127.0.0.1", "::1")]
+    words += [f"DNS:{name}" for name in (node.name, f"{node.name}.node.{domain}", "localhost")]
+    if "proxy" in node.runs:
+        words += [f"DNS:{name}.service.{domain}" for name in ("todomvc", "rollcall-proxy")]
+    return ",".join(words)
+
+
+def give(authority, inventory, node, folder):
+    """ca.pem, node.pem and node.key in `folder`, for both sides of a connection; what is there and right stays."""
     folder.mkdir(parents=True, exist_ok=True)
     cert, key, asked, extra = (folder / name for name in ("node.pem", "node.key", "node.csr", "node.ext"))
-    (folder / "ca.pem").write_text((authority / "ca.pem").read_text())
-    if cert.exists():
+    wanted = f"subjectAltName={names(inventory, node)}\nextendedKeyUsage=serverAuth,clientAuth\n"
+    ca = (authority / "ca.pem").read_text()
+    if cert.exists() and extra.exists() and extra.read_text() == wanted and (folder / "ca.pem").read_text() == ca:
         return
-    # etcd's gateway asks its own member, so each certificate is for both sides.
-    extra.write_text(f"subjectAltName=IP:{node.address},IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+    (folder / "ca.pem").write_text(ca)
+    extra.write_text(wanted)
+    key.unlink(missing_ok=True)
     key.touch(mode=0o640)
     _openssl("req", *CURVE, "-subj", f"/CN={node.name}", "-keyout", key, "-out", asked)
     _openssl("x509", "-req", "-in", asked, "-CA", authority / "ca.pem", "-CAkey", authority / "ca.key", "-CAcreateserial",
              "-days", DAYS, "-extfile", extra, "-out", cert)
     asked.unlink()
-    extra.unlink()

@@ -118,14 +118,7 @@ class Database:
         primary = until(self.primary, "a first primary")
         if primary.sql_as_owner("SELECT 1 FROM pg_database WHERE datname = 'todomvc'") == "1":
             return
-        secret = self.lab.secrets.database
-        primary.sql_as_owner(f"""
-            SET synchronous_commit = local; -- the standby may not be there yet
-            ALTER ROLE postgres PASSWORD '{secret}';
-            CREATE ROLE rollcall_probe LOGIN;
-            CREATE ROLE todomvc LOGIN PASSWORD '{secret}';
-            CREATE DATABASE todomvc OWNER todomvc;
-        """)
+        primary.sql_as_owner(configuration.postgres_roles(self.lab.secrets))
 
     def promote(self, node):
         """Moves the primary: with the old one's help while there is one, else without."""

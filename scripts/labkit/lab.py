@@ -4,7 +4,6 @@ import json
 import os
 import secrets as random_secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from . import certificates, configuration, inventory
 from .database import Database, Server, binaries, read_cluster
-from .network import Network
+from .network import Network, kill_all
 from .programs import Program, until
 
 HOME = Path("/var/lib/rollcall-lab")
@@ -109,12 +108,14 @@ class Lab:
         if "postgres" in node.runs:
             self.server(node).prepare()
         places = self._places(node)
-        if "etcd" in node.runs:
+        if "etcd" in node.runs or "proxy" in node.runs:
             self._certify(node)
         if "todomvc" in node.runs:
             self._install_webapp(node)
         configuration.write(self.inventory, node, self.secrets, places, folder / "config")
-        shutil.chown(folder / "config" / "agent.hcl", "root", "nogroup")
+        for secret in ("agent.hcl", "proxy.conf"):
+            if (folder / "config" / secret).exists():
+                shutil.chown(folder / "config" / secret, "root", "nogroup")
 
     def _places(self, node):
         folder = self.folder(node)
@@ -128,10 +129,10 @@ class Lab:
         return ("postgres", "postgres") if "postgres" in node.runs else ("nobody", "nogroup")
 
     def _certify(self, node):
-        """Certificates, and a folder for etcd's data."""
+        """Certificates, and a folder for the data of etcd."""
         folder = self.folder(node)
         certificates.make_authority(self.home / "authority")
-        certificates.give(self.home / "authority", node, folder / "tls")
+        certificates.give(self.home / "authority", self.inventory, node, folder / "tls")
         shutil.chown(folder / "tls" / "node.key", "root", "nogroup")
         (folder / "etcd").mkdir(exist_ok=True)
         (folder / "etcd").chmod(0o700)
@@ -160,7 +161,7 @@ class Lab:
         if service == "todomvc":
             return [*enter, "/usr/bin/gunicorn", "--chdir", str(self.webapp_folder(node) / "current"), "--workers", "2",
                     "--threads", "4", "--keep-alive", "30", "--graceful-timeout", "5",
-                    "--bind", f"{node.address}:{configuration.WEBAPP_PORT}", "todomvc.wsgi"]
+                    "--bind", configuration.webapp_bind(node), "todomvc.wsgi"]
         raise LabError(f"no service '{service}'; there are {', '.join(SERVICES)}")
 
     def _expect_service(self, node, service):
@@ -205,7 +206,7 @@ class Lab:
     def kill(self, node):
         """As if the power had gone: the cable first, so that nothing says good-bye."""
         self.network.cut(node)
-        _kill_all(self._processes(node))
+        kill_all(self._processes(node))
         until(lambda: not self._processes(node), f"all of {node.name} has ended")
 
     def _processes(self, node):
@@ -330,22 +331,10 @@ class Lab:
         """Ends everything and removes every trace, the data included."""
         for name in {way[1] for way in WAYS_IN}:
             self._way_in(name).stop()
-        for node in self.inventory.nodes:
-            _kill_all(self.network.processes(node))
-        for node in self.inventory.nodes:
-            until(lambda: not self.network.processes(node), f"all of {node.name} has ended")
         self.network.down()
         shutil.rmtree(self.home, ignore_errors=True)
         if HOME.is_dir() and not any(HOME.iterdir()):
             HOME.rmdir()
-
-
-def _kill_all(pids):
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it went by itself, or with its parent
 
 
 def _free_port(first, protocols):

@@ -3,8 +3,13 @@
 Nothing is added to the machine's own network, so nothing can leave the lab and two labs with the
 same addresses can be up side by side.
 """
+import os
+import signal
 import subprocess
 from pathlib import Path
+
+from . import configuration
+from .programs import until
 
 BRIDGE = "br0"
 
@@ -39,21 +44,21 @@ class Network:
 
     def _add(self, node):
         name = self.namespace(node)
-        bits = self.inventory.network.split("/")[1]
         _ip("netns", "add", name)
         _ip("-n", self.switch, "link", "add", node.name, "type", "veth",
             "peer", "name", "eth0", "netns", name)
         _ip("-n", self.switch, "link", "set", node.name, "master", BRIDGE, "up")
         _ip("-n", name, "link", "set", "lo", "up")
-        _ip("-n", name, "address", "add", f"{node.address}/{bits}", "dev", "eth0")
+        for address in node.addresses:
+            words = (f"{address}/64", "dev", "eth0", "nodad") if ":" in address else (f"{address}/24", "dev", "eth0")
+            _ip("-n", name, "address", "add", *words)
         _ip("-n", name, "link", "set", "eth0", "up")
         # The services do not run as root, and one of them listens on port 80.
         subprocess.run([*self.enter(node), "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0"],
                        check=True, timeout=60)
         hosts = Path("/etc/netns") / name / "hosts"
         hosts.parent.mkdir(parents=True, exist_ok=True)
-        hosts.write_text("127.0.0.1 localhost\n" + "".join(
-            f"{other.address} {other.name}\n" for other in self.inventory.nodes))
+        hosts.write_text(configuration.hosts(self.inventory))
 
     def enter(self, node):
         """The command prefix that runs something on a host of the lab."""
@@ -61,7 +66,11 @@ class Network:
 
     def processes(self, node):
         """The ids of all processes on a host."""
-        return [int(pid) for pid in _ip("netns", "pids", self.namespace(node), check=False).stdout.split()]
+        return self._inside(self.namespace(node))
+
+    @staticmethod
+    def _inside(namespace):
+        return [int(pid) for pid in _ip("netns", "pids", namespace, check=False).stdout.split()]
 
     def cut(self, node):
         """Pulls the host's cable."""
@@ -71,11 +80,22 @@ class Network:
         _ip("-n", self.switch, "link", "set", node.name, "up")
 
     def down(self):
-        existing = self._existing()
-        for name in [self.namespace(node) for node in self.inventory.nodes] + [self.switch]:
-            if name in existing:
-                _ip("netns", "delete", name)
+        """Ends what runs on the hosts, and the hosts: also those that the inventory does not know any more."""
+        mine = sorted(name for name in self._existing() if name.startswith(self.prefix))
+        for name in mine:
+            kill_all(self._inside(name))
+        for name in mine:
+            until(lambda name=name: not self._inside(name), f"all of {name} has ended")
+            _ip("netns", "delete", name)
             hosts = Path("/etc/netns") / name / "hosts"
             hosts.unlink(missing_ok=True)
             if hosts.parent.is_dir():
                 hosts.parent.rmdir()
+
+
+def kill_all(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it went by itself, or with its parent

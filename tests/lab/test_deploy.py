@@ -76,7 +76,7 @@ def test_a_version_that_does_not_start_goes_back_and_costs_no_request(hosts, dep
 
 def test_a_version_that_fails_its_visitors_goes_back(hosts, deploy):
     before = _versions(hosts)
-    views = 'from django.http import HttpResponse\n\n\ndef health(request):\n    return HttpResponse("ok")\n\n\n'
+    views = 'from django.http import HttpResponse\n\n\ndef health(request):\n    return HttpResponse("ok")\n\n\ndeep_health = health\n\n\n'
     views += "".join(f"def {name}(request, *_, **__):\n    return HttpResponse(status=500)\n\n\n" for name in ("page", "todos", "todo", "completed"))
     load = hosts.load("web2", 60, rate=60)
     status, said = deploy("faulty", lambda folder: (folder / "todos" / "views.py").write_text(views))

@@ -31,5 +31,5 @@ def test_the_store_survives_the_loss_of_one_member(hosts):
 
 
 def test_etcd_asks_for_a_certificate(hosts):
-    answer = hosts.run("adm1", "curl", "-s", "-k", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "https://10.87.0.10:2379/health", check=False)
+    answer = hosts.run("adm1", "curl", "-s", "-k", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"https://{hosts.node('adm1').address}:2379/health", check=False)
     assert answer.strip() == "000"

@@ -9,6 +9,7 @@ _STATIC = views.__file__.rsplit("/", 1)[0] + "/static"
 urlpatterns = [
     path("", views.page),
     path("health", views.health),
+    path("_health", views.deep_health),
     path("api/todos", views.todos),
     path("api/todos/completed", views.completed),
     path("api/todos/<int:todo_id>", views.todo),

@@ -8,8 +8,10 @@ PATCH  /api/todos              {"completed": true}: all of them
 DELETE /api/todos/completed    the finished ones
 """
 import json
+import socket
 from pathlib import Path
 
+import psycopg2
 from django.db import connections, router
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
@@ -58,8 +60,46 @@ def page(request):
 
 
 def health(request):
-    """Alive as a web server; whether the database is reachable is the database's own check."""
+    """Alive as a web server; whether the database is reachable is another question."""
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+_SECONDS = 2  # for each step of a probe
+
+
+def _probe(alias):
+    """(can be used, what it said) of a database, asked by a session of its own."""
+    settings = connections[alias].settings_dict
+    try:
+        socket.create_connection((settings["HOST"], int(settings["PORT"])), timeout=_SECONDS).close()
+    except OSError as error:
+        return False, f"the local proxy does not answer: {error}"
+    try:
+        session = psycopg2.connect(host=settings["HOST"], port=settings["PORT"], user=settings["USER"], password=settings["PASSWORD"],
+                                   dbname=settings["NAME"], connect_timeout=_SECONDS, application_name="todomvc health",
+                                   options=f"-c statement_timeout={1000 * _SECONDS}")
+        try:
+            with session.cursor() as cursor:
+                cursor.execute("SELECT pg_is_in_recovery()")
+                return True, "standby" if cursor.fetchone()[0] else "primary"
+        finally:
+            session.close()
+    except psycopg2.Error as error:
+        return None, str(error).strip() or type(error).__name__
+
+
+def deep_health(request):
+    """Whether this instance can do its work: it reads and writes through the local proxy.
+
+    200: it can. 429 (a check's warning): the proxy is there, but no database is behind it now. That is so for every instance,
+    and to take them all away would help nobody. 503: this instance has lost its own way to the database; others may have theirs.
+    """
+    reads, writes = _probe("standby"), _probe("default")
+    if False in (reads[0], writes[0]):
+        status = 503
+    else:
+        status = 200 if reads[0] and writes[0] and writes[1] == "primary" else 429
+    return JsonResponse({"reads": reads[1], "writes": writes[1]}, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST", "PATCH"])
