@@ -274,6 +274,20 @@ def test_dns_shows_what_its_token_may_see(pool):
         assert answer_of(agent, "SECRET.service.consul") == []
 
 
+def test_dns_may_have_a_token_of_its_own(pool):
+    server = pool.server(acl={"tokens": {"dns": CANARY}})
+    plain = pool.add("a1", PLAIN, acl={"tokens": {"dns": CANARY}})
+    admin = bootstrap(server)
+    make(server, admin, 'service "open" { policy = "read" } node_prefix "" { policy = "read" }', SecretID=CANARY)
+    for name in ("open", "secret"):
+        assert server.ask("PUT", "/v1/agent/service/register", json.dumps({"Name": name}), admin)[0] == 200
+    for agent in (server, plain):
+        until(FRESH_S + LONG, lambda a=agent: answer_of(a, "open.service.consul") == [SERVER], "shown")
+        assert answer_of(agent, "secret.service.consul") == []
+        # Whoever comes to the API has none.
+        assert json.loads(agent.ask("GET", "/v1/catalog/services")[2]) == {}
+
+
 def test_secrets_are_nowhere(pool, tmp_path):
     server = pool.server(acl={"tokens": {"default": CANARY}, "audit_file": str(tmp_path / "audit.s1")})
     plain = pool.add("a1", PLAIN, acl={"tokens": {"default": CANARY}})

@@ -295,6 +295,14 @@ def test_a_start_that_cannot_be_says_why(words, why):
     assert ended.returncode == 1 and why in ended.stderr and ended.stderr.count("\n") == 1
 
 
+def test_any_address_of_both_families_may_have_one_port(start, backends):
+    port = free_port()
+    start("pool web { static 127.0.0.1:%d }\nlisten tcp 0.0.0.0:%d { pool web }\nlisten tcp [::]:%d { pool web }" % (backends[0].port, port, port))
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with contextlib.closing(socket.socket(family)) as client:
+            client.connect((host, port))
+
+
 def test_a_port_that_is_taken_is_named(tmp_path):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
