@@ -83,9 +83,16 @@ live.subscribe(PULSE, { everyMs: PULSE_MS, patienceMs: PULSE_MS }, ({ error }) =
   tellFresh();
 });
 
+let selfName = "";
+const again = new Set(); // who draws anew once it is known who tells all this
+
 // The freshness line tells when the agent does not answer; the name can wait.
 live.subscribe("/v1/agent/self", { everyMs: SELF_MS }, ({ value }) => {
-  if (value) say(at("whoami"), `as ${value.Config.NodeName} in ${value.Config.Datacenter} sees it`);
+  if (!value) return;
+  say(at("whoami"), `as ${value.Config.NodeName} in ${value.Config.Datacenter} sees it`);
+  if (selfName === value.Config.NodeName) return;
+  selfName = value.Config.NodeName;
+  for (const tell of [...again]) tell();
 });
 
 // ---- navigation and pages
@@ -115,7 +122,7 @@ function markNavigation(path) {
 
 // What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;
 // live(path, { everyMs }, listener), told { value, error, at } likewise; self(listener), told what /v1/agent/self says; events(listener),
-// told (events, error), all that the agent remembers;
+// told (events, error), all that the agent remembers; knownSince(), when it began to look;
 // ask(path, { method, body }) once; go(path); setQuery(values) changes the address without a new page; settings of this browser;
 // signal aborts when the page is left.
 function contextOf(params, signal) {
@@ -131,7 +138,14 @@ function contextOf(params, signal) {
     },
     live: (path, options, listener) => live.subscribe(path, options, listener, signal),
     self: (listener) => live.subscribe("/v1/agent/self", { everyMs: SELF_MS }, ({ value }) => { if (value) listener(value); }, signal),
-    events: (listener) => live.subscribe(EVENTS, { grows: true }, ({ value, error }) => listener(Array.isArray(value) ? value : [], error), signal),
+    events: (listener) => {
+      let last = [[], null];
+      const tell = () => listener(...last);
+      again.add(tell);
+      signal.addEventListener("abort", () => again.delete(tell));
+      live.subscribe(EVENTS, { grows: true }, ({ value, error }) => { last = [Array.isArray(value) ? value : [], error]; tell(); }, signal);
+    },
+    knownSince: () => catalog.nodes.get(selfName)?.livenessSince ?? 0,
     ask: (path, options = {}) => askAgent(path, { token: token(), ...options }),
     refresh: () => { live.kick(); gather.postMessage({ kind: "kick" }); },
     go, setQuery: (values) => history.replaceState(history.state, "", withQuery(location.pathname, values)),

@@ -71,8 +71,8 @@ function knownFrom(node, events) {
 const isAsked = (list) => (check) => check.state !== "maintenance" || !list.some((event) => event.Kind === "maintenance");
 
 // States of one instance in CELLS equal parts of the last hour, the newest last; null where nothing is known.
-// `node`: its node's record, or null.
-export function ofInstance(instance, node, events, now) {
+// `node`: its node's record, or null; `since`: when the agent that is asked began to look.
+export function ofInstance(instance, node, events, now, since = 0) {
   const from = now - SPAN_MS;
   const nodeChecks = node?.checks ?? [];
   const own = events.get(`${instance.node}\n${instance.id}`) ?? [];
@@ -81,21 +81,21 @@ export function ofInstance(instance, node, events, now) {
   const life = ofNode(ofItsNode); // who is lost works on nothing
   const chains = [...ownChains, ...nodeChecks.filter(isAsked(ofItsNode)).map((check) => ofCheck(check, ofItsNode, from)), ...life, ...ofMaintenance(own), ...ofMaintenance(ofItsNode)];
   const registered = own.find((event) => event.Kind === "register")?.AtMs ?? 0;
-  const born = Math.max(registered, knownFrom(node, ofItsNode));
+  const born = Math.max(registered, since, knownFrom(node, ofItsNode));
   const cells = [];
   for (let i = 0; i < CELLS; i++) {
     const start = from + (i * SPAN_MS) / CELLS;
     const end = from + ((i + 1) * SPAN_MS) / CELLS;
     const known = ownChains.length === 0 || cellOf(ownChains, start, end) !== null; // its node alone says nothing of it
-    if (cellOf(life, start, end) === "critical") cells.push("critical");
+    if (end > since && cellOf(life, start, end) === "critical") cells.push("critical");
     else cells.push(end <= born || !known ? null : cellOf(chains, start, end) ?? (chains.length === 0 ? "passing" : null));
   }
   return cells;
 }
 
 // A service as a whole: down where nothing of it could be used, a warning where something could not.
-export function ofService(service, nodes, events, now) {
-  const rows = service.instances.slice(0, 200).map((instance) => ofInstance(instance, nodes.get(instance.node) ?? null, events, now));
+export function ofService(service, nodes, events, now, since = 0) {
+  const rows = service.instances.slice(0, 200).map((instance) => ofInstance(instance, nodes.get(instance.node) ?? null, events, now, since));
   return Array.from({ length: CELLS }, (_, i) => {
     const states = rows.map((row) => row[i]).filter((state) => state !== null);
     if (states.length === 0) return null;

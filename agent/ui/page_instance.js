@@ -81,7 +81,7 @@ export function show(place, context) {
 
   function drawHour() {
     const instance = known();
-    if (instance) hour.replaceChildren(strip(ofInstance(instance, context.catalog.nodes.get(node) ?? null, things, Date.now())));
+    if (instance) hour.replaceChildren(strip(ofInstance(instance, context.catalog.nodes.get(node) ?? null, things, Date.now(), context.knownSince())));
   }
 
   function draw() {

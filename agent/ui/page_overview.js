@@ -133,7 +133,7 @@ function hour(context) {
     const shown = ofInterest(context.catalog);
     const total = context.catalog.services.size;
     none.hidden = total > 0 || !context.catalog.ready;
-    list.replaceChildren(...shown.map((service) => stripRow({ service, cells: ofService(service, context.catalog.nodes, things, now) })));
+    list.replaceChildren(...shown.map((service) => stripRow({ service, cells: ofService(service, context.catalog.nodes, things, now, context.knownSince()) })));
     rest.replaceChildren(...(total > shown.length ? [element("a", { href: "/ui/services" }, `all ${total.toLocaleString("en")} services`)] : []));
   };
   context.onCatalog(draw);

@@ -60,7 +60,7 @@ export function show(place, context) {
   const view = { head, hour: element("div", { class: "hour" }), facts: element("div"),
     wrong: new Keyed(list, (item) => item.key, (item) => (item.kind ? maintenanceCard(item) : troubleCard(item))), part: section("What is wrong", list) };
   let things = new Map();
-  const cellsOf = (instance) => ofInstance(instance, context.catalog.nodes.get(instance.node) ?? null, things, Date.now());
+  const cellsOf = (instance) => ofInstance(instance, context.catalog.nodes.get(instance.node) ?? null, things, Date.now(), context.knownSince());
   const instances = new VirtualList({ label: "Instances", kind: "instances", signal: context.signal, columns: columns(cellsOf) });
   const box = new FilterBox(context, { label: "Filter instances", changed: () => draw() });
   const gone = empty("No instance of it is known now. It may have been deregistered, or this token may not see it.");
@@ -76,7 +76,7 @@ export function show(place, context) {
     gone.hidden = Boolean(known) || !context.catalog.ready;
     body.hidden = !known;
     if (!known) { head.replaceChildren(nameOf(service)); return; }
-    top(view, known, ofService(known, context.catalog.nodes, things, Date.now()));
+    top(view, known, ofService(known, context.catalog.nodes, things, Date.now(), context.knownSince()));
     drawWrong(view, known);
     const shown = known.instances.filter(box.filter.matches);
     box.element.hidden = known.total < FILTER_FROM && box.input.value === "";

@@ -54,7 +54,7 @@ export function show(place, context) {
   let fits = () => true;
   const sort = { name: Object.hasOwn(SORTS, context.query.sort ?? "") ? context.query.sort : "state", back: context.query.back === "1" };
   const list = new VirtualList({ label: "Services", kind: "services", signal: context.signal, sorted,
-    columns: columns((service) => ofService(service, context.catalog.nodes, things, Date.now())) });
+    columns: columns((service) => ofService(service, context.catalog.nodes, things, Date.now(), context.knownSince())) });
   const box = new FilterBox(context, { label: "Filter services", changed: (filter) => { fits = remembering(filter); draw(); } });
   const none = empty("");
   fits = remembering(box.filter);

@@ -87,3 +87,9 @@ test("what a check was before its first event is not made up for the time before
   const cells = ofInstance(instance("a", "passing", before(1)), { checks: [], livenessSince: before(5) }, events, NOW);
   assert.deepEqual([cells[50], cells[57], cells[59]], [null, "critical", "passing"]);
 });
+
+test("nothing is told of the time before the agent that is asked was there", () => {
+  const events = index([{ AtMs: before(5), Kind: "failed", Node: "a", Service: "", ServiceID: "" }]);
+  const cells = ofInstance(instance("a", "passing", before(600)), null, events, NOW, before(10));
+  assert.deepEqual([cells[40], cells[52], cells[59]], [null, "passing", "critical"]);
+});
