@@ -133,7 +133,9 @@ export class Keyed {
   }
 }
 
-// A table of some rows (hundreds at most; VirtualList takes more). A column is { title, cell(item), class }; rows are kept by
+const ROWS_MAX = 500;
+
+// A table of some rows (VirtualList takes more; beyond ROWS_MAX it says how many there are). A column is { title, cell(item), class }; rows are kept by
 // key(item) and made anew only where the item is another object. On a phone each row becomes a card.
 export class Table {
   constructor({ label, columns, key = (item) => item.key, none = "There is nothing to show." }) {
@@ -144,7 +146,8 @@ export class Table {
     this.scroll = element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" },
       element("table", {}, element("caption", { class: "hidden" }, label), element("thead", {}, head), this.body));
     this.none = empty(none);
-    this.element = element("div", { class: "card flat" }, this.scroll, this.none);
+    this.more = empty("");
+    this.element = element("div", { class: "card flat" }, this.scroll, this.none, this.more);
     this.show([]);
   }
 
@@ -160,7 +163,9 @@ export class Table {
   }
 
   show(items) {
-    this.rows.show(items);
+    this.rows.show(items.slice(0, ROWS_MAX));
+    say(this.more, `The first ${ROWS_MAX} of ${items.length.toLocaleString("en")}.`);
+    this.more.hidden = items.length <= ROWS_MAX;
     this.scroll.hidden = items.length === 0;
     this.none.hidden = items.length > 0;
   }

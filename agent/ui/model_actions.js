@@ -132,7 +132,8 @@ export function destroySession(session, locks) {
   const fate = session.Behavior === "delete" ? "deleted" : "released";
   return {
     title: `Destroy session ${session.Name || session.ID}`, button: "Destroy",
-    says: [locks.length > 0 ? `Its ${locks.length === 1 ? "lock is" : `${locks.length} locks are`} ${fate}: ${locks.slice(0, 5).map((l) => l.Key).join(", ")}${locks.length > 5 ? " …" : ""}.` : "It holds no lock.",
+    says: [locks.length === 0 ? "It holds no lock."
+      : `Its ${locks.length === 1 ? "lock is" : `${locks.length} locks are`} ${fate}: ${locks.slice(0, 5).map((l) => l.Key).join(", ")}${locks.length > 5 ? " …" : ""}.`,
       `Whoever works under it on ${session.Node} must stop; a keeper of PostgreSQL demotes its server.`],
     owner: `A program on ${session.Node} created it and may create another.`, at: "", danger: true,
     request: { method: "PUT", path: `/v1/session/destroy/${component(session.ID)}` },

@@ -25,13 +25,18 @@ export function show(place, context) {
   const health = element("div", { class: "card" });
   const keys = element("div", { class: "card" });
   const probes = element("div", { class: "card" });
-  const queues = table("Queues", (q) => q.Name, "No queues are told.", [{ title: "Queue", cell: (q) => q.Name }, { title: "Waiting", class: "number", cell: (q) => `${q.Length}` },
-    { title: "Room", class: "number", cell: (q) => `${q.Max ?? "–"}` }, { title: "Dropped", class: "number", cell: (q) => `${q.Dropped ?? "–"}` }, { title: "Too large", class: "number", cell: (q) => `${q.TooLarge ?? "–"}` }]);
-  const refusals = table("Refused packets", (r) => `${r.Address} ${r.Reason}`, "Nothing was refused lately.", [{ title: "From", cell: (r) => [r.Member ? nameOf(r.Member, link("nodes", r.Member)) : null, ` ${r.Address}`] },
+  const queues = table("Queues", (q) => q.Name, "No queues are told.", [
+    { title: "Queue", cell: (q) => q.Name }, { title: "Waiting", class: "number", cell: (q) => `${q.Length}` },
+    { title: "Room", class: "number", cell: (q) => `${q.Max ?? "–"}` }, { title: "Dropped", class: "number", cell: (q) => `${q.Dropped ?? "–"}` },
+    { title: "Too large", class: "number", cell: (q) => `${q.TooLarge ?? "–"}` }]);
+  const refusals = table("Refused packets", (r) => `${r.Address} ${r.Reason}`, "Nothing was refused lately.", [
+    { title: "From", cell: (r) => [r.Member ? nameOf(r.Member, link("nodes", r.Member)) : null, ` ${r.Address}`] },
     { title: "Why", cell: (r) => r.Reason }, { title: "How often", class: "number", cell: (r) => `${r.Count}` }, { title: "Last", cell: agoOf }]);
-  const suspects = table("Suspected members", (s) => s.Member, "Nobody is suspected.", [{ title: "Member", cell: (s) => nameOf(s.Member, link("nodes", s.Member)) },
+  const suspects = table("Suspected members", (s) => s.Member, "Nobody is suspected.", [
+    { title: "Member", cell: (s) => nameOf(s.Member, link("nodes", s.Member)) },
     { title: "For", cell: agoOf }, { title: "Given up in", cell: (s) => span(s.LeftMs) }, { title: "Confirmed by", class: "number", cell: (s) => `${s.Confirmations} of ${s.Wanted}` }]);
-  const changes = table("Latest changes", (t) => t.key, "Nothing has changed.", [{ title: "Ago", cell: agoOf }, { title: "Member", cell: (t) => nameOf(t.Member, link("nodes", t.Member)) },
+  const changes = table("Latest changes", (t) => t.key, "Nothing has changed.", [
+    { title: "Ago", cell: agoOf }, { title: "Member", cell: (t) => nameOf(t.Member, link("nodes", t.Member)) },
     { title: "From", cell: (t) => t.From || "–" }, { title: "To", cell: (t) => t.To }, { title: "Why", cell: (t) => t.Why }]);
 
   function draw() {
@@ -54,7 +59,10 @@ export function show(place, context) {
     const now = debug.WallMs || Date.now();
     fill(refusals, debug.Refusals.map((r) => ({ ...r, AgoMs: 0, at: now - r.AgoMs })));
     fill(suspects, debug.Suspicions.map((s) => ({ ...s, at: now - s.AgoMs })));
-    fill(changes, debug.Transitions.slice(0, 50).map((t) => ({ ...t, AgoMs: 0, at: Math.round((now - t.AgoMs) / 1000) * 1000, key: `${t.Member} ${t.Incarnation} ${t.To} ${Math.round((now - t.AgoMs) / 2000)}` })));
+    fill(changes, debug.Transitions.slice(0, 50).map((t) => {
+      const at = Math.round((now - t.AgoMs) / 1000) * 1000;
+      return { ...t, AgoMs: 0, at, key: `${t.Member} ${t.Incarnation} ${t.To} ${at}` };
+    }));
     redraw(probes, [debug.Probes], () => facts(Object.entries(debug.Probes).map(([k, v]) => [k.replace(/(?<!^)[A-Z](?![A-Z])/g, (c) => ` ${c.toLowerCase()}`), v.toLocaleString("en")])));
   }
 

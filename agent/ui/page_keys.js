@@ -86,8 +86,9 @@ function showKey(page, context, identity) {
   const known = { pair: null, session: null };
   const again = () => context.go(place(key));
 
-  const drawAbout = () => redraw(about, [known.pair, known.session], () => facts([["Size", keys.size(keys.bytesOf(known.pair.Value).length)], ["Kind", keys.valueOf(keys.bytesOf(known.pair.Value)).kind],
-    ["Flags", known.pair.Flags ? `${known.pair.Flags}` : null], ["Created at index", `${known.pair.CreateIndex}`], ["Changed at index", `${known.pair.ModifyIndex}`], ...holder(known.pair, known.session)]));
+  const drawAbout = () => redraw(about, [known.pair, known.session], () => facts([["Size", keys.size(keys.bytesOf(known.pair.Value).length)],
+    ["Kind", keys.valueOf(keys.bytesOf(known.pair.Value)).kind], ["Flags", known.pair.Flags ? `${known.pair.Flags}` : null], ["Created at index", `${known.pair.CreateIndex}`],
+    ["Changed at index", `${known.pair.ModifyIndex}`], ...holder(known.pair, known.session)]));
 
   function drawValue(pair) {
     const bytes = keys.bytesOf(pair.Value);
@@ -101,8 +102,8 @@ function showKey(page, context, identity) {
     body.dataset.index = pair.ModifyIndex;
     const edit = () => body.replaceChildren(editor(context, identity, { key, index: pair.ModifyIndex, text: value.text, session: pair.Session, written: again }));
     const remove = async () => { if (await perform(context, identity, model.deleteKey(key, pair.ModifyIndex, pair.Session))) context.go(place(keys.parent(key))); };
-    redraw(body, [pair], () => [element("div", { class: "actions" }, value.kind === "binary" ? null : element("button", { type: "button", on: { click: edit } }, "Edit …"),
-      element("button", { type: "button", class: "danger", on: { click: remove } }, "Delete …")), ...valueParts(value, bytes)]);
+    redraw(body, [pair], () => [element("div", { class: "actions" },
+      value.kind === "binary" ? null : element("button", { type: "button", on: { click: edit } }, "Edit …"), element("button", { type: "button", class: "danger", on: { click: remove } }, "Delete …")), ...valueParts(value, bytes)]);
   }
 
   async function lookUp(pair) {

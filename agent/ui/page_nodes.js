@@ -19,7 +19,8 @@ function services(row) {
 
 const columns = [
   { title: "State", sort: "state", class: "state-cell", cell: (row) => state(row.state) },
-  { title: "Node", sort: "name", cell: (row) => [nameOf(row.name, link("nodes", row.name)), element("span", { class: "extra" }, row.server ? [" ", ...tags(["server"])] : null, row.self ? [" ", ...tags(["this agent"])] : null)] },
+  { title: "Node", sort: "name", cell: (row) => [
+    nameOf(row.name, link("nodes", row.name)), element("span", { class: "extra" }, row.server ? [" ", ...tags(["server"])] : null, row.self ? [" ", ...tags(["this agent"])] : null)] },
   { title: "Address", class: "extra", cell: (row) => row.address },
   { title: "Gossip", class: "extra", cell: (row) => FACES[row.liveness] ?? row.liveness },
   { title: "For", sort: "since", class: "extra", cell: (row) => since(row.since) },

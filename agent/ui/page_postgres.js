@@ -16,19 +16,26 @@ const LEFT = 72;
 const TOP = 12;
 const BOTTOM = 24;
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
+const WORDS = { passing: "well", warning: "impaired", critical: "no primary" };
 const samples = new Map(); // cluster -> what its lag was, for as long as this page is open
 
 const historyColumns = [
   { title: "When", cell: (h) => element("time", { datetime: new Date(h.At).toISOString() }, new Date(h.At).toLocaleString()) },
-  { title: "Term", class: "number", cell: (h) => `${h.Term}` }, { title: "Primary", cell: (h) => nameOf(h.Node, link("nodes", h.Node)) },
-  { title: "Before", cell: (h) => (h.From ? nameOf(h.From, link("nodes", h.From)) : "–") }, { title: "Nobody could write for", class: "number", cell: (h) => took(h.TookMs) },
-  { title: "Why", cell: (h) => element("bdi", {}, visible(h.Reason || "–")) }, { title: "Timeline", class: "number", cell: (h) => `${h.Timeline}` }, { title: "LSN", cell: (h) => element("code", {}, h.LSN || "–") }];
+  { title: "Term", class: "number", cell: (h) => `${h.Term}` },
+  { title: "Primary", cell: (h) => nameOf(h.Node, link("nodes", h.Node)) },
+  { title: "Before", cell: (h) => (h.From ? nameOf(h.From, link("nodes", h.From)) : "–") },
+  { title: "Nobody could write for", class: "number", cell: (h) => took(h.TookMs) },
+  { title: "Why", cell: (h) => element("bdi", {}, visible(h.Reason || "–")) },
+  { title: "Timeline", class: "number", cell: (h) => `${h.Timeline}` },
+  { title: "LSN", cell: (h) => element("code", {}, h.LSN || "–") }];
 
 function card(m) {
   const says = m.primary ? "takes all writes" : m.upstream ? `← ${m.upstream}${m.streaming ? ", streaming" : ", not streaming"}` : "follows nobody";
-  return element("li", { class: `card member ${m.primary ? "primary" : ""}` }, element("div", { class: "head" }, state(m.state, m.word), nameOf(m.node, link("nodes", m.node)), m.sync ? element("span", { class: "tag" }, "sync") : null),
-    element("p", { class: "faint" }, says), facts([["Behind", m.primary ? null : behind(m.lag)], ["Delay", m.lagMs ? took(m.lagMs) : null], ["Address", endpoint(m.address, m.port)],
-      ["Timeline", `${m.timeline ?? "–"}`], ["LSN", element("code", {}, m.lsn || "–")], ["Version", m.version], ["Order", m.order?.Kind ? `${m.order.Kind}${m.order.Done ? ", done" : ", not yet done"}` : null],
+  const head = element("div", { class: "head" }, state(m.state, m.word), nameOf(m.node, link("nodes", m.node)), m.sync ? element("span", { class: "tag" }, "sync") : null);
+  return element("li", { class: `card member ${m.primary ? "primary" : ""}` }, head, element("p", { class: "faint" }, says),
+    facts([["Behind", m.primary ? null : behind(m.lag)], ["Delay", m.lagMs ? took(m.lagMs) : null], ["Address", endpoint(m.address, m.port)],
+      ["Timeline", `${m.timeline ?? "–"}`], ["LSN", element("code", {}, m.lsn || "–")], ["Version", m.version],
+      ["Order", m.order?.Kind ? `${m.order.Kind}${m.order.Done ? ", done" : ", not yet done"}` : null],
       ["Promotion", m.noFailover ? "never: its configuration says no_failover" : null]]),
     m.note ? element("p", { class: m.problem ? "trouble" : "faint" }, m.note) : null);
 }
@@ -42,12 +49,17 @@ function picture(name, now, width) {
   const text = (at, down, anchor, ...words) => svg("text", { x: at, y: down, "text-anchor": anchor }, ...words);
   const drawn = lines.filter((l) => l.runs.length > 0).map((l, i) => {
     const last = l.runs.at(-1).at(-1);
-    return svg("g", {}, l.runs.map((run) => svg("polyline", { points: run.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "), "stroke-dasharray": DASHES[i % DASHES.length] })),
-      text(Math.min(x(last[0]) + 6, width - 84), Math.max(TOP + 10, Math.min(y(last[1]) + 4 - 14 * i, HEIGHT - BOTTOM)), "start", l.node.slice(0, 12)));
+    const points = (run) => run.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ");
+    const down = Math.max(TOP + 10, Math.min(y(last[1]) + 4 - 14 * i, HEIGHT - BOTTOM));
+    return svg("g", {}, l.runs.map((run) => svg("polyline", { points: points(run), "stroke-dasharray": DASHES[i % DASHES.length] })),
+      text(Math.min(x(last[0]) + 6, width - 84), down, "start", visible(l.node).slice(0, 12)));
   });
-  return svg("svg", { class: "lag", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `Bytes behind the primary over the last ${took(to - from)}; now: ${lines.map((l) => l.node).join(", ")}, see the cards above.` },
-    svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${LEFT + wide}` }), outages.map(([a, b]) => svg("rect", { class: "outage", x: x(a), y: TOP, width: Math.max(1, x(b) - x(a)), height: HEIGHT - TOP - BOTTOM })),
-    text(LEFT - 6, TOP + 10, "end", behind(max)), text(LEFT - 6, HEIGHT - BOTTOM, "end", "0"), text(LEFT, HEIGHT - 6, "start", `${took(to - from)} ago`), text(LEFT + wide, HEIGHT - 6, "end", "now"), drawn);
+  const marks = outages.map(([a, b]) => svg("rect", { class: "outage", x: x(a), y: TOP, width: Math.max(1, x(b) - x(a)), height: HEIGHT - TOP - BOTTOM }));
+  return svg("svg", { class: "lag", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img",
+    "aria-label": `Bytes behind the primary over the last ${took(to - from)}; now: ${lines.map((l) => l.node).join(", ")}, see the cards above.` },
+    svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${LEFT + wide}` }), marks,
+    text(LEFT - 6, TOP + 10, "end", behind(max)), text(LEFT - 6, HEIGHT - BOTTOM, "end", "0"),
+    text(LEFT, HEIGHT - 6, "start", `${took(to - from)} ago`), text(LEFT + wide, HEIGHT - 6, "end", "now"), drawn);
 }
 
 function actionsOf(context, identity, cluster) {
@@ -66,7 +78,8 @@ function showCluster(name, context, identity) {
   const lag = element("div", { class: "card" });
   const history = new Table({ label: `Changes of ${name}'s primary`, columns: historyColumns, key: (h) => `${h.Term} ${h.At}`, none: "It had no other primary yet." });
   const stable = new Stable((h) => `${h.Term} ${h.At}`);
-  const body = element("div", {}, head, actions, members, element("h3", {}, "Bytes behind, while this page is open"), lag, element("h3", {}, "History"), history.element);
+  const body = element("div", {}, head, actions, members, element("h3", {}, "Bytes behind, while this page is open"), lag,
+    element("h3", {}, "History"), history.element);
   if (!samples.has(name)) samples.set(name, []);
   let cluster = null;
 
@@ -80,7 +93,7 @@ function showCluster(name, context, identity) {
     cluster = clusterOf(value);
     const { words, term, mode, ttl, paused, intent } = cluster;
     redraw(head, [cluster.state, words, cluster.since, term, mode, ttl, paused, intent], () => [
-      element("p", { class: "verdict-line" }, state(cluster.state, cluster.primary ? (cluster.state === "passing" ? "well" : "impaired") : "no primary"), ` ${words}`,
+      element("p", { class: "verdict-line" }, state(cluster.state, WORDS[cluster.state]), ` ${words}`,
         cluster.primary && cluster.since ? [", since ", since(cluster.since)] : null),
       paused ? element("p", {}, state("maintenance", "paused"), " The keepers watch but do not act: a lost primary would not be replaced.") : null,
       intent ? element("p", {}, `${intentText(intent)}.`) : null,

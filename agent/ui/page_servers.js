@@ -24,8 +24,9 @@ export function show(place, context) {
   const stable = { members: new Stable((s) => s.ID), servers: new Stable((m) => m.name) };
   const known = { gossip: [], snapshot: null };
 
-  const drawServers = () => servers.show(stable.servers.keep(known.gossip.filter((m) => m.Member.Tags.role === "consul").map((m) => ({ name: m.Member.Name,
-    state: context.catalog.nodes.get(m.Member.Name)?.state ?? (m.State === "alive" ? "passing" : "critical"), store: m.Member.Tags.rc_st, version: (m.Member.Tags.build || "").replace(/:.*/, "") }))));
+  const drawServers = () => servers.show(stable.servers.keep(known.gossip.filter((m) => m.Member.Tags.role === "consul").map((m) => ({
+    name: m.Member.Name, state: context.catalog.nodes.get(m.Member.Name)?.state ?? (m.State === "alive" ? "passing" : "critical"), store: m.Member.Tags.rc_st,
+    version: (m.Member.Tags.build || "").replace(/:.*/, "") }))));
 
   function drawHealth(value) {
     const list = Object.values(value.Servers);
@@ -33,7 +34,8 @@ export function show(place, context) {
     const word = value.Healthy ? "passing" : lead ? "warning" : "critical";
     redraw(verdict, [word, lead?.Name, value.FailureTolerance], () => element("p", {}, state(word, value.Healthy ? "healthy" : lead ? "impaired" : "no leader"),
       lead ? ` ${lead.Name} leads; ${value.FailureTolerance} more member${value.FailureTolerance === 1 ? "" : "s"} may be lost.` : " Nothing can be written to the store, no lock taken, until a leader is there."));
-    redraw(about, [value], () => facts([["Engine", value.Engine], ["Leader", lead ? lead.Name : "none"], ["Revision", Math.max(0, ...list.map((s) => s.LastIndex)).toLocaleString("en")],
+    redraw(about, [value], () => facts([["Engine", value.Engine], ["Leader", lead ? lead.Name : "none"],
+      ["Revision", Math.max(0, ...list.map((s) => s.LastIndex)).toLocaleString("en")],
       ["Size", size(value.SizeBytes)], ["Alarm", value.Alarm || "none"], ["Last snapshot", value.SnapshotMs ? [since(value.SnapshotMs), " ago"] : "never: rollcall snapshot save FILE"]]));
     members.show(stable.members.keep(list));
   }
@@ -43,8 +45,8 @@ export function show(place, context) {
     section("Servers", servers.element), section("As this agent sees the store", here));
   context.live("/v1/agent/gossip/members", {}, ({ value }) => { if (value) { known.gossip = value; drawServers(); } });
   context.onCatalog(drawServers);
-  onSelf(context, ({ stats, self, server }) => redraw(here, [stats.store, stats.link, self], () => facts([["Agent", self], ["Keeps the store", server && stats.store?.engine !== "none" ? `yes, ${stats.store?.engine}` : "no: it asks a server"],
-    ["Loaded", stats.store?.loaded], ["Knows a leader", stats.store?.leader_known], ["Age of what it knows", stats.store?.age_ms ? `${stats.store.age_ms} ms` : null],
+  onSelf(context, ({ stats, self, server }) => redraw(here, [stats.store, stats.link, self], () => facts([["Agent", self],
+    ["Keeps the store", server && stats.store?.engine !== "none" ? `yes, ${stats.store?.engine}` : "no: it asks a server"], ["Loaded", stats.store?.loaded], ["Knows a leader", stats.store?.leader_known], ["Age of what it knows", stats.store?.age_ms ? `${stats.store.age_ms} ms` : null],
     ["Conflict", stats.store?.conflict === "true" ? "yes: see its log" : null],
     ...Object.entries(stats.link ?? {}).map(([k, v]) => [`Link: ${k.replaceAll("_", " ")}`, typeof v === "object" ? JSON.stringify(v) : `${v}`])])));
 }

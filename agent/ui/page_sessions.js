@@ -19,7 +19,8 @@ export function show(place, context) {
   const stable = { sessions: new Stable((s) => s.ID), locks: new Stable((l) => l.Key) };
   const sessions = new Table({ label: "Sessions", key: (s) => s.ID, none: "There is no session.", columns: [...sessionColumns.slice(0, 1),
     { title: "Node", cell: (s) => nameOf(s.Node, link("nodes", s.Node)) },
-    { title: "Holds", cell: (s) => (s.held.length === 0 ? "nothing" : s.held.slice(0, 5).map((key, i) => [i > 0 ? ", " : null, nameOf(key, placeOfKey(key))]).concat(s.held.length > 5 ? ` and ${s.held.length - 5} more` : [])) },
+    { title: "Holds", cell: (s) => [s.held.length === 0 ? "nothing" : s.held.slice(0, 5).map((key, i) => [i > 0 ? ", " : null, nameOf(key, placeOfKey(key))]),
+      s.held.length > 5 ? ` and ${s.held.length - 5} more` : null] },
     ...sessionColumns.slice(1), { title: "End it", class: "keep", cell: (s) => button(context, identity, "Destroy …", () => destroySession(s, heldBy(s.ID)), { danger: true }) }] });
   const locks = new Table({ label: "Locked keys", key: (l) => l.Key, none: "Nothing is locked.", columns: [
     { title: "Key", cell: (l) => nameOf(l.Key, placeOfKey(l.Key)) },
