@@ -122,7 +122,7 @@ function markNavigation(path) {
 
 // What a page is given: params and query of its address; catalog and onCatalog(listener), told at once and at each change;
 // live(path, { everyMs }, listener), told { value, error, at } likewise; self(listener), told what /v1/agent/self says; events(listener),
-// told (events, error), all that the agent remembers; knownSince(), when it began to look;
+// told (events, error, filtered), all that the agent remembers; knownSince(), when it began to look;
 // ask(path, { method, body }) once; go(path); setQuery(values) changes the address without a new page; settings of this browser;
 // signal aborts when the page is left.
 function contextOf(params, signal) {
@@ -139,11 +139,11 @@ function contextOf(params, signal) {
     live: (path, options, listener) => live.subscribe(path, options, listener, signal),
     self: (listener) => live.subscribe("/v1/agent/self", { everyMs: SELF_MS }, ({ value }) => { if (value) listener(value); }, signal),
     events: (listener) => {
-      let last = [[], null];
+      let last = [[], null, false];
       const tell = () => listener(...last);
       again.add(tell);
       signal.addEventListener("abort", () => again.delete(tell));
-      live.subscribe(EVENTS, { grows: true }, ({ value, error }) => { last = [Array.isArray(value) ? value : [], error]; tell(); }, signal);
+      live.subscribe(EVENTS, { grows: true }, ({ value, error, filtered }) => { last = [Array.isArray(value) ? value : [], error, filtered]; tell(); }, signal);
     },
     knownSince: () => catalog.nodes.get(selfName)?.livenessSince ?? 0,
     ask: (path, options = {}) => askAgent(path, { token: token(), ...options }),

@@ -9,10 +9,10 @@ const PART = 300; // records a message
 let token = "";
 let known = new Map();
 
-function tell(changed, gone) {
+function tell(changed, gone, filtered) {
   for (let i = 0; i === 0 || i < changed.length; i += PART) {
     const more = i + PART < changed.length;
-    postMessage({ kind: "delta", changed: changed.slice(i, i + PART), gone: more ? [] : gone, more });
+    postMessage({ kind: "delta", changed: changed.slice(i, i + PART), gone: more ? [] : gone, more, filtered });
   }
 }
 
@@ -22,7 +22,7 @@ const follower = new Follower(NODES, {
     const next = flatten(answer.body ?? []);
     const { changed, gone, signatures } = compare(known, next);
     known = signatures;
-    tell(changed, gone);
+    tell(changed, gone, answer.filtered);
     postMessage({ kind: "live", at: Date.now(), filtered: answer.filtered });
   },
   alive: () => postMessage({ kind: "alive" }),

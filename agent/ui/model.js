@@ -136,6 +136,7 @@ function addCounts(into, counts) {
 export class Catalog {
   constructor() {
     this.ready = false;
+    this.filtered = false; // the token, or none, does not show all of it
     this.nodes = new Map(); // by name
     this.groups = new Map(); // name of a service -> key of an instance -> instance
     this.services = new Map(); // by name
@@ -169,7 +170,7 @@ export class Catalog {
   }
 
   // Takes part of a change in. True when it was the last part: now it may be drawn.
-  apply({ changed, gone, more }) {
+  apply({ changed, gone, more, filtered = false }) {
     changed.forEach((record) => this.put(record));
     gone.forEach((key) => this.remove(key));
     if (more) return false;
@@ -181,6 +182,7 @@ export class Catalog {
     this.dirty.clear();
     this.lists = {};
     this.ready = true;
+    this.filtered = filtered;
     return true;
   }
 
@@ -242,8 +244,15 @@ function names(records) {
   return records.slice(0, 3).map((record) => record.name).join(", ") + (records.length > 3 ? ` and ${records.length - 3} more` : "");
 }
 
+// Why there is no service to be shown. Nothing to see is not the same as nothing there.
+export function noService(catalog) {
+  return catalog.filtered ? "No service may be seen with this token, or without one."
+    : "No service is registered yet: put a service block into the configuration, or PUT /v1/agent/service/register.";
+}
+
 // The state of everything in one word and one sentence.
 export function verdict(catalog) {
+  if (catalog.records.size === 0) return { state: "unknown", text: catalog.filtered ? "Nothing may be seen with this token, or without one" : "No node is known yet" };
   const down = catalog.serviceList.filter((service) => service.state === "critical");
   const lost = catalog.nodeList.filter((node) => node.state === "critical");
   const partly = catalog.serviceList.filter((service) => service.state === "warning");
@@ -253,6 +262,7 @@ export function verdict(catalog) {
   if (partly.length > 0) return { state: "warning", text: `Every service answers, not everything of ${names(partly)} does` };
   if (catalog.faults.some((check) => check.state !== MAINTENANCE)) return { state: "warning", text: "Every service answers, some checks do not pass" };
   if (mended > 0) return { state: MAINTENANCE, text: "Everything answers that is not in maintenance" };
+  if (catalog.filtered) return { state: "passing", text: "Everything that may be seen with this token is well" };
   if (catalog.services.size === 0) return { state: "passing", text: "Every node answers; no service is registered" };
   return { state: "passing", text: "Everything is well" };
 }

@@ -1,7 +1,7 @@
 // One look: is everything well; if not, what, where, since when, why; what changed, and what is behind it all.
 import { troubleOf } from "./answer.js";
 import { Keyed, element, empty, facts, heading, nameOf, say, section, since, state, SIGNS } from "./dom.js";
-import { plural, sum, troubles, verdict } from "./model.js";
+import { noService, plural, sum, troubles, verdict } from "./model.js";
 import { index, ofService } from "./model_history.js";
 import { behind, clusterOf } from "./model_postgres.js";
 import { TimeLine, maintenanceCard, share, troubleCard } from "./parts.js";
@@ -49,7 +49,7 @@ function wrong(context) {
     const shown = [...all.slice(0, TROUBLES), ...resting.slice(0, TROUBLES)];
     kept.show(shown);
     none.hidden = shown.length > 0;
-    say(none, catalog.records.size === 0 ? "Nothing is known yet: no node has been seen." : "Every check of every node and service passes.");
+    say(none, catalog.records.size === 0 ? "Nothing is known of any node." : catalog.filtered ? "Every check that may be seen passes." : "Every check of every node and service passes.");
     more.replaceChildren(...(all.length > TROUBLES ? [`and ${plural(all.length - TROUBLES, "more trouble")}: `, element("a", { href: byState("failing") }, "all that fails")] : []));
   });
   return section("What is wrong", list, none, more);
@@ -123,7 +123,7 @@ function ofInterest(catalog) {
 
 function hour(context) {
   const list = element("ul", { class: "plain strips" });
-  const none = empty("No service is registered yet: put a service block into the configuration, or PUT /v1/agent/service/register.");
+  const none = empty("");
   const rest = element("p", {});
   const timeLine = new TimeLine();
   let events = [];
@@ -133,13 +133,14 @@ function hour(context) {
     const shown = ofInterest(context.catalog);
     const total = context.catalog.services.size;
     none.hidden = total > 0 || !context.catalog.ready;
+    say(none, noService(context.catalog));
     list.replaceChildren(...shown.map((service) => stripRow({ service, cells: ofService(service, context.catalog.nodes, things, now, context.knownSince()) })));
     rest.replaceChildren(...(total > shown.length ? [element("a", { href: "/ui/services" }, `all ${total.toLocaleString("en")} services`)] : []));
   };
   context.onCatalog(draw);
-  context.events((known, error) => {
+  context.events((known, error, filtered) => {
     events = known;
-    timeLine.show(events, error);
+    timeLine.show(events, error, filtered);
     draw();
   });
   const timer = setInterval(() => { if (!document.hidden) { draw(); timeLine.draw(); } }, REDRAW_MS);

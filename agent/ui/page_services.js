@@ -1,7 +1,7 @@
 // All services: which of them are not well, found by what is known of their instances.
 import { element, empty, heading, nameOf, since, state, tags } from "./dom.js";
 import { FilterBox } from "./filter_box.js";
-import { SEVERITY, byName } from "./model.js";
+import { SEVERITY, byName, noService } from "./model.js";
 import { index, ofService } from "./model_history.js";
 import { share } from "./parts.js";
 import { link } from "./router.js";
@@ -66,7 +66,7 @@ export function show(place, context) {
     list.showSort(sort.name, (sort.name === "name") === sort.back);
     list.element.hidden = shown.length === 0;
     none.hidden = shown.length > 0 || !context.catalog.ready;
-    none.textContent = all.length > 0 ? "No service has an instance like that." : "No service is registered yet: put a service block into the configuration, or PUT /v1/agent/service/register.";
+    none.textContent = all.length > 0 ? "No service has an instance like that." : noService(context.catalog);
     list.show(shown);
   }
 

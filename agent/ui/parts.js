@@ -47,10 +47,11 @@ export class TimeLine {
     this.events = [];
   }
 
-  show(events, error = null) {
+  show(events, error = null, filtered = false) {
     const from = Date.now() - SPAN_MS;
     this.events = (events ?? []).filter((event) => event.AtMs >= from);
     this.error = error;
+    this.filtered = filtered;
     this.draw();
   }
 
@@ -61,7 +62,7 @@ export class TimeLine {
     this.picture.replaceChildren(bars(density(this.events, now)), element("p", { class: "hours", "aria-hidden": "true" }, element("span", {}, "an hour ago"), element("span", {}, "now")));
     this.rows.show(shown);
     this.none.hidden = shown.length > 0;
-    say(this.none, this.error ? troubleOf(this.error) : "Nothing has changed in the last hour.");
+    say(this.none, this.error ? troubleOf(this.error) : this.filtered ? "Nothing has changed that may be seen with this token, or without one." : "Nothing has changed in the last hour.");
     this.more.hidden = shown.length >= Math.min(this.events.length, 500);
     say(this.more, `Show all ${this.events.length}`);
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Catalog, ago, compare, endpoint, flatten, troubles, verdict } from "../../agent/ui/model.js";
+import { Catalog, ago, compare, endpoint, flatten, noService, troubles, verdict } from "../../agent/ui/model.js";
 
 const HOSTILE = ["<img src=x onerror=alert(1)>", "\u202egnp.exe", "n".repeat(500), "", "__proto__", "constructor", "a\nb"];
 
@@ -96,7 +96,7 @@ test("names may be anything, also what JavaScript takes for its own", () => {
 });
 
 test("nothing registered, and no node at all, are told as such", () => {
-  assert.match(verdict(catalogOf()).text, /no service is registered/);
+  assert.deepEqual(verdict(catalogOf()), { state: "unknown", text: "No node is known yet" });
   assert.match(verdict(catalogOf(node("web1", [], [alive]))).text, /Every node answers; no service/);
   assert.deepEqual(catalogOf().counts.nodes, { passing: 0, warning: 0, critical: 0, maintenance: 0 });
 });
@@ -132,4 +132,12 @@ test("failing checks of an instance in maintenance are no trouble", () => {
   const catalog = catalogOf(node("web1", [service("a")], [alive, of("a", "critical"), of("a", "critical", { CheckID: "m", Type: "maintenance", Notes: "x" })]));
   assert.deepEqual(troubles(catalog.faults), []);
   assert.equal(catalog.instance("web1", "a").faults.length, 2);
+});
+
+test("what may not be seen is not told to be well", () => {
+  const catalog = new Catalog();
+  catalog.apply({ changed: [], gone: [], more: false, filtered: true });
+  assert.deepEqual([verdict(catalog).state, /Nothing may be seen/.test(verdict(catalog).text), /No service may be seen/.test(noService(catalog))], ["unknown", true, true]);
+  catalog.apply({ changed: flatten([node("web1", [service("a")], [alive])]), gone: [], more: false, filtered: true });
+  assert.match(verdict(catalog).text, /^Everything that may be seen/);
 });
