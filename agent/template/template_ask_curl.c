@@ -53,7 +53,8 @@ static size_t on_body(char *bytes, size_t one, size_t count, void *context)
     return ask->body.err == RC_OK ? one * count : 0;
 }
 
-/* Signature given by CURLOPT_HEADERFUNCTION: keeps the one header of interest. */
+/* Signature given by CURLOPT_HEADERFUNCTION: keeps the one header of interest.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t on_header(char *bytes, size_t one, size_t count, void *context)
 {
     static const char name[] = "x-consul-index:";

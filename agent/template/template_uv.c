@@ -17,6 +17,7 @@
 
 enum {
     WHY_MAX = 512,
+    IDLE_MS = 3600 * 1000,
     ONCE_FAILURES_MAX = 9 /* about a minute of an agent that is away */
 };
 
@@ -289,9 +290,11 @@ static void on_timer(uv_timer_t *timer)
     }
     if (r->is_ending && !runs_command(r)) {
         close_all(r);
-    } else if (due_ms != UINT64_MAX) {
+    } else {
         uint64_t now_ms = uv_now(&r->loop);
-        (void)uv_timer_start(&r->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0,
+        uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+        /* The timer keeps the loop alive where there is nothing to ask. */
+        (void)uv_timer_start(&r->timer, on_timer, wait_ms < IDLE_MS ? wait_ms : IDLE_MS,
                              0);
     }
 }
