@@ -57,6 +57,7 @@ static void close_edges(struct agent *agent)
         agent->forwarder = NULL;
     }
     agent_close_queries(agent);
+    agent_close_proxies(agent);
     agent_close_store(agent);
     if (agent->dns != NULL) {
         agent->open++;

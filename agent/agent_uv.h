@@ -37,6 +37,7 @@
 #include "agent/lane.h"
 #include "agent/local/local.h"
 #include "agent/local/local_store.h"
+#include "agent/proxies_uv.h"
 #include "agent/recursion.h"
 #include "agent/snapshot.h"
 #include "agent/store_uv.h"
@@ -80,6 +81,7 @@ struct agent {
     struct prepared_book *queries;
     struct event_log *events;
     struct agent_history history;
+    struct proxies_uv *proxies;
     struct asked_list *asked;
     struct key_orders *key_orders;
     struct keyring_list link_keys; /* the first keys of links, until they are open */

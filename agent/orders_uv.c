@@ -195,6 +195,7 @@ struct http_operations agent_operations(struct agent *agent)
         .sign_revocation = agent_sign_revocation,
         .describe_revoked = agent_describe_revoked,
         .explain_dns = agent_explain_dns,
+        .ask_proxies = agent_ask_proxies,
         .written = agent_board_written,
     };
 }

@@ -121,6 +121,9 @@ http_handler event_list;
 http_handler agent_gossip_members;
 http_handler agent_query;
 
+/* ui_proxies.c: what the proxies of the pool say of themselves. */
+http_handler ui_proxies;
+
 /* ui_gossip.c: figures of gossip, without its secrets. */
 http_handler ui_gossip;
 

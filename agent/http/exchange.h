@@ -130,8 +130,9 @@ struct http_api {
     const char *store_trouble; /* why it must not be asked, in words; NULL: it may be */
     void (*resume)(void *context, struct http_exchange *x); /* an errand has ended */
     void *resume_context;
-    const struct event_log *events; /* may be NULL */
-    const struct history *history;  /* may be NULL */
+    const struct event_log *events;   /* may be NULL */
+    const struct history *history;    /* may be NULL */
+    const struct proxy_book *proxies; /* may be NULL */
     struct rc_metrics *metrics;
     struct permits *permits; /* may be NULL */
     struct answers *answers; /* may be NULL */

@@ -27,6 +27,7 @@ struct history;
 struct http;
 struct keyring_request;
 struct local;
+struct proxy_book;
 struct rc_json;
 struct rc_metrics;
 struct user_event;
@@ -153,6 +154,10 @@ struct http_operations {
     int (*explain_dns)(void *context, const struct http_dns_question *question,
                        struct rc_json *json, char error[HTTP_DNS_ERROR_MAX]);
 
+    /* Asks the proxies of the pool for their figures, unless that is under way;
+     * HTTP_NEWS_PROXIES tells when http_options.proxies has what they said. Never from inside. */
+    void (*ask_proxies)(void *context);
+
     /* Services, checks or maintenance of this agent were written through local: the
      * catalog's actions and changes wait to be taken. Called once after each such request;
      * calling http_catalog_changed() from inside is allowed. */
@@ -226,10 +231,11 @@ struct http_options {
     struct store *store;           /* NULL: no engine here, such requests are forwarded */
     struct engine *engine;         /* borrowed: of the store */
     struct prepared_book *queries; /* borrowed; NULL without a store */
-    const struct event_log *events; /* NULL: none ever */
-    const struct history *history;  /* NULL: none is kept */
-    struct rc_metrics *metrics;     /* may be NULL */
-    struct permits *permits;        /* NULL: there are no tokens; permits_create() */
+    const struct event_log *events;   /* NULL: none ever */
+    const struct history *history;    /* NULL: none is kept */
+    const struct proxy_book *proxies; /* what they said last; NULL: nobody asks them */
+    struct rc_metrics *metrics;       /* may be NULL */
+    struct permits *permits;          /* NULL: there are no tokens; permits_create() */
 
     struct http_facts facts;
     struct http_operations operations;
@@ -265,12 +271,14 @@ void http_catalog_changed(struct http *http, const struct catalog_change *change
                           size_t count);
 
 /* Tells of what is not the catalog's: wakes those who wait for user events, for
- * members, for whatever tokens hang on, or for the history of the pool. */
+ * members, for whatever tokens hang on, for the history of the pool, or for
+ * what its proxies say. */
 enum http_news {
     HTTP_NEWS_EVENT,
     HTTP_NEWS_MEMBER,
     HTTP_NEWS_TOKENS,
     HTTP_NEWS_HISTORY,
+    HTTP_NEWS_PROXIES,
     HTTP_NEWS_COUNT
 };
 void http_tell_news(struct http *http, enum http_news news);

@@ -291,6 +291,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .queries = options->queries,
         .events = options->events,
         .history = options->history,
+        .proxies = options->proxies,
         .metrics = options->metrics,
         .permits = options->permits,
         .facts = options->facts,

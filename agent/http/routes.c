@@ -261,6 +261,8 @@ static const struct route routes[] = {
      ROUTE_REFUSES_NS, ROUTE_HERE},
     {"/v1/internal/ui/nodes", HTTP_GET, ui_nodes, ROUTE_NODE_READ, ROUTE_REFUSES_NS,
      ROUTE_HERE},
+    {"/v1/internal/ui/proxies", HTTP_GET, ui_proxies, ROUTE_SERVICE_READ,
+     ROUTE_REFUSES_NS, ROUTE_HERE},
     {"/v1/internal/ui/gossip", HTTP_GET, ui_gossip, ROUTE_AGENT_READ, ROUTE_REFUSES_NS,
      ROUTE_HERE},
     {"/v1/internal/ui/events", HTTP_GET, ui_events, ROUTE_NODE_READ, ROUTE_REFUSES_NS,

@@ -10,6 +10,7 @@
 #include "agent/checks/schedule.h"
 #include "agent/event/history.h"
 #include "agent/gossip/gossip.h"
+#include "agent/http/proxy_book.h"
 #include "agent/http/routes.h"
 #include "agent/local/local.h"
 #include "agent/prepared/prepared_book.h"
@@ -187,6 +188,24 @@ static struct history *make_history(void)
     return history;
 }
 
+static struct proxy_book *make_proxies(uint64_t now_ms)
+{
+    struct proxy_book *book = calloc(1, sizeof *book);
+
+    assert(book != NULL);
+    book->entries = calloc(1, sizeof *book->entries);
+    assert(book->entries != NULL);
+    book->count = 1;
+    book->at_ms = now_ms + 1000000; /* fresh for as long as a test takes */
+    (void)rc_text_put(book->entries[0].node, sizeof book->entries[0].node, "node1");
+    return book;
+}
+
+static void ask_proxies(void *context)
+{
+    (void)context;
+}
+
 struct acl_world *acl_world_create(enum http_acl_mode mode)
 {
     struct acl_world *w = calloc(1, sizeof *w);
@@ -196,13 +215,14 @@ struct acl_world *acl_world_create(enum http_acl_mode mode)
 
     w->store = world_create();
     w->history = make_history();
+    w->proxies = make_proxies(w->store->now_ms);
     w->api = (struct http_api){
         .facts = {.datacenter = "dc1",
                   .node_name = "node1",
                   .node_id = "11111111-1111-1111-1111-111111111111",
                   .store_engine = "memory",
                   .session_ttl_min_ms = 1000},
-        .operations = {.context = w, .written = on_written},
+        .operations = {.context = w, .written = on_written, .ask_proxies = ask_proxies},
         .store = w->store->stores[0],
         .engine = w->store->engines[0],
         .now_ms = w->store->now_ms,
@@ -210,6 +230,7 @@ struct acl_world *acl_world_create(enum http_acl_mode mode)
         .permits = permits_create(&permits),
         .queries = prepared_book_create(),
         .history = w->history,
+        .proxies = w->proxies,
         .resume = resume,
     };
     assert(w->api.permits != NULL);
@@ -230,6 +251,8 @@ void acl_world_destroy(struct acl_world *w)
     permits_destroy(w->api.permits);
     prepared_book_destroy(w->api.queries);
     history_destroy(w->history);
+    proxy_book_fini(w->proxies);
+    free(w->proxies);
     world_destroy(w->store);
     rc_buffer_fini(&w->told);
     free(w);

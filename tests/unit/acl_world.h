@@ -7,6 +7,7 @@
 
 #include "agent/http/exchange.h"
 #include "agent/http/permits.h"
+#include "agent/http/proxy_book.h"
 #include "tests/unit/store_world.h"
 
 /* Secrets of tokens that are there. */
@@ -24,8 +25,9 @@ struct acl_world {
     struct http_api api;
     struct http_exchange x;
     struct schedule *schedule;
-    struct history *history; /* web and db were registered on node1, which joined */
-    struct rc_buffer told; /* lines for the log */
+    struct proxy_book *proxies; /* one, on node1 */
+    struct history *history;    /* web and db were registered on node1, which joined */
+    struct rc_buffer told;      /* lines for the log */
 };
 
 struct acl_world *acl_world_create(enum http_acl_mode mode);
