@@ -88,6 +88,7 @@ static int enter(struct keeper_uv *u, const struct keeper_wish *wish)
         .meta = {.count = sizeof meta / sizeof meta[0], .items = meta},
         .weight_passing = 1,
         .weight_warning = 1,
+        .min_healthy = -1,
         .check_count = 1,
         .checks = &check,
     };

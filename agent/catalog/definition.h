@@ -137,6 +137,7 @@ struct service_definition {
                                                      added if `address` is an IP */
     int64_t weight_passing;                       /* 1 unless given */
     int64_t weight_warning;                       /* 1 unless given */
+    int64_t min_healthy; /* so many must stay when one is taken away; -1: not given */
     bool enable_tag_override;
     size_t check_count;
     struct check_definition *checks; /* `check` first, then `checks`; service_id set */

@@ -220,6 +220,34 @@ static const struct definition_field_type weights_type = {
     .write = write_weights,
 };
 
+/* --- min_healthy: none is another thing than zero */
+
+static int read_min_healthy(struct definition_reader *reader,
+                            const struct definition_value *value, void *place)
+{
+    if (json_is_integer(value->json) && json_integer_value(value->json) < 0) {
+        return definition_invalid(reader, value->parent, value->key,
+                                  "min_healthy must not be negative");
+    }
+    return definition_int_type.read(reader, value, place);
+}
+
+static int write_min_healthy(const void *place, json_t **out)
+{
+    int64_t count = *(const int64_t *)place;
+
+    *out = count >= 0 ? json_integer(count) : NULL;
+    return count < 0 || *out != NULL ? RC_OK : RC_ENOMEM;
+}
+
+static const struct definition_field_type definition_min_healthy_type = {
+    .go_type = "int",
+    .words = "a whole number",
+    .plain_size = sizeof(int64_t),
+    .read = read_min_healthy,
+    .write = write_min_healthy,
+};
+
 /* --- services */
 
 #define SERVICE_FIELD(name, snake, type, member)        \
@@ -239,6 +267,7 @@ static const struct definition_field service_fields[] = {
     SERVICE_FIELD("Meta", "meta", pairs, meta),
     SERVICE_FIELD("TaggedAddresses", "tagged_addresses", addresses, tagged_addresses),
     {"Weights", "weights", NULL, &weights_type, 0},
+    SERVICE_FIELD("MinHealthy", "min_healthy", min_healthy, min_healthy),
     SERVICE_FIELD("EnableTagOverride", "enable_tag_override", bool, enable_tag_override),
     {"Check", "check", NULL, &first_check_type, 0},
     {"Checks", "checks", NULL, &checks_type, 0},
@@ -488,7 +517,8 @@ int service_definition_parse(const json_t *json, enum definition_style style,
                              struct definition_fault *fault)
 {
     struct definition_reader reader = {style, fault};
-    struct service_definition service = {.weight_passing = 1, .weight_warning = 1};
+    struct service_definition service = {
+        .weight_passing = 1, .weight_warning = 1, .min_healthy = -1};
 
     int err = definition_table_read(&service_table, &reader, json, &service);
     if (err == RC_OK) {

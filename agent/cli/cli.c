@@ -83,7 +83,7 @@ static const struct cli_command commands[] = {
      "       rollcall catalog datacenters\n",
      catalog_run},
     {"maint", "take a node or a service out of all answers, and back",
-     "usage: rollcall maint [-enable|-disable] [-service ID] [-reason TEXT]\n\n"
+     "usage: rollcall maint [-enable|-disable] [-service ID] [-reason TEXT] [-force]\n\n"
      "Without -enable or -disable: lists what is in maintenance.\n",
      maint_run},
     {"monitor", "follow the agent's log",

@@ -1,14 +1,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/cli/client.h"
 #include "agent/cli/columns.h"
 #include "agent/cli/commands.h"
+#include "agent/cli/drain.h"
 #include "agent/cli/flags.h"
 #include "agent/cli/say.h"
 #include "base/err.h"
 #include "base/text.h"
+
+enum { TOLD_MS = 1500 }; /* gossip has told all agents by then */
 
 static const char node_check[] = "_node_maintenance";
 static const char service_prefix[] = "_service_maintenance:";
@@ -78,32 +82,98 @@ static int list(const struct cli_client_flags *client, enum cli_format format)
     return CLI_DONE;
 }
 
-static int set(const struct cli_client_flags *client, const char *service, bool enable,
-               const char *reason)
+struct order {
+    const struct cli_client_flags *client;
+    const char *service; /* NULL: the node */
+    const char *reason;  /* NULL: none */
+    bool enable;
+    bool forced;
+};
+
+/* `care`: what is added to the request, see request_may_drain(). RC_OK, or it was told. */
+static int put(const struct order *order, bool enable, const char *care)
 {
     struct rc_buffer path = {0};
     rc_buffer_text(&path, "/v1/agent/");
-    if (service != NULL) {
+    if (order->service != NULL) {
         rc_buffer_text(&path, "service/maintenance/");
-        cli_escape(&path, service);
+        cli_escape(&path, order->service);
     } else {
         rc_buffer_text(&path, "maintenance");
     }
-    rc_buffer_format(&path, "?enable=%s", enable ? "true" : "false");
-    if (reason != NULL) {
+    rc_buffer_format(&path, "?enable=%s%s", enable ? "true" : "false", care);
+    if (order->reason != NULL) {
         rc_buffer_text(&path, "&reason=");
-        cli_escape(&path, reason);
+        cli_escape(&path, order->reason);
     }
     int err =
-        cli_put(client, rc_buffer_string(&path), NULL,
+        cli_put(order->client, rc_buffer_string(&path), NULL,
                 enable ? "Error enabling maintenance" : "Error disabling maintenance");
     rc_buffer_fini(&path);
+    return err;
+}
+
+/* Is it in maintenance already? */
+static bool is_away(const struct order *order)
+{
+    const struct cli_request request = {.method = "GET", .path = "/v1/agent/checks"};
+    struct cli_answer answer;
+    struct rc_buffer id = {0};
+
+    (void)cli_ask(order->client, &request, &answer); /* what is wrong shows soon enough */
+    json_t *checks =
+        json_loadb(rc_buffer_string(&answer.body), answer.body.size, 0, NULL);
+    rc_buffer_format(&id, "%s%s", order->service != NULL ? service_prefix : node_check,
+                     order->service != NULL ? order->service : "");
+    bool found = json_object_get(checks, rc_buffer_string(&id)) != NULL;
+    rc_buffer_fini(&id);
+    rc_buffer_fini(&answer.body);
+    json_decref(checks);
+    return found;
+}
+
+/* Without a store others may have looked when we did: once gossip has told, look again, and whoever
+ * sees too few left comes back. */
+static int look_again(const struct order *order)
+{
+    const struct timespec told = {TOLD_MS / 1000, TOLD_MS % 1000 * 1000000L};
+
+    (void)nanosleep(&told, NULL);
+    if (put(order, true, "&safe=again") == RC_OK) {
+        return RC_OK;
+    }
+    cli_error("Others went at the same moment: maintenance ends again, try once more");
+    (void)put(order, false, "");
+    return RC_ECONFLICT;
+}
+
+/* Begins maintenance where enough healthy instances are left without it. */
+static int take_away(const struct order *order)
+{
+    struct drain drain;
+
+    if (drain_begin(&drain, order->client) != RC_OK) {
+        cli_error("Error enabling maintenance: others are at it, the lock rollcall/maint "
+                  "is not to be had (%s): try again, or -force",
+                  drain.claim.why);
+        return RC_ETIMEOUT;
+    }
+    int err = put(order, true, "&safe=true");
+    drain_end(&drain, err == RC_OK);
+    return err == RC_OK && !drain.is_locked ? look_again(order) : err;
+}
+
+static int set(const struct order *order)
+{
+    bool has_care = order->enable && !order->forced && !is_away(order);
+    int err = has_care ? take_away(order)
+                       : put(order, order->enable, order->forced ? "&force=true" : "");
     if (err != RC_OK) {
         return CLI_FAILED;
     }
-    const char *now = enable ? "enabled" : "disabled";
-    if (service != NULL) {
-        (void)printf("Service maintenance is now %s for \"%s\"\n", now, service);
+    const char *now = order->enable ? "enabled" : "disabled";
+    if (order->service != NULL) {
+        (void)printf("Service maintenance is now %s for \"%s\"\n", now, order->service);
     } else {
         (void)printf("Node maintenance is now %s\n", now);
     }
@@ -117,6 +187,7 @@ int maint_run(const struct cli_command *self, int count, char **words)
     const char *service = NULL;
     const char *reason = NULL;
     const char *format_text = NULL;
+    bool forced = false;
     enum cli_format format;
     const struct cli_flag flags[] = {
         {"enable", CLI_SWITCH, &enable, NULL, "begin maintenance"},
@@ -124,6 +195,8 @@ int maint_run(const struct cli_command *self, int count, char **words)
         {"service", CLI_TEXT, &service, "ID",
          "of this service; without it, the whole node"},
         {"reason", CLI_TEXT, &reason, "TEXT", "shown to whoever wonders"},
+        {"force", CLI_SWITCH, &forced, NULL,
+         "even if no healthy instance of a service is left"},
         {"format", CLI_TEXT, &format_text, "FORMAT",
          "of the list: table (default) or json"},
     };
@@ -146,5 +219,9 @@ int maint_run(const struct cli_command *self, int count, char **words)
                    ? list(&parsed.client, format)
                    : cli_misuse(self, "-service and -reason go with -enable or -disable");
     }
-    return set(&parsed.client, service, enable, reason);
+    if (forced && !enable) {
+        return cli_misuse(self, "-force goes with -enable");
+    }
+    const struct order order = {&parsed.client, service, reason, enable, forced};
+    return set(&order);
 }

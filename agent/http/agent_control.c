@@ -96,7 +96,7 @@ void agent_maintenance(struct http_api *api, struct http_exchange *x)
     enum local_switch enable = LOCAL_OFF;
 
     if (visible_self(api, x, PERMIT_NODE, PERMIT_WRITE) &&
-        request_enable(x, &enable) == RC_OK) {
+        request_enable(x, &enable) == RC_OK && request_may_drain(api, x, NULL, enable)) {
         request_written(api, x,
                         local_node_maintenance(api->local, enable,
                                                target_parameter(&x->target, "reason"),

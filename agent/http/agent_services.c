@@ -131,7 +131,8 @@ void agent_service_maintenance(struct http_api *api, struct http_exchange *x)
         return;
     }
     if (visible_may_write_service(api, x, x->argument, NULL) &&
-        request_enable(x, &enable) == RC_OK) {
+        request_enable(x, &enable) == RC_OK &&
+        request_may_drain(api, x, x->argument, enable)) {
         request_written(api, x,
                         local_service_maintenance(api->local, x->argument, enable,
                                                   target_parameter(&x->target, "reason"),

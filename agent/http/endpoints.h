@@ -199,6 +199,11 @@ json_t *request_body(struct http_exchange *x);
 /* Reads ?enable=. RC_OK, or RC_EINVAL: answered already. */
 int request_enable(struct http_exchange *x, enum local_switch *out);
 
+/* May that service (NULL: the node) go into maintenance? By ?force, ?safe (min_healthy is 1 where none
+ * is configured) and ?safe=again (it has gone already). False: answered already, with 409. */
+bool request_may_drain(struct http_api *api, struct http_exchange *x,
+                       const char *service_id, enum local_switch enable);
+
 /* Answers a write to local: 200, or the error in its words; and tells the agent. */
 void request_written(struct http_api *api, struct http_exchange *x, int err);
 

@@ -47,6 +47,29 @@ int request_enable(struct http_exchange *x, enum local_switch *out)
     return RC_EINVAL;
 }
 
+static bool is_set(const struct http_exchange *x, const char *name)
+{
+    const char *value = target_parameter(&x->target, name);
+
+    return value != NULL && strcmp(value, "false") != 0 && strcmp(value, "0") != 0;
+}
+
+bool request_may_drain(struct http_api *api, struct http_exchange *x,
+                       const char *service_id, enum local_switch enable)
+{
+    const char *safe = target_parameter(&x->target, "safe");
+    enum local_care care = enable == LOCAL_OFF || is_set(x, "force") ? LOCAL_CARE_NONE
+                           : !is_set(x, "safe")         ? LOCAL_CARE_CONFIGURED
+                           : strcmp(safe, "again") == 0 ? LOCAL_CARE_AGAIN
+                                                        : LOCAL_CARE_DEFAULT;
+
+    if (local_may_drain(api->local, service_id, care) == RC_OK) {
+        return true;
+    }
+    exchange_error(x, 409, "%s", local_error(api->local));
+    return false;
+}
+
 static unsigned status_of(int err)
 {
     if (err == RC_EINVAL || err == RC_EMALFORMED) {

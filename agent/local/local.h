@@ -190,6 +190,19 @@ int local_node_maintenance(struct local *local, enum local_switch enable,
 void local_on_schedule(struct local *local, const struct schedule_action *action,
                        struct local_now now);
 
+/* How much thought an instance that is taken away deserves. */
+enum local_care {
+    LOCAL_CARE_NONE,       /* forced: it goes */
+    LOCAL_CARE_CONFIGURED, /* refused where its definition has min_healthy */
+    LOCAL_CARE_DEFAULT,    /* the same, and min_healthy is 1 where there is none */
+    LOCAL_CARE_AGAIN       /* the same when it has gone already: may it stay away? */
+};
+
+/* May that service (NULL: the node with all of them) be put into maintenance? RC_OK, or RC_ECONFLICT
+ * with words: too few healthy instances would be left, as the catalog knows them now. What is not
+ * healthy or in maintenance already is missed by nobody. */
+int local_may_drain(struct local *local, const char *service_id, enum local_care care);
+
 /* What LOCAL_HEAL_RESTART of that check has come to: `error` is NULL, or says why not. */
 void local_healed(struct local *local, const char *check_id, const char *error);
 

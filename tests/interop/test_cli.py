@@ -199,7 +199,9 @@ class TestWithAnAgent:
     def test_maintenance(self, cli):
         cli("services", "register", "-name=six", "-id=six1", "-port=6")
         done(cli("maint"), "")
-        done(cli("maint", "-enable", "-service=six1", "-reason=upgrade"),
+        refused = cli("maint", "-enable", "-service=six1")
+        assert refused.returncode == 1 and 'Without it 0 healthy of service "six" would be left' in refused.stderr
+        done(cli("maint", "-enable", "-service=six1", "-reason=upgrade", "-force"),
              'Service maintenance is now enabled for "six1"\n')
         done(cli("maint"), "Service:\n  ID:     six1\n  Reason: upgrade\n\n")
         done(cli("maint", "-enable", "-reason", "kernel\n\x1b[31mNode:"), "Node maintenance is now enabled\n")
@@ -354,6 +356,7 @@ class TestUsage:
         (["join"], "rollcall join: wants at least one address\nSee: rollcall join -help\n"),
         (["force-leave"], "rollcall force-leave: wants the name of one node\nSee: rollcall force-leave -help\n"),
         (["maint", "-enable", "-disable"], "rollcall maint: either -enable or -disable\nSee: rollcall maint -help\n"),
+        (["maint", "-disable", "-force"], "rollcall maint: -force goes with -enable\nSee: rollcall maint -help\n"),
         (["maint", "-service=x"],
          "rollcall maint: -service and -reason go with -enable or -disable\nSee: rollcall maint -help\n"),
         (["validate"], "rollcall validate: wants at least one file or folder\n"),

@@ -153,6 +153,54 @@ static void scripts_from_files_need_their_own_switch(void **state)
         RC_EDENIED);
 }
 
+/* ---- taking an instance away ------------------------------------------------------ */
+
+static int may_drain(struct world *world, enum local_care care)
+{
+    return local_may_drain(world->local, "job", care);
+}
+
+static void the_last_healthy_instance_is_kept_with_the_care_asked_for(void **state)
+{
+    struct world *world = *state;
+
+    world_must_put(world, world_ttl_service);
+    (void)local_update_ttl(world->local, "service:job", CHECK_CRITICAL, "", world->now);
+    assert_int_equal(may_drain(world, LOCAL_CARE_DEFAULT), RC_OK);
+    (void)local_update_ttl(world->local, "service:job", CHECK_WARNING, "", world->now);
+    assert_int_equal(may_drain(world, LOCAL_CARE_DEFAULT), RC_ECONFLICT);
+    assert_non_null(strstr(local_error(world->local), "min_healthy is 1"));
+    assert_int_equal(local_may_drain(world->local, NULL, LOCAL_CARE_DEFAULT),
+                     RC_ECONFLICT);
+    assert_int_equal(may_drain(world, LOCAL_CARE_CONFIGURED), RC_OK);
+    assert_int_equal(may_drain(world, LOCAL_CARE_NONE), RC_OK);
+    assert_int_equal(local_may_drain(world->local, "nope", LOCAL_CARE_DEFAULT), RC_OK);
+}
+
+static void what_is_away_may_go_again_but_not_stay_if_it_is_missed(void **state)
+{
+    struct world *world = *state;
+
+    world_must_put(world, world_ttl_service);
+    (void)local_update_ttl(world->local, "service:job", CHECK_PASSING, "", world->now);
+    (void)local_service_maintenance(world->local, "job", LOCAL_ON, "", world->now);
+    assert_int_equal(may_drain(world, LOCAL_CARE_DEFAULT), RC_OK);
+    assert_int_equal(may_drain(world, LOCAL_CARE_AGAIN), RC_ECONFLICT);
+}
+
+static void min_healthy_holds_for_every_client_and_outlives_the_agent(void **state)
+{
+    struct world *world = *state;
+
+    world_must_put(world, "{\"ID\": \"job\", \"Name\": \"job\", \"MinHealthy\": 1}");
+    assert_int_equal(may_drain(world, LOCAL_CARE_CONFIGURED), RC_ECONFLICT);
+    assert_int_equal(world_reboot(world, 1000), RC_OK);
+    assert_int_equal(may_drain(world, LOCAL_CARE_CONFIGURED), RC_ECONFLICT);
+    world_must_put(world, "{\"ID\": \"job\", \"Name\": \"job\", \"MinHealthy\": 0}");
+    assert_int_equal(world_reboot(world, 1000), RC_OK);
+    assert_int_equal(may_drain(world, LOCAL_CARE_DEFAULT), RC_OK);
+}
+
 /* ---- ttl and maintenance --------------------------------------------------------- */
 
 static void a_ttl_update_is_in_the_catalog_when_it_returns(void **state)
@@ -315,6 +363,9 @@ int main(void)
         CASE(what_is_unknown_is_refused_in_consuls_words),
         CASE(what_this_agent_cannot_do_is_refused_with_a_reason),
         CASE(scripts_from_files_need_their_own_switch),
+        CASE(the_last_healthy_instance_is_kept_with_the_care_asked_for),
+        CASE(what_is_away_may_go_again_but_not_stay_if_it_is_missed),
+        CASE(min_healthy_holds_for_every_client_and_outlives_the_agent),
         CASE(a_ttl_update_is_in_the_catalog_when_it_returns),
         CASE(a_ttl_nobody_renews_becomes_critical),
         CASE(maintenance_is_worse_than_critical_and_goes_away),
