@@ -12,6 +12,8 @@ from . import tokens
 
 WEBAPP_PORT = 8000
 GOSSIP_PORT = 8301
+REDIS_PORT = 6379
+FIGURES_PORT = 8801  # of rollcall-proxy, for Prometheus and the agents' page
 CHECK_EVERY = "200ms"
 CLUSTER = "main"  # of PostgreSQL
 
@@ -21,6 +23,7 @@ class Secrets:
     gossip_key: str  # base64 of 32 bytes
     database: str  # password of the webapp's and the replication's user
     django: str
+    redis: str = ""
     tokens: dict = field(default_factory=dict)  # by purpose (tokens.py); none: everybody may do everything
 
     @classmethod
@@ -28,7 +31,7 @@ class Secrets:
         """All secrets of a lab from one, so that its nodes need not be told more: who has the seed has all."""
         def made(purpose):
             return hmac.new(seed.encode(), purpose.encode(), hashlib.sha256).digest()
-        return cls(base64.b64encode(made("gossip")).decode(), made("database").hex(), made("django").hex(),
+        return cls(base64.b64encode(made("gossip")).decode(), made("database").hex(), made("django").hex(), made("redis").hex(),
                    {purpose: str(uuid.UUID(bytes=made(f"token {purpose}")[:16], version=4)) for purpose in tokens.POLICIES})
 
 
@@ -43,6 +46,7 @@ class Places:
     postgres_programs: str = "/usr/lib/postgresql/15/bin"
     warden_is_unit: bool = False  # of systemd
     proxy_tls: str = ""  # node.pem and node.key for visitors; "": those of `tls`
+    redis_password: str = "/etc/rollcall/redis.password"  # for the agent's check
 
 
 def place(address, port):
@@ -125,7 +129,7 @@ def etcd(inventory, node, places):
     return {f"ETCD_{key}": value for key, value in settings.items()}
 
 
-def services(node):
+def services(node, places):
     """services.hcl: what runs here and how its health is told."""
     blocks = []
     if "todomvc" in node.runs:
@@ -149,10 +153,37 @@ service {{
   }}
 }}
 """)
+    if "redis" in node.runs:
+        blocks.append(f"""\
+service {{
+  name    = "redis"
+  address = "{node.address}"
+  port    = {REDIS_PORT}
+  check {{
+    name                = "redis answers, and takes writes"
+    redis               = "127.0.0.1:{REDIS_PORT}"
+    redis_role          = "master"
+    redis_password_file = "{places.redis_password}"
+    interval            = "1s"
+    timeout             = "1s"
+  }}
+}}
+""")
     return "".join(blocks)
 
 
-def proxy(secrets, places):
+def redis(node, secrets):
+    """redis.conf, over the package's own where there is one: a cache of the webapps', for who has its password."""
+    return f"""\
+bind 127.0.0.1 {" ".join(node.addresses)}
+port {REDIS_PORT}
+requirepass {secrets.redis}
+maxmemory 64mb
+maxmemory-policy allkeys-lru
+"""
+
+
+def proxy(node, secrets, places):
     """proxy.conf of a web node: the webapp for visitors, the database for the webapp."""
     token = f"; token {secrets.tokens['proxy']}" if secrets.tokens else ""
     tls = places.proxy_tls or places.tls
@@ -169,9 +200,10 @@ listen http {where}:443 {{
 """ for where in ("0.0.0.0", "[::]"))
     return f"""\
 admin 127.0.0.1:8800
+figures {place(node.address, FIGURES_PORT)}
 drain_timeout 5s
 
-discovery agent {{ address 127.0.0.1:8500{token} }}
+discovery agent {{ address 127.0.0.1:8500{token}; register }}
 discovery dns   {{ servers 127.0.0.1:8600 }}
 
 pool todomvc {{
@@ -193,12 +225,15 @@ def write(inventory, node, secrets, places, folder):
     """Writes the files of one node: agent.hcl, readable by its owner and group only (it holds the
     gossip key), services.hcl, etcd.env where a member of etcd runs, and on web nodes proxy.conf beside the folder's `*.hcl`."""
     _write_secret(folder / "agent.hcl", agent(inventory, node, secrets, places))
-    (folder / "services.hcl").write_text(services(node))
+    (folder / "services.hcl").write_text(services(node, places))
     if "etcd" in node.runs:
         lines = (f"{key}={value}\n" for key, value in etcd(inventory, node, places).items())
         (folder / "etcd.env").write_text("".join(lines))
+    if "redis" in node.runs:
+        _write_secret(folder / "redis.conf", redis(node, secrets))
+        _write_secret(folder / "redis.password", secrets.redis + "\n")
     if "proxy" in node.runs:
-        _write_secret(folder / "proxy.conf", proxy(secrets, places))
+        _write_secret(folder / "proxy.conf", proxy(node, secrets, places))
 
 
 def _write_secret(file, text):

@@ -18,7 +18,7 @@ HOME = Path("/var/lib/rollcall-lab")
 APP = inventory.ROOT / "vagrant" / "todomvc"
 STORES = ("etcd", "sqlite")
 COMMAND_SECONDS = 120  # after which a command on a host has hung
-SERVICES = ("etcd", "agent", "postgres", "todomvc", "proxy")  # the order in which a node's services start
+SERVICES = ("etcd", "agent", "postgres", "redis", "todomvc", "proxy")  # the order in which a node's services start
 UNPRIVILEGED = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 # What can be reached from this machine: name, node, protocol, port on the node, first port tried here.
 WAYS_IN = (
@@ -70,7 +70,7 @@ class Lab:
             if not file.exists():
                 made = configuration.Secrets(
                     base64.b64encode(os.urandom(32)).decode(),
-                    random_secrets.token_urlsafe(24), random_secrets.token_urlsafe(48))
+                    random_secrets.token_urlsafe(24), random_secrets.token_urlsafe(48), random_secrets.token_urlsafe(24))
                 file.touch(mode=0o600)
                 file.write_text(json.dumps(vars(made)))
             self._secrets = configuration.Secrets(**json.loads(file.read_text()))
@@ -113,7 +113,7 @@ class Lab:
         if "todomvc" in node.runs:
             self._install_webapp(node)
         configuration.write(self.inventory, node, self.secrets, places, folder / "config")
-        for secret in ("agent.hcl", "proxy.conf"):
+        for secret in ("agent.hcl", "proxy.conf", "redis.conf", "redis.password"):
             if (folder / "config" / secret).exists():
                 shutil.chown(folder / "config" / secret, "root", "nogroup")
 
@@ -121,7 +121,7 @@ class Lab:
         folder = self.folder(node)
         programs = str(binaries()) if "postgres" in node.runs else ""
         return configuration.Places(str(folder / "data"), str(folder / "log"), str(folder / "tls"), str(folder / "etcd"),
-                                    str(folder / "postgres"), programs)
+                                    str(folder / "postgres"), programs, redis_password=str(folder / "config" / "redis.password"))
 
     @staticmethod
     def _owner(node):
@@ -156,6 +156,8 @@ class Lab:
             return [*enter, str(self.programs_folder / "rollcall"), "agent", f"-config-dir={folder / 'config'}"]
         if service == "etcd":
             return [*enter, "/usr/bin/etcd"]
+        if service == "redis":
+            return [*enter, "/usr/bin/redis-server", str(folder / "config" / "redis.conf"), "--save", "", "--dir", "/tmp"]
         if service == "proxy":
             return [*enter, str(self.programs_folder / "rollcall-proxy"), "-config", str(folder / "config" / "proxy.conf")]
         if service == "todomvc":
@@ -242,7 +244,7 @@ class Lab:
             self._configure(node)
         for service in SERVICES:
             for node in self.inventory.running(service):
-                if service in ("agent", "etcd", "proxy"):
+                if service in ("agent", "etcd", "redis", "proxy"):
                     self.start(node, service)
         self._wait_for_members()
         self._wait_for_store()

@@ -26,7 +26,8 @@ POLICIES = {
     "proxy": _rules(node="read", service="read", agent="read", one=("rollcall-proxy", "write")),
     "metrics": _rules(node="read", service="read", agent="read", query="read", operator="read"),  # Prometheus, and who only looks
     "weekly": _rules(node="read", service="read", agent="read", session="write", key=("weekly/", "write")),
-    "maint": _rules(node="write", service="write", agent="read", query="read", operator="read"),
+    "maint": _rules(node="write", service="write", agent="read", query="read", operator="read",
+                    session="write", key=("deploy/", "write")),  # scripts/deploy's lock
 }
 # What lies in /etc/rollcall/tokens of a node: file, purpose, and which nodes have it (None: those that are no adm).
 FILES = (

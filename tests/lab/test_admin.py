@@ -114,3 +114,12 @@ def test_where_the_job_fails_the_next_node_does_it(hosts, tmp_path):
     status, said = _once(hosts, f"tidy{time.monotonic_ns()}", "sh", "-c", f"echo ran >>{log}; [ $(wc -l <{log}) -ge 2 ]")
     assert sorted(status) == [0, 0, 0, 0, 2], said
     assert log.read_text() == "ran\nran\n", said
+
+
+def test_a_redis_is_found_like_any_service(hosts):
+    adm1 = hosts.node("adm1")
+    until(lambda: hosts.dig("pg2", "redis.service.rollcall", "A") == [adm1.address], "it is found")
+    hosts.lab.stop(adm1, "redis")
+    until(lambda: hosts.dig("pg2", "redis.service.rollcall", "A") == [], "it has left every answer")
+    hosts.lab.start(adm1, "redis")
+    until(lambda: hosts.dig("pg2", "redis.service.rollcall", "A") == [adm1.address], "it is found again")

@@ -44,12 +44,16 @@ def _versions(hosts):
     return {(hosts.lab.webapp_folder(node) / "current").resolve().name for node in hosts.lab.inventory.running("todomvc")}
 
 
-def _says(text):
-    """A version whose /health says something."""
+def _instead(view, does):
+    """A version where one view does something else."""
     def change(folder):
         views = folder / "todos" / "views.py"
-        views.write_text(views.read_text() + f'\n\ndef health(request):\n    return HttpResponse("{text}\\n", content_type="text/plain")\n')
+        views.write_text(views.read_text() + f"\n\ndef {view}(request):\n    {does}\n")
     return change
+
+
+def _says(text):
+    return _instead("health", f'return HttpResponse("{text}\\n", content_type="text/plain")')
 
 
 def _answers(hosts):
@@ -76,10 +80,8 @@ def test_a_version_that_does_not_start_goes_back_and_costs_no_request(hosts, dep
 
 def test_a_version_that_fails_its_visitors_goes_back(hosts, deploy):
     before = _versions(hosts)
-    views = 'from django.http import HttpResponse\n\n\ndef health(request):\n    return HttpResponse("ok")\n\n\ndeep_health = health\n\n\n'
-    views += "".join(f"def {name}(request, *_, **__):\n    return HttpResponse(status=500)\n\n\n" for name in ("page", "todos", "todo", "completed"))
     load = hosts.load("web2", 60, rate=60)
-    status, said = deploy("faulty", lambda folder: (folder / "todos" / "views.py").write_text(views))
+    status, said = deploy("faulty", _instead("todos", "return HttpResponse(status=500)"))
     load.send_signal(2)
     assert status == 1 and "requests failed at it since it is back" in said and "web1: back to" in said, said
     outcome = hosts.collect(load)
