@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 
+import adm1
 from browser import Browser
 from machines import PICTURES, TREE, traces, until
 
@@ -120,6 +121,34 @@ def test_gossip_is_encrypted(machines):
     machines.run("web2", "sudo timeout 8 rollcall agent -node=stranger -bind=127.0.0.2 -data-dir=/tmp/stranger -http-port=-1 -dns-port=-1 "
                          f"-server-port=-1 -retry-join={machines.address('adm1')} >/dev/null 2>&1", check=False)
     assert "stranger" not in machines.run("adm1", "sudo rollcall members")
+
+
+def test_from_a_sixth_machine_only_the_listed_ports_answer(machines):
+    adm1.from_a_sixth_machine_only_the_listed_ports_answer(machines, FIVE)
+
+
+def test_prometheus_asks_everybody(machines):
+    adm1.prometheus_asks_everybody(machines, FIVE)
+
+
+def test_journals_of_all_nodes_are_on_adm1(machines):
+    adm1.journals_of_all_nodes_are_on_adm1(machines, FIVE)
+
+
+def test_the_dump_comes_from_a_standby_and_restores(machines):
+    adm1.the_dump_comes_from_a_standby_and_restores(machines)
+
+
+def test_the_weekly_job_runs_on_one_web_node(machines):
+    adm1.the_weekly_job_runs_on_one_web_node(machines, FIVE)
+
+
+def test_redis_is_found_like_any_service(machines):
+    adm1.redis_is_found_like_any_service(machines)
+
+
+def test_a_new_version_comes_by_ssh_without_a_failed_request(machines, tmp_path):
+    adm1.a_new_version_comes_by_ssh_without_a_failed_request(machines, tmp_path, served_well)
 
 
 def test_a_stopped_webapp_is_seen_and_routed_around(machines):
