@@ -20,13 +20,15 @@ export function follow(context, path, { everyMs = 0, needs, absent, parts = [], 
   const reveal = (seen) => parts.forEach((part) => { part.hidden = !seen; });
   reveal(false);
   context.live(path, { everyMs }, ({ value, error, filtered }) => {
-    const text = error ? troubleOf(error, { needs, absent }) : filtered ? "A part is left out: the token, or none, does not show it." : "";
+    const nothing = filtered && Array.isArray(value) && value.length === 0;
+    const text = error ? troubleOf(error, { needs, absent }) : nothing ? `Nothing of it is shown to this token, or without one${needs ? `: it takes ${needs}` : ""}.`
+      : filtered ? "A part is left out: the token, or none, does not show it." : "";
     if (value !== undefined || error) {
       say(note, value !== undefined && error && text ? `${text} What is shown is what was last heard.` : text);
       note.hidden = text === "";
     }
     if (value !== undefined && value !== null && (!error || error.kind === "lost")) {
-      reveal(true);
+      reveal(!nothing);
       draw(value);
     } else if (error && error.kind !== "lost") {
       reveal(false);

@@ -49,7 +49,7 @@ export function show(place, context) {
       ["Health of this agent", score ? element("span", {}, state(score.Score === 0 && !score.Deaf ? "passing" : "warning", score.Score === 0 ? "well" : `late, ${score.Score} of ${score.Max ?? 8}`),
         score.Deaf ? " It hears nobody: it may be cut off, so it blames no one." : null) : null],
       ["Packets refused, by reason", figures ? countsOf(figures.Refused, "none") : null], ["Members reached by TCP only", figures?.TCPOnly ? `${figures.TCPOnly}` : null],
-      ["Open streams", figures ? `${figures.Streams}` : null]]));
+      ["Open streams", figures?.Streams ? `${figures.Streams}` : null]]));
     redraw(keys, [word, text, ring, figures?.KeyRing], () => facts([["Encryption", state(word, text)], ["Keys", `${figures?.KeyRing?.Keys ?? ring?.Keys ?? 0}`],
       ["Primary key, fingerprint", figures?.KeyRing?.Primary ? element("code", {}, figures.KeyRing.Primary) : null], ["Cipher", figures?.KeyRing?.Cipher || ring?.Cipher || null],
       ["Opened by the first key", ring ? ring.OpenedByFirst.toLocaleString("en") : null], ["Opened by an older key", ring?.OpenedByOlder ? ring.OpenedByOlder.toLocaleString("en") : null],

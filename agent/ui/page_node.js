@@ -109,15 +109,18 @@ export function show(place, context) {
   const distances = element("div", { class: "card" });
   const timeLine = new TimeLine(8);
   const figures = element("div");
-  place.append(crumbs(["Nodes", link("nodes")], [name, link("nodes", name)]), head, about, section("Checks", checks.element), section("Services", services.element),
-    section("Sessions", follow(context, `/v1/session/node/${encodeURIComponent(name)}`, { needs: "session:read", absent: "No server keeps a store here: there are no sessions.", parts: [sessions.element] },
-      (value) => sessions.show(kept.keep(value))), sessions.element),
+  const sessionsPath = `/v1/session/node/${encodeURIComponent(name)}`;
+  const absent = "No server keeps a store here: there are no sessions.";
+  const body = element("div", { hidden: true }, about, section("Checks", checks.element), section("Services", services.element),
+    section("Sessions", follow(context, sessionsPath, { needs: "session:read", absent, parts: [sessions.element] }, (value) => sessions.show(kept.keep(value))), sessions.element),
     section("Round trips", distances), section("What changed in the last hour", timeLine.element), section("Its agent's figures", figures));
+  place.append(crumbs(["Nodes", link("nodes")], [name, link("nodes", name)]), head, body);
 
   function draw() {
     const { record } = known;
     if (record === undefined) return;
     const member = known.members?.find((m) => m.Member.Name === name);
+    body.hidden = record === null && !member;
     redraw(head, [record?.state, record?.maintenance, record?.liveness], () => (record === null
       ? [heading(nameOf(name)), empty("The catalog knows no such node (any more), or this token does not show it.")]
       : [heading(nameOf(name), state(record.state)), record.maintenance ? element("p", {}, `In maintenance: ${record.maintenance}`) : null,

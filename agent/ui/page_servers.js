@@ -18,13 +18,13 @@ export function show(place, context) {
   const about = element("div", { class: "card" });
   const here = element("div", { class: "card" });
   const members = new Table({ label: "Members of the store's engine", columns, key: (s) => s.ID, none: "The engine was not looked at yet." });
-  const servers = new Table({ label: "Agents that are servers", key: (m) => m.name, none: "No agent is a server.", columns: [
+  const servers = new Table({ label: "Agents that are servers", key: (m) => m.name, none: "No server is known, or this token does not show it.", columns: [
     { title: "State", cell: (m) => state(m.state) }, { title: "Server", cell: (m) => nameOf(m.name, link("nodes", m.name)) },
     { title: "Store", cell: (m) => m.store || "none" }, { title: "Version", cell: (m) => m.version || "–" }] });
   const stable = { members: new Stable((s) => s.ID), servers: new Stable((m) => m.name) };
   const known = { gossip: [], snapshot: null };
 
-  const drawServers = () => servers.show(stable.servers.keep(known.gossip.filter((m) => m.Member.Tags.role === "consul").map((m) => ({
+  const drawServers = () => known.gossip.length > 0 && servers.show(stable.servers.keep(known.gossip.filter((m) => m.Member.Tags.role === "consul").map((m) => ({
     name: m.Member.Name, state: context.catalog.nodes.get(m.Member.Name)?.state ?? (m.State === "alive" ? "passing" : "critical"), store: m.Member.Tags.rc_st,
     version: (m.Member.Tags.build || "").replace(/:.*/, "") }))));
 
@@ -45,7 +45,7 @@ export function show(place, context) {
     section("Servers", servers.element), section("As this agent sees the store", here));
   context.live("/v1/agent/gossip/members", {}, ({ value }) => { if (value) { known.gossip = value; drawServers(); } });
   context.onCatalog(drawServers);
-  onSelf(context, ({ stats, self, server }) => redraw(here, [stats.store, stats.link, self], () => facts([["Agent", self],
+  onSelf(context, ({ stats, self, server }) => self && redraw(here, [stats.store, stats.link, self], () => facts([["Agent", self],
     ["Keeps the store", server && stats.store?.engine !== "none" ? `yes, ${stats.store?.engine}` : "no: it asks a server"], ["Loaded", stats.store?.loaded], ["Knows a leader", stats.store?.leader_known], ["Age of what it knows", stats.store?.age_ms ? `${stats.store.age_ms} ms` : null],
     ["Conflict", stats.store?.conflict === "true" ? "yes: see its log" : null],
     ...Object.entries(stats.link ?? {}).map(([k, v]) => [`Link: ${k.replaceAll("_", " ")}`, typeof v === "object" ? JSON.stringify(v) : `${v}`])])));

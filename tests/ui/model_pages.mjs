@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { Stable, troubleOf } from "../../agent/ui/answer.js";
 import * as actions from "../../agent/ui/model_actions.js";
 import { parse } from "../../agent/ui/filter.js";
 import { flatten } from "../../agent/ui/model.js";
@@ -198,4 +199,21 @@ test("1,000 nodes all have a time and a place", () => {
   const many = Array.from({ length: 1000 }, (_, i) => ({ Node: `n${i}`, Coord: coord([Math.sin(i), Math.cos(i), Math.sin(i * 7)].map((x) => x / 50), 0.0001) }));
   assert.equal(rtt.times(many, "n0").length, 1000);
   assert.equal(rtt.project(many).points.length, 1000);
+});
+
+test("why there is no answer is told in words that help", () => {
+  const refused = { kind: "refused", status: 403, message: "403 Permission denied" };
+  assert.match(troubleOf(refused, { needs: "operator:read" }), /operator:read/);
+  assert.match(troubleOf({ kind: "refused", status: 401, message: "401 ACL support disabled" }), /not in use/);
+  assert.match(troubleOf({ kind: "failed", status: 500, message: "500 No cluster leader" }), /no leader/);
+  assert.equal(troubleOf({ kind: "absent", status: 404, message: "404" }, { absent: "no clusters" }), "no clusters");
+  assert.equal(troubleOf({ kind: "lost", status: 0, message: "the connection broke" }), "", "the frame tells it");
+});
+
+test("what says the same stays the same object, so that nothing is drawn anew", () => {
+  const stable = new Stable((item) => item.id);
+  const [one, two] = stable.keep([{ id: 1, a: 1 }, { id: 2, a: 1 }]);
+  const [again, changed] = stable.keep([{ id: 1, a: 1 }, { id: 2, a: 2 }]);
+  assert.equal(again, one);
+  assert.notEqual(changed, two);
 });
