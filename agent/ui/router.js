@@ -1,14 +1,19 @@
 // From addresses to pages and back. Pure; app.js holds it against the browser's history.
 
-// A name may be anything: browsers fold "." and "..", and nobody sees an empty segment; such names get a "~" before them.
+// A name may be anything, but browsers and agents fold "." and "..", and empty segments: such names get a "~" before them. Where that
+// happens within a name, or where it has control characters, it is encoded twice, behind "~=".
 function encode(name) {
   const text = String(name);
+  const parts = text.split("/");
+  const isFolded = parts.length > 1 && parts.some((part) => /^\.{0,2}$/.test(part));
+  if (isFolded || /[\u0000-\u001f\u007f]/.test(text)) return `~=${encodeURIComponent(encodeURIComponent(text))}`;
   return encodeURIComponent(/^$|^\.{1,2}$|^~/.test(text) ? `~${text}` : text);
 }
 
 function decode(segment) {
   try {
     const text = decodeURIComponent(segment);
+    if (text.startsWith("~=")) return decodeURIComponent(text.slice(2));
     return text.startsWith("~") ? text.slice(1) : text;
   } catch {
     return segment; // not percent-encoded text: as it stands

@@ -15,9 +15,11 @@ test("a pattern gives names to the parts of an address", () => {
 });
 
 test("any name goes into an address and comes out of it again", () => {
-  for (const name of ["web", "a/b", "a b", "..", ".", "", "~", "~x", "%", "%2F", "?#&=+", "<img src=x onerror=1>", "\u202eevil", "שלום", "n".repeat(500), "a.b.js"]) {
+  for (const name of ["web", "a/b", "a b", "..", ".", "", "~", "~x", "%", "%2F", "?#&=+", "<img src=x onerror=1>", "\u202eevil", "שלום", "n".repeat(500), "a.b.js", "a//b", "/", "a/", "/a", "a/../b", "./a", "a\nb", "~=x", "a//%2F"]) {
     const path = new URL(link("services", name, name, name), "http://127.0.0.1").pathname;
     assert.deepEqual(match("/ui/services/:service/:node/:id", path), { service: name, node: name, id: name }, JSON.stringify(name));
+    const seen = decodeURIComponent(path); // by the agent, which would send elsewhere whoever asks for what it folds
+    assert.ok(!/\/\/|\/\.{1,2}(\/|$)|[\u0000-\u001f]|\/$/.test(seen), seen);
   }
 });
 

@@ -484,9 +484,20 @@ static void the_page_goes_packed_to_who_takes_gzip_alone(void **state)
     assert_int_equal(ask_packed(*state, "/ui/app.js", "gzip", etag)->status, 304);
 }
 
+static void an_address_of_the_page_may_have_dots_a_missing_file_is_missing(void **state)
+{
+    assert_int_equal(ask_packed(*state, "/ui/services/web.v2", NULL, NULL)->status, 200);
+    assert_int_equal(ask_packed(*state, "/ui/nodes/a.example.js", NULL, NULL)->status, 200);
+    assert_int_equal(ask_packed(*state, "/ui/services", NULL, NULL)->status, 200);
+    assert_int_equal(ask_packed(*state, "/ui/missing.js", NULL, NULL)->status, 404);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            an_address_of_the_page_may_have_dots_a_missing_file_is_missing, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(bodies_are_what_consul_sends_to_the_byte, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_known_index_waits_for_its_own_service_only,
