@@ -226,7 +226,10 @@ static bool take_known(struct h2_head *head, struct rc_span name, struct rc_span
         add_crumb(head, value);
         return false;
     }
-    head->has_length = head->has_length || rc_span_equals(name, "content-length");
+    if (rc_span_equals(name, "content-length")) {
+        head->has_length = true;
+        head->has_content = head->has_content || !rc_span_equals(value, "0");
+    }
     return true;
 }
 
@@ -311,6 +314,9 @@ enum http1_fault h2_head_end(struct h2_head *head, enum h2_body body, size_t *si
 
     if (!head->begun) {
         write_request_line(head);
+    }
+    if (body == H2_NO_BODY && head->has_content) { /* RFC 9113 section 8.1.1 */
+        refuse(head, HTTP1_BAD_CONTENT_LENGTH);
     }
     if (body == H2_BODY && !head->has_length && !has(head, H2_PROTOCOL)) {
         put_text(out, "Transfer-Encoding: chunked\r\n");

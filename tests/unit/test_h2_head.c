@@ -68,6 +68,16 @@ static void body_of_known_length_is_not_chunked(void **state)
                         "GET /a?b HTTP/1.1\r\nHost: x.test\r\ncontent-length: 3\r\n\r\n");
 }
 
+static void length_without_a_body_is_refused(void **state)
+{
+    static const struct pairs some = {{GET, "content-length", "3"}};
+    static const struct pairs none = {{GET, "content-length", "0"}};
+    (void)state;
+
+    assert_int_equal(write_head(&some, H2_NO_BODY), HTTP1_BAD_CONTENT_LENGTH);
+    assert_int_equal(write_head(&none, H2_NO_BODY), HTTP1_SOUND);
+}
+
 static void crumbs_of_a_cookie_become_one_line(void **state)
 {
     static const struct pairs pairs = {
@@ -251,6 +261,7 @@ int main(void)
         cmocka_unit_test(request_becomes_the_text_of_http_1),
         cmocka_unit_test(pseudo_fields_may_come_in_any_order),
         cmocka_unit_test(body_of_known_length_is_not_chunked),
+        cmocka_unit_test(length_without_a_body_is_refused),
         cmocka_unit_test(crumbs_of_a_cookie_become_one_line),
         cmocka_unit_test(equal_hosts_are_one_and_host_alone_is_enough),
         cmocka_unit_test(connect_names_its_authority_only),
