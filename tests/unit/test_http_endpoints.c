@@ -487,7 +487,8 @@ static void the_page_goes_packed_to_who_takes_gzip_alone(void **state)
 static void an_address_of_the_page_may_have_dots_a_missing_file_is_missing(void **state)
 {
     assert_int_equal(ask_packed(*state, "/ui/services/web.v2", NULL, NULL)->status, 200);
-    assert_int_equal(ask_packed(*state, "/ui/nodes/a.example.js", NULL, NULL)->status, 200);
+    assert_int_equal(ask_packed(*state, "/ui/nodes/a.example.js", NULL, NULL)->status,
+                     200);
     assert_int_equal(ask_packed(*state, "/ui/services", NULL, NULL)->status, 200);
     assert_int_equal(ask_packed(*state, "/ui/missing.js", NULL, NULL)->status, 404);
 }
