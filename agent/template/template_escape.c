@@ -52,6 +52,20 @@ BUILTIN(shell_quote)
     return builtin_give_text(call, &text, out);
 }
 
+/* One byte of a word of nginx's configuration. */
+static void put_for_nginx(uint8_t byte, struct rc_buffer *text)
+{
+    static const char plain[] = "\"\\\n\r\t";
+    static const char letters[] = "\"\\nrt";
+    const char *special = memchr(plain, byte, sizeof plain - 1);
+
+    if (special != NULL) {
+        rc_buffer_byte(text, '\\');
+        byte = (uint8_t)letters[special - plain];
+    }
+    rc_buffer_byte(text, byte);
+}
+
 /* nginx's configuration: a word in double quotes, with the escapes that its reader knows. It
  * has none for the dollar sign, which begins a variable. */
 BUILTIN(nginx_quote)
@@ -60,20 +74,14 @@ BUILTIN(nginx_quote)
     struct rc_buffer text = {0};
 
     int err = write_all(call, arguments, count, &from);
+    if (err == RC_OK && memchr(rc_buffer_string(&from), '\0', from.size) != NULL) {
+        err = builtin_fail(call, "nginx has no way to write a NUL byte");
+    } else if (err == RC_OK && memchr(rc_buffer_string(&from), '$', from.size) != NULL) {
+        err = builtin_fail(call, "nginx has no way to write a $ that is no variable");
+    }
     rc_buffer_byte(&text, '"');
     for (size_t i = 0; err == RC_OK && i < from.size; i++) {
-        uint8_t byte = from.bytes[i];
-        if (byte == '\0' || byte == '$') {
-            err = builtin_fail(call, "nginx has no way to write %s",
-                               byte == '$' ? "a $ that is no variable" : "a NUL byte");
-        } else if (byte == '"' || byte == '\\') {
-            rc_buffer_byte(&text, '\\');
-            rc_buffer_byte(&text, byte);
-        } else if (byte == '\n' || byte == '\r' || byte == '\t') {
-            rc_buffer_text(&text, byte == '\n' ? "\\n" : byte == '\r' ? "\\r" : "\\t");
-        } else {
-            rc_buffer_byte(&text, byte);
-        }
+        put_for_nginx(from.bytes[i], &text);
     }
     rc_buffer_byte(&text, '"');
     rc_buffer_fini(&from);

@@ -436,7 +436,7 @@ void template_parse_pipeline(struct template_parser *p, enum template_pipeline_u
                              struct template_declared *out)
 {
     struct expression e = {.p = p};
-    struct template_word names[2];
+    struct template_word names[2] = {{.kind = WORD_END}, {.kind = WORD_END}};
     enum template_word_kind sign = WORD_DECLARE;
 
     read_declaration(p, use, names, out, &sign);

@@ -365,7 +365,7 @@ static json_t *pair_of(const struct template_query *query, const json_t *from)
         json_decref(value); /* a folder has no value of its own */
         return NULL;
     }
-    if (length >= query->name.size &&
+    if (query->name.size > 0 && length >= query->name.size &&
         memcmp(path, query->name.at, query->name.size) == 0) {
         key += query->name.size;
     }

@@ -11,7 +11,7 @@
 const struct template_bounds template_bounds_usual = {
     .output_max = TEMPLATE_OUTPUT_MAX,
     .work_max = (size_t)1 << 30,
-    .steps_max = 100 * 1000 * 1000,
+    .steps_max = 100000000,
 };
 
 enum { DOTS_MAX = TEMPLATE_BLOCKS_MAX + 1 };
