@@ -1,5 +1,6 @@
 #include "agent/healer_uv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/checks/bus_systemd.h"
@@ -7,9 +8,10 @@
 #include "base/logger.h"
 #include "base/text.h"
 
-enum { RESTART_TIMEOUT_MS = 5 * 60 * 1000 }; /* systemd's own limits end most before */
-
-enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_GIVEN_UP, OUTCOME_COUNT };
+enum {
+    RESTART_TIMEOUT_MS = 5 * 60 * 1000, /* systemd's own limits end most before */
+    GIVEN_UP_MAX = 320
+};
 
 /* A restart under way. */
 struct order {
@@ -23,7 +25,7 @@ struct healer {
     struct healer_options options;
     struct bus *bus;
     struct order *orders;
-    struct rc_metric *outcomes[OUTCOME_COUNT];
+    struct rc_metric *outcomes[HEALER_OUTCOME_COUNT];
 };
 
 static void destroy(struct order *order)
@@ -39,31 +41,35 @@ static void destroy(struct order *order)
     free(order);
 }
 
-static void tell(const struct healer *healer, const struct healer_news *news)
+/* Counted, handed on, and told to the log. */
+static void report(const struct healer *healer, const struct healer_news *news)
 {
-    healer->options.done(healer->options.context, news);
-}
-
-static void report(struct order *order, const char *error)
-{
-    struct healer *healer = order->healer;
-    const struct healer_news news = {order->check_id, order->unit, error, false};
-
-    rc_metric_add(healer->outcomes[error == NULL ? OUTCOME_DONE : OUTCOME_FAILED], 1);
-    if (error == NULL) {
-        rc_log(RC_LOG_INFO, "checks", "%s was restarted, for check \"%s\"", order->unit,
-               order->check_id);
-    } else {
-        rc_log(RC_LOG_ERROR, "checks", "%s was not restarted, for check \"%s\": %s",
-               order->unit, order->check_id, error);
+    rc_metric_add(healer->outcomes[news->outcome], 1);
+    if (!healer->options.done(healer->options.context, news)) {
+        return;
     }
-    tell(healer, &news);
-    destroy(order);
+    if (news->error == NULL) {
+        rc_log(RC_LOG_WARN, "checks", "%s was restarted, because check \"%s\" fails",
+               news->unit, news->check_id);
+    } else {
+        rc_log(news->outcome == HEALER_LEFT_ALONE ? RC_LOG_INFO : RC_LOG_ERROR, "checks",
+               "check \"%s\" fails, but %s was not restarted: %s", news->check_id,
+               news->unit, news->error);
+    }
 }
 
-static void on_restarted(void *context, const char *error)
+static void on_restarted(void *context, enum bus_outcome outcome, const char *text)
 {
-    report(context, error);
+    static const enum healer_outcome by_outcome[] = {
+        [BUS_RESTARTED] = HEALER_RESTARTED,
+        [BUS_FAILED] = HEALER_FAILED,
+        [BUS_LEFT_ALONE] = HEALER_LEFT_ALONE,
+    };
+    struct order *order = context;
+
+    report(order->healer, &(struct healer_news){by_outcome[outcome], order->check_id,
+                                                order->unit, text});
+    destroy(order);
 }
 
 static struct order *new_order(struct healer *healer, const struct local_heal *wish)
@@ -85,38 +91,42 @@ static struct order *new_order(struct healer *healer, const struct local_heal *w
     return order;
 }
 
+static void give_up(const struct healer *healer, const struct local_heal *wish)
+{
+    char words[GIVEN_UP_MAX];
+
+    (void)snprintf(
+        words, sizeof words,
+        "that was done %u times within an hour, which is max_per_hour; look at "
+        "journalctl -u %.128s",
+        (unsigned)wish->number, wish->unit);
+    report(healer,
+           &(struct healer_news){HEALER_EXHAUSTED, wish->check_id, wish->unit, words});
+}
+
 void healer_wish(struct healer *healer, const struct local_heal *wish)
 {
     if (wish->kind == LOCAL_HEAL_GIVEN_UP) {
-        rc_metric_add(healer->outcomes[OUTCOME_GIVEN_UP], 1);
-        rc_log(
-            RC_LOG_ERROR, "checks",
-            "check \"%s\" still fails after %u restarts of %s within an hour, which is "
-            "max_per_hour: it is left alone, look at journalctl -u %s",
-            wish->check_id, (unsigned)wish->number, wish->unit, wish->unit);
-        tell(healer, &(struct healer_news){wish->check_id, wish->unit,
-                                           "max_per_hour is used up", true});
+        give_up(healer, wish);
         return;
     }
-    rc_log(RC_LOG_WARN, "checks",
-           "check \"%s\" fails: %s is restarted, for the %u. time of %u this hour",
-           wish->check_id, wish->unit, (unsigned)wish->number, (unsigned)wish->per_hour);
     struct order *order = new_order(healer, wish);
     if (order == NULL) {
-        tell(healer,
-             &(struct healer_news){wish->check_id, wish->unit, "out of memory", false});
+        report(healer, &(struct healer_news){HEALER_FAILED, wish->check_id, wish->unit,
+                                             "out of memory"});
     } else if (bus_restart(healer->bus, order->unit, RESTART_TIMEOUT_MS, on_restarted,
                            order) == NULL) {
-        report(order, "out of memory");
+        on_restarted(order, BUS_FAILED, "out of memory");
     }
 }
 
 int healer_open(const struct healer_options *options, struct healer **out)
 {
-    static const char *const labels[OUTCOME_COUNT] = {
-        [OUTCOME_DONE] = "outcome=\"restarted\"",
-        [OUTCOME_FAILED] = "outcome=\"failed\"",
-        [OUTCOME_GIVEN_UP] = "outcome=\"exhausted\"",
+    static const char *const labels[HEALER_OUTCOME_COUNT] = {
+        [HEALER_RESTARTED] = "outcome=\"restarted\"",
+        [HEALER_FAILED] = "outcome=\"failed\"",
+        [HEALER_LEFT_ALONE] = "outcome=\"left_alone\"",
+        [HEALER_EXHAUSTED] = "outcome=\"exhausted\"",
     };
     struct healer *healer = calloc(1, sizeof *healer);
 
@@ -129,7 +139,7 @@ int healer_open(const struct healer_options *options, struct healer **out)
         free(healer);
         return RC_ENOMEM;
     }
-    for (unsigned i = 0; i < OUTCOME_COUNT && options->metrics != NULL; i++) {
+    for (unsigned i = 0; i < HEALER_OUTCOME_COUNT && options->metrics != NULL; i++) {
         healer->outcomes[i] = rc_metrics_counter(
             options->metrics, "rollcall_check_restarts_total", labels[i],
             "Units restarted for failing checks, by what came of it.");

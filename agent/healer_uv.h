@@ -10,19 +10,27 @@
 struct healer;
 struct uv_loop_s;
 
+enum healer_outcome {
+    HEALER_RESTARTED,
+    HEALER_FAILED,
+    HEALER_LEFT_ALONE, /* its unit is not in a state that a restart is for */
+    HEALER_EXHAUSTED,  /* the hour's restarts are used up: it was not tried any more */
+    HEALER_OUTCOME_COUNT
+};
+
 /* What a wish has come to; all borrowed during the call. */
 struct healer_news {
+    enum healer_outcome outcome;
     const char *check_id;
     const char *unit;
     const char *error; /* why it was not restarted; NULL: it was */
-    bool is_given_up;  /* it was not tried any more */
 };
 
 struct healer_options {
     struct uv_loop_s *loop;     /* borrowed until closed, as all of these */
     struct rc_metrics *metrics; /* may be NULL */
-    /* Once for each wish. */
-    void (*done)(void *context, const struct healer_news *news);
+    /* Once for each wish. True: it is worth telling. */
+    bool (*done)(void *context, const struct healer_news *news);
     void *context;
 };
 

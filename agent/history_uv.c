@@ -263,9 +263,9 @@ void agent_history_restart(struct agent *agent, const struct healer_news *news)
         .service = has_service ? service.definition->name : "",
         .service_id = check.service_id,
         .check = news->check_id,
-        .to = news->is_given_up     ? "exhausted"
-              : news->error == NULL ? "restarted"
-                                    : "failed",
+        .to = news->outcome == HEALER_EXHAUSTED ? "exhausted"
+              : news->error == NULL             ? "restarted"
+                                                : "failed",
         .text = words,
     };
 

@@ -136,13 +136,22 @@ static void heal(void *context, const struct local_heal *wish)
     }
 }
 
-static void on_healed(void *context, const struct healer_news *news)
+static bool on_healed(void *context, const struct healer_news *news)
 {
+    static const enum local_outcome outcomes[] = {
+        [HEALER_RESTARTED] = LOCAL_HEALED,
+        [HEALER_FAILED] = LOCAL_NOT_HEALED,
+        [HEALER_LEFT_ALONE] = LOCAL_LEFT_ALONE,
+    };
+    const struct local_now now = {rc_clock_ms(), rc_clock_wall_ms()};
     struct agent *agent = context;
-    if (!news->is_given_up) {
-        local_healed(agent->local, news->check_id, news->error);
+    bool is_news = news->outcome == HEALER_EXHAUSTED ||
+                   local_healed(agent->local, news->check_id, outcomes[news->outcome],
+                                news->error, now);
+    if (news->outcome != HEALER_LEFT_ALONE) {
+        agent_history_restart(agent, news);
     }
-    agent_history_restart(agent, news);
+    return is_news;
 }
 
 static int open_local(struct agent *agent)

@@ -58,13 +58,14 @@ struct bus_request {
     struct property asked[PROPERTY_COUNT];
     size_t open; /* properties without an answer */
     struct unit_state state;
-    sd_bus_slot *order;        /* of RestartUnit */
-    char *job;                 /* its object; owned; NULL: no answer yet */
-    uint64_t due_ms;           /* of a restart: given up then; else UINT64_MAX */
+    sd_bus_slot *order; /* of RestartUnit */
+    char *job;          /* its object; owned; NULL: no answer yet */
+    uint64_t due_ms;    /* of a restart: given up then; else UINT64_MAX */
+    bool is_left_alone;
     bool is_over;              /* to be reported */
     char error[BUS_ERROR_MAX]; /* "": none */
     void (*on_look)(void *context, const struct unit_state *state, const char *error);
-    void (*on_restart)(void *context, const char *error);
+    void (*on_restart)(void *context, enum bus_outcome outcome, const char *text);
     void *context;
 };
 
@@ -165,7 +166,11 @@ static void settle(struct bus *bus)
         const char *error = request->error[0] != '\0' ? request->error : NULL;
         end_calls(request);
         if (request->on_restart != NULL) {
-            request->on_restart(request->context, error);
+            request->on_restart(request->context,
+                                request->is_left_alone ? BUS_LEFT_ALONE
+                                : error != NULL        ? BUS_FAILED
+                                                       : BUS_RESTARTED,
+                                error);
         } else {
             request->on_look(request->context, error == NULL ? &request->state : NULL,
                              error);
@@ -321,13 +326,13 @@ static void order_restart(struct bus_request *request);
 
 static void on_all_known(struct bus_request *request)
 {
+    const char *why = unit_left_alone(&request->state);
+
     if (request->on_restart == NULL) {
         request->is_over = true;
-    } else if (unit_is_stopped(&request->state)) {
-        fail(request,
-             "%s was stopped on purpose, or has ended well: it is left alone; systemctl "
-             "start %s",
-             request->unit, request->unit);
+    } else if (why != NULL) {
+        request->is_left_alone = true;
+        fail(request, "%s %s: it is left alone", request->unit, why);
     } else {
         order_restart(request);
     }
@@ -531,7 +536,8 @@ struct bus_request *bus_look(struct bus *bus, const char *unit,
 }
 
 struct bus_request *bus_restart(struct bus *bus, const char *unit, uint64_t timeout_ms,
-                                void (*done)(void *context, const char *error),
+                                void (*done)(void *context, enum bus_outcome outcome,
+                                             const char *text),
                                 void *context)
 {
     struct bus_request *request = begin(bus, unit, context);

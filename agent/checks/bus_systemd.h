@@ -29,10 +29,18 @@ struct bus_request *bus_look(struct bus *bus, const char *unit,
                                           const char *error),
                              void *context);
 
+/* How a restart has ended. */
+enum bus_outcome {
+    BUS_RESTARTED,
+    BUS_FAILED,
+    BUS_LEFT_ALONE /* its unit is not in a state that a restart is for: unit_left_alone() */
+};
+
 /* Stops and starts a service and waits for how that ends, `timeout_ms` at most. `done` is called
- * once, later, with NULL when it runs again, else with why not, and what to do: borrowed. */
+ * once, later; `text` says why not, and what to do: borrowed, NULL when it runs again. */
 struct bus_request *bus_restart(struct bus *bus, const char *unit, uint64_t timeout_ms,
-                                void (*done)(void *context, const char *error),
+                                void (*done)(void *context, enum bus_outcome outcome,
+                                             const char *text),
                                 void *context);
 
 /* Nobody waits for it any more. Not from inside its `done`, after which it is gone. */

@@ -85,7 +85,7 @@ static enum restart_wish give_up(struct restart *restart)
 }
 
 enum restart_wish restart_result(struct restart *restart, bool is_failing,
-                                 uint64_t now_ms, uint32_t jitter)
+                                 uint64_t now_ms)
 {
     if (restart->state == RESTART_RESTARTING) {
         return RESTART_NOTHING; /* says nothing about the instance to come */
@@ -108,17 +108,25 @@ enum restart_wish restart_result(struct restart *restart, bool is_failing,
         restart->state = RESTART_WAITING;
         return RESTART_NOTHING;
     }
-    restart->wait_ms = next_wait_ms(restart);
-    restart->due_ms = now_ms + restart->wait_ms + jitter % (restart->wait_ms / 5);
-    restart->count++;
     restart->failures = 0;
-    restart->has_told = false;
     restart->state = RESTART_RESTARTING;
-    note(restart, now_ms);
     return RESTART_NOW;
 }
 
-void restart_ended(struct restart *restart)
+void restart_ended(struct restart *restart, uint64_t now_ms, uint32_t jitter)
+{
+    if (restart->state != RESTART_RESTARTING) {
+        return;
+    }
+    restart->state = RESTART_IDLE;
+    restart->wait_ms = next_wait_ms(restart);
+    restart->due_ms = now_ms + restart->wait_ms + jitter % (restart->wait_ms / 5);
+    restart->count++;
+    restart->has_told = false;
+    note(restart, now_ms);
+}
+
+void restart_withdrawn(struct restart *restart)
 {
     if (restart->state == RESTART_RESTARTING) {
         restart->state = RESTART_IDLE;

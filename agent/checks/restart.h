@@ -30,7 +30,7 @@ enum restart_state {
 
 enum restart_wish {
     RESTART_NOTHING,
-    RESTART_NOW,     /* restart it, then restart_ended() */
+    RESTART_NOW,     /* restart it, then restart_ended() or _withdrawn() */
     RESTART_GIVEN_UP /* said once: exhausted */
 };
 
@@ -57,13 +57,17 @@ void restart_init(struct restart *restart, const struct restart_options *options
 /* Other options; what has happened stays. */
 void restart_reconfigure(struct restart *restart, const struct restart_options *options);
 
-/* One result of the check. `jitter` is random: it lengthens a wait by up to a fifth, so that
- * instances that fall together do not come back together. */
+/* One result of the check. */
 enum restart_wish restart_result(struct restart *restart, bool is_failing,
-                                 uint64_t now_ms, uint32_t jitter);
+                                 uint64_t now_ms);
 
-/* What was wished for has ended, well or not: either way it counts. */
-void restart_ended(struct restart *restart);
+/* What was wished for has ended, well or not: either way it counts. `jitter` is random: it
+ * lengthens the next wait by up to a fifth, so that instances that fall together do not come back
+ * together. */
+void restart_ended(struct restart *restart, uint64_t now_ms, uint32_t jitter);
+
+/* What was wished for was not tried, for a good reason: it does not count. */
+void restart_withdrawn(struct restart *restart);
 
 /* Somebody has taken it away on purpose: failing results mean nothing. */
 void restart_rest(struct restart *restart);

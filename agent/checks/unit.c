@@ -43,15 +43,24 @@ int unit_name_complete(const char *name, char out[UNIT_NAME_MAX + 1])
                                                                               : RC_EINVAL;
 }
 
-bool unit_is_stopped(const struct unit_state *state)
-{
-    return rc_text_equals(state->active, "inactive") &&
-           (state->result[0] == '\0' || rc_text_equals(state->result, "success"));
-}
-
 static bool is_one_of(const char *word, const char *first, const char *second)
 {
     return rc_text_equals(word, first) || rc_text_equals(word, second);
+}
+
+const char *unit_left_alone(const struct unit_state *state)
+{
+    bool has_ended_well =
+        state->result[0] == '\0' || rc_text_equals(state->result, "success");
+
+    if (rc_text_equals(state->active, "inactive") && has_ended_well) {
+        return "was stopped on purpose, or has ended well";
+    }
+    if (is_one_of(state->active, "activating", "deactivating") ||
+        rc_text_equals(state->active, "reloading")) {
+        return "is being started or stopped by systemd already";
+    }
+    return NULL;
 }
 
 /* "failed (signal)", "active (running)". */

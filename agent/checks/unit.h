@@ -37,7 +37,8 @@ struct unit_rules {
 enum check_status unit_judge(const struct unit_state *state, const char *name,
                              const struct unit_rules *rules, struct rc_buffer *text);
 
-/* Somebody stopped it, or it ended by itself and well: not what a restart is for. */
-bool unit_is_stopped(const struct unit_state *state);
+/* Why a restart is not for a unit in that state, in words behind its name; NULL: it is. Somebody
+ * stopped it, or it ended by itself and well; or systemd is about to start or stop it. */
+const char *unit_left_alone(const struct unit_state *state);
 
 #endif

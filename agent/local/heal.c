@@ -102,12 +102,8 @@ void heal_on_result(struct local *local, struct registry_check *check,
         restart_rest(&check->heal->restart);
         return;
     }
-    uint32_t jitter = (uint32_t)rc_random_below(&local->random, UINT32_MAX);
-    switch (
-        restart_result(&check->heal->restart, state->failures > 0, now.mono_ms, jitter)) {
+    switch (restart_result(&check->heal->restart, state->failures > 0, now.mono_ms)) {
     case RESTART_NOW:
-        check->heal->last_wall_ms = now.wall_ms;
-        local->has_unsaved_states = true;
         wish(local, check, LOCAL_HEAL_RESTART);
         break;
     case RESTART_GIVEN_UP:
@@ -118,16 +114,27 @@ void heal_on_result(struct local *local, struct registry_check *check,
     }
 }
 
-void local_healed(struct local *local, const char *check_id, const char *error)
+bool local_healed(struct local *local, const char *check_id, enum local_outcome outcome,
+                  const char *error, struct local_now now)
 {
     struct registry_check *check = registry_check(local, check_id);
 
     if (check == NULL || check->heal == NULL) {
-        return; /* gone meanwhile */
+        return true; /* gone meanwhile */
     }
-    restart_ended(&check->heal->restart);
-    free(check->heal->error);
-    check->heal->error = rc_text_copy(error);
+    struct heal *heal = check->heal;
+    if (outcome == LOCAL_LEFT_ALONE) {
+        restart_withdrawn(&heal->restart);
+    } else {
+        restart_ended(&heal->restart, now.mono_ms,
+                      (uint32_t)rc_random_below(&local->random, UINT32_MAX));
+        heal->last_wall_ms = now.wall_ms;
+        local->has_unsaved_states = true;
+    }
+    bool is_new = outcome != LOCAL_LEFT_ALONE || !rc_text_equals(heal->error, error);
+    free(heal->error);
+    heal->error = rc_text_copy(error);
+    return is_new;
 }
 
 void heal_keep(const struct registry_check *check, json_t *state, struct local_now now)

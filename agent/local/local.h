@@ -203,8 +203,13 @@ enum local_care {
  * healthy or in maintenance already is missed by nobody. */
 int local_may_drain(struct local *local, const char *service_id, enum local_care care);
 
-/* What LOCAL_HEAL_RESTART of that check has come to: `error` is NULL, or says why not. */
-void local_healed(struct local *local, const char *check_id, const char *error);
+/* What a restart has come to; one that was left alone does not count. */
+enum local_outcome { LOCAL_HEALED, LOCAL_NOT_HEALED, LOCAL_LEFT_ALONE };
+
+/* The end of LOCAL_HEAL_RESTART of that check; `error` says why not, or is NULL. True: not the
+ * same as what the last one came to, so worth telling. */
+bool local_healed(struct local *local, const char *check_id, enum local_outcome outcome,
+                  const char *error, struct local_now now);
 
 /* Walks in the order of registration: start with `*position` = 0; false at the end. */
 bool local_next_service(const struct local *local, size_t *position,

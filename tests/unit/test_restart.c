@@ -19,15 +19,16 @@ struct life {
     unsigned given_up;
 };
 
-/* So many seconds with one result in each; a restart ends within a second. */
+/* So many seconds with one result in each; a restart takes no time. */
 static void live(struct life *life, unsigned seconds, bool is_failing)
 {
     for (unsigned i = 0; i < seconds; i++) {
         life->now_ms += SECOND;
-        restart_ended(&life->restart);
-        enum restart_wish wish =
-            restart_result(&life->restart, is_failing, life->now_ms, 0);
-        life->restarts += wish == RESTART_NOW;
+        enum restart_wish wish = restart_result(&life->restart, is_failing, life->now_ms);
+        if (wish == RESTART_NOW) {
+            life->restarts++;
+            restart_ended(&life->restart, life->now_ms, 0);
+        }
         life->given_up += wish == RESTART_GIVEN_UP;
     }
 }
@@ -51,7 +52,6 @@ static void so_many_failures_in_a_row_want_a_restart(void **state)
     assert_int_equal(life.restarts, 0);
     live(&life, 1, true);
     assert_int_equal(life.restarts, 1);
-    assert_int_equal(life.restart.state, RESTART_RESTARTING);
 }
 
 static void results_during_a_restart_say_nothing(void **state)
@@ -59,14 +59,33 @@ static void results_during_a_restart_say_nothing(void **state)
     struct life life = born();
     (void)state;
 
-    live(&life, 3, true);
+    live(&life, 2, true);
+    assert_int_equal(restart_result(&life.restart, true, life.now_ms), RESTART_NOW);
+    assert_int_equal(life.restart.state, RESTART_RESTARTING);
     for (int i = 0; i < 100; i++) {
         life.now_ms += SECOND;
-        assert_int_equal(restart_result(&life.restart, true, life.now_ms, 0),
+        assert_int_equal(restart_result(&life.restart, true, life.now_ms),
                          RESTART_NOTHING);
     }
-    restart_ended(&life.restart);
+    restart_ended(&life.restart, life.now_ms, 0);
     assert_int_equal(life.restart.state, RESTART_IDLE);
+    assert_int_equal(life.restart.count, 1);
+}
+
+static void what_was_left_alone_does_not_count(void **state)
+{
+    struct life life = born();
+    (void)state;
+
+    for (int i = 0; i < 100; i++) {
+        live(&life, 2, true);
+        life.now_ms += SECOND;
+        assert_int_equal(restart_result(&life.restart, true, life.now_ms), RESTART_NOW);
+        restart_withdrawn(&life.restart);
+    }
+    assert_int_equal(life.restart.count, 0);
+    live(&life, 3, true);
+    assert_int_equal(life.restarts, 1);
 }
 
 static void the_next_restarts_wait_twice_as_long_each_time(void **state)
@@ -97,8 +116,8 @@ static void jitter_lengthens_a_wait_by_a_fifth_at_most(void **state)
     (void)state;
 
     live(&life, 2, true);
-    life.now_ms += SECOND;
-    assert_int_equal(restart_result(&life.restart, true, life.now_ms, 1999), RESTART_NOW);
+    assert_int_equal(restart_result(&life.restart, true, life.now_ms), RESTART_NOW);
+    restart_ended(&life.restart, life.now_ms, 1999);
     uint64_t began_ms = life.now_ms;
     while (life.restarts == 0) {
         live(&life, 1, true);
@@ -203,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(so_many_failures_in_a_row_want_a_restart),
         cmocka_unit_test(results_during_a_restart_say_nothing),
+        cmocka_unit_test(what_was_left_alone_does_not_count),
         cmocka_unit_test(the_next_restarts_wait_twice_as_long_each_time),
         cmocka_unit_test(jitter_lengthens_a_wait_by_a_fifth_at_most),
         cmocka_unit_test(within_an_hour_there_are_no_more_than_the_budget),

@@ -116,16 +116,20 @@ static void starting_counts_as_configured(void **state)
     rc_buffer_fini(&text);
 }
 
-static void what_was_stopped_is_told_from_what_has_failed(void **state)
+static void only_what_has_failed_or_hangs_is_restarted(void **state)
 {
     const struct unit_state stopped = {.active = "inactive", .result = "success"};
+    const struct unit_state starts = {.active = "activating", .result = "success"};
+    const struct unit_state stops = {.active = "deactivating", .result = "success"};
     const struct unit_state killed = {.active = "failed", .result = "signal"};
     const struct unit_state hangs = {.active = "active", .result = "success"};
     (void)state;
 
-    assert_true(unit_is_stopped(&stopped));
-    assert_false(unit_is_stopped(&killed));
-    assert_false(unit_is_stopped(&hangs));
+    assert_non_null(unit_left_alone(&stopped));
+    assert_non_null(unit_left_alone(&starts));
+    assert_non_null(unit_left_alone(&stops));
+    assert_null(unit_left_alone(&killed));
+    assert_null(unit_left_alone(&hangs));
 }
 
 int main(void)
@@ -135,7 +139,7 @@ int main(void)
         cmocka_unit_test(a_name_that_is_too_long_is_refused),
         cmocka_unit_test(each_state_has_its_status),
         cmocka_unit_test(starting_counts_as_configured),
-        cmocka_unit_test(what_was_stopped_is_told_from_what_has_failed),
+        cmocka_unit_test(only_what_has_failed_or_hangs_is_restarted),
     };
 
     return cmocka_run_group_tests_name("unit", tests, NULL, NULL);
