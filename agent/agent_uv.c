@@ -114,6 +114,10 @@ static void destroy_parts(struct agent *agent)
     asked_destroy(agent->asked);
     event_log_destroy(agent->events);
     history_destroy(agent->history.log);
+    for (size_t i = 0; i < agent->host_name_count; i++) {
+        free(agent->host_names[i]);
+    }
+    free((void *)agent->host_names);
     local_destroy(agent->local);
     local_files_close(agent->local_files);
     schedule_destroy(agent->schedule);

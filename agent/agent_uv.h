@@ -102,6 +102,8 @@ struct agent {
     uint64_t conflict_told_ns;   /* when a shared name was last told of; 0: never */
     uint64_t audit_told_ms; /* when it was last told that a line was lost; 0: never */
     char *facts;            /* the configuration as JSON, for agent/self */
+    char **host_names;      /* owned: for http_options */
+    size_t host_name_count;
 
     /* Their edges. */
     uv_loop_t loop;

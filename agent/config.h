@@ -167,7 +167,9 @@ struct agent_config {
     char *serf_lan_addr; /* gossip binds here instead of bind_addr */
     struct definition_list client_addrs; /* "127.0.0.1"; for HTTP and DNS */
     struct definition_list http_addrs; /* instead of client_addrs; may be unix:///path */
-    struct definition_list dns_addrs;  /* instead of client_addrs */
+    struct definition_list
+        allow_hosts; /* names in Host: besides our own; none: see guard.h */
+    struct definition_list dns_addrs; /* instead of client_addrs */
     struct agent_ports ports;
 
     /* The others. start_join and retry_join are tried alike. */

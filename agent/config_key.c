@@ -144,6 +144,7 @@ const struct agent_config_key agent_config_keys[] = {
     SILENT("check_update_interval"),
     ACTS("limits.http_max_conns_per_client", NULL, COUNT, http_connections_per_client,
          NULL),
+    ACTS("http_config.allow_hosts", NULL, agent_config_hosts_type, allow_hosts, NULL),
     ACTS("ui_config.enabled", NULL, SWITCH, ui, NULL),
     ACTS("ui", "ui", SWITCH, ui, "serve the status page; default: true"),
 

@@ -486,6 +486,39 @@ const struct definition_field_type agent_config_join_type = {
     .write = write_list,
 };
 
+/* "adm1.example.org", or "*.example.org" for all below it. */
+static bool is_host(const char *text)
+{
+    const char *name = text[0] == '*' && text[1] == '.' ? text + 2 : text;
+
+    return name[0] != '\0' && strpbrk(name, "*/:[]@ \t") == NULL && name[0] != '.';
+}
+
+static int read_hosts(struct definition_reader *reader,
+                      const struct definition_value *value, void *place)
+{
+    struct definition_list *list = place;
+    size_t before = list->count;
+    int err = read_list(reader, value, place);
+
+    for (size_t i = before; i < list->count && err == RC_OK; i++) {
+        if (!is_host(list->items[i])) {
+            err = definition_invalid(reader, value->parent, value->key,
+                                     "%s: \"%.100s\" is not a name such as "
+                                     "adm1.example.org or *.example.org, without a port",
+                                     value->key, list->items[i]);
+        }
+    }
+    return err;
+}
+
+const struct definition_field_type agent_config_hosts_type = {
+    .words = "a list",
+    .read = read_hosts,
+    .release = release_list,
+    .write = write_list,
+};
+
 static int set_pair(struct definition_pairs *pairs, const struct definition_pair *pair)
 {
     struct definition_pair *target = NULL;

@@ -5,7 +5,8 @@
 
 #include "agent/catalog/definition_field.h"
 
-extern const struct definition_field_type agent_config_list_type; /* adds up */
+extern const struct definition_field_type agent_config_list_type;  /* adds up */
+extern const struct definition_field_type agent_config_hosts_type; /* "a.b", "*.b" */
 extern const struct definition_field_type agent_config_join_type; /* addresses, adds up */
 extern const struct definition_field_type agent_config_ips_type;  /* "a b": replaces */
 extern const struct definition_field_type agent_config_ip_type;   /* char * */

@@ -346,6 +346,34 @@ static int listeners(struct agent *agent, const struct definition_list *own, int
     return RC_OK;
 }
 
+/* Names that may stand in Host: what was configured, and all below our domains. */
+static int settle_host_names(struct agent *agent)
+{
+    const struct definition_list *given = &agent->config.allow_hosts;
+    const char *const domains[] = {agent->config.domain, agent->config.alt_domain};
+
+    agent->host_names = calloc(given->count + 2, sizeof *agent->host_names);
+    for (size_t i = 0; agent->host_names != NULL && i < given->count; i++) {
+        agent->host_names[agent->host_name_count++] = rc_text_copy(given->items[i]);
+    }
+    for (size_t i = 0; agent->host_names != NULL && i < 2; i++) {
+        char name[300];
+        size_t size = domains[i] != NULL ? strcspn(domains[i], ".") : 0;
+        if (size > 0) {
+            (void)snprintf(name, sizeof name, "*.%.256s", domains[i]);
+            size = strlen(name);
+            name[name[size - 1] == '.' ? size - 1 : size] = '\0';
+            agent->host_names[agent->host_name_count++] = rc_text_copy(name);
+        }
+    }
+    for (size_t i = 0; i < agent->host_name_count; i++) {
+        if (agent->host_names[i] == NULL) {
+            return fail(agent, RC_ENOMEM, "no memory");
+        }
+    }
+    return agent->host_names != NULL ? RC_OK : fail(agent, RC_ENOMEM, "no memory");
+}
+
 static int open_http(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
@@ -357,6 +385,10 @@ static int open_http(struct agent *agent)
     }
     int err = listeners(agent, &config->http_addrs, config->ports.http, places,
                         HTTP_LISTENERS_MAX, &count);
+    if (err != RC_OK) {
+        return err;
+    }
+    err = settle_host_names(agent);
     if (err != RC_OK) {
         return err;
     }
@@ -391,6 +423,9 @@ static int open_http(struct agent *agent)
         .operations = agent_operations(agent),
         .limits = {.connections_per_client =
                        (uint32_t)config->http_connections_per_client},
+        .host_names = (const char *const *)agent->host_names,
+        .host_name_count = agent->host_name_count,
+        .hosts_everywhere = config->allow_hosts.count > 0,
         .without_page = !config->ui,
         .random_seed = rc_entropy_u64(),
     };

@@ -140,6 +140,7 @@ struct http_api {
     struct http_operations operations;
     const char *const *host_names;
     size_t host_name_count;
+    bool hosts_everywhere;
     struct rc_random random;
     uint64_t seed;    /* of waiters_key() */
     uint64_t now_ms;  /* monotonic */

@@ -21,9 +21,24 @@ static bool host_of(const char *authority, char space[HOST_MAX])
     if (host.size >= HOST_MAX) {
         return false;
     }
+    if (host.size > 1 && host.at[host.size - 1] == '.') {
+        host.size--; /* "localhost." is the same name */
+    }
     memcpy(space, host.at, host.size);
     space[host.size] = '\0';
     return true;
+}
+
+/* "*.x" is every name below x. */
+static bool is_named(const char *pattern, const char *name)
+{
+    size_t size = strlen(name);
+    size_t below = strlen(pattern) - 1; /* of ".x" */
+
+    if (pattern[0] != '*') {
+        return rc_text_equals_nocase(pattern, name);
+    }
+    return size > below && rc_text_equals_nocase(pattern + 1, name + size - below);
 }
 
 static bool is_our_name(const struct http_api *api, const char *name)
@@ -37,7 +52,7 @@ static bool is_our_name(const struct http_api *api, const char *name)
         return true;
     }
     for (size_t i = 0; i < api->host_name_count; i++) {
-        if (rc_text_equals_nocase(name, api->host_names[i])) {
+        if (is_named(api->host_names[i], name)) {
             return true;
         }
     }
@@ -82,10 +97,12 @@ bool guard_admits(const struct http_api *api, struct http_exchange *x,
         exchange_error(x, 400, "Request target and Host header differ");
         return false;
     }
-    if (place == GUARD_LOOPBACK && !host_is_ours(api, x->request.host)) {
+    if ((place == GUARD_LOOPBACK || api->hosts_everywhere) &&
+        !host_is_ours(api, x->request.host)) {
         exchange_error(x, 403,
                        "Access is restricted: the Host header does not name this agent; "
-                       "use an IP address, \"localhost\" or the node's name");
+                       "use an IP address, \"localhost\" or the node's name, or add the "
+                       "name to http_config.allow_hosts");
         return false;
     }
     /* Pages may be linked to from anywhere; the API is asked by our own pages alone. */

@@ -3,7 +3,9 @@
  * An agent on loopback trusts whoever is on the machine; a web page in somebody's browser is
  * not. Two rules keep it out (security.md H2): a name in Host: that is not ours means
  * that a foreign name was pointed at this address (DNS rebinding), and a write that comes
- * from another site's page is refused (cross-site request forgery). */
+ * from another site's page is refused (cross-site request forgery). An agent elsewhere is asked
+ * under names that it cannot know, by whoever can reach it anyway; it looks at names if it was
+ * told which ones are its own. */
 #ifndef AGENT_HTTP_GUARD_H
 #define AGENT_HTTP_GUARD_H
 

@@ -242,9 +242,11 @@ struct http_options {
     struct http_limits limits;
 
     /* Names, besides IP addresses, "localhost" and the node's name, that a client may put
-     * into Host: (H2, against DNS rebinding). Borrowed; may be NULL. */
+     * into Host: (H2, against DNS rebinding); "*.x" is every name below x. Borrowed; may be
+     * NULL. Asked of those who come to a loopback address, and with `hosts_everywhere` of all. */
     const char *const *host_names;
     size_t host_name_count;
+    bool hosts_everywhere;
 
     bool without_page; /* nothing under /ui/ */
 

@@ -298,6 +298,7 @@ static void set_up(struct http *http, const struct http_options *options)
         .operations = options->operations,
         .host_names = options->host_names,
         .host_name_count = options->host_name_count,
+        .hosts_everywhere = options->hosts_everywhere,
         .without_page = options->without_page,
         .resume = http_go_on,
         .resume_context = http,

@@ -82,6 +82,7 @@ void pages_file(struct http_api *api, struct http_exchange *x)
                     "img-src 'self' data:; font-src 'self'; connect-src 'self'; "
                     "manifest-src 'self'; base-uri 'none'; form-action 'none'; "
                     "frame-ancestors 'none'");
+    exchange_header(x, "X-Frame-Options", "DENY"); /* for those who know no better */
     exchange_header(x, "X-Content-Type-Options", "nosniff");
     exchange_header(x, "Referrer-Policy", "no-referrer");
     exchange_header(x, "Cache-Control", "no-cache");

@@ -54,6 +54,30 @@ static struct agent_config loaded_text(const char *text)
     return loaded(words);
 }
 
+static void names_that_clients_may_ask_for_are_names(void **state)
+{
+    static const char *const wrong[] = {"",      "a b",       "a:8500", "*",
+                                        "a.*.b", "https://a", ".a"};
+    struct agent_config config =
+        loaded_text("http_config { allow_hosts = [\"adm1.example\", \"*.example\"] }");
+    char error[AGENT_CONFIG_ERROR_MAX];
+    char text[128];
+    (void)state;
+
+    assert_int_equal(config.allow_hosts.count, 2);
+    assert_string_equal(config.allow_hosts.items[1], "*.example");
+    agent_config_fini(&config);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const char *words[] = {"-dev", "-hcl", text, NULL};
+        (void)snprintf(text, sizeof text, "http_config { allow_hosts = [\"%s\"] }",
+                       wrong[i]);
+        if (load(words, &config, error) == RC_OK ||
+            strstr(error, "*.example.org") == NULL) {
+            fail_msg("%s: %s", wrong[i], error);
+        }
+    }
+}
+
 static void defaults_are_those_of_consul_but_for_the_domain(void **state)
 {
     const char *words[] = {"-data-dir", "/tmp/x", NULL};
@@ -382,6 +406,7 @@ static void the_dump_hides_the_key_of_the_gossip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_that_clients_may_ask_for_are_names),
         cmocka_unit_test(defaults_are_those_of_consul_but_for_the_domain),
         cmocka_unit_test(flags_win_over_files_and_lists_add_up),
         cmocka_unit_test(the_switch_for_consul_sets_what_is_not_written),

@@ -16,7 +16,7 @@ struct fixture {
     struct http_exchange x;
 };
 
-static const char *const host_names[] = {"adm1.example"};
+static const char *const host_names[] = {"adm1.example", "*.rollcall"};
 
 static int set_up(void **state)
 {
@@ -25,7 +25,7 @@ static int set_up(void **state)
     fixture = (struct fixture){
         .api = {.facts = {.datacenter = "dc1", .node_name = "node1"},
                 .host_names = host_names,
-                .host_name_count = 1},
+                .host_name_count = 2},
     };
     *state = &fixture;
     return 0;
@@ -239,6 +239,13 @@ static void foreign_pages_and_rebound_names_stay_outside(void **state)
         {"localhost", "GET", "/", "LocalHost:8500", NULL, NULL, GUARD_LOOPBACK, 0},
         {"node's name", "GET", "/", "node1", NULL, NULL, GUARD_LOOPBACK, 0},
         {"configured name", "GET", "/", "adm1.example", NULL, NULL, GUARD_LOOPBACK, 0},
+        {"a dot at the end", "GET", "/", "localhost.:8500", NULL, NULL, GUARD_LOOPBACK,
+         0},
+        {"below the domain", "GET", "/", "web1.node.rollcall:8500", NULL, NULL,
+         GUARD_LOOPBACK, 0},
+        {"the domain alone", "GET", "/", "rollcall", NULL, NULL, GUARD_LOOPBACK, 403},
+        {"ends as the domain", "GET", "/", "evilrollcall", NULL, NULL, GUARD_LOOPBACK,
+         403},
         {"no host", "GET", "/", NULL, NULL, NULL, GUARD_LOOPBACK, 0},
         {"rebound name", "GET", "/", "evil.example", NULL, NULL, GUARD_LOOPBACK, 403},
         {"looks alike", "GET", "/", "127.0.0.1.evil", NULL, NULL, GUARD_LOOPBACK, 403},
@@ -287,6 +294,26 @@ static void foreign_pages_and_rebound_names_stay_outside(void **state)
     }
 }
 
+static void once_names_are_configured_they_are_looked_at_everywhere(void **state)
+{
+    struct fixture *fixture = *state;
+    struct http_exchange *x = &fixture->x;
+
+    fixture->api.hosts_everywhere = true;
+    exchange_reset(x);
+    assert_int_equal(target_parse(&x->target, "/", 1), RC_OK);
+    x->method = HTTP_GET;
+    x->request.host = "evil.example";
+    assert_false(guard_admits(&fixture->api, x, GUARD_ELSEWHERE));
+    assert_int_equal(x->status, 403);
+    assert_non_null(strstr(rc_buffer_string(&x->out), "http_config.allow_hosts"));
+    x->request.host = "adm1.example:8500";
+    assert_true(guard_admits(&fixture->api, x, GUARD_ELSEWHERE));
+    x->request.host = "10.0.0.7:8500";
+    assert_true(guard_admits(&fixture->api, x, GUARD_ELSEWHERE));
+    fixture->api.hosts_everywhere = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +326,7 @@ int main(void)
         cmocka_unit_test(options_of_reads_are_checked_before_anything_is_read),
         cmocka_unit_test(wait_times_have_consuls_bounds),
         cmocka_unit_test(foreign_pages_and_rebound_names_stay_outside),
+        cmocka_unit_test(once_names_are_configured_they_are_looked_at_everywhere),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
