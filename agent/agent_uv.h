@@ -175,6 +175,9 @@ void agent_on_query_news(struct agent *agent, const struct gossip_action *action
 int agent_fire(void *context, const struct user_event *event, char id[37]);
 int agent_ask(void *context, const struct gossip_query *query, http_ticket ticket);
 
+/* ---- figures_uv.c: metrics that are looked up when they are asked for. RC_OK or RC_ETOOBIG. */
+int agent_open_figures(struct agent *agent);
+
 /* ---- history_uv.c: what has changed in the pool. */
 
 /* RC_OK, or RC_ENOMEM with one line in `agent->error`; after the catalog has what is configured. */

@@ -662,12 +662,12 @@ static int open_handles(struct agent *agent)
 int agent_open(struct agent *agent)
 {
     int (*const steps[])(struct agent *) = {
-        open_data,        open_identity,      agent_open_revoked, open_catalog,
-        open_book,        open_local,         agent_open_history, open_events,
-        open_snapshot,    open_gossip,        open_handles,       open_checks,
-        open_gossip_edge, agent_open_permits, agent_open_store,   agent_open_proxies,
-        open_http,        agent_open_links,   open_dns,           agent_open_queries,
-        open_joiner,      agent_open_watches, agent_open_keeper,
+        open_data,          open_identity,    agent_open_revoked, open_catalog,
+        open_book,          open_local,       agent_open_figures, agent_open_history,
+        open_events,        open_snapshot,    open_gossip,        open_handles,
+        open_checks,        open_gossip_edge, agent_open_permits, agent_open_store,
+        agent_open_proxies, open_http,        agent_open_links,   open_dns,
+        agent_open_queries, open_joiner,      agent_open_watches, agent_open_keeper,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](agent);

@@ -12,14 +12,16 @@
 enum {
     STREAM_BLOCK_BYTES = 4096,
     STREAM_HELD_MAX = 256 * 1024, /* log lines waiting for a slow reader */
-    OWN_HEADERS = 3,              /* see header_at() */
+    OWN_HEADERS = 4,              /* see header_at() */
     UNREAD_MAX_BYTES = 128 << 20, /* answers that wait for their readers, in all */
     UNREAD_SMALL_BYTES = 64 * 1024,
 };
 
 /* ---- Answers. */
 
-/* The first two of all answers; then the exchange's own. */
+static const char no_sniff[] = "X-Content-Type-Options"; /* what we say it is, it is */
+
+/* The first of all answers; then the exchange's own. */
 static struct http_reply_header header_at(const struct http *http,
                                           const struct http_exchange *x, size_t at)
 {
@@ -33,6 +35,9 @@ static struct http_reply_header header_at(const struct http *http,
                                           policy == HTTP_ACL_ALLOW ? "allow" : "deny"};
     case 2:
         return (struct http_reply_header){"Content-Type", x->content_type};
+    case 3:
+        return (struct http_reply_header){
+            no_sniff, exchange_header_value(x, no_sniff) == NULL ? "nosniff" : NULL};
     default:
         return exchange_header_at(x, at - OWN_HEADERS);
     }
