@@ -11,7 +11,8 @@ BUILD = ROOT / "build" / "deb"
 SLOW = float(os.environ.get("PATIENCE", "4"))
 LONG = 60 * SLOW
 # What a small Debian has besides what the packages stand on: they are installed without a network.
-BESIDE = "systemd systemd-sysv dbus iproute2 procps logrotate perl-base init-system-helpers gpgv ca-certificates"
+BESIDE = ("systemd systemd-sysv dbus iproute2 procps logrotate perl-base init-system-helpers gpgv ca-certificates"
+          " postgresql-15 polkitd libpam-systemd")
 
 # Run in new namespaces: $1 the machine's root, $2 a folder on the host that it sees as /host.
 START = r"""
@@ -56,12 +57,14 @@ def debian():
     wanted = " ".join([*BESIDE.split(), *libraries()])
     if made.exists() and made.read_text() == wanted:
         return folder
+    made.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    BUILD.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["debootstrap", "--variant=minbase", "--include=" + wanted.replace(" ", ","), "bookworm", str(folder), mirror()],
+    archives = BUILD / "archives"
+    archives.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["debootstrap", f"--cache-dir={archives}", "--variant=minbase", "--include=" + wanted.replace(" ", ","), "bookworm", str(folder), mirror()],
                    check=True, stdout=subprocess.DEVNULL, timeout=LONG * 5)
     for unit in ("getty@tty1.service", "console-getty.service", "getty.target", "apt-daily.timer", "apt-daily-upgrade.timer",
-                 "systemd-networkd.service", "systemd-logind.service", "systemd-timesyncd.service"):
+                 "systemd-networkd.service", "systemd-logind.service", "systemd-timesyncd.service", "postgresql.service"):
         (folder / "etc/systemd/system" / unit).symlink_to("/dev/null") if not (folder / "etc/systemd/system" / unit).is_symlink() else None
     (folder / "etc/apt/sources.list").write_text("")
     (folder / "etc/machine-id").write_text("")
@@ -75,7 +78,7 @@ class Machine:
     def __init__(self, scratch, shared):
         self.scratch = Path(scratch)
         self.root = self.scratch / "root"
-        self.group = Path("/sys/fs/cgroup/unified" if Path("/sys/fs/cgroup/unified").is_dir() else "/sys/fs/cgroup") / f"rollcall-machine-{os.getpid()}"
+        self.group = Path("/sys/fs/cgroup/unified" if Path("/sys/fs/cgroup/unified").is_dir() else "/sys/fs/cgroup") / self.scratch.name
         for name in ("root", "upper", "work"):
             (self.scratch / name).mkdir()
         options = f"lowerdir={debian()},upperdir={self.scratch}/upper,workdir={self.scratch}/work"
@@ -120,7 +123,7 @@ class Machine:
                 found = False
             if found:
                 return found
-            assert time.monotonic() < end, why or "waited in vain"
+            assert time.monotonic() < end, why() if callable(why) else why or "waited in vain"
             time.sleep(0.1)
 
     def run(self, *words, check=True):
@@ -137,3 +140,11 @@ class Machine:
 
     def journal(self, unit):
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit).stdout
+
+    def show(self, unit, name):
+        """A property of a unit, as systemctl(1) has it."""
+        return self.run("systemctl", "show", "-P", name, unit).stdout.strip()
+
+    def get(self, port, path, *more):
+        return subprocess.run(["nsenter", f"--target={self.pid}", "--net", "curl", "-sS", "-f", *more, f"http://127.0.0.1:{port}{path}"],
+                              capture_output=True, text=True, check=True, timeout=LONG).stdout

@@ -17,64 +17,17 @@ from pathlib import Path
 import pytest
 
 import machine as machines
+from repository import PACKAGES, SOURCE, built, install, publish
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-PACKAGES = ("rollcall", "rollcall-proxy")
 GAP_MOST_MS = 1000
 WEB = {"Name": "web", "ID": "web-1", "Port": 8000, "Address": "127.0.0.1",
        "Check": {"HTTP": "http://127.0.0.1:8000/", "Interval": "1s", "Status": "passing"}}
-SOURCE = "Types: deb\nURIs: file:/host/apt\nSuites: ./\nSigned-By: /host/apt/rollcall.gpg\n"
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a machine needs root")
-
-
-def built():
-    return {name: next(machines.BUILD.glob(f"{name}_*.deb")) for name in PACKAGES}
-
-
-def former(package, scratch):
-    """The same package under an older version. Its program is another file, which is all that dpkg and the units look at."""
-    tree = scratch / "tree"
-    subprocess.run(["dpkg-deb", "-R", str(package), str(tree)], check=True)
-    control = tree / "DEBIAN/control"
-    control.write_text(re.sub(r"^(Version: .*)$", r"\1~former", control.read_text(), flags=re.M))
-    out = scratch / package.name.replace("_amd64", "~former_amd64")
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", str(tree), str(out)], check=True, stdout=subprocess.DEVNULL)
-    shutil.rmtree(tree)
-    return out
-
-
-def publish(shared, *packages):
-    subprocess.run([str(ROOT / "scripts/apt-repository"), str(shared / "apt"), *map(str, packages)], check=True)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shared")
-    folder.chmod(0o755)
-    publish(folder, *(former(package, folder) for package in built().values()))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def machine(shared, tmp_path_factory):
-    scratch = Path("/var/tmp") / f"rollcall-machine-{os.getpid()}"
-    scratch.mkdir()
-    made = machines.Machine(scratch, shared)
-    web = made.beside(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", HERE, "8000",
-                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield made
-    web.kill()
-    web.wait()
-    made.close()
 
 
 @pytest.fixture(scope="module")
 def before(machine):
     """Every file of the machine, before anything is installed."""
-    (machine.root / "etc/apt/sources.list.d/rollcall.sources").write_text(SOURCE)
-    machine.run("apt-get", "update", "-q")
     return files(machine)
 
 
@@ -97,18 +50,8 @@ def files(machine):
     return found
 
 
-def get(machine, port, path, *more):
-    done = subprocess.run(["nsenter", f"--target={machine.pid}", "--net", "curl", "-sS", "-f", *more, f"http://127.0.0.1:{port}{path}"],
-                          capture_output=True, text=True, check=True, timeout=machines.LONG)
-    return done.stdout
-
-
-def show(machine, unit, name):
-    return machine.run("systemctl", "show", "-P", name, unit).stdout.strip()
-
-
 def passing(machine):
-    return [entry["Service"]["ID"] for entry in json.loads(get(machine, 8500, "/v1/health/service/web?passing"))]
+    return [entry["Service"]["ID"] for entry in json.loads(machine.get(8500, "/v1/health/service/web?passing"))]
 
 
 @contextlib.contextmanager
@@ -124,19 +67,14 @@ def traffic(machine, *words):
         process.wait()
 
 
-def install(machine):
-    machine.run("apt-get", "update", "-q")
-    return machine.run("apt-get", "install", "-q", "-y", "--no-install-recommends", *PACKAGES).stdout
-
-
 def test_packages_come_from_the_signed_repository_and_run_at_once(machine, before):
-    install(machine)
+    install(machine, *PACKAGES)
     for package in PACKAGES:
-        assert show(machine, f"{package}.service", "ActiveState") == "active", machine.journal(package)
-        assert show(machine, f"{package}.service", "UnitFileState") == "enabled"
+        assert machine.show(f"{package}.service", "ActiveState") == "active", machine.journal(package)
+        assert machine.show(f"{package}.service", "UnitFileState") == "enabled"
     assert "alive" in machine.run("rollcall", "members").stdout
-    assert "<title>" in get(machine, 8500, "/ui/")
-    assert get(machine, 8800, "/health")
+    assert "<title>" in machine.get(8500, "/ui/")
+    assert machine.get(8800, "/health")
     assert machine.run("rollcall", "validate", "/etc/rollcall").stdout == "Configuration is valid!\n"
     listening = machine.run("ss", "-Hlnut").stdout
     assert all(re.search(r"\s(127\.|\[::1\])", line) for line in listening.splitlines()), listening
@@ -158,7 +96,7 @@ def test_repository_that_somebody_changed_is_refused(machine, shared, before):
 
 def test_programs_are_users_of_their_own_who_keep_secrets(machine):
     for package in PACKAGES:
-        user = machine.run("ps", "-o", "user:32=", "-p", show(machine, package, "MainPID")).stdout.strip()
+        user = machine.run("ps", "-o", "user:32=", "-p", machine.show(package, "MainPID")).stdout.strip()
         assert user == package
         assert machine.run("stat", "-c", "%U:%G %a", f"/etc/{package}").stdout.strip() == f"root:{package} 750"
         assert machine.run("stat", "-c", "%U %a", f"/var/lib/{package}").stdout.strip() == f"{package} 700"
@@ -169,7 +107,7 @@ def test_programs_are_users_of_their_own_who_keep_secrets(machine):
 def test_sandbox_is_what_the_unit_says(machine, package):
     judged = machine.run("systemd-analyze", "security", "--no-pager", f"{package}.service", check=False).stdout
     assert float(re.search(r"Overall exposure level for .*: ([0-9.]+)", judged).group(1)) <= 2.5, judged
-    status = Path(f"/proc/{machine.pid}/root/proc/{show(machine, package, 'MainPID')}/status").read_text()
+    status = Path(f"/proc/{machine.pid}/root/proc/{machine.show(package, 'MainPID')}/status").read_text()
     assert re.search(r"^NoNewPrivs:\s1$", status, re.M) and re.search(r"^Seccomp:\s2$", status, re.M)
     bounding = int(re.search(r"^CapBnd:\s(\w+)$", status, re.M).group(1), 16)
     assert bounding == (1 << 10 if package == "rollcall-proxy" else 0)
@@ -180,17 +118,17 @@ def test_services_are_found_and_routed_to(machine):
                           "http://127.0.0.1:8500/v1/agent/service/register"], check=True, timeout=machines.LONG)
     assert put.returncode == 0
     machine.until(lambda: passing(machine) == ["web-1"])
-    machine.until(lambda: get(machine, 8080, "/"))
+    machine.until(lambda: machine.get(8080, "/"))
 
 
 def test_reload_reads_the_configuration_again(machine):
     text = 'service { name = "extra" port = 9 }\n'
     (machine.root / "etc/rollcall/extra.hcl").write_text(text)
     machine.run("systemctl", "reload", "rollcall")
-    machine.until(lambda: json.loads(get(machine, 8500, "/v1/catalog/service/extra")))
+    machine.until(lambda: json.loads(machine.get(8500, "/v1/catalog/service/extra")))
     (machine.root / "etc/rollcall/extra.hcl").unlink()
     machine.run("systemctl", "reload", "rollcall")
-    machine.until(lambda: json.loads(get(machine, 8500, "/v1/catalog/service/extra")) == [])
+    machine.until(lambda: json.loads(machine.get(8500, "/v1/catalog/service/extra")) == [])
     machine.run("systemctl", "reload", "rollcall-proxy")
     machine.until(lambda: "configuration reloaded" in machine.journal("rollcall-proxy"))
 
@@ -203,26 +141,26 @@ def test_access_log_is_rotated_and_goes_on(machine):
     assert log.with_suffix(".log.1").exists()
 
     def goes_on():
-        get(machine, 8080, "/?after")
+        machine.get(8080, "/?after")
         return "/?after" in log.read_text()
     machine.until(goes_on)
 
 
 def test_an_upgrade_keeps_registrations_answers_and_connections(machine, shared):
-    proxy, agent = (show(machine, name, "MainPID") for name in ("rollcall-proxy", "rollcall"))
+    proxy, agent = (machine.show(name, "MainPID") for name in ("rollcall-proxy", "rollcall"))
     publish(shared, *built().values())
     with traffic(machine, "dns", "web.service.rollcall", 8600) as asked, traffic(machine, "http", 8080) as visited:
         time.sleep(2)  # some of before
-        said = install(machine)
+        said = install(machine, *PACKAGES)
         time.sleep(2)  # and some of after
     print(asked, visited)
     for package in PACKAGES:
         assert f"Setting up {package} " in said and "~former" not in machine.run("dpkg-query", "-W", package).stdout
-        assert show(machine, package, "ActiveState") == "active"
-        assert not os.readlink(f"/proc/{machine.pid}/root/proc/{show(machine, package, 'MainPID')}/exe").endswith("(deleted)")
-    assert show(machine, "rollcall", "MainPID") != agent
-    assert show(machine, "rollcall-proxy", "MainPID") != proxy
-    assert show(machine, "rollcall-proxy", "NRestarts") == "0"
+        assert machine.show(package, "ActiveState") == "active"
+        assert not os.readlink(f"/proc/{machine.pid}/root/proc/{machine.show(package, 'MainPID')}/exe").endswith("(deleted)")
+    assert machine.show("rollcall", "MainPID") != agent
+    assert machine.show("rollcall-proxy", "MainPID") != proxy
+    assert machine.show("rollcall-proxy", "NRestarts") == "0"
     assert passing(machine) == ["web-1"]
     assert "leaving the cluster" not in machine.journal("rollcall")
     assert visited["failed"] == 0 and visited["served"] > 100, visited
@@ -230,38 +168,38 @@ def test_an_upgrade_keeps_registrations_answers_and_connections(machine, shared)
 
 
 def test_a_proxy_that_took_over_is_reloaded_restarted_and_stopped_as_any(machine):
-    former = show(machine, "rollcall-proxy", "MainPID")
+    former = machine.show("rollcall-proxy", "MainPID")
     machine.run("systemctl", "reload", "rollcall-proxy")
-    assert show(machine, "rollcall-proxy", "MainPID") == former
+    assert machine.show("rollcall-proxy", "MainPID") == former
     machine.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "rollcall-proxy")
-    machine.until(lambda: show(machine, "rollcall-proxy", "MainPID") not in (former, "0"))
-    machine.until(lambda: get(machine, 8080, "/"))
+    machine.until(lambda: machine.show("rollcall-proxy", "MainPID") not in (former, "0"))
+    machine.until(lambda: machine.get(8080, "/"))
     machine.run("systemctl", "restart", "rollcall-proxy")
-    machine.until(lambda: get(machine, 8080, "/"))
+    machine.until(lambda: machine.get(8080, "/"))
 
 
 def test_a_proxy_whose_new_program_cannot_serve_goes_on(machine):
     """The package says so, and is installed."""
     config = machine.root / "etc/rollcall-proxy/proxy.conf"
-    former, text = show(machine, "rollcall-proxy", "MainPID"), config.read_text()
+    former, text = machine.show("rollcall-proxy", "MainPID"), config.read_text()
     config.write_text("nonsense\n")
     # As if its file were another one: what an upgrade does, without waiting for dpkg.
     machine.run("cp", "/usr/bin/rollcall-proxy", "/usr/bin/rollcall-proxy.new")
     machine.run("mv", "/usr/bin/rollcall-proxy.new", "/usr/bin/rollcall-proxy")
     machine.run("systemctl", "kill", "--signal=USR2", "--kill-whom=main", "rollcall-proxy")
     machine.until(lambda: "upgrade refused, all stays as it was" in machine.journal("rollcall-proxy"))
-    assert show(machine, "rollcall-proxy", "MainPID") == former
-    assert get(machine, 8080, "/")
+    assert machine.show("rollcall-proxy", "MainPID") == former
+    assert machine.get(8080, "/")
     config.write_text(text)
 
 
 def test_removed_packages_keep_configuration_and_state(machine):
     machine.run("apt-get", "remove", "-q", "-y", *PACKAGES)
     for package in PACKAGES:
-        assert show(machine, package, "ActiveState") == "inactive"
+        assert machine.show(package, "ActiveState") == "inactive"
         assert (machine.root / "etc" / package).is_dir() and (machine.root / "var/lib" / package).is_dir()
         assert not (machine.root / "usr/bin" / package).exists()
-    install(machine)
+    install(machine, *PACKAGES)
     machine.until(lambda: passing(machine) == ["web-1"])
 
 
