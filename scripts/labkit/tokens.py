@@ -38,7 +38,6 @@ FILES = (
     ("weekly", "weekly", "web"),
 )
 SECONDS = 180  # to wait for the store
-ATTEMPTS = 5
 
 
 class Refused(Exception):
@@ -87,12 +86,18 @@ def _begin(base, operator):
     maker = _Api(base, first["SecretID"])
     maker.must("PUT", "/v1/acl/token", {"SecretID": operator, "Description": "operator of the lab",
                                         "Policies": [{"Name": "global-management"}]})
-    mine.must("DELETE", f"/v1/acl/token/{first['AccessorID']}")
+    maker.must("DELETE", f"/v1/acl/token/{first['AccessorID']}")
     return True
 
 
-def _complete(api, secrets):
-    """What is missing of policies and tokens."""
+def make(secrets, base="http://127.0.0.1:8500", seconds=SECONDS):
+    """All policies and tokens; what is there stays. TimeoutError when the store does not answer in time."""
+    until = time.monotonic() + seconds
+    while not _begin(base, secrets.tokens["operator"]):
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {seconds} s in vain until the store takes the first token")
+        time.sleep(1)
+    api = _Api(base, secrets.tokens["operator"])
     policies = {policy["Name"]: policy["ID"] for policy in api.must("GET", "/v1/acl/policies")}
     known = {token["Description"] for token in api.must("GET", "/v1/acl/tokens")}
     for purpose, rules in POLICIES.items():
@@ -107,21 +112,3 @@ def _complete(api, secrets):
                 api.must("PUT", f"/v1/acl/policy/{policies[name]}", {**held, "Rules": rules})
         if words not in known:
             api.must("PUT", "/v1/acl/token", {"SecretID": secrets.tokens[purpose], "Description": words, "Policies": [{"Name": name}]})
-
-
-def make(secrets, base="http://127.0.0.1:8500", seconds=SECONDS):
-    """All policies and tokens; what is there stays. TimeoutError when the store does not answer in time."""
-    until = time.monotonic() + seconds
-    while not _begin(base, secrets.tokens["operator"]):
-        if time.monotonic() > until:
-            raise TimeoutError(f"waited {seconds} s in vain until the store takes the first token")
-        time.sleep(1)
-    api = _Api(base, secrets.tokens["operator"])
-    for attempt in range(ATTEMPTS):
-        try:
-            return _complete(api, secrets)
-        except Refused:  # another node may just be making the same
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(1)
-    return None
