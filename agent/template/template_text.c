@@ -396,6 +396,13 @@ static int give_part(struct template_call *call, const char *at, size_t size,
     return err == RC_OK ? builtin_give(template_value_text(at, size), out) : err;
 }
 
+static bool is_space(char byte)
+{
+    static const char spaces[] = {' ', '\t', '\r', '\n', '\v', '\f'};
+
+    return memchr(spaces, byte, sizeof spaces) != NULL;
+}
+
 BUILTIN(trim_space)
 {
     struct rc_span text;
@@ -405,11 +412,11 @@ BUILTIN(trim_space)
     if (err != RC_OK) {
         return err;
     }
-    while (text.size > 0 && memchr(" \t\r\n\v\f", *text.at, 6) != NULL) {
+    while (text.size > 0 && is_space(*text.at)) {
         text.at++;
         text.size--;
     }
-    while (text.size > 0 && memchr(" \t\r\n\v\f", text.at[text.size - 1], 6) != NULL) {
+    while (text.size > 0 && is_space(text.at[text.size - 1])) {
         text.size--;
     }
     return give_part(call, text.at, text.size, out);

@@ -253,49 +253,69 @@ static void reload(struct runner *r)
     rc_notify("READY=1");
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timer(uv_timer_t *timer);
+
+/* The timer keeps the loop alive where there is nothing to ask, too. */
+static void sleep_until(struct runner *r, uint64_t due_ms)
 {
-    struct runner *r = timer->data;
+    uint64_t now_ms = uv_now(&r->loop);
+    uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+
+    (void)uv_timer_start(&r->timer, on_timer, wait_ms < IDLE_MS ? wait_ms : IDLE_MS, 0);
+}
+
+/* A reload that runs is waited for, within its limit of time; a check is not: what it would let
+ * through would have no reload any more. */
+static void end_turn(struct runner *r)
+{
+    uint64_t due_ms = 0;
+
+    for (size_t i = 0; i < r->job_count; i++) {
+        const struct template_job *job = &r->jobs[i];
+        if (job->pace.state == TEMPLATE_RELOADING && job->process_ends_ms > due_ms) {
+            due_ms = job->process_ends_ms;
+        }
+    }
+    if (due_ms <= uv_now(&r->loop)) {
+        close_all(r);
+    } else {
+        sleep_until(r, due_ms);
+    }
+}
+
+static void usual_turn(struct runner *r)
+{
     uint64_t due_ms = UINT64_MAX;
 
-    if (r->is_ending && !runs_command(r)) {
-        close_all(r);
-        return;
-    }
-    if (r->wants_reload && !runs_command(r) && !r->is_ending) {
+    if (r->wants_reload && !runs_command(r)) {
         reload(r);
     }
     for (size_t i = 0; i < r->job_count && !r->is_ending; i++) {
         template_job_turn(&r->jobs[i], r->facts, uv_now(&r->loop));
     }
     if (r->is_ending) {
-        for (size_t i = 0; i < r->job_count; i++) { /* only limits of time are kept */
-            due_ms = r->jobs[i].process != NULL && r->jobs[i].process_ends_ms < due_ms
-                         ? r->jobs[i].process_ends_ms
-                         : due_ms;
-        }
-        if (due_ms <= uv_now(&r->loop)) {
-            close_all(r);
-            return;
-        }
-    } else {
-        ask_all(r);
-        if (r->run->is_once) {
-            look_if_done(r);
-        }
-        for (size_t i = 0; i < r->job_count; i++) {
-            uint64_t its_ms = template_job_deadline_ms(&r->jobs[i]);
-            due_ms = its_ms < due_ms ? its_ms : due_ms;
-        }
+        return;
     }
-    if (r->is_ending && !runs_command(r)) {
-        close_all(r);
-    } else {
-        uint64_t now_ms = uv_now(&r->loop);
-        uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-        /* The timer keeps the loop alive where there is nothing to ask. */
-        (void)uv_timer_start(&r->timer, on_timer, wait_ms < IDLE_MS ? wait_ms : IDLE_MS,
-                             0);
+    ask_all(r);
+    if (r->run->is_once) {
+        look_if_done(r);
+    }
+    for (size_t i = 0; i < r->job_count; i++) {
+        uint64_t its_ms = template_job_deadline_ms(&r->jobs[i]);
+        due_ms = its_ms < due_ms ? its_ms : due_ms;
+    }
+    sleep_until(r, due_ms);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct runner *r = timer->data;
+
+    if (!r->is_ending) {
+        usual_turn(r);
+    }
+    if (r->is_ending) {
+        end_turn(r);
     }
 }
 

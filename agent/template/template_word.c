@@ -109,46 +109,58 @@ static bool skip_comment(struct template_words *w, size_t at, int *err, const ch
     return true;
 }
 
+/* What a trim marker behind has left of the text that comes. */
+static void skip_trimmed(struct template_words *w)
+{
+    while (w->trims_next && w->at < w->text.size && is_space(w->text.at[w->at])) {
+        w->at++;
+    }
+    w->trims_next = false;
+}
+
+/* Takes the text before an action that begins at `open`, if there is any. */
+static bool take_text(struct template_words *w, size_t open, bool trims,
+                      struct template_word *out)
+{
+    size_t end = open;
+
+    while (trims && end > w->at && is_space(w->text.at[end - 1])) {
+        end--;
+    }
+    if (end > w->at) {
+        take(w, WORD_TEXT, end - w->at, out);
+        return true;
+    }
+    w->at = open;
+    return false;
+}
+
 /* Text up to the next action, and the action's beginning. */
 static int next_outside(struct template_words *w, struct template_word *out,
                         const char **why)
 {
     int err = RC_OK;
 
-    for (;;) {
-        if (w->trims_next) {
-            while (w->at < w->text.size && is_space(w->text.at[w->at])) {
-                w->at++;
-            }
-            w->trims_next = false;
-        }
+    while (err == RC_OK) {
+        skip_trimmed(w);
         size_t open = find(w, w->at, w->left);
         size_t inner = open + strlen(w->left);
         bool trims = open < w->text.size && trims_before(w, inner);
-        size_t end = open;
-        while (trims && end > w->at && is_space(w->text.at[end - 1])) {
-            end--;
-        }
-        if (end > w->at) {
-            take(w, WORD_TEXT, end - w->at, out);
+        if (take_text(w, open, trims, out)) {
             return RC_OK;
         }
-        w->at = open;
         out->place = spot_of(w, open);
         if (open == w->text.size) {
             take(w, WORD_END, 0, out);
             return RC_OK;
         }
-        if (skip_comment(w, inner + (trims ? 2 : 0), &err, why)) {
-            if (err != RC_OK) {
-                return err;
-            }
-            continue;
+        if (!skip_comment(w, inner + (trims ? 2 : 0), &err, why)) {
+            take(w, WORD_OPEN, strlen(w->left) + (trims ? 1 : 0), out);
+            w->is_inside = true;
+            return RC_OK;
         }
-        take(w, WORD_OPEN, strlen(w->left) + (trims ? 1 : 0), out);
-        w->is_inside = true;
-        return RC_OK;
     }
+    return err;
 }
 
 /* The size of the string at w->at; 0: it does not end. */
