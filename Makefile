@@ -270,6 +270,11 @@ store-partitions: $(BINS) ## the same with cut, deaf, lossy and slow wires betwe
 	    $(if $(filter sqlite,$(STORE)),,--etcd) $(if $(SEED),--seed $(SEED))
 etcd-figures: $(BINS) $(DRIVE) ## the store on three etcd members beside etcd's own gateway (wants wrk): printed, not judged
 	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/interop/etcd_figures.py
+SERVICES ?= 1000
+template-figures: $(BINS) ## a file of SERVICES=1000 services of ten: time, CPU and memory of rollcall template (root): printed, not judged
+	ROLLCALL_BUILD=$(BUILD) unshare -n sh -c \
+	    'ip link set lo up && exec /usr/bin/python3 -B tests/reaper.py /usr/bin/python3 -B tests/interop/template_figures.py $(SERVICES)'
+.PHONY: template-figures
 DNS_QUESTIONS ?= 10000
 DNS_SEEDS ?= 1 2 3 4 5
 dns-differential: $(BINS) ## DNS_QUESTIONS=10000 random questions to rollcall and Knot, for each of DNS_SEEDS="1 2 3 4 5" (root)
