@@ -1,5 +1,5 @@
 // One look: is everything well; if not, what, where, since when, why; what changed, and what is behind it all.
-import { troubleOf } from "./answer.js";
+import { redraw, troubleOf } from "./answer.js";
 import { Keyed, element, empty, facts, heading, nameOf, say, section, since, state, SIGNS } from "./dom.js";
 import { noService, plural, sum, troubles, verdict } from "./model.js";
 import { index, ofService } from "./model_history.js";
@@ -64,15 +64,18 @@ function serverOf(server, i) {
 function serversCard(context) {
   const place = element("div", { class: "card" }, empty("Asking …"));
   context.live("/v1/operator/autopilot/health", { everyMs: 5000 }, ({ value, error }) => {
-    if (!value || error) { place.replaceChildren(empty(error ? troubleOf(error, { needs: "operator:read" }) : "Asking …")); return; }
-    const leader = value.Servers.find((server) => server.Leader);
-    const word = !leader ? "critical" : value.Healthy ? "passing" : "warning";
-    const text = !leader ? "no leader: keys, sessions and locks cannot be changed" : `${leader.Name} leads`;
-    place.replaceChildren(element("p", {}, state(word, word === "passing" ? "healthy" : word), " ", text),
-      facts([["Servers", value.Servers.length === 0 ? "none: no agent keeps the store" : value.Servers.map(serverOf)],
-        ["May be lost without harm", `${value.FailureTolerance}`], ["Store", value.Engine]]));
+    redraw(place, [value, error?.message], () => (!value || error ? empty(error ? troubleOf(error, { needs: "operator:read" }) : "Asking …") : serversOf(value)));
   });
   return section("Servers", place);
+}
+
+function serversOf(value) {
+  const leader = value.Servers.find((server) => server.Leader);
+  const word = !leader ? "critical" : value.Healthy ? "passing" : "warning";
+  const text = !leader ? "no leader: keys, sessions and locks cannot be changed" : `${leader.Name} leads`;
+  return [element("p", {}, state(word, word === "passing" ? "healthy" : word), " ", text),
+    facts([["Servers", value.Servers.length === 0 ? "none: no agent keeps the store" : value.Servers.map(serverOf)],
+      ["May be lost without harm", `${value.FailureTolerance}`], ["Store", value.Engine]])];
 }
 
 // ---- PostgreSQL
@@ -82,8 +85,7 @@ function memberLine(member) {
     element("span", { class: "faint" }, member.primary ? "" : ` ${behind(member.lag)} behind${member.sync ? ", synchronous" : ""}`, member.note ? ` — ${member.note}` : ""));
 }
 
-function clusterCard(view) {
-  const cluster = clusterOf(view);
+function clusterCard(cluster) {
   return element("div", { class: "card" }, element("p", {}, state(cluster.state, cluster.primary ? cluster.state : "no primary"), " ", nameOf(cluster.name, link("postgres", cluster.name)),
     ": ", cluster.words, cluster.since ? [element("span", { class: "faint" }, ", for "), since(cluster.since)] : null, element("span", { class: "faint" }, `, term ${cluster.term}${cluster.paused ? ", PAUSED" : ""}`)),
   element("ul", { class: "plain members" }, cluster.members.map(memberLine)));
@@ -97,7 +99,8 @@ function postgres(context) {
   part.hidden = true;
   const draw = () => {
     part.hidden = known.size === 0;
-    place.replaceChildren(...[...known.values()].filter((view) => view !== null).map(clusterCard));
+    const clusters = [...known.values()].filter((view) => view !== null).map(clusterOf);
+    redraw(place, clusters, () => clusters.map(clusterCard));
   };
   context.live("/v1/postgres?stale", { everyMs: 5000 }, ({ value }) => {
     for (const { Cluster } of value ?? []) {
@@ -134,7 +137,8 @@ function hour(context) {
     const total = context.catalog.services.size;
     none.hidden = total > 0 || !context.catalog.ready;
     say(none, noService(context.catalog));
-    list.replaceChildren(...shown.map((service) => stripRow({ service, cells: ofService(service, context.catalog.nodes, things, now, context.knownSince()) })));
+    const rows = shown.map((service) => ({ service, cells: ofService(service, context.catalog.nodes, things, now, context.knownSince()) }));
+    redraw(list, rows.map(({ service, cells }) => [service.name, service.state, cells]), () => rows.map(stripRow));
     rest.replaceChildren(...(total > shown.length ? [element("a", { href: "/ui/services" }, `all ${total.toLocaleString("en")} services`)] : []));
   };
   context.onCatalog(draw);
@@ -155,7 +159,7 @@ export function show(place, context) {
   context.onCatalog((catalog) => {
     const { state: word, text } = verdict(catalog);
     summary.className = `verdict ${word}`;
-    summary.replaceChildren(element("span", { class: "sign", "aria-hidden": "true" }, SIGNS[word]), text);
-    numbers.replaceChildren(...tiles(catalog.counts));
+    redraw(summary, [word, text], () => [element("span", { class: "sign", "aria-hidden": "true" }, SIGNS[word]), text]);
+    redraw(numbers, catalog.counts, () => tiles(catalog.counts));
   });
 }

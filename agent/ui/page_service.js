@@ -40,9 +40,8 @@ function columns(cells) {
   ];
 }
 
-function top(place, service, cells) {
+function top(place, service) {
   place.head.replaceChildren(nameOf(service.name), state(service.state), element("span", { class: "faint small" }, `${service.usable} of ${service.total} usable`));
-  place.hour.replaceChildren(strip(cells));
   place.facts.replaceChildren(facts([["Newest change", element("span", {}, since(service.since), " ago")], ["Flaps in the last hour", service.flaps > 0 ? `${service.flaps}` : "none"],
     ["Tags", service.tags.length > 0 ? tags(service.tags.slice(0, 50)) : null]]));
 }
@@ -67,6 +66,7 @@ export function show(place, context) {
   const timeLine = new TimeLine(8);
   const dns = dnsSection(context);
   let domain = "";
+  let drawn = null;
   const body = element("div", {}, element("div", { class: "card" }, view.facts, view.hour), view.part, section("Instances", box.element, instances.element));
   const none = empty("No instance is like that.");
   body.lastChild.append(none);
@@ -75,8 +75,10 @@ export function show(place, context) {
     const known = context.catalog.services.get(service);
     gone.hidden = Boolean(known) || !context.catalog.ready;
     body.hidden = !known;
-    if (!known) { head.replaceChildren(nameOf(service)); return; }
-    top(view, known, ofService(known, context.catalog.nodes, things, Date.now(), context.knownSince()));
+    if (!known) { head.replaceChildren(nameOf(service)); drawn = null; return; }
+    if (known !== drawn) top(view, known);
+    drawn = known;
+    view.hour.replaceChildren(strip(ofService(known, context.catalog.nodes, things, Date.now(), context.knownSince())));
     drawWrong(view, known);
     const shown = known.instances.filter(box.filter.matches);
     box.element.hidden = known.total < FILTER_FROM && box.input.value === "";
