@@ -19,7 +19,7 @@ put() {
     echo "    $2"
 }
 
-# put_text TARGET [MODE [USER:GROUP]]: the same from standard input.
+# put_text TARGET [MODE [USER:GROUP]]: the same from standard input; from a pipe it cannot set $changed.
 put_text() {
     put_from=$(mktemp)
     cat >"$put_from"
