@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -22,7 +23,8 @@ UPSTREAM = '{{range service "web"}}{{.Address}}:{{.Port}}\n{{end}}'
 class Template:
     """`rollcall template` with a configuration in a folder, and what it says."""
 
-    def __init__(self, folder, address, config, *words):
+    def __init__(self, folder, address, config, *words, env=None):
+        self.env = env
         self.folder, self.log = folder, folder / "template.log"
         (folder / "t.hcl").write_text('agent { address = "%s" }\n%s' % (address, config))
         self.command = [ROLLCALL, "template", "-config", str(folder / "t.hcl"), "-log-level=debug", *words]
@@ -30,7 +32,7 @@ class Template:
 
     def __enter__(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.env)
         return self
 
     def __exit__(self, *_):
@@ -211,14 +213,37 @@ def test_dry_prints_and_writes_nothing(agent, place):
     assert not (place / "out").exists() and not (place / "no").exists()
 
 
-def test_a_token_that_may_not_read_is_told(agent, place):
-    (place / "token").write_text("none\n")
-    (place / "in").write_text("x")
-    done = subprocess.run([ROLLCALL, "template", "-template", "%s:%s" % (place / "in", place / "out"), "-once", "-token-file",
-                           str(place / "missing"), "-http-addr=" + agent.http], capture_output=True, text=True, timeout=LONG, check=False)
-    assert done.returncode == 0 and (place / "out").read_text() == "x", done.stderr  # it asks nothing
-    done = subprocess.run([ROLLCALL, "template", "-nonsense"], capture_output=True, text=True, timeout=LONG, check=False)
-    assert done.returncode == 13
+def test_a_token_is_read_from_its_file_for_each_request(agent, place):
+    agent.api("/v1/kv/a", "PUT", b"1")
+    (place / "in").write_text('{{key "a"}}')
+    words = ["-template", "%s:%s" % (place / "in", place / "out"), "-token-file", str(place / "token")]
+    with Template(place, agent.http, "", *words) as template:
+        template.says("the token file %s cannot be read" % (place / "token"))
+        assert not (place / "out").exists()
+        (place / "token").write_text("00000000-0000-0000-0000-00000000face\n")
+        template.holds(place / "out", "1")
+        assert "face" not in template.said()
+
+
+def test_wrong_flags_and_wrong_settings_have_their_exit_statuses(agent, place):
+    for words, status, told in ((["-nonsense"], 13, "nonsense"), ([], 13, "wants -config PATH or -template"),
+                                (["-template", "a"], 15, "OUT is missing"), (["-config", "/nowhere"], 15, "/nowhere"),
+                                (["-template", "/nowhere:/tmp/x"], 15, "/nowhere cannot be read")):
+        done = subprocess.run([ROLLCALL, "template", *words], capture_output=True, text=True, timeout=LONG, check=False)
+        assert done.returncode == status and told in done.stderr, (words, done)
+
+
+def test_systemd_is_told_when_it_runs_reads_again_and_stops(agent, place):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(place / "notify"))
+        told.settimeout(LONG)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(place / "notify")}
+        with Template(place, agent.http, block(place, "x"), env=environment) as template:
+            assert told.recv(99) == b"READY=1"
+            template.process.send_signal(signal.SIGHUP)
+            assert [told.recv(99), told.recv(99)] == [b"RELOADING=1", b"READY=1"]
+            template.process.terminate()
+            assert told.recv(99) == b"STOPPING=1"
 
 
 # ---- nginx, as the manual has it.
