@@ -38,6 +38,7 @@ FILES = (
     ("weekly", "weekly", "web"),
 )
 SECONDS = 180  # to wait for the store
+ATTEMPTS = 5
 
 
 class Refused(Exception):
@@ -86,18 +87,12 @@ def _begin(base, operator):
     maker = _Api(base, first["SecretID"])
     maker.must("PUT", "/v1/acl/token", {"SecretID": operator, "Description": "operator of the lab",
                                         "Policies": [{"Name": "global-management"}]})
-    maker.must("DELETE", f"/v1/acl/token/{first['AccessorID']}")
+    mine.must("DELETE", f"/v1/acl/token/{first['AccessorID']}")
     return True
 
 
-def make(secrets, base="http://127.0.0.1:8500", seconds=SECONDS):
-    """All policies and tokens; what is there stays. TimeoutError when the store does not answer in time."""
-    until = time.monotonic() + seconds
-    while not _begin(base, secrets.tokens["operator"]):
-        if time.monotonic() > until:
-            raise TimeoutError(f"waited {seconds} s in vain until the store takes the first token")
-        time.sleep(1)
-    api = _Api(base, secrets.tokens["operator"])
+def _complete(api, secrets):
+    """What is missing of policies and tokens."""
     policies = {policy["Name"]: policy["ID"] for policy in api.must("GET", "/v1/acl/policies")}
     known = {token["Description"] for token in api.must("GET", "/v1/acl/tokens")}
     for purpose, rules in POLICIES.items():
@@ -112,3 +107,21 @@ def make(secrets, base="http://127.0.0.1:8500", seconds=SECONDS):
                 api.must("PUT", f"/v1/acl/policy/{policies[name]}", {**held, "Rules": rules})
         if words not in known:
             api.must("PUT", "/v1/acl/token", {"SecretID": secrets.tokens[purpose], "Description": words, "Policies": [{"Name": name}]})
+
+
+def make(secrets, base="http://127.0.0.1:8500", seconds=SECONDS):
+    """All policies and tokens; what is there stays. TimeoutError when the store does not answer in time."""
+    until = time.monotonic() + seconds
+    while not _begin(base, secrets.tokens["operator"]):
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {seconds} s in vain until the store takes the first token")
+        time.sleep(1)
+    api = _Api(base, secrets.tokens["operator"])
+    for attempt in range(ATTEMPTS):
+        try:
+            return _complete(api, secrets)
+        except Refused:  # another node may just be making the same
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1)
+    return None

@@ -14,7 +14,6 @@ def machines():
     if not shutil.which("vagrant") or not shutil.which("lxc-create"):
         pytest.skip("Vagrant and LXC are not here: scripts/install-deps vagrant")
     made = Machines()
-    made.vagrant("destroy", "-f")  # what an interrupted run may have left
     yield made
     made.vagrant("destroy", "-f")
     made.tell_times()

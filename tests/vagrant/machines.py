@@ -1,7 +1,9 @@
 """The lab on containers, driven as a person drives it: `vagrant` in a copy of the sources, ssh, curl, dig."""
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -49,6 +51,8 @@ class Machines:
             self.environment.pop(name, None)
         self.took = []  # (what, seconds)
         self.runs = 0
+        if (TREE / ".vagrant").exists():
+            self.vagrant("destroy", "-f")  # what an interrupted run may have left
         _copy()
 
     # -- vagrant ----------------------------------------------------------------------------------
@@ -88,6 +92,25 @@ class Machines:
                               timeout=seconds, check=False)
         assert not check or done.returncode == 0, f"{name}$ {command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    @contextlib.contextmanager
+    def tunnel(self, name, port):
+        """A port of ours that leads to that port of the machine's loopback, as `ssh -L` makes it."""
+        self.run(name, "true")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            here = free.getsockname()[1]
+        ssh = subprocess.Popen(["ssh", "-F", str(PLACE / "ssh-config"), "-N", "-L", f"127.0.0.1:{here}:127.0.0.1:{port}", name],
+                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: self.curl(f"http://127.0.0.1:{here}/", seconds=5)[0] != 0, "the tunnel is open")
+            yield here
+        finally:
+            ssh.terminate()
+            ssh.wait()
+
+    def operator(self):
+        """The token that may do everything."""
+        return self.run("adm1", "sudo cat /etc/rollcall/tokens/operator").strip()
 
     def api(self, name, path):
         """What the agent's API says there to an operator."""
