@@ -78,6 +78,7 @@ export function show(place, context) {
   let acted = null;
   const body = element("div", {}, about, section("Checks", own.element), section("Checks of its node", ofNode.element));
   const known = () => context.catalog.instance(node, id);
+  const reach = element("div", {}, dns.element, proxiesOfInstance(context, service, known));
 
   function drawHour() {
     const instance = known();
@@ -89,6 +90,7 @@ export function show(place, context) {
     gone.hidden = Boolean(instance) || !context.catalog.ready;
     body.hidden = !instance;
     actions.hidden = !instance;
+    reach.hidden = !instance;
     ofNode.show(context.catalog.nodes.get(node)?.checks ?? []);
     if (instance) dns.ask(self ? [...namesOf(service, instance.tags, self.domain), nodeName(node, self.domain)].filter(Boolean) : []);
     if (instance === drawn) return;
@@ -110,8 +112,7 @@ export function show(place, context) {
   }
 
   const redraw = () => { drawn = null; draw(); };
-  place.append(crumbs(["Services", link("services")], [service, link("services", service)]), head, actions, gone, reason, body, dns.element,
-    proxiesOfInstance(context, service, known), section("What changed in the last hour", timeLine.element));
+  place.append(crumbs(["Services", link("services")], [service, link("services", service)]), head, actions, gone, reason, body, reach, section("What changed in the last hour", timeLine.element));
   context.onCatalog(draw);
   context.self((value) => {
     self = { node: value.Config.NodeName, domain: value.DebugConfig?.domain ?? "rollcall." };

@@ -69,12 +69,14 @@ export function show(place, context) {
   let drawn = null;
   const body = element("div", {}, element("div", { class: "card" }, view.facts, view.hour), view.part, section("Instances", box.element, instances.element));
   const none = empty("No instance is like that.");
+  const reach = element("div", {}, dns.element, proxiesOfService(context, service));
   body.lastChild.append(none);
 
   function draw() {
     const known = context.catalog.services.get(service);
     gone.hidden = Boolean(known) || !context.catalog.ready;
     body.hidden = !known;
+    reach.hidden = !known;
     if (!known) { head.replaceChildren(nameOf(service)); drawn = null; return; }
     if (known !== drawn) top(view, known);
     drawn = known;
@@ -89,7 +91,7 @@ export function show(place, context) {
     if (domain) dns.ask(namesOf(service, known.tags, domain));
   }
 
-  place.append(crumbs(["Services", link("services")]), head, gone, body, dns.element, proxiesOfService(context, service), section("What changed in the last hour", timeLine.element));
+  place.append(crumbs(["Services", link("services")]), head, gone, body, reach, section("What changed in the last hour", timeLine.element));
   context.onCatalog(draw);
   context.self((value) => { domain = value.DebugConfig?.domain ?? "rollcall."; draw(); });
   context.events((events, error) => {
