@@ -43,6 +43,17 @@ SLEEPER = "[Service]\nStateDirectory=sleeper\nExecStart=/bin/sh -c 'touch /var/l
 COMPILED = "set jit = on; set jit_above_cost = 0; explain analyze select sum(i * 2) from generate_series(1, 1000) i where i % 3 = 1"
 
 
+TEMPLATE = """
+template {
+  source      = "/etc/rollcall/template/web.tmpl"
+  destination = "/etc/web.conf"
+  check       = ["grep", "-q", "^server", "/etc/rollcall/template/web.tmpl"]
+  reload      = ["systemctl", "restart", "bystander"]
+}
+"""
+TEXT = 'server {{range service "web"}}{{.Address}}:{{.Port}} {{end}}\n'
+
+
 @pytest.fixture(scope="module")
 def node(machine):
     """With an agent that keeps a store."""
@@ -77,6 +88,18 @@ def test_agent_restarts_the_unit_it_may_and_no_other(node):
     refused = node.run("setpriv", "--reuid=rollcall", "--regid=rollcall", "--clear-groups", "systemctl", "--no-ask-password", "restart", "bystander",
                        check=False)
     assert refused.returncode != 0
+
+
+def test_templates_write_files_of_root_and_restart_units(node):
+    (node.root / "etc/rollcall/template/web.hcl").write_text(TEMPLATE)
+    (node.root / "etc/rollcall/template/web.tmpl").write_text(TEXT)
+    former = node.show("bystander", "MainPID")
+    node.run("systemctl", "start", "rollcall-template@web")
+    node.run("rollcall", "services", "register", "-name", "web", "-address", "192.0.2.7", "-port", "80")
+    node.until(lambda: (node.root / "etc/web.conf").read_text() == "server 192.0.2.7:80 \n", lambda: node.journal("rollcall-template@web"))
+    node.until(lambda: node.show("bystander", "MainPID") not in (former, "0"), lambda: node.journal("rollcall-template@web"))
+    judged = node.run("systemd-analyze", "security", "--no-pager", "rollcall-template@web", check=False).stdout
+    assert float(re.search(r"Overall exposure level for .*: ([0-9.]+)", judged).group(1)) <= 2.5, judged
 
 
 def test_postgresql_runs_under_the_warden_and_compiles_queries(node):
