@@ -261,9 +261,12 @@ static void answered(struct template_ask *ask, json_t *value)
     struct template_asks *asks = ask->asks;
     uint64_t known = ask->index;
 
-    if (ask->failures > 0 && --asks->failing == 0) {
-        rc_log(RC_LOG_INFO, "template", "the agent at %s tells again",
-               asks->options.agent->address);
+    if (ask->failures > 0) {
+        asks->options.on_back(asks->options.context);
+        if (--asks->failing == 0) {
+            rc_log(RC_LOG_INFO, "template", "the agent at %s tells again",
+                   asks->options.agent->address);
+        }
     }
     ask->failures = 0;
     /* An index that went back is of another store: ask anew (consul-api.md 2). */

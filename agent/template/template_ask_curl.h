@@ -21,6 +21,8 @@ struct template_asks_options {
     const struct template_agent *agent; /* borrowed until closed */
     /* `fact` has a new value. */
     void (*on_news)(void *context, struct template_fact *fact);
+    /* An answer has come where the last tries had failed; before on_news(). */
+    void (*on_back)(void *context);
     /* So many tries in a row have failed. */
     void (*on_failed)(void *context, unsigned failures);
     void *context;

@@ -1,6 +1,7 @@
 /* template_expression.c - pipelines: values, fields, calls and parentheses.
  *
  * A parenthesis is a frame on a stack of its own, not a call of a function. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,6 +381,7 @@ static bool peeks(const struct template_parser *p, enum template_word_kind *kind
 static uint32_t slot_of(struct template_parser *p, const struct template_word *name,
                         enum template_word_kind sign)
 {
+    assert(name->text.at != NULL);
     if (name->text.size == 1) {
         template_parse_fail(p, name->place, "$ alone cannot be set");
         return 0;

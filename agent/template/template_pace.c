@@ -22,15 +22,24 @@ void template_pace_touch(struct template_pace *pace, uint64_t now_ms)
     }
 }
 
+void template_pace_hold(struct template_pace *pace, uint64_t until_ms)
+{
+    if (until_ms > pace->not_before_ms) {
+        pace->not_before_ms = until_ms;
+    }
+}
+
 static uint64_t render_due_ms(const struct template_pace *pace)
 {
-    if (pace->first_ms == UINT64_MAX) {
-        return pace->retry_ms;
+    uint64_t due_ms = UINT64_MAX;
+
+    if (pace->first_ms != UINT64_MAX) {
+        uint64_t quiet_ms = pace->last_ms + pace->quiet_min_ms;
+        uint64_t latest_ms = pace->first_ms + pace->quiet_max_ms;
+        due_ms = quiet_ms < latest_ms ? quiet_ms : latest_ms;
     }
-    uint64_t quiet_ms = pace->last_ms + pace->quiet_min_ms;
-    uint64_t latest_ms = pace->first_ms + pace->quiet_max_ms;
-    uint64_t due_ms = quiet_ms < latest_ms ? quiet_ms : latest_ms;
-    return due_ms < pace->retry_ms ? due_ms : pace->retry_ms;
+    due_ms = due_ms < pace->retry_ms ? due_ms : pace->retry_ms;
+    return due_ms > pace->not_before_ms ? due_ms : pace->not_before_ms;
 }
 
 static uint64_t back_off_ms(unsigned failures)

@@ -4,7 +4,7 @@
  * the latest `quiet_max_ms` after the first. The new text is checked, then replaces the file,
  * then the reload runs. What changes meanwhile is rendered when that has ended. A check, a
  * write or a reload that fails is tried again after 1 s, 2 s, 4 s, ... 60 s, or as soon as
- * something changes. Pure: time and results in, actions out. */
+ * something changes. After the agent was away it is given time to hear from its pool. Pure: time and results in, actions out. */
 #ifndef AGENT_TEMPLATE_TEMPLATE_PACE_H
 #define AGENT_TEMPLATE_TEMPLATE_PACE_H
 
@@ -14,6 +14,7 @@
 enum {
     TEMPLATE_QUIET_MIN_MS = 100,
     TEMPLATE_QUIET_MAX_MS = 400,
+    TEMPLATE_SETTLE_MS = 2000, /* an agent that was away hears from its pool */
     TEMPLATE_RETRY_MS = 1000,
     TEMPLATE_RETRY_MAX_MS = 60 * 1000
 };
@@ -29,11 +30,12 @@ struct template_pace {
     uint64_t quiet_min_ms;
     uint64_t quiet_max_ms;
     enum template_state state;
-    uint64_t first_ms;  /* of the changes that are not rendered yet; UINT64_MAX: none */
-    uint64_t last_ms;   /* likewise */
-    uint64_t retry_ms;  /* render again then, for a check or a write that failed */
-    uint64_t reload_ms; /* the reload is owed then; UINT64_MAX: none is */
-    unsigned failures;  /* of check and write, in a row */
+    uint64_t first_ms; /* of the changes that are not rendered yet; UINT64_MAX: none */
+    uint64_t last_ms;  /* likewise */
+    uint64_t retry_ms; /* render again then, for a check or a write that failed */
+    uint64_t not_before_ms; /* nothing is rendered until then */
+    uint64_t reload_ms;     /* the reload is owed then; UINT64_MAX: none is */
+    unsigned failures;      /* of check and write, in a row */
     unsigned reload_failures;
 };
 
@@ -57,6 +59,9 @@ void template_pace_init(struct template_pace *pace, uint64_t quiet_min_ms,
 
 /* Something that it shows may have changed. */
 void template_pace_touch(struct template_pace *pace, uint64_t now_ms);
+
+/* Nothing is rendered before `until_ms`, whatever has changed. */
+void template_pace_hold(struct template_pace *pace, uint64_t until_ms);
 
 enum template_action template_pace_next(struct template_pace *pace, uint64_t now_ms);
 void template_pace_rendered(struct template_pace *pace, enum template_outcome outcome,

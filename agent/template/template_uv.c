@@ -58,6 +58,16 @@ static void on_news(void *context, struct template_fact *fact)
     wake(r);
 }
 
+/* An agent that has just started knows little: what it tells first would empty files. */
+static void on_back(void *context)
+{
+    struct runner *r = context;
+
+    for (size_t i = 0; i < r->job_count; i++) {
+        template_pace_hold(&r->jobs[i].pace, uv_now(&r->loop) + TEMPLATE_SETTLE_MS);
+    }
+}
+
 static void finish(struct runner *r, enum template_exit status)
 {
     r->exit = r->is_ending ? r->exit : status;
@@ -191,6 +201,7 @@ static int load(struct runner *r)
         .loop = &r->loop,
         .agent = &r->config.agent,
         .on_news = on_news,
+        .on_back = on_back,
         .on_failed = on_failed,
         .context = r,
     };

@@ -129,6 +129,21 @@ static void a_reload_that_fails_is_owed_until_it_works(void **state)
     assert_true(template_pace_is_done(&pace));
 }
 
+static void what_an_agent_tells_that_was_away_waits_until_it_has_settled(void **state)
+{
+    struct template_pace pace = touched(1000);
+
+    (void)state;
+    template_pace_hold(&pace, 3000);
+    template_pace_hold(&pace, 2000);
+    assert_true(template_pace_deadline_ms(&pace) == 3000);
+    assert_int_equal(template_pace_next(&pace, 2999), TEMPLATE_NOTHING);
+    render(&pace, TEMPLATE_SAME, 3000);
+
+    template_pace_hold(&pace, 9000);
+    assert_true(template_pace_is_done(&pace));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +154,7 @@ int main(void)
         cmocka_unit_test(a_check_that_fails_is_tried_again_later_and_later),
         cmocka_unit_test(a_change_does_not_wait_for_the_next_try),
         cmocka_unit_test(a_reload_that_fails_is_owed_until_it_works),
+        cmocka_unit_test(what_an_agent_tells_that_was_away_waits_until_it_has_settled),
     };
     return cmocka_run_group_tests_name("template_pace", tests, NULL, NULL);
 }
