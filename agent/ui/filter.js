@@ -66,7 +66,7 @@ function terms(text) {
 function asker({ kind, value: wanted }) {
   if (kind === "pattern") {
     try {
-      const pattern = new RegExp(wanted, "iu");
+      const pattern = new RegExp(wanted, "i");
       return (text) => pattern.test(text);
     } catch (error) {
       throw new Mistake(`/${wanted}/ is no regular expression: ${error.message.split(": ").pop()}`);

@@ -30,6 +30,7 @@ test("a regular expression finds by pattern, alone or behind a field", () => {
   assert.equal(found("tag:/^v\\d$/"), "web");
   assert.equal(found("/10\\.0\\.0\\.\\d:80/"), "web");
   assert.equal(found("/a b|two words/"), "web");
+  assert.equal(found("/web\\-1/"), "web");
 });
 
 test("a tag is meant whole, a meta by key and value", () => {
