@@ -28,6 +28,8 @@ test("a route leads to a service by its pool", () => {
   assert.deepEqual(routesTo("todomvc", proxies).map(({ proxy, route, rate, p99 }) => [proxy, route, rate, p99]), [["adm1", "todo", 5, null]]);
   assert.deepEqual(routesTo("mail", proxies).map(({ route }) => route), ["mail"]);
   assert.deepEqual(routesTo("web", proxies), []);
+  const tcp = [{ Node: "adm1", Figures: { Listeners: [{ Address: "127.0.0.1:5432", Mode: "postgres", Pool: "pg", Connections: 3 }], Pools: [{ Pool: "pg", Service: "postgres" }] } }];
+  assert.deepEqual(routesTo("postgres", tcp).map(({ route, rate }) => [route, rate]), [["127.0.0.1:5432, postgres, 3 open", null]]);
 });
 
 test("an instance is found at its address, and a silent proxy is told", () => {
@@ -37,5 +39,11 @@ test("an instance is found at its address, and a silent proxy is told", () => {
 
 test("figures are short", () => {
   assert.deepEqual([null, 0, 1.25, 132.4, 12345].map(perSecond), ["–", "0", "1.3", "132", "12.3k"]);
-  assert.deepEqual([null, 0.42, 31, 12000].map(millis), ["–", "0.4 ms", "31 ms", "12 s"]);
+  assert.deepEqual([null, 0, 0.42, 31, 12000].map(millis), ["–", "–", "0.4 ms", "31 ms", "12 s"]);
+});
+
+test("a route of several listeners is told once, with all its requests and its slowest answers", () => {
+  const route = (name, rate, p99) => ({ Route: name, Host: "*", Path: "/", Pool: "web", PerSecond: rate, Errors5xxPerSecond: 0, P50Ms: 1, P95Ms: 2, P99Ms: p99 });
+  const two = [{ Node: "web1", Address: "a", Port: 1, Figures: { Routes: [route("* /", 2, 10), route("* / #1", 3, 40)], Pools: [{ Pool: "web", Service: "todomvc" }] } }];
+  assert.deepEqual(routesTo("todomvc", two).map((row) => [row.route, row.rate, row.p99]), [["* / (2 listeners)", 5, 40]]);
 });
