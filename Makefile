@@ -229,6 +229,11 @@ store-figures: $(STORE_BIN) ## commits a second of a store on SQLite, here and o
 
 ui-unit: ## what the status page makes of the API, without a browser: node
 	node --test tests/ui/model_*.mjs
+ui: $(BINS) ## the status page in Chromium: a lab, every page in every form, axe; pictures in build/ui (root; npm)
+	command -v npm >/dev/null || scripts/install-deps ui
+	command -v chromium >/dev/null || scripts/install-deps chromium
+	cd tests/ui && npm ci --no-audit --no-fund --ignore-scripts
+	ROLLCALL_BUILD=$(BUILD) /usr/bin/python3 -B tests/ui/drive.py
 lab: ## a five-node lab on this machine, from nothing (root); STORE=sqlite: without etcd
 	scripts/install-deps run build lab
 	$(MAKE) all
@@ -393,6 +398,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-.PHONY: all vagrant-lxc ui-unit dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
+.PHONY: all vagrant-lxc ui ui-unit dns-bench dns-differential dns-forward-figures unit sim store-crash store-kill store-figures sim-same sim-soak store-soak replay fuzz lab check tests integration churn etcd-crash etcd-figures store-history store-partitions http-figures dns-figures dns-overload proxy-figures proxy-large proxy-differential proxy-smuggling lock-safety pg-matrix pg-figures figures lint format install clean help
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(ALL_C))

@@ -42,7 +42,11 @@ function mark(p, typical) {
 // As wide as its place; the same scale in both directions.
 function picture(nodes, found, from, width) {
   const { points, kept } = project(nodes);
-  const reach = (axis) => Math.max(...points.map((p) => Math.abs(p[axis])), 1e-6);
+  // Room for the rings, too, as long as that does not press the nodes together.
+  const reach = (axis) => {
+    const far = Math.max(...points.map((p) => Math.abs(p[axis])), 1e-6);
+    return points.length > RINGS_MAX ? far : Math.min(Math.max(...points.map((p) => Math.abs(p[axis]) + p.height)), 1.5 * far);
+  };
   const scale = Math.min((width / 2 - EDGE) / reach("x"), 220 / reach("y"));
   const height = Math.max(240, 2 * (reach("y") * scale + EDGE));
   const typical = new Map(found.map((t) => [t.node, t.typical]));
