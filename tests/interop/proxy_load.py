@@ -111,7 +111,8 @@ async def request(user, kind, target=b"/"):
     except (OSError, EOFError, asyncio.TimeoutError, ValueError, asyncio.LimitOverrunError) as problem:
         used = user.used
         user.close()
-        if kind == "tcp" and used > 1 and isinstance(problem, asyncio.IncompleteReadError) and not problem.partial:
+        cut = isinstance(problem, ConnectionResetError) or isinstance(problem, asyncio.IncompleteReadError) and not problem.partial
+        if kind == "tcp" and used > 1 and cut:
             return  # an application that ends has closed the session in that moment: nobody between us could ask anew
         user.tally.note(kind, began, "%r at its request number %d, after %.3f s" % (problem, used, time.monotonic() - began))
 
