@@ -12,6 +12,7 @@ const PULSE = "/v1/status/leader";
 const PULSE_MS = 2500; // and so long is an answer waited for
 const SELF_MS = 30000;
 const EVENTS = "/v1/internal/ui/events";
+const EVENTS_MS = 2000; // not blocking: a browser has six connections to an agent for all its windows
 const at = (id) => document.getElementById(id);
 
 // Storage may be forbidden; then a token lives as long as the page.
@@ -143,7 +144,7 @@ function contextOf(params, signal) {
       const tell = () => listener(...last);
       again.add(tell);
       signal.addEventListener("abort", () => again.delete(tell));
-      live.subscribe(EVENTS, { grows: true }, ({ value, error, filtered }) => { last = [Array.isArray(value) ? value : [], error, filtered]; tell(); }, signal);
+      live.subscribe(EVENTS, { grows: true, everyMs: EVENTS_MS }, ({ value, error, filtered }) => { last = [Array.isArray(value) ? value : [], error, filtered]; tell(); }, signal);
     },
     knownSince: () => catalog.nodes.get(selfName)?.livenessSince ?? 0,
     ask: (path, options = {}) => askAgent(path, { token: token(), ...options }),

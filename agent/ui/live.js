@@ -96,20 +96,20 @@ export class Follower {
   }
 
   url() {
-    if (this.everyMs > 0 || this.index === 0) return this.path;
-    const after = this.grows && this.list.length > 0 ? `&after=${this.list[this.list.length - 1].Index}` : "";
-    return `${this.path}${this.path.includes("?") ? "&" : "?"}index=${this.index}&wait=${WAIT_S}s${after}`;
+    if (this.index === 0) return this.path;
+    const blocks = this.everyMs > 0 ? [] : [`index=${this.index}`, `wait=${WAIT_S}s`];
+    const grows = this.grows && this.list.length > 0 ? [`after=${this.list[this.list.length - 1].Index}`] : [];
+    const query = [...blocks, ...grows].join("&");
+    return query ? `${this.path}${this.path.includes("?") ? "&" : "?"}${query}` : this.path;
   }
 
   async turn(signal) {
     const timeout = this.patienceMs + (this.everyMs > 0 || this.index === 0 ? 0 : WAIT_S * 1000);
     const answer = await ask(this.url(), { token: this.token(), signal, timeout });
     if (signal.aborted) return 0;
-    if (this.grows && Array.isArray(answer.body)) {
-      this.list = this.index === 0 ? answer.body : [...this.list, ...answer.body].slice(-GROWN_MAX);
-      answer.body = this.list;
-    }
-    const isNews = this.everyMs > 0 || this.index === 0 || answer.index !== this.index;
+    const began = this.index === 0;
+    const isNews = began || (this.grows ? answer.body?.length > 0 : this.everyMs > 0 || answer.index !== this.index);
+    if (this.grows && Array.isArray(answer.body)) answer.body = this.list = began ? answer.body : [...this.list, ...answer.body].slice(-GROWN_MAX);
     this.index = answer.index < this.index ? 0 : answer.index; // a smaller one: the agent began anew
     this.alive();
     if (isNews) this.heard(answer);

@@ -95,3 +95,14 @@ test("a page that makes a mistake is reported, and the others are told all the s
   leaving.abort();
   assert.deepEqual([told, reported.mock.callCount()], [[["a", null]], 1]);
 });
+
+test("a list that grows may be asked for regularly, without holding a connection, and tells only what is new", async (t) => {
+  const heard = [];
+  const asked = agent(t, [[200, 5, [{ Index: 5 }]], [200, 5, []], [200, 6, [{ Index: 6 }]]]);
+  const follower = new Follower("/v1/x", { grows: true, everyMs: 5, heard: ({ body }) => heard.push(body.length) });
+  follower.start();
+  await until(() => asked.length === 4);
+  follower.stop();
+  assert.deepEqual(heard, [1, 2]);
+  assert.deepEqual(asked.map(({ path }) => path), ["/v1/x", "/v1/x?after=5", "/v1/x?after=5", "/v1/x?after=6"]);
+});
