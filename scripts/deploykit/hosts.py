@@ -15,8 +15,11 @@ KEPT = 3  # versions on a host, the running one among them
 
 # The token is read on the host and goes to curl by standard input: argv is for everybody's eyes.
 _ASK = """\
-[ -r {token} ] && printf 'header = "X-Consul-Token: %s"\\n' "$(cat {token})" | exec curl -sS -m {seconds} -K - "$@"
-exec curl -sS -m {seconds} "$@" """
+if [ -r {token} ]; then
+    printf 'header = "X-Consul-Token: %s"\\n' "$(cat {token})" | curl -sS -m {seconds} -K - "$@"
+else
+    curl -sS -m {seconds} "$@"
+fi"""
 
 
 class HostError(Exception):

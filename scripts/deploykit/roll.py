@@ -50,6 +50,7 @@ class Roll:
         self.wishes = wishes
         self.first = next(iter(hosts.values()))
         self.proxies = []
+        self.routed = False  # some proxy sends to the service
         self.done = []
 
     # -- what there is --------------------------------------------------------------------------
@@ -175,7 +176,7 @@ class Roll:
 
         def used():
             sending = self._in_use(instance)[0]
-            return f"{sending} of {len(self.proxies)} proxies use it" if self.proxies and not sending else None
+            return f"{sending} of {len(self.proxies)} proxies use it" if self.routed and not sending else None
         self._until(used, "proxies use it again")
 
         def passes():
@@ -225,6 +226,7 @@ class Roll:
         """True when all have the new version; False when all have the old one again. HostError, Failed: neither; it says where."""
         instances = self.instances()
         self.find_proxies()
+        self.routed = any(self._in_use(instance)[0] for instance in instances)
         with alone(self.first, self.wishes.service):
             return self._roll(instances)
 
