@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/template/template_render.h"
@@ -44,41 +45,53 @@ static json_t *find(void *context, const struct template_query *query)
     return world->values[query->kind];
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+/* Answers every question once and for all. */
+static void fill(struct world *world)
+{
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        const struct template_query query = {.kind = answers[i].kind};
+        json_t **value = &world->values[answers[i].kind];
+        if (*value == NULL &&
+            template_query_value(&query, 200, answers[i].body, strlen(answers[i].body),
+                                 value) != RC_OK) {
+            abort();
+        }
+    }
+}
+
+static void render(const struct template_program *program, struct world *world,
+                   struct rc_buffer *out)
 {
     static const struct template_bounds bounds = {1 << 16, 1 << 16, 10000};
+    const struct template_source source = {.find = find, .context = world};
+    struct template_result result;
+    int err = template_render(program, &source, &bounds, out, &result);
+
+    assert((err == RC_OK) == (result.error[0] == '\0'));
+    assert(out->size <= bounds.output_max);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
     static struct world world;
     struct template_program *program = NULL;
     char error[TEMPLATE_ERROR_MAX];
-    const struct template_source source = {.find = find, .context = &world};
     const struct template_source_text text = {
         .name = "t", .text = (const char *)bytes, .size = size};
-    struct template_result results[2];
-    struct rc_buffer texts[2] = {{0}, {0}};
+    struct rc_buffer first = {0};
+    struct rc_buffer second = {0};
 
-    for (size_t i = 0;
-         world.values[QUERY_TREE] == NULL && i < sizeof answers / sizeof answers[0];
-         i++) {
-        const struct template_query query = {.kind = answers[i].kind};
-        int err =
-            template_query_value(&query, 200, answers[i].body, strlen(answers[i].body),
-                                 &world.values[answers[i].kind]);
-        assert(err == RC_OK);
-    }
+    fill(&world);
     if (template_program_create(&text, &program, error) != RC_OK) {
         assert(error[0] != '\0');
         return 0;
     }
-    for (size_t i = 0; i < 2; i++) {
-        int err = template_render(program, &source, &bounds, &texts[i], &results[i]);
-        assert((err == RC_OK) == (results[i].error[0] == '\0'));
-        assert(texts[i].size <= bounds.output_max);
-    }
-    assert(texts[0].size == texts[1].size &&
-           (texts[0].size == 0 ||
-            memcmp(texts[0].bytes, texts[1].bytes, texts[0].size) == 0));
-    rc_buffer_fini(&texts[0]);
-    rc_buffer_fini(&texts[1]);
+    render(program, &world, &first);
+    render(program, &world, &second);
+    assert(first.size == second.size &&
+           (first.size == 0 || memcmp(first.bytes, second.bytes, first.size) == 0));
+    rc_buffer_fini(&first);
+    rc_buffer_fini(&second);
     template_program_destroy(program);
     return 0;
 }

@@ -41,15 +41,17 @@ static void all_settings_are_read(void **state)
         &config, error);
 
     (void)state;
-    if (err != RC_OK) {
+    if (err != RC_OK || config.entries == NULL) {
         fail_msg("%s", error);
+        return;
     }
     const struct template_entry *entry = &config.entries[0];
     assert_true(config.count == 2 && config.log_level == RC_LOG_DEBUG);
     assert_string_equal(config.agent.address, "10.0.0.1:8500");
     assert_true(config.agent.tls_unverified);
     assert_true(entry->check.count == 2 && entry->reload.count == 3);
-    assert_string_equal(entry->reload.words[2], "kill -HUP 1");
+    assert_string_equal(entry->reload.words != NULL ? entry->reload.words[2] : "",
+                        "kill -HUP 1");
     assert_true(entry->command_ms == 5000 && entry->mode == 0640);
     assert_true(entry->quiet_min_ms == 1000 && entry->quiet_max_ms == 4000);
     assert_true(entry->min_instances == 2);
