@@ -134,13 +134,12 @@ static void on_primary(struct agent *agent, const struct catalog_happening *h)
                                         .to = h->node->name,
                                         .text = words};
 
-    (void)snprintf(words, sizeof words, "%.128s is primary of %.64s in term %llu%s%.128s",
-                   h->node->name, h->group[0] != '\0' ? h->group : h->service->name,
-                   (unsigned long long)h->term,
-                   h->was[0] == '\0'                       ? ""
-                   : rc_text_equals(h->was, h->node->name) ? ", as before: "
-                                                           : ", after ",
-                   h->was);
+    bool again = rc_text_equals(h->was, h->node->name);
+    (void)snprintf(
+        words, sizeof words, "%.128s is %sprimary of %.64s in term %llu%s%.128s",
+        h->node->name, again ? "again " : "",
+        h->group[0] != '\0' ? h->group : h->service->name, (unsigned long long)h->term,
+        again || h->was[0] == '\0' ? "" : ", after ", again ? "" : h->was);
     agent_tell_history(agent, &event);
 }
 

@@ -353,10 +353,13 @@ static int settle_host_names(struct agent *agent)
     const char *const domains[] = {agent->config.domain, agent->config.alt_domain};
 
     agent->host_names = calloc(given->count + 2, sizeof *agent->host_names);
-    for (size_t i = 0; agent->host_names != NULL && i < given->count; i++) {
+    if (agent->host_names == NULL) {
+        return fail(agent, RC_ENOMEM, "no memory");
+    }
+    for (size_t i = 0; i < given->count; i++) {
         agent->host_names[agent->host_name_count++] = rc_text_copy(given->items[i]);
     }
-    for (size_t i = 0; agent->host_names != NULL && i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         char name[300];
         size_t size = domains[i] != NULL ? strcspn(domains[i], ".") : 0;
         if (size > 0) {
@@ -371,7 +374,7 @@ static int settle_host_names(struct agent *agent)
             return fail(agent, RC_ENOMEM, "no memory");
         }
     }
-    return agent->host_names != NULL ? RC_OK : fail(agent, RC_ENOMEM, "no memory");
+    return RC_OK;
 }
 
 static int open_http(struct agent *agent)
