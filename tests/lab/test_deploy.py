@@ -7,7 +7,7 @@ import pytest
 
 from hosts import ROOT, until
 from deploykit.alone import alone
-from deploykit.hosts import Namespace
+from deploykit.hosts import API, Namespace
 from labkit.lab import APP
 
 
@@ -105,3 +105,10 @@ def test_two_do_not_deploy_at_once(hosts, deploy):
         status, said = deploy("other", _says("other"))
     assert status == 2 and "todomvc is being deployed already, by" in said, said
     assert _versions(hosts) == before
+
+
+def test_an_operators_token_is_read_on_the_host_and_asked_with_once(hosts, tmp_path):
+    host = Namespace(hosts.lab, hosts.node("web1"))
+    host.token = str(tmp_path / "token")
+    (tmp_path / "token").write_text("00000000-1111-2222-3333-444444444444\n")
+    assert {entry["Node"]["Node"] for entry in host.ask_json(f"{API}/v1/health/service/todomvc")} == {"web1", "web2"}
