@@ -84,7 +84,8 @@ class Machine:
         options = f"lowerdir={debian()},upperdir={self.scratch}/upper,workdir={self.scratch}/work"
         subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(self.root)], check=True)
         self.group.mkdir()
-        enter = 'echo $$ >"$0/cgroup.procs" && exec unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child sh -c "$1" sh "$2" "$3"'
+        # It ends with us, however we end.
+        enter = 'echo $$ >"$0/cgroup.procs" && exec setpriv --pdeathsig KILL unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child sh -c "$1" sh "$2" "$3"'
         self.keeper = subprocess.Popen(["sh", "-c", enter, str(self.group), START, str(self.root), str(shared)],
                                        stdin=subprocess.DEVNULL, stderr=(self.scratch / "start.log").open("w"))
         self.pid = self._first_process()
