@@ -39,7 +39,7 @@ struct h2_head {
     bool begun;             /* the request line is written */
     bool has_host;          /* a Host line is */
     bool has_length;
-    bool has_content; /* and it is not 0 */
+    bool has_content;  /* and it is not 0 */
     size_t cookie_end; /* of the only Cookie line's value; 0 = none yet */
 };
 
