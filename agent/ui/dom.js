@@ -55,7 +55,7 @@ export function state(word, text = word) {
 export function since(instant) {
   if (!instant) return element("span", { class: "faint" }, "–");
   const date = new Date(instant);
-  return element("time", { class: "since", datetime: date.toISOString(), title: date.toLocaleString(), "data-at": instant }, ago(instant, Date.now()));
+  return element("time", { class: "since", datetime: date.toISOString(), title: date.toLocaleString("en-GB"), "data-at": instant }, ago(instant, Date.now()));
 }
 
 // "18:52:59", the same for everybody who looks.

@@ -4,6 +4,9 @@ import { Table, element, facts, heading, nameOf, section, since, state } from ".
 import { span } from "./model_nodes.js";
 import { link } from "./router.js";
 
+// "SavedByTCP" in words.
+const words = (name) => name.replace(/([a-z])(?=[A-Z])/g, "$1 ").replace(/ [A-Z](?=[a-z])/g, (c) => c.toLowerCase());
+
 export const title = "Gossip";
 export const paths = ["/ui/gossip"];
 
@@ -63,7 +66,7 @@ export function show(place, context) {
       const at = Math.round((now - t.AgoMs) / 1000) * 1000;
       return { ...t, AgoMs: 0, at, key: `${t.Member} ${t.Incarnation} ${t.To} ${at}` };
     }));
-    redraw(probes, [debug.Probes], () => facts(Object.entries(debug.Probes).map(([k, v]) => [k.replace(/(?<!^)[A-Z](?![A-Z])/g, (c) => ` ${c.toLowerCase()}`), v.toLocaleString("en")])));
+    redraw(probes, [debug.Probes], () => facts(Object.entries(debug.Probes).map(([k, v]) => [words(k), v.toLocaleString("en")])));
   }
 
   const detail = (title, part) => section(title, part.element ?? part);

@@ -20,7 +20,7 @@ const WORDS = { passing: "well", warning: "impaired", critical: "no primary" };
 const samples = new Map(); // cluster -> what its lag was, for as long as this page is open
 
 const historyColumns = [
-  { title: "When", cell: (h) => element("time", { datetime: new Date(h.At).toISOString() }, new Date(h.At).toLocaleString()) },
+  { title: "When", cell: (h) => element("time", { datetime: new Date(h.At).toISOString() }, new Date(h.At).toLocaleString("en-GB")) },
   { title: "Term", class: "number", cell: (h) => `${h.Term}` },
   { title: "Primary", cell: (h) => nameOf(h.Node, link("nodes", h.Node)) },
   { title: "Before", cell: (h) => (h.From ? nameOf(h.From, link("nodes", h.From)) : "–") },

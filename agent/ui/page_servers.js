@@ -4,6 +4,8 @@ import { Table, element, facts, heading, nameOf, section, since, state } from ".
 import { size } from "./model_keys.js";
 import { link } from "./router.js";
 
+const yes = (told) => ({ true: "yes", false: "no" })[told] ?? told ?? null;
+
 export const title = "Servers";
 export const paths = ["/ui/servers"];
 
@@ -46,7 +48,7 @@ export function show(place, context) {
   context.live("/v1/agent/gossip/members", {}, ({ value }) => { if (value) { known.gossip = value; drawServers(); } });
   context.onCatalog(drawServers);
   onSelf(context, ({ stats, self, server }) => self && redraw(here, [stats.store, stats.link, self], () => facts([["Agent", self],
-    ["Keeps the store", server && stats.store?.engine !== "none" ? `yes, ${stats.store?.engine}` : "no: it asks a server"], ["Loaded", stats.store?.loaded], ["Knows a leader", stats.store?.leader_known], ["Age of what it knows", stats.store?.age_ms ? `${stats.store.age_ms} ms` : null],
+    ["Keeps the store", server && stats.store?.engine !== "none" ? `yes, ${stats.store?.engine}` : "no: it asks a server"], ["Loaded", yes(stats.store?.loaded)], ["Knows a leader", yes(stats.store?.leader_known)], ["Age of what it knows", stats.store?.age_ms ? `${stats.store.age_ms} ms` : null],
     ["Conflict", stats.store?.conflict === "true" ? "yes: see its log" : null],
     ...Object.entries(stats.link ?? {}).map(([k, v]) => [`Link: ${k.replaceAll("_", " ")}`, typeof v === "object" ? JSON.stringify(v) : `${v}`])])));
 }
