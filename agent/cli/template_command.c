@@ -244,5 +244,5 @@ int template_command_run(const struct cli_command *self, int count, char **words
         .load = load,
         .context = &told,
     };
-    return template_run(&run);
+    return (int)template_run(&run);
 }

@@ -11,7 +11,8 @@
 #include "agent/template/template_value.h"
 #include "base/err.h"
 
-enum { NO_FUNCTION = UINT32_MAX, NUMBER_MAX = 64 };
+#define NO_FUNCTION UINT32_MAX
+enum { NUMBER_MAX = 64 };
 
 /* A pipeline that is being read: the whole, or one in parentheses. */
 struct frame {

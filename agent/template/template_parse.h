@@ -5,7 +5,7 @@
 
 #include "agent/template/template_program.h"
 
-enum { TEMPLATE_NO_STEP = UINT32_MAX };
+#define TEMPLATE_NO_STEP UINT32_MAX
 
 struct template_parser {
     struct template_program *program;
