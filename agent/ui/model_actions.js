@@ -16,6 +16,9 @@ function returns(origin, id, node) {
   return "If a configuration file has it, it comes back at the next reload; a program that registered it may do so again.";
 }
 
+// The last healthy instance of a service is not taken away from here: `rollcall maint -force` does it all the same.
+const carefully = (on) => (on ? "&safe=true" : "");
+
 // Each action has:
 //   title, button: what it is called      says: [what will happen ..]     owner: whose it is
 //   at: "" (any agent can do it) or the node whose own agent must         command: the same at a shell
@@ -29,7 +32,7 @@ export function nodeMaintenance(node, on) {
         "Nothing is stopped, and checks go on. It stays so over restarts until it is switched off."]
       : [`The instances on ${node} are answered for again, as far as their own checks pass.`],
     owner: `The agent of ${node} keeps it.`, at: node, reason: on, danger: on,
-    request: { method: "PUT", path: `/v1/agent/maintenance?enable=${on}` },
+    request: { method: "PUT", path: `/v1/agent/maintenance?enable=${on}${carefully(on)}` },
     command: `rollcall maint ${on ? "-enable -reason=REASON" : "-disable"}`,
   };
 }
@@ -42,7 +45,7 @@ export function serviceMaintenance(node, id, on) {
         "The program is not stopped. It stays so over restarts until it is switched off."]
       : ["The instance is answered for again, as far as its checks pass."],
     owner: `The agent of ${node} keeps it.`, at: node, reason: on, danger: on,
-    request: { method: "PUT", path: `/v1/agent/service/maintenance/${component(id)}?enable=${on}` },
+    request: { method: "PUT", path: `/v1/agent/service/maintenance/${component(id)}?enable=${on}${carefully(on)}` },
     command: `rollcall maint ${on ? "-enable" : "-disable"} -service=${quote(id)}${on ? " -reason=REASON" : ""}`,
   };
 }

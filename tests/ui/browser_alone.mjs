@@ -108,12 +108,18 @@ test("a key is created, read, changed and deleted", async () => {
   }
 });
 
-test("maintenance is asked for, explained, done and undone", async () => {
+test("maintenance is asked for, explained, done and undone, but not of the last healthy instance", async () => {
   const agent = await new Agent().start();
   try {
     await agent.put("/v1/agent/service/register", { Name: "web", Address: "127.0.0.1", Port: 80, Check: { TTL: "1h", Status: "passing" } });
-    const page = await open(browser, `${agent.url}/ui/services/web/one/web`);
+    const page = await open(browser, `${agent.url}/ui/services/web/one/web`, { allow: (text) => /409/.test(text) });
     const inMaintenance = async () => JSON.stringify(await (await agent.get("/v1/agent/checks")).json()).includes("_service_maintenance:web");
+    await page.getByRole("button", { name: "Maintenance on" }).click();
+    await page.locator("dialog[open] button.danger").last().click();
+    await page.locator("dialog[open]", { hasText: /last|healthy/ }).waitFor();
+    assert.equal(await inMaintenance(), false, "nobody would be left");
+    await page.keyboard.press("Escape");
+    await agent.put("/v1/agent/service/register", { Name: "web", ID: "web-2", Address: "127.0.0.1", Port: 81, Check: { TTL: "1h", Status: "passing" } });
     for (const [label, wanted] of [["Maintenance on", true], ["Maintenance off", false]]) {
       await page.getByRole("button", { name: label }).click();
       const dialog = page.locator("dialog[open]");

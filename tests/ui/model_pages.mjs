@@ -179,7 +179,7 @@ test("where tokens are in use nothing is done without one", () => {
 
 test("names in a request's path are escaped, whatever they are", () => {
   assert.equal(actions.deleteKey("a/b?c#d", 4).request.path, "/v1/kv/a%2Fb%3Fc%23d?cas=4");
-  assert.equal(actions.withReason(actions.nodeMaintenance("n", true), "a&b=c").request.path, "/v1/agent/maintenance?enable=true&reason=a%26b%3Dc");
+  assert.equal(actions.withReason(actions.nodeMaintenance("n", true), "a&b=c").request.path, "/v1/agent/maintenance?enable=true&safe=true&reason=a%26b%3Dc");
   assert.equal(actions.deregister("n", "../x", "").request.path, "/v1/agent/service/deregister/..%2Fx");
 });
 
