@@ -59,8 +59,13 @@ class Churn:
         self.witness = agents[0]  # never ends, so that its memory tells
         self.state = {member.name: UP for member in self.members}
         self.pool.agree(LONG)
-        until(LONG, lambda: all("alive: %s " % r.name in self._snapshot(s.name).read_text() for s in serfs for r in agents),
+        until(LONG, lambda: self._written_down(serfs, agents),
               "the serfs have written down whom they know: one that is killed before complains of it")
+
+    def _written_down(self, serfs, agents):
+        """serf writes what it has noted half a second ago only when it has something more to note: an event."""
+        serfs[0].run("event", "-coalesce=false", "note", "")
+        return all("alive: %s " % agent.name in self._snapshot(serf.name).read_text() for serf in serfs for agent in agents)
 
     def _snapshot(self, name):
         return self.folder / (name + ".snapshot")
