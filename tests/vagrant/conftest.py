@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from machines import Machines  # noqa: E402
+from machines import KEPT, Machines  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +15,12 @@ def machines():
         pytest.skip("Vagrant and LXC are not here: scripts/install-deps vagrant")
     made = Machines()
     yield made
-    made.vagrant("destroy", "-f")
+    if not KEPT:
+        made.vagrant("destroy", "-f")
     made.tell_times()
+
+
+def pytest_runtest_makereport(item, call):
+    """Each step takes the lab as it finds it; without machines there is nothing to take."""
+    if call.when == "call" and call.excinfo and item.name == "test_five_machines_come_up_from_nothing":
+        item.session.shouldfail = "the machines have not come up"

@@ -22,8 +22,15 @@ LONGEST = 900
 FIRST = {kind["name"]: kind["first"] for kind in json.loads((ROOT / "vagrant" / "inventory.json").read_text())["kinds"]}
 
 
+KEPT = bool(os.environ.get("VAGRANT_KEEP"))  # the machines of the run before are taken, with the sources of today, and stay
+
+
 def _copy():
     """What `git clone` and `make` leave: sources and programs."""
+    if KEPT and (TREE / ".vagrant").exists():
+        leave = [f"--exclude={name}" for name in (".git", "/build", ".vagrant", "__pycache__", "node_modules")]
+        subprocess.run(["rsync", "-a", "--delete", *leave, f"{ROOT}/", f"{TREE}/"], check=True)
+        return
     if (TREE / "build" / "vagrant").is_symlink():
         (TREE / "build" / "vagrant").unlink()
     shutil.rmtree(TREE, ignore_errors=True)
@@ -51,7 +58,7 @@ class Machines:
             self.environment.pop(name, None)
         self.took = []  # (what, seconds)
         self.runs = 0
-        if (TREE / ".vagrant").exists():
+        if (TREE / ".vagrant").exists() and not KEPT:
             self.vagrant("destroy", "-f")  # what an interrupted run may have left
         _copy()
 

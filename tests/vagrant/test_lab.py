@@ -9,6 +9,8 @@ from machines import PICTURES, TREE, traces, until
 
 TOKEN = "rollcall-token"  # agent/ui/app.js
 KNOWN = "document.querySelector('h1, h2') && !/Asking/.test(document.body.innerText)"  # it has had its first answers
+HEALING = "/etc/rollcall/todomvc.hcl"  # vagrant/roles/webapp
+NO_RESTART = "/run/systemd/system/todomvc.service.d"
 FIVE = ["adm1", "pg1", "pg2", "web1", "web2"]
 # What provisioning may change on a machine: files of its own, and services that began anew.
 STATE = r"""sudo sh -c '
@@ -186,14 +188,49 @@ def test_a_stopped_webapp_is_seen_and_routed_around(machines):
     until(lambda: len(dig(machines, "pg2", "todomvc.service.rollcall", "A")) == 2, "web1 is back in DNS")
 
 
+def _restarts(machines):
+    return machines.api("web1", "/v1/agent/checks")["todomvc-unit"]["Restart"]
+
+
+def _kill_webapp(machines):
+    """As the kernel kills who takes too much memory. Says what it was."""
+    return machines.run("web1", "pid=$(systemctl show -p MainPID --value todomvc); sudo kill -9 $pid; echo $pid").strip()
+
+
+def _webapp_of(machines):
+    """The process that runs; '' if none does."""
+    return machines.run("web1", "! systemctl is-active -q todomvc || systemctl show -p MainPID --value todomvc").strip()
+
+
+def test_a_killed_webapp_is_brought_back_within_a_budget(machines):
+    before = _kill_webapp(machines)
+    until(lambda: _webapp_of(machines) not in ("", before), "systemd has started it again")
+    assert _restarts(machines)["Count"] == 0
+    machines.run("web1", f"sudo mkdir -p {NO_RESTART} && printf '[Service]\\nRestart=no\\n' | sudo tee {NO_RESTART}/test.conf && sudo systemctl daemon-reload")
+    before = _kill_webapp(machines)
+    until(lambda: _restarts(machines)["Count"] == 1 and _webapp_of(machines) not in ("", before), "its check has had it restarted")
+    events = [event for event in machines.api("web1", "/v1/internal/ui/events?kind=restart") if event["Check"] == "todomvc-unit"]
+    assert [(event["Kind"], event["Node"], event["Service"], event["To"]) for event in events] == [("restart", "web1", "todomvc", "restarted")]
+    until(lambda: len(dig(machines, "pg2", "todomvc.service.rollcall", "A")) == 2, "web1 is back in DNS")
+    machines.run("web1", f"sudo sed -i 's/max_per_hour = 5/max_per_hour = 1/' {HEALING} && sudo systemctl reload rollcall")
+    until(lambda: _restarts(machines)["MaxPerHour"] == 1, "the budget is what the file says")
+    _kill_webapp(machines)
+    until(lambda: _restarts(machines)["State"] == "exhausted", "the budget is used up")
+    assert _restarts(machines)["Count"] == 1 and _webapp_of(machines) == ""
+    machines.run("web1", f"sudo sed -i 's/max_per_hour = 1/max_per_hour = 5/' {HEALING} && sudo systemctl reload rollcall && sudo rm -r {NO_RESTART} && "
+                         "sudo systemctl daemon-reload && sudo systemctl start todomvc")
+    until(lambda: len(dig(machines, "pg2", "todomvc.service.rollcall", "A")) == 2, "web1 is back in DNS")
+
+
 def test_a_rebooted_web_node_comes_back_by_itself(machines):
+    kept = machines.titles("web2")
     load = machines.load("web1", 40)
     machines.run("web2", "sudo systemctl reboot", check=False)
     until(lambda: "web2" not in machines.alive(), "web2 has left")
     until(lambda: machines.alive() == FIVE, "web2 is back")
     whole(machines, FIVE)
     served_well(machines.collect(load))
-    assert len(machines.titles("web2")) == 4
+    assert kept and machines.titles("web2") == kept
 
 
 def test_the_primary_moves_when_postgresql_is_stopped(machines):
