@@ -101,7 +101,8 @@ def test_every_program_on_a_node_finds_names_below_rollcall(machines):
         first = machines.run(name, "getent ahostsv4 web2.node.rollcall; for i in $(seq 30); do getent ahostsv4 todomvc.service.rollcall | head -n 1; done")
         assert first.split()[0] == machines.address("web2")
         seen = {line.split()[0] for line in first.splitlines() if "todomvc" in line}
-        assert seen == {machines.address("web1"), machines.address("web2")}, "clients are balanced"
+        # A program on a node that serves is at its own instance: the C library puts the nearest address first (RFC 6724, rule 9).
+        assert seen == ({machines.address(name)} if name.startswith("web") else {machines.address("web1"), machines.address("web2")}), name
 
 
 def test_every_node_has_an_ipv6_address(machines):
