@@ -50,10 +50,23 @@ static void put_names(struct rc_buffer *text, const json_t *names)
     }
 }
 
+enum { PLACE_SPACE = 300 };
+
+/* "10.0.0.1:5432", "[fd00::1]:5432" or "db.example:5432". */
+static void format_place(const json_t *server, char place[PLACE_SPACE])
+{
+    const char *address = rc_json_read_text(server, "Address");
+    bool is_ipv6 = strchr(address, ':') != NULL;
+
+    (void)snprintf(place, PLACE_SPACE, "%s%.255s%s:%" PRIu64, is_ipv6 ? "[" : "", address,
+                   is_ipv6 ? "]" : "", rc_json_read_number(server, "Port"));
+}
+
 static void put_primary(struct rc_buffer *text, const json_t *view)
 {
     const json_t *primary = json_object_get(view, "Primary");
     char since[PG_TIME_SPACE];
+    char place[PLACE_SPACE];
 
     if (!json_is_object(primary)) {
         const json_t *state = json_object_get(view, "State");
@@ -65,10 +78,10 @@ static void put_primary(struct rc_buffer *text, const json_t *view)
         return;
     }
     rc_text_from_wall_ms(rc_json_read_number(primary, "Since"), since);
-    rc_buffer_format(
-        text, "%s, %s:%" PRIu64 ", %s since %s", rc_json_read_text(primary, "Node"),
-        rc_json_read_text(primary, "Address"), rc_json_read_number(primary, "Port"),
-        is_set(primary, "Writable") ? "writable" : "not writable yet", since);
+    format_place(primary, place);
+    rc_buffer_format(text, "%s, %s, %s since %s", rc_json_read_text(primary, "Node"),
+                     place, is_set(primary, "Writable") ? "writable" : "not writable yet",
+                     since);
 }
 
 /* What the mode is worth at this moment. */
@@ -176,10 +189,11 @@ static void cell_note(struct cli_columns *columns, const json_t *member)
 static void row(struct cli_columns *columns, const json_t *member)
 {
     bool is_primary = strcmp(rc_json_read_text(member, "Role"), "primary") == 0;
+    char place[PLACE_SPACE];
 
     cli_cell(columns, rc_json_read_text(member, "Node"));
-    cli_cell_format(columns, "%s:%" PRIu64, rc_json_read_text(member, "Address"),
-                    rc_json_read_number(member, "Port"));
+    format_place(member, place);
+    cli_cell(columns, place);
     cli_cell(columns, or_dash(rc_json_read_text(member, "State")));
     cli_cell(columns, or_dash(rc_json_read_text(member, "Role")));
     cli_cell_format(columns, "%" PRIu64, rc_json_read_number(member, "Timeline"));
