@@ -352,7 +352,7 @@ lint: $(BINS) ## formatting, layers, symbols, headers that stand alone, clang-ti
 	    $(CC) -std=c11 $(CPPFLAGS) -Werror -fsyntax-only -x c -; done
 	printf '%s\n' $(ALL_C) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null' lint
-	shellcheck scripts/install-deps scripts/apt-repository scripts/completion/rollcall.bash scripts/debian/*.post* scripts/debian/*.prerm scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision vagrant/steps.sh vagrant/roles/* vagrant/weekly/rollcall-once vagrant/backup/rollcall-backup scripts/vagrant-lxc tests/vagrant/apart .ci/run
+	shellcheck scripts/install-deps scripts/apt-repository scripts/completion/rollcall.bash scripts/debian/*.post* scripts/debian/*.prerm scripts/check-layers.sh scripts/check-symbols.sh vagrant/provision vagrant/steps.sh $(filter-out %.md,$(wildcard vagrant/roles/*)) vagrant/weekly/rollcall-once vagrant/backup/rollcall-backup scripts/vagrant-lxc tests/vagrant/apart .ci/run
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --error-exitcode=1 -I. $(ALL_C)
 format: ## rewrite the sources in house style
