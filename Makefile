@@ -204,7 +204,7 @@ replay: $(REPLAY) ## run every committed fuzz corpus
 fuzz: $(FUZZ) ## build the fuzzers: make fuzz CC=clang BUILD=fuzz
 
 vagrant-lxc: $(BINS) ## a day with the lab on containers, in a network of its own: up, browser, stop, reboot, web3, halt, IPv6, destroy (root; 20 minutes)
-	scripts/install-deps vagrant
+	scripts/install-deps vagrant chromium test
 	VAGRANT_HOME=$(CURDIR)/build/vagrant/home scripts/vagrant-lxc box # it needs Debian's mirror, and the day has no way out
 	tests/vagrant/apart $(PYTEST) -s -rs --durations=30 tests/vagrant
 
