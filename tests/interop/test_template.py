@@ -134,6 +134,24 @@ def test_a_reload_that_fails_is_run_again(agent, place):
         until(LONG, (place / "done").exists, "the reload is run again")
 
 
+def test_a_full_disk_keeps_the_file_until_there_is_room(agent, place):
+    disk = place / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", disk], check=True)
+    try:
+        agent.api("/v1/kv/text", "PUT", b"small")
+        config = block(place, '{{key "text"}}').replace(str(place / "out"), str(disk / "out"))
+        with Template(place, agent.http, config) as template:
+            template.holds(disk / "out", "small")
+            agent.api("/v1/kv/text", "PUT", b"x" * 100000)
+            template.says("No space left on device")
+            assert (disk / "out").read_text() == "small"
+            agent.api("/v1/kv/text", "PUT", b"small again")
+            template.holds(disk / "out", "small again")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
 def test_a_command_that_hangs_is_ended(agent, place):
     config = block(place, "x", 'check = ["sleep", "1000"]', 'command_timeout = "300ms"')
     with Template(place, agent.http, config) as template:
